@@ -1,0 +1,54 @@
+# `make` or `make help` lists the targets. Needs only Python 3.11 to 3.13 with pip, and make.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.PHONY: setup
+setup: $(READY) ## make .venv with the pinned dependencies
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "fer needs Python 3.11, 3.12 or 3.13; name one: make setup PYTHON=/path/to/python3"; exit 1; }
+	@echo "Installing into $(VENV) with $$($(PYTHON) --version); this takes a few minutes once."
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: study
+study: $(READY) ## draw the sample corpus and run the whole study on it
+	$(BIN)/fer study --preset sample
+
+.PHONY: test
+test: $(READY) ## the fast tests
+	$(BIN)/python -m pytest
+
+.PHONY: test-slow
+test-slow: $(READY) ## the slow tests too
+	$(BIN)/python -m pytest -m ""
+
+.PHONY: lint
+lint: $(READY) ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(READY) ## put the code in house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: ## resolve pyproject.toml again into requirements.lock (needs uv)
+	uv pip compile pyproject.toml --universal --generate-hashes --extra dev --python-version 3.11 --no-header --quiet -o requirements.lock
+
+.PHONY: clean
+clean: ## remove the environment and the caches (never your data)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

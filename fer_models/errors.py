@@ -1,0 +1,32 @@
+"""Every exception that the project raises on purpose.
+
+`UseError` is a mistake that the user can mend: the command line prints it as one sentence and exits with 1.
+`VideoFault` is a fault of one video: it becomes a row of the ledger and never stops a run.
+Anything else that is raised is a bug and propagates with its stack trace.
+"""
+
+
+class FerError(Exception):
+    """Root of the project's own exceptions."""
+
+
+class UseError(FerError):
+    """A wrong path, setting or corpus; the message says what was wrong, where, and what to do next."""
+
+
+class TrainingDiverged(FerError):
+    """The loss became NaN or infinite; the message names the epoch, the step and the rows of the batch."""
+
+
+class VideoFault(FerError):
+    """One video could not be prepared.
+
+    Args:
+        outcome: one of `tasks.outcomes.Outcome`.
+        message: what happened, for people.
+    """
+
+    def __init__(self, outcome: str, message: str) -> None:
+        super().__init__(outcome, message)
+        self.outcome = outcome
+        self.message = message

@@ -1,0 +1,77 @@
+"""Grad-CAM (Selvaraju et al. 2017) for both streams, on any Keras backend.
+
+Keras has no backend-neutral gradient function, but it can train. A zero-initialised, trainable probe is added to the
+feature map of each sample; one plain SGD step with rate 1 on the negative logit moves the probe by exactly the gradient
+of the logit with respect to the feature map.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from fer_models.arms import LAST_CONVOLUTION
+
+
+class _Probe(keras.layers.Layer):
+    """Adds a trainable, initially zero array of the shape of one whole batch to its input."""
+
+    def __init__(self, shape: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.probe = self.add_weight(shape=tuple(shape), initializer="zeros", name="probe")
+
+    def call(self, feature_map: Any) -> Any:
+        return ops.cast(feature_map, "float32") + self.probe
+
+
+def gradcam(
+    model: keras.Model, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray, layer: str = LAST_CONVOLUTION
+) -> dict[str, np.ndarray]:
+    """Grad-CAM maps of a batch.
+
+    Args:
+        model: an arm as built by `fer_models.arms.build_model`.
+        faces: uint8 (n, 48, 48, 3).
+        optical_flows: float (n, 48, 48, 2).
+        classes: int (n,), the class whose logit is explained for each row.
+        layer: convolution to look at, named without its stream.
+
+    Returns:
+        By stream (`spatial`, `temporal`, those that the arm has): float32 (n, h, w) of that layer's map, 0..1, the
+        largest value of each map being 1 unless the map is all zero.
+    """
+    streams = [name for name in ("spatial", "temporal") if any(x.name == f"{name}_{layer}" for x in model.layers)]
+    maps = [model.get_layer(f"{name}_{layer}").output for name in streams]
+    inputs = [faces, optical_flows.astype(np.float32)]
+    values = keras.Model(model.inputs, maps).predict_on_batch(inputs)
+    values = [np.asarray(value, np.float32) for value in (values if isinstance(values, list) else [values])]
+    gradients = _logit_gradients(model, maps, values, classes)
+    return {name: _map(value, gradient) for name, value, gradient in zip(streams, values, gradients, strict=True)}
+
+
+def _logit_gradients(
+    model: keras.Model, maps: list[Any], values: list[np.ndarray], classes: np.ndarray
+) -> list[np.ndarray]:
+    head = keras.Model(maps, model.get_layer("logits").output)
+    trainable = [(layer, layer.trainable) for layer in head.layers]
+    head.trainable = False
+    inputs = [keras.Input(batch_shape=value.shape, dtype="float32") for value in values]
+    probes = [_Probe(value.shape) for value in values]
+    logits = head([probe(x) for probe, x in zip(probes, inputs, strict=True)], training=False)
+    probed = keras.Model(inputs, logits)
+    probed.compile(keras.optimizers.SGD(1.0), loss=lambda chosen, output: -ops.sum(chosen * output, axis=-1))
+    chosen = np.eye(model.output_shape[-1], dtype=np.float32)[classes]
+    probed.train_on_batch(values, chosen)
+    for layer, was_trainable in trainable:  # the layers are the caller's
+        layer.trainable = was_trainable
+    # Keras averages the loss over the batch, hence the factor
+    return [np.asarray(ops.convert_to_numpy(probe.probe)) * len(classes) for probe in probes]
+
+
+def _map(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    weights = gradient.mean(axis=(1, 2), keepdims=True)
+    positive = np.maximum((value * weights).sum(axis=-1), 0.0)
+    peak = positive.max(axis=(1, 2), keepdims=True)
+    return (positive / np.where(peak > 0, peak, 1.0)).astype(np.float32)

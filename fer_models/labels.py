@@ -1,0 +1,28 @@
+"""The emotion classes, once and in order.
+
+The order is the order of a model's output neurons. A trained model carries its own copy
+(see `fer_models.arms.EmotionProbabilities`), so no caller ever has to guess it.
+"""
+
+#: The six classes of the study, in alphabetical order.
+EMOTIONS: tuple[str, ...] = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
+
+#: Spellings met in corpora and in people's folder names -> the project's word.
+SYNONYMS: dict[str, str] = {
+    "angry": "anger",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "afraid": "fear",
+    "happy": "happiness",
+    "joy": "happiness",
+    "sad": "sadness",
+    "surprised": "surprise",
+    "bored": "boredom",
+    "intrest": "interest",
+}
+
+
+def canonical_emotion(raw: str) -> str:
+    """The project's word for a label as a corpus spells it: lower case, trimmed, synonyms resolved."""
+    word = raw.strip().lower()
+    return SYNONYMS.get(word, word)

@@ -1,0 +1,78 @@
+"""Scores of class probabilities. WAR is accuracy; UAR is balanced accuracy, the mean recall of the classes present."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+
+_EPSILON = 1e-7
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one set of items, all in 0..1 but `loss` (mean cross entropy, nats) and `num_items`."""
+
+    accuracy: float
+    uar: float
+    macro_f1: float
+    loss: float
+    num_items: int
+    precision: dict[str, float]
+    recall: dict[str, float]
+
+    def flat(self, prefix: str) -> dict[str, float]:
+        """As flat metric names: `<prefix>_accuracy`, `<prefix>_recall_anger`, ..."""
+        scalars = {f"{prefix}_{name}": getattr(self, name) for name in ("accuracy", "uar", "macro_f1", "loss")}
+        per_class = {
+            f"{prefix}_{name}_{emotion}": value
+            for name in ("precision", "recall")
+            for emotion, value in getattr(self, name).items()
+        }
+        return scalars | per_class
+
+
+def score(labels: np.ndarray, probabilities: np.ndarray, emotions: Sequence[str]) -> Scores:
+    """Score predictions.
+
+    Args:
+        labels: int (n,), n > 0.
+        probabilities: float (n, len(emotions)); the highest wins, the first of equals.
+
+    UAR and macro F1 are taken over the classes that occur among the labels. Precision of a class that is never
+    predicted and recall of a class that never occurs are 0.
+    """
+    predicted = probabilities.argmax(axis=1)
+    present = np.unique(labels)
+    precision, recall, _, _ = precision_recall_fscore_support(
+        labels, predicted, labels=np.arange(len(emotions)), zero_division=0
+    )
+    chosen = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
+    return Scores(
+        accuracy=float(np.mean(predicted == labels)),
+        uar=float(np.mean(recall[present])),
+        macro_f1=float(f1_score(labels, predicted, labels=present, average="macro", zero_division=0)),
+        loss=float(-np.log(np.clip(chosen.astype(np.float64), _EPSILON, 1.0)).mean()),
+        num_items=len(labels),
+        precision=dict(zip(emotions, map(float, precision), strict=True)),
+        recall=dict(zip(emotions, map(float, recall), strict=True)),
+    )
+
+
+def count_confusions(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Confusion counts, int (num_classes, num_classes): row true, column predicted."""
+    return confusion_matrix(labels, predicted, labels=np.arange(num_classes))
+
+
+def mean_by_video(
+    videos: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean of the segment probabilities of each video.
+
+    Returns:
+        Names (v,) in sorted order, labels int (v,) and probabilities float64 (v, classes).
+    """
+    names, first, inverse = np.unique(videos, return_index=True, return_inverse=True)
+    sums = np.zeros((len(names), probabilities.shape[1]))
+    np.add.at(sums, inverse, probabilities)
+    return names, labels[first], sums / np.bincount(inverse)[:, None]

@@ -1,0 +1,49 @@
+"""Segments as arrays: what training and evaluation read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SegmentArrays:
+    """The segments of one side.
+
+    Args:
+        faces: uint8 RGB (n, 48, 48, 3).
+        optical_flows: float16 (n, 48, 48, 2), dx and dy in px a frame at the stored scale.
+        labels: int64 (n,), positions in the study's label order.
+        videos: (n,) the video of each segment.
+        names: (n,) for messages, `<video>#<segment>`.
+    """
+
+    faces: np.ndarray
+    optical_flows: np.ndarray
+    labels: np.ndarray
+    videos: np.ndarray
+    names: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def epoch_batches(num_rows: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
+    """Row numbers of each batch of an epoch: shuffled by (seed, epoch), so that a resumed run sees the same batches.
+
+    All batches are of one size, which compiled training steps want; the few rows left over have their turn in another
+    epoch. A side smaller than a batch is one batch.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(num_rows)
+    size = min(batch_size, num_rows)
+    for start in range(0, num_rows - size + 1, size):
+        yield order[start : start + size]
+
+
+def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Weights (num_classes,) inverse to the class frequencies, with mean 1 over the rows; absent classes get 0."""
+    counts = np.bincount(labels, minlength=num_classes)
+    present = counts > 0
+    weights = np.zeros(num_classes)
+    weights[present] = len(labels) / (present.sum() * counts[present])
+    return weights

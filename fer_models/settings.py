@@ -1,0 +1,93 @@
+"""Settings of a model and of its training: frozen, typed, unknown keys refused."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Base of every settings group."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class AugmentationSettings(Settings):
+    """Random changes to a training pair; one draw moves the face and its optical flow together."""
+
+    mirror: bool = Field(True, description="mirror half of the pairs left to right")
+    zoom: Share = Field(0.2, description="each axis is zoomed by a factor in 1 - zoom .. 1 + zoom")
+    shear_deg: float = Field(0.2, ge=0, lt=45, description="shear angle, at most this many degrees either way")
+    rotation_deg: float = Field(0.0, ge=0, le=180, description="rotation, at most this many degrees either way")
+    shift: Share = Field(0.0, description="shift, at most this share of the side either way")
+    brightness: Share = Field(0.0, description="gain and offset of the face image, at most this much either way")
+
+
+class ModelSettings(Settings):
+    """What all arms of a study share."""
+
+    form: Literal["study", "corrected"] = Field(
+        "corrected",
+        description="`study` repeats the published model with its faults, `corrected` mends them",
+    )
+    width: PositiveInt = Field(128, description="filters of a stream's first convolutions")
+    head_units: PositiveInt = Field(1024, description="units of each of the two dense layers")
+    dropout: Share = 0.1
+    l2: float = Field(0.001, ge=0, description="L2 penalty on the second dense layer")
+    optical_flow_scale_px: float = Field(
+        1.0,
+        gt=0,
+        description="`corrected`: motion in px a frame (at the stored face size) that is drawn as 1.0",
+    )
+
+
+class PlateauSchedule(Settings):
+    """Multiply the learning rate by `factor` after `patience` epochs without a better monitored value."""
+
+    kind: Literal["plateau"] = "plateau"
+    factor: float = Field(0.5, gt=0, lt=1)
+    patience: PositiveInt = 2
+    minimum: float = Field(0.0, ge=0)
+
+
+class Triangular2Schedule(Settings):
+    """Cyclical learning rate whose amplitude halves every cycle (Smith 2017, policy `triangular2`)."""
+
+    kind: Literal["triangular2"] = "triangular2"
+    peak_factor: float = Field(6.0, gt=1, description="peak of the first cycle over the base learning rate")
+    half_cycle_epochs: float = Field(4.0, gt=0, description="Smith's step size, in epochs")
+    restart_patience: PositiveInt | None = Field(
+        None,
+        description="start the cycles anew when neither training nor validation accuracy has improved for this many epochs",
+    )
+
+
+class ConstantSchedule(Settings):
+    """The learning rate stays as it is."""
+
+    kind: Literal["constant"] = "constant"
+
+
+Schedule = Annotated[PlateauSchedule | Triangular2Schedule | ConstantSchedule, Field(discriminator="kind")]
+
+
+class TrainingSettings(Settings):
+    """How every run of a study is trained."""
+
+    epochs: PositiveInt = 50
+    batch_size: PositiveInt = 256
+    learning_rate: float = Field(1e-3, gt=0)
+    rho: Share = Field(0.9, description="RMSprop's decay")
+    schedule: Schedule = PlateauSchedule()
+    monitor: Literal["val_accuracy", "val_uar", "val_loss"] = Field(
+        "val_uar", description="the epoch that is best by this validation metric becomes the model"
+    )
+    early_stopping_patience: PositiveInt | None = Field(
+        None, description="stop after this many epochs without a better monitored value"
+    )
+    class_weights: bool = Field(False, description="weigh classes by the inverse of their frequency")
+    augmentation: AugmentationSettings | None = AugmentationSettings()
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"

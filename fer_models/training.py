@@ -1,0 +1,196 @@
+"""Trains one model, epoch by epoch, so that a killed run goes on where its last whole epoch ended.
+
+In: a compiled-to-be model, training and validation arrays. Out: `model.keras`, the epoch that was best by the monitored
+validation metric, and its history. The test side is never seen here. A run folder holds, while it is trained,
+`progress.json` (the commit: history so far and the names of its two checkpoints).
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from pydantic import BaseModel
+
+from fer_models.errors import TrainingDiverged
+from fer_models.metrics import score
+from fer_models.schedules import learning_rate
+from fer_models.segments import SegmentArrays, class_weights, epoch_batches
+from fer_models.settings import TrainingSettings
+
+MODEL_FILE = "model.keras"
+_PROGRESS_FILE = "progress.json"
+#: Rows predicted at once; one size only, so that a compiled step is compiled once.
+_PREDICT_BATCH = 256
+
+
+class Epoch(BaseModel):
+    """One finished epoch. `monitored` is the monitored value with its sign turned so that larger is better."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    val_uar: float
+    monitored: float
+    seconds: float
+
+
+class Progress(BaseModel):
+    """How far a run is; whoever reads it finds the checkpoints that it names."""
+
+    history: list[Epoch]
+    last_checkpoint: str
+    best_checkpoint: str
+    best_epoch: int
+    finished: bool = False
+
+
+def fit(
+    build: Callable[[], keras.Model],
+    train: SegmentArrays,
+    validation: SegmentArrays,
+    settings: TrainingSettings,
+    folder: Path,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Progress:
+    """Train until the last epoch or early stopping, resuming what `folder` holds, and leave `model.keras` there.
+
+    Args:
+        build: makes the model with fresh weights; called when there is nothing to resume.
+        on_epoch: told of each finished epoch, those of an earlier attempt included.
+
+    Raises:
+        TrainingDiverged: the loss is not finite any more.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    progress = read_progress(folder)
+    model = _resume(folder, progress, settings) if progress else _compile(build(), settings)
+    for epoch in progress.history if progress else []:
+        on_epoch(epoch)
+    while not (progress and progress.finished):
+        epoch = _train_epoch(model, train, validation, settings, seed, progress)
+        progress = _commit(model, folder, progress, epoch, settings)
+        on_epoch(epoch)
+    best = folder / progress.best_checkpoint
+    if best.is_file():
+        keras.saving.load_model(best, compile=False).save(folder / f".{MODEL_FILE}")  # without optimizer state
+        os.replace(folder / f".{MODEL_FILE}", folder / MODEL_FILE)
+        for name in {progress.best_checkpoint, progress.last_checkpoint}:
+            (folder / name).unlink(missing_ok=True)
+    return progress
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """How far the run in a folder is; None when it has not finished an epoch."""
+    path = folder / _PROGRESS_FILE
+    return Progress.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def predict(model: keras.Model, segments: SegmentArrays) -> np.ndarray:
+    """Probabilities float32 (n, classes) of segments, in their order."""
+    parts = []
+    for start in range(0, len(segments), _PREDICT_BATCH):
+        rows = np.arange(start, start + _PREDICT_BATCH) % len(segments)  # the last batch is filled up
+        batch = model.predict_on_batch([segments.faces[rows], segments.optical_flows[rows].astype(np.float32)])
+        parts.append(np.asarray(batch, np.float32))
+    return np.concatenate(parts)[: len(segments)]
+
+
+def _compile(model: keras.Model, settings: TrainingSettings) -> keras.Model:
+    model.compile(
+        optimizer=keras.optimizers.RMSprop(settings.learning_rate, rho=settings.rho),
+        loss="sparse_categorical_crossentropy",
+        weighted_metrics=["accuracy"],
+        # XLA is what makes JAX fast; on TensorFlow's CPU it costs more than it gives
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    return model
+
+
+def _resume(folder: Path, progress: Progress, settings: TrainingSettings) -> keras.Model | None:
+    if progress.finished:
+        return None
+    return keras.saving.load_model(folder / progress.last_checkpoint, safe_mode=True)
+
+
+def _train_epoch(
+    model: keras.Model,
+    train: SegmentArrays,
+    validation: SegmentArrays,
+    settings: TrainingSettings,
+    seed: int,
+    progress: Progress | None,
+) -> Epoch:
+    start = time.monotonic()
+    history = progress.history if progress else []
+    batches = list(epoch_batches(len(train), settings.batch_size, seed, len(history)))
+    num_classes = model.output_shape[-1]
+    weights = class_weights(train.labels, num_classes) if settings.class_weights else np.ones(num_classes)
+    model.reset_metrics()
+    logs: dict[str, Any] = {}
+    rate = settings.learning_rate
+    for step, rows in enumerate(batches):
+        rate = learning_rate(settings.schedule, settings.learning_rate, len(history) + step / len(batches), history)
+        model.optimizer.learning_rate = rate
+        logs = model.train_on_batch(
+            [train.faces[rows], train.optical_flows[rows].astype(np.float32)],
+            train.labels[rows],
+            sample_weight=weights[train.labels[rows]].astype(np.float32),
+            return_dict=True,
+        )
+        if not math.isfinite(float(logs["loss"])):
+            raise TrainingDiverged(
+                f"The loss became {float(logs['loss'])} in epoch {len(history) + 1}, step {step + 1} of {len(batches)}, "
+                f"at learning rate {rate:g}; the batch held {_few(train.names[rows])}. "
+                "Lower training.learning_rate, or look at those segments."
+            )
+    scores = score(validation.labels, predict(model, validation), [str(i) for i in range(num_classes)])
+    values = {"val_loss": scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}
+    return Epoch(
+        epoch=len(history) + 1,
+        learning_rate=rate,
+        train_loss=float(logs["loss"]),
+        train_accuracy=float(logs["accuracy"]),
+        **values,
+        monitored=values[settings.monitor] * (-1.0 if settings.monitor == "val_loss" else 1.0),
+        seconds=round(time.monotonic() - start, 3),
+    )
+
+
+def _commit(
+    model: keras.Model, folder: Path, progress: Progress | None, epoch: Epoch, settings: TrainingSettings
+) -> Progress:
+    """Save a checkpoint, then name it in `progress.json` by one rename, then drop what is no longer named."""
+    history = [*(progress.history if progress else []), epoch]
+    last = f"epoch-{epoch.epoch:04d}.keras"
+    model.save(folder / last)
+    is_best = not progress or epoch.monitored > max(past.monitored for past in progress.history)
+    best_epoch = epoch.epoch if is_best or not progress else progress.best_epoch
+    patience = settings.early_stopping_patience
+    now = Progress(
+        history=history,
+        last_checkpoint=last,
+        best_checkpoint=last if is_best or not progress else progress.best_checkpoint,
+        best_epoch=best_epoch,
+        finished=epoch.epoch >= settings.epochs or (patience is not None and epoch.epoch - best_epoch >= patience),
+    )
+    temporary = folder / f".{_PROGRESS_FILE}"
+    temporary.write_text(now.model_dump_json(indent=1), encoding="utf-8")
+    os.replace(temporary, folder / _PROGRESS_FILE)
+    for path in folder.glob("epoch-*.keras"):
+        if path.name not in (now.last_checkpoint, now.best_checkpoint):
+            path.unlink(missing_ok=True)
+    return now
+
+
+def _few(names: np.ndarray, most: int = 8) -> str:
+    listed = ", ".join(map(str, names[:most]))
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"

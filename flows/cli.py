@@ -1,0 +1,234 @@
+"""The command `fer`. Heavy packages are imported by the command that needs them, so that `fer --help` is quick."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fer_models.errors import FerError, UseError
+from flows.environment import prepare_environment
+
+app = typer.Typer(
+    name="fer",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Facial expression recognition from video: prepare, train six fusion models, compare them honestly.",
+    epilog="Start with [b]fer study --preset sample[/b]; it needs no data.",
+)
+out = Console()
+
+Preset = Annotated[str | None, typer.Option("--preset", "-p", help="sample, study or corrected (the default)")]
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="YAML file with settings that differ from the preset's")
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="one setting, e.g. training.epochs=20")
+]
+DataRoot = Annotated[Path | None, typer.Option("--data-root", help="folder for all that is made, one corpus each")]
+Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
+
+
+def _overrides(pairs: list[str] | None, data_root: Path | None) -> dict[str, Any]:
+    overrides: dict[str, Any] = {"data_root": str(data_root)} if data_root else {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UseError(f"--set takes KEY=VALUE, not {pair!r}.")
+        overrides[key.strip()] = value
+    return overrides
+
+
+def _run_flow(
+    name: str, preset: str | None, config: Path | None, pairs: list[str] | None, data_root: Path | None, debug: bool
+) -> Any:
+    """Check the settings, then run a flow in this process."""
+    prepare_environment(quiet=not debug)
+    from tasks.configuration import resolve_settings
+    from tasks.progress import say
+
+    overrides = _overrides(pairs, data_root)
+    resolve_settings(preset, config, overrides)
+    if not os.environ.get("PREFECT_API_URL"):
+        say("Starting Prefect in this process: about 20 seconds, more when it makes its database for the first time.")
+    import importlib
+
+    module, function = {
+        "prepare": ("flows.prepare", "prepare"),
+        "split": ("flows.split", "split"),
+        "train": ("flows.train", "train"),
+        "evaluate": ("flows.evaluate", "evaluate"),
+        "study": ("flows.study", "full_study"),
+    }[name]
+    run = getattr(importlib.import_module(module), function)
+    return run(preset=preset, config=str(config.absolute()) if config else None, overrides=overrides)
+
+
+@app.command(epilog="fer sample corpus --subjects 100 --clips 20 --size 640x480")
+def sample(
+    folder: Annotated[Path, typer.Argument(help="where to draw it")] = Path("sample-corpus"),
+    subjects: Annotated[int, typer.Option(min=1, help="number of people")] = 24,
+    clips: Annotated[int, typer.Option(min=1, help="clips a person")] = 12,
+    seconds: Annotated[float, typer.Option(min=0.04, help="length of a clip")] = 1.6,
+    size: Annotated[str, typer.Option(help="width x height in px, both even")] = "320x240",
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    faults: Annotated[bool, typer.Option(help="add a clip without a face, a truncated file and so on")] = True,
+    debug: Debug = False,
+) -> None:
+    """Draw a corpus of made-up people in the layout of BAUM-1s."""
+    from tasks.sample.corpus import SampleCorpus, write_corpus
+
+    width, _, height = size.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) >= 64 and int(height) >= 64) or (
+        int(width) % 2 or int(height) % 2
+    ):
+        raise UseError(f"--size takes two even numbers of at least 64 such as 320x240, not {size!r}.")
+    corpus = SampleCorpus(subjects, clips, seconds, (int(width), int(height)), seed=seed, faults=faults)
+    drawn = write_corpus(folder, corpus)
+    out.print(
+        f"{drawn} clips drawn, all of them in {folder}." if drawn else f"The corpus in {folder} is whole already."
+    )
+
+
+@app.command(epilog="fer prepare --set corpus.adapter=folder --set corpus.root=my-videos")
+def prepare(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Find faces and optical flow in every video that is new."""
+    _run_flow("prepare", preset, config, set_, data_root, debug)
+
+
+@app.command()
+def split(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Give every person one side: train, validation or test."""
+    _run_flow("split", preset, config, set_, data_root, debug)
+
+
+@app.command(epilog="fer train --preset corrected --set training.epochs=20 --set 'arms=[gap-sum]'")
+def train(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Train the arms that are not trained yet."""
+    _run_flow("train", preset, config, set_, data_root, debug)
+
+
+@app.command()
+def evaluate(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Evaluate the trained arms on the test people, log to MLflow, write the report."""
+    _show_results(_run_flow("evaluate", preset, config, set_, data_root, debug), preset, config, set_, data_root)
+
+
+@app.command(epilog="fer study --preset sample  |  fer study --preset corrected --set corpus.root=/data/BAUM-1")
+def study(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Do it all: prepare, split, train, evaluate, report. What is done is not done again."""
+    _show_results(_run_flow("study", preset, config, set_, data_root, debug), preset, config, set_, data_root)
+
+
+@app.command()
+def report(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Write the report of an evaluated study again and print its table."""
+    prepare_environment(quiet=not debug)
+    from tasks.configuration import resolve_settings
+    from tasks.layout import Layout
+    from tasks.report import collect, write_report
+
+    settings = resolve_settings(preset, config, _overrides(set_, data_root))
+    path = write_report(collect(settings), Layout.of(settings).report)
+    _show_results(path, preset, config, set_, data_root)
+
+
+@app.command()
+def models(preset: Preset = None, config: Config = None, set_: Set = None, debug: Debug = False) -> None:
+    """List the arms with their trainable parameters."""
+    prepare_environment(quiet=not debug)
+    from fer_models.arms import ARMS, build_model
+    from tasks.configuration import resolve_settings
+
+    settings = resolve_settings(preset, config, _overrides(set_, None))
+    table = Table(title=f"Arms, {settings.model.form} form, width {settings.model.width}")
+    table.add_column("arm")
+    table.add_column("what it is")
+    table.add_column("trainable parameters", justify="right")
+    table.add_column("in the study", justify="center")
+    for arm in ARMS.values():
+        model = build_model(arm, settings.model, settings.corpus.emotions)
+        table.add_row(arm.name, arm.title, f"{model.count_params():,}", "yes" if arm.name in settings.arms else "")
+    out.print(table)
+
+
+@app.command()
+def config(preset: Preset = None, config: Config = None, set_: Set = None, debug: Debug = False) -> None:
+    """Print all settings as a configuration file."""
+    from tasks.configuration import resolve_settings, settings_as_yaml
+
+    sys.stdout.write(settings_as_yaml(resolve_settings(preset, config, _overrides(set_, None))))
+
+
+@app.command()
+def status(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Show what became of every video and which arms are trained."""
+    prepare_environment(quiet=not debug)
+    from flows.status import print_status
+    from tasks.configuration import resolve_settings
+
+    print_status(resolve_settings(preset, config, _overrides(set_, data_root)), out)
+
+
+@app.command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
+def predict(
+    model: Annotated[Path, typer.Argument(help="a model.keras of a study")],
+    videos: Annotated[list[Path], typer.Argument(help="videos, or folders of them")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="also write a CSV file")] = None,
+    debug: Debug = False,
+) -> None:
+    """Recognise the expression in new videos with a trained model."""
+    prepare_environment(quiet=not debug)
+    from tasks.prediction import predict_videos
+
+    predictions = predict_videos(model, videos)
+    table = Table()
+    for name in ("video", "expression", "probability", "segments", "remark"):
+        table.add_column(name, justify="right" if name in ("probability", "segments") else "left")
+    for row in predictions.to_dict("records"):
+        probability = f"{row['p_' + row['predicted']]:.2f}" if row["predicted"] else ""
+        remark = row["message"] if row["outcome"] != "ok" else ""
+        table.add_row(row["video"], row["predicted"] or row["outcome"], probability, str(row["num_segments"]), remark)
+    out.print(table)
+    if output:
+        predictions.to_csv(output, index=False)
+
+
+def _show_results(
+    path: Path, preset: str | None, config: Path | None, pairs: list[str] | None, data_root: Path | None
+) -> None:
+    from flows.status import print_results
+    from tasks.configuration import resolve_settings
+
+    print_results(resolve_settings(preset, config, _overrides(pairs, data_root)), path, out)
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one sentence and exit code 1."""
+    try:
+        app()
+    except FerError as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]fer:[/] {error}", markup=True, highlight=False)
+        raise SystemExit(1) from None

@@ -1,0 +1,34 @@
+"""Environment of a process that runs flows; call `prepare_environment` before Prefect, MLflow or Keras is imported."""
+
+import os
+from pathlib import Path
+
+import fer_models
+import flows
+import tasks
+from fer_models.errors import UseError
+
+_DEFAULTS = {
+    # a server inside the process needs longer than Prefect's 20 s when its database is new
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+def prepare_environment(quiet: bool = False) -> None:
+    """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
+    _check_shadowing()
+    defaults = _DEFAULTS | ({"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"} if quiet else {})
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def _check_shadowing() -> None:
+    """The packages have common names; say so when one of them comes from elsewhere."""
+    homes = {package.__name__: Path(str(package.__file__)).parent.parent for package in (flows, tasks, fer_models)}
+    if len(set(homes.values())) > 1:
+        where = ", ".join(f"{name} from {home}" for name, home in homes.items())
+        raise UseError(f"Another package hides one of this project's: {where}; rename or move the other one.")

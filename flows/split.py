@@ -1,0 +1,28 @@
+"""Flow `fer-split`: ledger -> side of every video -> index."""
+
+from typing import Any
+
+from prefect import flow
+
+from tasks.configuration import resolve_settings
+from tasks.index import build_index
+from tasks.layout import Layout
+from tasks.ledger import read_ledger
+from tasks.progress import say
+from tasks.splits import SIDES, update_split
+
+
+@flow(name="fer-split", validate_parameters=False)
+def split(
+    preset: str | None = None, config: str | None = None, overrides: dict[str, Any] | None = None
+) -> dict[str, int]:
+    """Give every new video a side and write the index; returns the number of segments a side."""
+    settings = resolve_settings(preset, config, overrides)
+    layout = Layout.of(settings)
+    ledger = read_ledger(layout.ledger)
+    sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
+    index = build_index(ledger, sides, layout.prepared, layout.index)
+    counts = {side: int((index["side"] == side).sum()) for side in SIDES}
+    people = {side: sides.loc[sides["side"] == side, "subject"].nunique() for side in SIDES}
+    say("Split: " + ", ".join(f"{side} {people[side]} people, {counts[side]} segments" for side in SIDES) + ".")
+    return counts

@@ -1,0 +1,69 @@
+"""What a study looks like in a terminal: its table of arms, and the state of everything it made."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tasks import tracking
+from tasks.comparison import METRICS, best_result
+from tasks.index import read_index
+from tasks.layout import Layout
+from tasks.ledger import count_outcomes, read_ledger
+from tasks.outcomes import Outcome
+from tasks.report import collect
+from tasks.runs import plan_runs
+from tasks.settings import StudySettings
+
+_MOST_FAILURES = 20
+
+
+def print_results(settings: StudySettings, report: Path, out: Console) -> None:
+    """The comparison table and where to look next."""
+    source = collect(settings)
+    best = best_result(source.results)
+    table = Table(title=f"{settings.name}: scores on unseen people, %", caption="UAR: mean recall of the classes")
+    table.add_column("arm", no_wrap=True)
+    table.add_column("parameters", justify="right")
+    for metric in METRICS:
+        level, _, name = metric.partition("_")
+        table.add_column(
+            f"{level}\n{name.replace('_', ' ').replace('uar', 'UAR').replace('f1', 'F1')}", justify="right"
+        )
+    for result in source.results:
+        cells = [result.text(metric) for metric in METRICS]
+        table.add_row(result.arm.title, f"{result.num_parameters:,}", *cells, style="bold" if result is best else None)
+    out.print(table)
+    layout = Layout.of(settings)
+    out.print(f"Report: {report}", soft_wrap=True, highlight=False)
+    out.print(f"MLflow: mlflow ui --backend-store-uri {tracking.tracking_uri(layout)}", soft_wrap=True, highlight=False)
+
+
+def print_status(settings: StudySettings, out: Console) -> None:
+    """The ledger's counts, what failed and why, and the training runs."""
+    layout = Layout.of(settings)
+    ledger = read_ledger(layout.ledger)
+    counts = Table(title=f"Videos in {layout.manifest}")
+    counts.add_column("outcome")
+    counts.add_column("videos", justify="right")
+    for name, count in count_outcomes(ledger).items():
+        counts.add_row(name, str(count))
+    counts.add_row("all", str(len(ledger)), style="bold")
+    out.print(counts)
+    lost = ledger[~ledger["outcome"].isin([Outcome.OK, Outcome.OUT_OF_SCOPE])]
+    if len(lost):
+        failures = Table(
+            title=f"Not used ({len(lost)})" + (f", the first {_MOST_FAILURES}" if len(lost) > _MOST_FAILURES else "")
+        )
+        for name in ("video", "outcome", "why", "file"):
+            failures.add_column(name, overflow="fold")
+        for row in lost.head(_MOST_FAILURES).itertuples():
+            failures.add_row(str(row.video_id), str(row.outcome), str(row.message), str(row.uri))
+        out.print(failures)
+    if layout.index.is_file():
+        runs = Table(title=f"Runs of {settings.name!r}")
+        for name in ("run", "trained"):
+            runs.add_column(name)
+        for run in plan_runs(settings, read_index(layout.index)):
+            runs.add_row(run.name, "yes" if run.trained else "no")
+        out.print(runs)

@@ -1,0 +1,17 @@
+"""Adapters: one corpus layout each, turned into the same records.
+
+An adapter is a function `read(corpus: CorpusSettings) -> list[SourceVideo]`. A new one is a new file and one line here.
+"""
+
+from collections.abc import Callable
+
+from tasks.adapters import baum1, folder, table, videos
+from tasks.adapters.source import SourceVideo
+from tasks.settings import CorpusSettings
+
+ADAPTERS: dict[str, Callable[[CorpusSettings], list[SourceVideo]]] = {
+    "baum1": baum1.read,
+    "folder": folder.read,
+    "table": table.read,
+    "videos": videos.read,
+}

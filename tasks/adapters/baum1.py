@@ -1,0 +1,190 @@
+"""BAUM-1s (spontaneous) and BAUM-1a (acted), Zhalehpour et al. 2017, with the quirks of real copies.
+
+Files `<root>/BAUM1s_MP4 - All/s001/S001_001.mp4` (spellings of the folder vary) and annotations
+`Annotations_BAUM1s.xlsx` or a CSV export of it: header in row 1, columns A-G, a legend further right that is no data.
+Both subsets film the same people, so they share subject names. What the sheet contradicts is reported, never guessed.
+"""
+
+import csv
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from openpyxl import load_workbook
+
+from fer_models.errors import UseError
+from fer_models.labels import canonical_emotion
+from tasks.adapters.source import VIDEO_SUFFIXES, SourceVideo, label_status, require_folder
+from tasks.outcomes import Outcome
+from tasks.settings import CorpusSettings
+
+BAUM1A_CODES: dict[int, str] = dict(
+    enumerate(
+        ("Anger", "Boredom", "Disgust", "Fear", "Happiness", "Interest", "Sadness", "Surprise", "Unsure"), start=1
+    )
+)
+BAUM1S_CODES: dict[int, str] = dict(
+    enumerate(
+        (
+            "Anger",
+            "Boredom",
+            "Bothered",
+            "Concentrating",
+            "Contempt",
+            "Disgust",
+            "Fear",
+            "Happiness",
+            "Neutral",
+            "Sadness",
+            "Surprise",
+            "Thinking",
+            "Unsure",
+        ),
+        start=1,
+    )
+)
+_CODES = {"a": BAUM1A_CODES, "s": BAUM1S_CODES}
+_CLIP_NAME = re.compile(r"^S(\d{3})_(\d{3})$", re.IGNORECASE)
+_COLUMNS = ("Number", "Subject Label", "Clip", "Clip Name", "Emotion", "Emotion Code", "Gender")
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    subject: str
+    clip: str
+    clip_name: str
+    emotion: str
+    code: str
+
+
+def read(corpus: CorpusSettings) -> list[SourceVideo]:
+    """One record a clip that is annotated, or filmed, or both, in the chosen subsets."""
+    root = require_folder(corpus.root)
+    unknown = [subset for subset in corpus.subsets if subset not in _CODES]
+    if unknown or not corpus.subsets:
+        raise UseError(f"corpus.subsets takes 's' and 'a', not {', '.join(unknown) or 'nothing'}.")
+    return [video for subset in corpus.subsets for video in _read_subset(root, subset, corpus)]
+
+
+def _read_subset(root: Path, subset: str, corpus: CorpusSettings) -> list[SourceVideo]:
+    folder = _find_videos(root, subset)
+    files = _clip_files(folder)
+    rows: dict[str, list[_Row]] = defaultdict(list)
+    for row in _read_sheet(_find_sheet(root, subset)):
+        rows[row.clip_name.upper()].append(row)
+    return [
+        _source(subset, name, files.get(name), rows.get(name, []), folder, corpus)
+        for name in sorted(files.keys() | rows.keys())
+    ]
+
+
+def _find_videos(root: Path, subset: str) -> Path:
+    """The folder of a subset's videos: the root itself, or one or two levels below."""
+    pattern = re.compile(rf"^baum-?1{subset}[ _-]*mp4[ _-]*(all)?$", re.IGNORECASE)
+    for path in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/"))):
+        if pattern.match(path.name):
+            return path
+    raise UseError(f"{root} holds no folder such as 'BAUM1{subset}_MP4 - All'; set corpus.root to the folder above it.")
+
+
+def _find_sheet(root: Path, subset: str) -> Path:
+    """The annotation sheet, beside the videos or a level above or below the root."""
+    pattern = re.compile(rf"^annotations?[ _-]*baum-?1{subset}.*\.(xlsx|csv)$", re.IGNORECASE)
+    for folder in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/")), root.parent):
+        for path in sorted(folder.iterdir(), key=lambda path: path.suffix, reverse=True):
+            if pattern.match(path.name):
+                return path
+    raise UseError(f"{root} holds no labels: 'Annotations_BAUM1{subset}.xlsx' (or .csv) is not there.")
+
+
+def _clip_files(folder: Path) -> dict[str, Path]:
+    files = {}
+    for path in sorted(folder.glob("*/*")):
+        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith("."):
+            files[path.stem.upper()] = path
+    return files
+
+
+def _read_sheet(path: Path) -> list[_Row]:
+    cells = _sheet_cells(path)
+    header = [cell.strip().lower() for cell in cells[0]] if cells else []
+    missing = [name for name in _COLUMNS[1:6] if name.lower() not in header]
+    if missing:
+        raise UseError(
+            f"{path} has no column {', '.join(missing)} in its first row; it should have {', '.join(_COLUMNS)}."
+        )
+    columns = [header.index(name.lower()) for name in _COLUMNS[1:6]]
+    rows = []
+    for line, values in enumerate(cells[1:], start=2):
+        subject, clip, clip_name, emotion, code = (values[i].strip() if i < len(values) else "" for i in columns)
+        if clip_name:  # the legend goes on below the last clip
+            rows.append(_Row(line, subject, clip, clip_name, emotion, code))
+    return rows
+
+
+def _sheet_cells(path: Path) -> list[list[str]]:
+    try:
+        if path.suffix.lower() == ".csv":
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                sample = file.read(4096)
+                file.seek(0)
+                return list(csv.reader(file, delimiter=";" if sample.count(";") > sample.count(",") else ","))
+        book = load_workbook(path, read_only=True, data_only=True)
+        sheet = book["Sheet1"] if "Sheet1" in book.sheetnames else book.worksheets[0]
+        cells = [["" if value is None else _text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+        book.close()
+        return cells
+    except Exception as error:  # openpyxl raises many kinds on a damaged file
+        raise UseError(f"{path} cannot be read as a sheet: {error}") from error
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _source(
+    subset: str, name: str, path: Path | None, rows: list[_Row], folder: Path, corpus: CorpusSettings
+) -> SourceVideo:
+    match = _CLIP_NAME.match(name)
+    subject = f"baum1/S{match[1]}" if match else ""
+    label_raw = rows[0].emotion if rows else ""
+    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    conflicts = [problem for row in rows for problem in _contradictions(row, subset)]
+    if len({canonical_emotion(row.emotion) for row in rows}) > 1:
+        conflicts.append(f"rows {', '.join(str(row.line) for row in rows)} give it different labels")
+    if not match:
+        status, reason = Outcome.LABEL_MISSING, f"{name!r} names no subject (expected S001_001)"
+    elif not rows:
+        reason = "the sheet has no row for it"
+    elif conflicts:
+        status, reason = Outcome.LABEL_CONFLICT, "; ".join(conflicts)
+    elif path is None and status is Outcome.OK:
+        status, reason = Outcome.FILE_MISSING, f"row {rows[0].line} of the sheet names it, but there is no such file"
+    elif status is Outcome.OK:
+        reason = _remark(rows[0], match[2])
+    expected = folder / f"s{match[1]}" / f"{name}.mp4" if match else folder / f"{name}.mp4"
+    return SourceVideo(
+        f"baum1{subset}/{name}", f"baum1{subset}", path or expected, subject, emotion, label_raw, status, reason
+    )
+
+
+def _contradictions(row: _Row, subset: str) -> list[str]:
+    problems = []
+    match = _CLIP_NAME.match(row.clip_name)
+    if match and row.subject.isdigit() and int(row.subject) != int(match[1]):
+        problems.append(f"row {row.line} of the sheet gives subject {row.subject} to clip {row.clip_name}")
+    if row.code:
+        meant = _CODES[subset].get(int(row.code)) if row.code.isdigit() else None
+        if meant is None or canonical_emotion(meant) != canonical_emotion(row.emotion):
+            problems.append(
+                f"row {row.line} of the sheet says {row.emotion!r} but code {row.code} ({meant or 'no such code'})"
+            )
+    return problems
+
+
+def _remark(row: _Row, suffix: str) -> str:
+    if row.clip.isdigit() and int(row.clip) != int(suffix):
+        return f"the sheet's Clip column says {row.clip}; the clip name was used"
+    return ""

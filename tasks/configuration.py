@@ -1,0 +1,110 @@
+"""Settings from a preset, a YAML file and single keys, in that order, with errors that name the nearest valid word."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from fer_models.arms import get_arm
+from fer_models.errors import UseError
+from fer_models.suggest import nearest
+from tasks.presets import PRESETS
+from tasks.settings import StudySettings
+
+DEFAULT_PRESET = "corrected"
+
+
+def resolve_settings(
+    preset: str | None = None, config: str | Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> StudySettings:
+    """The settings of a study.
+
+    Args:
+        preset: a key of `PRESETS`; a configuration file may name its own under `preset`.
+        config: a YAML file with any of the settings, nested as in `fer config`.
+        overrides: dotted keys to values, e.g. `{"training.epochs": 5}`; strings are read as YAML.
+
+    Raises:
+        UseError: an unknown preset, file, key or value.
+    """
+    values = _read_yaml(Path(config)) if config else {}
+    name = preset or values.pop("preset", None) or DEFAULT_PRESET
+    values.pop("preset", None)
+    if name not in PRESETS:
+        raise UseError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
+    merged = _merge(PRESETS[name]().model_dump(mode="json"), values)
+    for key, value in (overrides or {}).items():
+        merged = _merge(merged, _nested(key, yaml.safe_load(value) if isinstance(value, str) else value))
+    try:
+        settings = StudySettings.model_validate(merged)
+    except ValidationError as error:
+        raise UseError(_sentence(error)) from error
+    for arm in settings.arms:
+        get_arm(arm)
+    return settings
+
+
+def settings_as_yaml(settings: StudySettings) -> str:
+    """The settings as a configuration file."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UseError(f"There is no configuration file {str(path)!r}.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UseError(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
+    if not isinstance(values, dict):
+        raise UseError(f"{path} should hold settings such as 'training:', not {type(values).__name__}.")
+    return values
+
+
+def _nested(dotted: str, value: Any) -> dict[str, Any]:
+    for key in reversed(dotted.split(".")):
+        value = {key: value}
+    return value
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """Lay one tree over another; a schedule of another kind replaces the old one whole."""
+    merged = dict(base)
+    for key, value in top.items():
+        old = merged.get(key)
+        same_kind = not (
+            isinstance(old, dict)
+            and "kind" in old
+            and isinstance(value, dict)
+            and value.get("kind", old["kind"]) != old["kind"]
+        )
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) and same_kind else value
+    return merged
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first problem as one sentence."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part not in ("plateau", "triangular2", "constant")]
+    key = ".".join(place)
+    if first["type"] == "extra_forbidden":
+        return f"There is no setting {key!r}{_nearest_key(place)}; `fer config` prints them all."
+    return f"{key or 'The settings'}: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r})."
+
+
+def _nearest_key(place: list[str]) -> str:
+    model: type[BaseModel] | None = StudySettings
+    for part in place[:-1]:
+        field = model.model_fields.get(part) if model else None
+        model = _settings_class(field.annotation) if field else None
+    parent = ".".join(place[:-1])
+    valid = [f"{parent}.{name}".lstrip(".") for name in model.model_fields] if model else []
+    return nearest(".".join(place), valid)
+
+
+def _settings_class(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for found in map(_settings_class, get_args(annotation)) if found), None)

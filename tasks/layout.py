@@ -1,0 +1,59 @@
+"""Where everything lies below a data root. One obvious place for each thing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.preparation import prepare_digest
+from tasks.settings import StudySettings
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of a study.
+
+    <data_root>/manifest.parquet                     every video of the corpus
+    <data_root>/split.parquet                        the side of every video
+    <data_root>/prepared/<digest>/shards/..          one file a video
+    <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
+    <data_root>/prepared/<digest>/index.parquet      every segment
+    <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
+    <data_root>/studies/<name>/report/index.html
+    <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise
+    """
+
+    root: Path
+    prepared: Path
+    study: Path
+
+    @classmethod
+    def of(cls, settings: StudySettings) -> "Layout":
+        root = settings.data_root
+        return cls(root, root / "prepared" / prepare_digest(settings.prepare), root / "studies" / settings.name)
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.parquet"
+
+    @property
+    def split(self) -> Path:
+        return self.root / "split.parquet"
+
+    @property
+    def shards(self) -> Path:
+        return self.prepared / "shards"
+
+    @property
+    def ledger(self) -> Path:
+        return self.prepared / "ledger.parquet"
+
+    @property
+    def index(self) -> Path:
+        return self.prepared / "index.parquet"
+
+    @property
+    def runs(self) -> Path:
+        return self.study / "runs"
+
+    @property
+    def report(self) -> Path:
+        return self.study / "report"

@@ -1,0 +1,113 @@
+"""The manifest: every video that the corpus names, whatever becomes of it.
+
+Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason.
+"""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from fer_models.errors import UseError
+from tasks.adapters import ADAPTERS
+from tasks.adapters.source import SourceVideo
+from tasks.files import write_table
+from tasks.outcomes import Outcome
+from tasks.progress import progress
+from tasks.settings import CorpusSettings
+
+SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("dataset", pa.string()),
+        ("uri", pa.string()),
+        ("sha256", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("subject", pa.string()),
+        ("emotion", pa.string()),
+        ("label_raw", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+def build_manifest(corpus: CorpusSettings, path: Path) -> pd.DataFrame:
+    """Read the corpus and write its manifest to `path`; files that did not change since are not hashed again."""
+    sources = ADAPTERS[corpus.adapter](corpus)
+    if not sources:
+        raise UseError(f"No videos were found in {str(corpus.root)!r} with the adapter {corpus.adapter!r}.")
+    previous = read_manifest(path) if path.is_file() else pd.DataFrame(columns=SCHEMA.names)
+    known = {(row.uri, row.size_bytes, row.mtime_ns): row.sha256 for row in previous.itertuples() if row.sha256}
+    manifest = pd.DataFrame(_add_files(sources, known), columns=SCHEMA.names)
+    _refuse_other_corpus(previous, manifest, path)
+    write_table(path, pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False))
+    return manifest
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """The manifest as a data frame; raises `UseError` when there is none."""
+    if not path.is_file():
+        raise UseError(f"There is no manifest at {str(path)!r}; run `fer prepare` first.")
+    return pd.read_parquet(path)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _add_files(sources: list[SourceVideo], known: dict[tuple[str, int, int], str]) -> list[dict[str, object]]:
+    with (
+        ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2)) as pool,
+        progress("Reading the corpus", len(sources)) as advance,
+    ):
+        rows = []
+        for row in pool.map(lambda source: _row(source, known), sources):
+            rows.append(row)
+            advance("")
+    return rows
+
+
+def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[str, object]:
+    status, reason = source.status, source.reason
+    sha256, size_bytes, mtime_ns = "", 0, 0
+    uri = str(source.path.absolute())
+    try:
+        stat = source.path.stat()
+        size_bytes, mtime_ns = stat.st_size, stat.st_mtime_ns
+        sha256 = known.get((uri, size_bytes, mtime_ns)) or file_sha256(source.path)
+    except FileNotFoundError:
+        if status is Outcome.OK:
+            status, reason = Outcome.FILE_MISSING, "there is no such file"
+    except OSError as error:
+        if status is Outcome.OK:
+            status, reason = Outcome.UNDECODABLE, f"the file cannot be read: {error.strerror}"
+    return {
+        "video_id": source.video_id,
+        "dataset": source.dataset,
+        "uri": uri,
+        "sha256": sha256,
+        "size_bytes": size_bytes,
+        "mtime_ns": mtime_ns,
+        "subject": source.subject,
+        "emotion": source.emotion,
+        "label_raw": source.label_raw,
+        "status": str(status),
+        "reason": reason,
+    }
+
+
+def _refuse_other_corpus(previous: pd.DataFrame, manifest: pd.DataFrame, path: Path) -> None:
+    """A data root belongs to one corpus: its subjects keep their sides there."""
+    before, now = set(previous["sha256"]) - {""}, set(manifest["sha256"]) - {""}
+    if before and now and not before & now:
+        raise UseError(
+            f"{str(path.parent)!r} holds another corpus ({len(before)} videos, none of them in this one); "
+            "give this corpus its own folder with --data-root."
+        )

@@ -1,0 +1,44 @@
+"""Dense optical flow between the two face crops of a pair.
+
+A method is a function from two grey images, uint8 (S, S), to float32 (S, S, 2): dx (right) and dy (down) in px.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from fer_models.geometry import FACE_SIZE_PX
+
+#: Side of the crops that the flow is computed on, in px.
+WORKING_SIZE_PX = 2 * FACE_SIZE_PX
+
+Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def farneback(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Farneback 2003, with the study's OpenCV arguments."""
+    return cv2.calcOpticalFlowFarneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0)  # type: ignore[call-overload]
+
+
+def dis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset."""
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)  # type: ignore[call-overload]
+
+
+METHODS: dict[str, Method] = {"farneback": farneback, "dis": dis}
+
+
+def pair_optical_flow(first: np.ndarray, second: np.ndarray, method: str) -> np.ndarray:
+    """Motion from one grey crop to the other at the stored scale.
+
+    Args:
+        first, second: uint8 (WORKING_SIZE_PX, WORKING_SIZE_PX), cropped with the same box.
+        method: a key of `METHODS`.
+
+    Returns:
+        float16 (48, 48, 2): dx and dy in px a frame of the 48x48 crop.
+    """
+    motion = METHODS[method](first, second)
+    stored = cv2.resize(motion, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA)
+    return (stored * (FACE_SIZE_PX / first.shape[0])).astype(np.float16)

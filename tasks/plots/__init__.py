@@ -1,0 +1,20 @@
+"""Figures. Each module has one function that takes plain data and returns a `matplotlib.figure.Figure`.
+
+Figures are made without pyplot, so that they can be drawn in any thread and need no display.
+"""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from tasks.files import whole_file
+
+#: Colour-blind-safe colours (Okabe and Ito 2008).
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#6b7280"
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, whole or not at all."""
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight", facecolor="white")
+    return path

@@ -1,0 +1,29 @@
+"""How many videos of each class stand on each side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tasks.plots import BLUE, ORANGE, VERMILION
+
+_COLOURS = {"train": BLUE, "validation": ORANGE, "test": VERMILION}
+
+
+def plot_class_distribution(index: pd.DataFrame, emotions: Sequence[str]) -> Figure:
+    """Grouped bars from the index: videos with a usable face, by class and side."""
+    videos = index.drop_duplicates("video_id")
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    x = np.arange(len(emotions))
+    for number, (side, colour) in enumerate(_COLOURS.items()):
+        counts = videos.loc[videos["side"] == side, "emotion"].value_counts().reindex(list(emotions), fill_value=0)
+        people = videos.loc[videos["side"] == side, "subject"].nunique()
+        bars = axes.bar(x + (number - 1) * 0.27, counts, 0.25, color=colour, label=f"{side} ({people} people)")
+        axes.bar_label(bars, fontsize=8)
+    axes.set_xticks(x, emotions)
+    axes.set_ylabel("videos")
+    axes.legend(frameon=False, fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure

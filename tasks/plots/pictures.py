@@ -1,0 +1,17 @@
+"""Optical flow as a colour picture for people: hue is the direction, white is still, full colour is fast."""
+
+import cv2
+import numpy as np
+
+#: Motion in px a frame (at the stored scale) that is drawn in full colour.
+FULL_COLOUR_PX = 1.5
+
+
+def draw_optical_flow(optical_flow: np.ndarray) -> np.ndarray:
+    """(dx, dy) float (H, W, 2) in px a frame to uint8 RGB (H, W, 3)."""
+    dx, dy = (np.ascontiguousarray(optical_flow[..., i], np.float32) for i in (0, 1))
+    magnitude, angle_deg = cv2.cartToPolar(dx, dy, angleInDegrees=True)
+    hsv = np.full((*dx.shape, 3), 255, np.uint8)
+    hsv[..., 0] = angle_deg / 2
+    hsv[..., 1] = np.clip(magnitude / FULL_COLOUR_PX * 255, 0, 255)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)

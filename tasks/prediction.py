@@ -1,0 +1,57 @@
+"""A trained model on new videos, prepared just as its training data was."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from fer_models.arms import load_model, model_labels, model_prepare
+from fer_models.errors import UseError
+from fer_models.segments import SegmentArrays
+from fer_models.training import predict
+from tasks.adapters.source import videos_below
+from tasks.outcomes import Outcome
+from tasks.preparation import prepare_video
+from tasks.progress import progress
+from tasks.settings import PrepareSettings
+
+
+def predict_videos(model_file: Path, sources: Sequence[Path]) -> pd.DataFrame:
+    """Predict each video, and each video below each folder.
+
+    Returns:
+        A row a video: video, outcome, message, num_segments, predicted (empty without a usable face) and the mean
+        probability of each class, `p_<emotion>`.
+    """
+    if not model_file.is_file():
+        raise UseError(
+            f"There is no model {str(model_file)!r}; a study leaves them at studies/<name>/runs/*/model.keras."
+        )
+    videos = [path for source in sources for path in (videos_below(source) if source.is_dir() else [source])]
+    missing = [str(path) for path in videos if not path.is_file()]
+    if missing or not videos:
+        raise UseError(f"There is no video at {', '.join(missing or map(str, sources))}.")
+    model = load_model(model_file)
+    settings = PrepareSettings.model_validate(model_prepare(model) or {})
+    rows = []
+    with progress("Predicting", len(videos)) as advance:
+        for path in videos:
+            rows.append(_predict(model, path, settings))
+            advance(path.name)
+    return pd.DataFrame(rows)
+
+
+def _predict(model: keras.Model, path: Path, settings: PrepareSettings) -> dict[str, object]:
+    emotions = model_labels(model)
+    segments, report = prepare_video(path, settings)
+    row: dict[str, object] = {"video": str(path), "outcome": str(report.outcome), "message": report.message}
+    if not segments or report.outcome not in (Outcome.OK, Outcome.TRUNCATED):
+        return row | {"num_segments": 0, "predicted": ""} | {f"p_{emotion}": np.nan for emotion in emotions}
+    unused = np.zeros(len(segments), np.int64)
+    faces = np.stack([segment.face for segment in segments])
+    optical_flows = np.stack([segment.optical_flow for segment in segments])
+    probabilities = predict(model, SegmentArrays(faces, optical_flows, unused, unused, unused)).mean(axis=0)
+    row |= {"num_segments": len(segments), "predicted": emotions[int(probabilities.argmax())]}
+    return row | {f"p_{emotion}": float(value) for emotion, value in zip(emotions, probabilities, strict=True)}

@@ -1,0 +1,63 @@
+"""Progress of anything that takes longer than two seconds: a bar in a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+#: Seconds between two lines where there is no terminal.
+LINE_INTERVAL_S = 10.0
+
+console = Console(stderr=True)
+
+Advance = Callable[[str], None]
+
+
+@contextmanager
+def progress(description: str, total: int, done: int = 0) -> Iterator[Advance]:
+    """Show how far a job is; the block calls what it is given once an item, with a short note (or an empty one)."""
+    show = _bar if console.is_terminal else _lines
+    with show(description, total, done) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(description: str, total: int, done: int) -> Iterator[Advance]:
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(description, total=total, completed=done, note="")
+        yield lambda note: bar.update(task, advance=1, note=note)
+
+
+@contextmanager
+def _lines(description: str, total: int, done: int) -> Iterator[Advance]:
+    start = last = time.monotonic()
+    last_note = ""
+
+    def advance(note: str) -> None:
+        nonlocal done, last, last_note
+        done += 1
+        last_note = note
+        if time.monotonic() - last >= LINE_INTERVAL_S and done < total:
+            last = time.monotonic()
+            say(f"{description}: {done} of {total} {note}".rstrip())
+
+    yield advance
+    say(f"{description}: {done} of {total} in {time.monotonic() - start:.1f} s {last_note}".rstrip())
+
+
+def say(message: str) -> None:
+    """One line for people, on standard error."""
+    console.print(message, highlight=False, markup=False, soft_wrap=True)
+    sys.stderr.flush()

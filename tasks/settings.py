@@ -1,0 +1,83 @@
+"""Settings of a whole study, and the digests that name what they produce."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from fer_models.labels import EMOTIONS
+from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
+
+
+class CorpusSettings(Settings):
+    """Which videos, and how their labels are read."""
+
+    adapter: Literal["baum1", "folder", "table", "videos"] = Field("folder", description="the corpus's layout on disk")
+    root: Path = Field(Path("videos"), description="folder of the corpus; for `table` the CSV or Parquet file")
+    subsets: tuple[str, ...] = Field(("s",), description="`baum1`: `s` (spontaneous), `a` (acted) or both")
+    emotions: tuple[str, ...] = Field(EMOTIONS, min_length=2, description="the classes, in the order of the outputs")
+    draw_sample: bool = Field(False, description="draw the sample corpus at `root` when it is not there")
+
+
+class PrepareSettings(Settings):
+    """What determines the content of a shard; its digest names the folder of the shards."""
+
+    segment_length: int = Field(16, ge=2, description="frames in a segment; its first two are the pair that is used")
+    segment_stride: PositiveInt = Field(16, description="frames from one segment's start to the next")
+    min_face_px: int = Field(48, ge=24, description="smaller faces are not used")
+    detector: Literal["haar"] = "haar"
+    flow_method: Literal["farneback", "dis"] = "farneback"
+
+
+class SplitSettings(Settings):
+    """Sides by subject: no person is ever on two of them."""
+
+    validation_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects")
+    test_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects")
+    seed: int = 7
+
+
+class ExecutionSettings(Settings):
+    """How the work is done; nothing here changes a result."""
+
+    workers: PositiveInt | None = Field(None, description="videos prepared at once; one a core by default")
+    timeout_s: float = Field(600.0, gt=0, description="a video that takes longer ends as `timeout`")
+    max_failed_share: Share = Field(0.5, description="stop when a larger share of the videos could not be used")
+
+
+class StudySettings(Settings):
+    """Everything a study needs."""
+
+    name: str = Field(
+        "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the study's folder and MLflow experiment"
+    )
+    data_root: Path = Field(Path("fer-data"), description="folder for all that is made; one corpus each")
+    corpus: CorpusSettings = CorpusSettings()
+    prepare: PrepareSettings = PrepareSettings()
+    split: SplitSettings = SplitSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    arms: tuple[str, ...] = Field(
+        (
+            "flatten-concatenate",
+            "flatten-sum",
+            "flatten-average",
+            "gap-concatenate",
+            "gap-sum",
+            "gap-average",
+            "spatial-only",
+            "optical-flow-only",
+        ),
+        min_length=1,
+        description="`fer models` lists them",
+    )
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="every arm is trained once a seed")
+
+
+def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
+    """Twelve hexadecimal digits that change when any of the parts does."""
+    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,129 @@
+"""Train, validation and test side of every video, by subject.
+
+No person is ever on two sides. The split is append-only: a video keeps its side, a new video of a known person follows
+that person, a new person joins training or validation. The test side is fixed when it is first drawn: later videos of a
+test person wait in `reserve`, so that a running comparison never changes under one's feet.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fer_models.errors import UseError
+from tasks.files import write_table
+from tasks.outcomes import Outcome
+from tasks.settings import SplitSettings
+
+TRAIN, VALIDATION, TEST, RESERVE = "train", "validation", "test", "reserve"
+SIDES = (TRAIN, VALIDATION, TEST)
+
+SCHEMA = pa.schema([("video_id", pa.string()), ("subject", pa.string()), ("side", pa.string())])
+_CANDIDATES = 4000
+
+
+def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings, path: Path) -> pd.DataFrame:
+    """Assign every labelled video of the ledger to a side, keeping what `path` already says, and write it there.
+
+    Videos that could not be used keep a side too: on the test side they count as uncovered.
+
+    Raises:
+        UseError: fewer than three people, or a side would lack videos or a class, naming the counts.
+    """
+    labelled = ledger[ledger["emotion"].isin(list(emotions)) & (ledger["subject"] != "") & _was_meant(ledger)]
+    if labelled.empty:
+        raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
+    known = pd.read_parquet(path) if path.is_file() else None
+    split = _extend(known, labelled, settings) if known is not None else _draw(labelled, emotions, settings)
+    _check(split, ledger, emotions)
+    write_table(path, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
+    return split
+
+
+def read_split(path: Path) -> pd.DataFrame:
+    """The side of every video; raises `UseError` when there is none."""
+    if not path.is_file():
+        raise UseError(f"There is no split at {str(path)!r}; run `fer split` first.")
+    return pd.read_parquet(path)
+
+
+def _was_meant(ledger: pd.DataFrame) -> pd.Series:
+    """Videos that belong to the study whether or not they could be used."""
+    return ~ledger["outcome"].isin([Outcome.OUT_OF_SCOPE, Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT])
+
+
+def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings) -> pd.DataFrame:
+    """Of many random assignments of people to sides, the one whose sides are most alike in size and classes.
+
+    Unlike StratifiedGroupKFold this fixes the number of people a side and works with as few as three.
+    """
+    counts = pd.crosstab(videos["subject"], videos["emotion"]).reindex(columns=list(emotions), fill_value=0)
+    num_subjects = len(counts)
+    num_test = max(1, round(settings.test_share * num_subjects))
+    num_validation = max(1, round(settings.validation_share * num_subjects))
+    if num_test + num_validation >= num_subjects:
+        raise UseError(
+            f"{num_subjects} people are too few for separate sides "
+            f"({num_test} for test, {num_validation} for validation, the rest for training); at least 3 are needed."
+        )
+    rng = np.random.default_rng(settings.seed)
+    orders = rng.permuted(np.tile(np.arange(num_subjects), (_CANDIDATES, 1)), axis=1)
+    sides = np.zeros((_CANDIDATES, num_subjects), np.int64)
+    np.put_along_axis(sides, orders[:, :num_test], 2, axis=1)
+    np.put_along_axis(sides, orders[:, num_test : num_test + num_validation], 1, axis=1)
+    best = sides[int(np.argmin(_imbalance(sides, counts.to_numpy(np.float64))))]
+    of_subject = dict(zip(counts.index, (SIDES[side] for side in best), strict=True))
+    return videos[["video_id", "subject"]].assign(side=videos["subject"].map(of_subject))
+
+
+def _imbalance(sides: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """How far the classes of each candidate's sides are from their fair share; empty classes weigh heavily.
+
+    Args:
+        sides: (candidates, subjects), 0 train, 1 validation, 2 test.
+        counts: (subjects, classes), videos.
+    """
+    totals = counts.sum(axis=0)
+    cost = np.zeros(len(sides))
+    for side in range(3):
+        on_side = (sides == side).astype(np.float64)
+        share = on_side.mean(axis=1, keepdims=True)
+        have, fair = on_side @ counts, share * totals
+        cost += ((have - fair) ** 2 / np.maximum(fair, 1.0)).sum(axis=1)
+        cost += 1000.0 * ((have == 0) & (totals > 0)).sum(axis=1)
+    return cost
+
+
+def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
+    """Add new videos; nothing that is known moves."""
+    new = videos[~videos["video_id"].isin(known["video_id"])]
+    of_subject = dict(zip(known["subject"], known["side"], strict=True))
+    for subject, count in new["subject"].value_counts().items():
+        if subject not in of_subject:
+            sizes = known["side"].value_counts()
+            training = sizes.get(TRAIN, 0) / (1 - settings.validation_share - settings.test_share)
+            validation = sizes.get(VALIDATION, 0) / settings.validation_share
+            of_subject[subject] = VALIDATION if validation < training else TRAIN
+            known = pd.concat([known, pd.DataFrame({"side": [of_subject[subject]] * int(count)})])
+    known = known.dropna(subset=["video_id"])
+    sides = new["subject"].map(of_subject).replace({TEST: RESERVE})
+    return pd.concat([known, new[["video_id", "subject"]].assign(side=sides)], ignore_index=True)
+
+
+def _check(split: pd.DataFrame, ledger: pd.DataFrame, emotions: Sequence[str]) -> None:
+    usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
+    table = usable.merge(split, on="video_id")
+    counts = pd.crosstab(table["side"], table["emotion"]).reindex(
+        index=list(SIDES), columns=list(emotions), fill_value=0
+    )
+    for side in SIDES:
+        empty = [emotion for emotion in emotions if counts.loc[side, emotion] == 0]
+        if empty:
+            have = ", ".join(f"{emotion} {counts.loc[side, emotion]}" for emotion in emotions)
+            people = split.loc[split["side"] == side, "subject"].nunique()
+            raise UseError(
+                f"The {side} side ({people} people) has no usable video of {', '.join(empty)} (it has {have}); "
+                "add videos, name fewer classes in corpus.emotions, or try another split.seed."
+            )

@@ -1,0 +1,234 @@
+"""Logs a study to MLflow: one experiment a study, a parent run, a child run per arm and seed.
+
+Everything is logged from files that are on disk already, so a study can be logged again, or into another store.
+What has been logged is remembered beside those files, per parent run.
+"""
+
+import importlib.metadata
+import logging
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlflow
+import mlflow.keras
+import numpy as np
+import pandas as pd
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+from pydantic import BaseModel
+
+from fer_models.arms import load_model
+from fer_models.training import MODEL_FILE, Epoch, read_progress
+from tasks.comparison import METRICS, ArmResult, best_result
+from tasks.evaluation import Evaluation
+from tasks.files import write_json
+from tasks.index import index_digest, load_arrays
+from tasks.layout import Layout
+from tasks.runs import Run
+from tasks.settings import StudySettings, digest
+from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
+from tasks.splits import TRAIN
+
+_Record = TypeVar("_Record", bound=BaseModel)
+_REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
+
+
+class StudyRun(BaseModel):
+    """The parent run of a study, remembered in its folder."""
+
+    tracking_uri: str
+    experiment_id: str
+    run_id: str
+    digest: str
+
+
+class _ChildRun(BaseModel):
+    """The child run of a training run, remembered in its folder."""
+
+    parent_id: str
+    run_id: str
+    evaluation: str = ""
+
+
+def tracking_uri(layout: Layout) -> str:
+    """`MLFLOW_TRACKING_URI`, or a SQLite file in the data root."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{layout.root.absolute() / 'mlflow.db'}"
+
+
+def open_study(settings: StudySettings, manifest: pd.DataFrame, index: pd.DataFrame) -> StudyRun:
+    """The parent run for these settings and data: the one from before, or a new one."""
+    layout = Layout.of(settings)
+    client = _connect(layout)
+    manifest_digest = digest(manifest[["video_id", "sha256", "subject", "emotion", "status"]].to_csv(index=False))
+    identity = digest(settings, {"manifest": manifest_digest, "index": index_digest(index)})
+    remembered = _read(StudyRun, layout.study / "mlflow.json")
+    if remembered and remembered.digest == identity and remembered.tracking_uri == tracking_uri(layout):
+        if _exists(client, remembered.run_id):
+            return remembered
+    experiment_id = _experiment(client, settings.name, layout)
+    run = client.create_run(experiment_id, run_name=f"{settings.name} study", tags={"fer.kind": "study"})
+    with mlflow.start_run(run_id=run.info.run_id, nested=True):
+        mlflow.log_params(_flat(settings.model_dump(mode="json", exclude={"arms", "seeds"})))
+        mlflow.set_tags({"arms": ", ".join(settings.arms), "seeds": ", ".join(map(str, settings.seeds)), **_revision()})
+        mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
+        source = str(layout.manifest.absolute())
+        for name, table, table_digest in (
+            ("manifest", manifest.drop(columns=["mtime_ns"]), manifest_digest),
+            ("index", index.drop(columns=["box"]), index_digest(index)),
+        ):
+            mlflow.log_input(mlflow.data.from_pandas(table, source=source, name=name, digest=table_digest), name)
+    study_run = StudyRun(
+        tracking_uri=tracking_uri(layout), experiment_id=experiment_id, run_id=run.info.run_id, digest=identity
+    )
+    write_json(layout.study / "mlflow.json", study_run)
+    return study_run
+
+
+def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
+    """The id of the child run of a training run, created and described when it is new."""
+    client = _connect(Layout.of(settings))
+    child = _read(_ChildRun, run.folder / "mlflow.json")
+    if child and child.parent_id == study_run.run_id and _exists(client, child.run_id):
+        return child.run_id
+    tags = {
+        "mlflow.parentRunId": study_run.run_id,
+        "fer.kind": "arm",
+        "arm": run.arm.name,
+        "seed": str(run.seed),
+        "fusion": run.arm.fusion or "none",
+        "pooling": run.arm.pooling,
+        "streams": " + ".join(run.arm.streams),
+        **_revision(),
+    }
+    created = client.create_run(study_run.experiment_id, run_name=f"{run.arm.name}, seed {run.seed}", tags=tags)
+    parameters = {"arm": run.arm.name, "seed": run.seed, "fusion": run.arm.fusion, "pooling": run.arm.pooling}
+    parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
+    client.log_batch(created.info.run_id, params=[Param(name, str(value)) for name, value in parameters.items()])
+    write_json(run.folder / "mlflow.json", _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
+    return created.info.run_id
+
+
+def log_epoch(run_id: str, epoch: Epoch, client: mlflow.MlflowClient | None = None) -> None:
+    """Log one epoch's metrics, its number being the step."""
+    values = epoch.model_dump(exclude={"epoch", "monitored"})
+    metrics = [Metric(name, float(value), 0, epoch.epoch) for name, value in values.items()]
+    (client or mlflow.MlflowClient()).log_batch(run_id, metrics=metrics)
+
+
+def num_logged_epochs(run_id: str) -> int:
+    """How many epochs a child run has in MLflow already."""
+    return max((metric.step for metric in mlflow.MlflowClient().get_metric_history(run_id, "val_uar")), default=0)
+
+
+def log_evaluation(
+    settings: StudySettings, study_run: StudyRun, run: Run, folder: Path, evaluation: Evaluation, index: pd.DataFrame
+) -> None:
+    """Log the history, test scores, figures, predictions and the model of a run, unless that was done before."""
+    run_id = open_run(settings, study_run, run)
+    child = _read(_ChildRun, run.folder / "mlflow.json")
+    assert child
+    if child.evaluation == folder.name:
+        return
+    progress = read_progress(run.folder)
+    assert progress
+    for epoch in progress.history[num_logged_epochs(run_id) :]:
+        log_epoch(run_id, epoch)
+    with mlflow.start_run(run_id=run_id, nested=True):
+        counts = {
+            "num_parameters": evaluation.num_parameters,
+            "best_epoch": evaluation.best_epoch,
+            "training_seconds": evaluation.training_seconds,
+        }
+        mlflow.log_metrics({**{f"test_{name}": value for name, value in evaluation.scores.items()}, **counts})
+        for path in sorted(folder.iterdir()):
+            mlflow.log_artifact(str(path), "figures" if path.suffix == ".png" else "test")
+        mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
+        _log_model(settings, run, index)
+    mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
+    write_json(run.folder / "mlflow.json", child.model_copy(update={"evaluation": folder.name}))
+
+
+def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[ArmResult], report: Path) -> None:
+    """Log the comparison and the report to the parent run."""
+    client = _connect(Layout.of(settings))
+    best = best_result(results)
+    with mlflow.start_run(run_id=study_run.run_id, nested=True):
+        mlflow.set_tag("best_arm", best.arm.name)
+        mlflow.log_metrics({f"best_test_{metric}": best.mean(metric) for metric in METRICS})
+        mlflow.log_metrics(
+            {f"mean_{metric}/{result.arm.name}": result.mean(metric) for result in results for metric in METRICS}
+        )
+        mlflow.log_artifacts(str(report), "report")
+    client.set_terminated(study_run.run_id, "FINISHED")
+
+
+def _connect(layout: Layout) -> mlflow.MlflowClient:
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    layout.root.mkdir(parents=True, exist_ok=True)
+    mlflow.set_tracking_uri(tracking_uri(layout))
+    return mlflow.MlflowClient()
+
+
+def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:
+    found = client.get_experiment_by_name(name)
+    if found and found.lifecycle_stage == "active":
+        return found.experiment_id
+    if found:
+        client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+    local = "MLFLOW_TRACKING_URI" not in os.environ
+    return client.create_experiment(name, (layout.root.absolute() / "mlartifacts").as_uri() if local else None)
+
+
+def _exists(client: mlflow.MlflowClient, run_id: str) -> bool:
+    try:
+        return client.get_run(run_id).info.lifecycle_stage == "active"
+    except MlflowException:
+        return False
+
+
+def _log_model(settings: StudySettings, run: Run, index: pd.DataFrame) -> None:
+    tensor = np.dtype("float32")
+    inputs = [
+        TensorSpec(np.dtype("uint8"), (-1, *FACE_SHAPE), "face"),
+        TensorSpec(tensor, (-1, *OPTICAL_FLOW_SHAPE), "optical_flow"),
+    ]
+    signature = ModelSignature(Schema(inputs), Schema([TensorSpec(tensor, (-1, len(settings.corpus.emotions)))]))
+    requirements = [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS]
+    model = load_model(run.folder / MODEL_FILE)
+    mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
+    rows = index[index["side"] == TRAIN].head(2).reset_index(drop=True)
+    example = load_arrays(rows, Layout.of(settings).prepared, settings.corpus.emotions)
+    values = {"face": example.faces.tolist(), "optical_flow": example.optical_flows.astype(float).round(4).tolist()}
+    mlflow.log_dict({"inputs": values}, "input_example.json")
+
+
+def _read(kind: type[_Record], path: Path) -> _Record | None:
+    return kind.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _revision() -> dict[str, str]:
+    tags = {"fer.version": importlib.metadata.version("fer-pipeline")}
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        tags["mlflow.source.git.commit"] = found.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        pass  # installed without its repository
+    return tags
