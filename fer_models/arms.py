@@ -1,35 +1,12 @@
-"""The arms of a study: a registry of model configurations and the function that builds one.
+"""The arms of a study: a registry of model configurations. `fer_models.building` builds one."""
 
-Architecture after *Fusion approaches for spatiotemporal facial expression recognition* (two-stream CNN, Zhang et al.
-2019): two streams of six convolutions over a face image and an optical flow picture, fused, then two dense layers.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
-
-import keras
-from keras import layers
+from typing import Literal
 
 from fer_models.errors import UseError
-from fer_models.geometry import FACE_SIZE_PX
-from fer_models.inputs import (
-    FaceScaling,
-    HsvOpticalFlowPicture,
-    OpticalFlowComponents,
-    PairedAugmentation,
-)
-from fer_models.labels import EMOTIONS
-from fer_models.settings import AugmentationSettings, ModelSettings
 from fer_models.suggest import nearest
 
 StreamName = Literal["spatial", "temporal"]
-
-#: (filters as a multiple of the width, kernel side, pooling after it)
-_CONVOLUTIONS = ((1, 5, "max"), (1, 3, None), (1, 3, "average"), (2, 3, None), (2, 3, None))
-#: Name of a stream's last feature map, which Grad-CAM looks at, e.g. `spatial_conv5`.
-LAST_CONVOLUTION = f"conv{len(_CONVOLUTIONS)}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +44,7 @@ ARMS: dict[str, Arm] = {
         Arm("gap-sum", "GAP + sum", _BOTH, "gap", "sum", None, 56.48),
         Arm("gap-average", "GAP + average", _BOTH, "gap", "average", None, 57.66),
         Arm("spatial-only", "Spatial stream only", ("spatial",), "flatten", None),
-        Arm("optical-flow-only", "Temporal stream only (optical flow)", ("temporal",), "flatten", None),
+        Arm("optical-flow-only", "Temporal stream only", ("temporal",), "flatten", None),
         Arm("listing", "The study's listing (w = 64)", _BOTH, "flatten", "concatenate", 64),
     )
 }
@@ -83,129 +60,3 @@ def get_arm(name: str) -> Arm:
     if name not in ARMS:
         raise UseError(f"There is no arm {name!r}{nearest(name, ARMS)}; `fer models` lists them.")
     return ARMS[name]
-
-
-@keras.saving.register_keras_serializable(package="fer_models")
-class EmotionProbabilities(keras.layers.Layer):
-    """Softmax that carries what a user of the model must know: the label order and how its input was prepared.
-
-    Args:
-        labels: class names in the order of the outputs.
-        prepare: the preparation settings that the training data was made with, for use on new videos.
-    """
-
-    def __init__(self, labels: Sequence[str], prepare: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(labels)
-        self.prepare = prepare
-
-    def call(self, logits: Any) -> Any:
-        return keras.ops.softmax(logits, axis=-1)
-
-    def compute_output_spec(self, logits: Any) -> Any:
-        return keras.KerasTensor(logits.shape, dtype=self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "labels": list(self.labels), "prepare": self.prepare}
-
-
-def build_stream(picture: Any, name: StreamName, width: int, precision: str = "float32") -> Any:
-    """The convolutions of one stream: picture (batch, 48, 48, 3) -> feature map (batch, 3, 3, 2 * width)."""
-    convolution = partial(layers.Conv2D, activation="relu", padding="valid", dtype=precision)
-    x = picture
-    for number, (multiple, kernel, pool) in enumerate(_CONVOLUTIONS, start=1):
-        x = convolution(multiple * width, kernel, name=f"{name}_conv{number}")(x)
-        if pool == "max":
-            x = layers.MaxPooling2D(5, 2, dtype=precision, name=f"{name}_pool{number}")(x)
-        elif pool == "average":
-            x = layers.AveragePooling2D(3, 2, dtype=precision, name=f"{name}_pool{number}")(x)
-    return x
-
-
-def _vector(feature_map: Any, name: StreamName, pooling: str, form: str, precision: str) -> Any:
-    """One stream's 3x3 map as a vector. The study's Flatten averages the map first, which makes it GAP."""
-    if pooling == "gap":
-        return layers.GlobalAveragePooling2D(dtype=precision, name=f"{name}_gap")(feature_map)
-    if form == "study":
-        feature_map = layers.AveragePooling2D(3, 2, dtype=precision, name=f"{name}_last_pool")(feature_map)
-    return layers.Flatten(dtype=precision, name=f"{name}_flatten")(feature_map)
-
-
-_FUSIONS = {"concatenate": layers.Concatenate, "sum": layers.Add, "average": layers.Average}
-
-
-def build_model(
-    arm: Arm,
-    settings: ModelSettings,
-    labels: Sequence[str] = EMOTIONS,
-    augmentation: AugmentationSettings | None = None,
-    precision: str = "float32",
-    prepare: dict[str, Any] | None = None,
-    seed: int = 0,
-) -> keras.Model:
-    """Build one arm, with fresh weights drawn from `seed`.
-
-    Inputs: `face`, uint8 RGB (batch, 48, 48, 3), 0..255; `optical_flow`, float (batch, 48, 48, 2), dx and dy in px a
-    frame at the stored 48x48 scale. A single-stream arm takes both too, and uses one. Output: probabilities, float32
-    (batch, len(labels)), in the order of `labels`; the logits are the output of the layer `logits`.
-    """
-    keras.utils.set_random_seed(seed)
-    width = arm.width or settings.width
-    shape = (FACE_SIZE_PX, FACE_SIZE_PX)
-    face = keras.Input((*shape, 3), dtype="uint8", name="face")
-    optical_flow = keras.Input((*shape, 2), dtype="float32", name="optical_flow")
-    pictures = _pictures(face, optical_flow, settings, augmentation, seed)
-    vectors = [
-        _vector(build_stream(pictures[name], name, width, precision), name, arm.pooling, settings.form, precision)
-        for name in arm.streams
-    ]
-    x = _FUSIONS[arm.fusion](dtype=precision, name="fusion")(vectors) if arm.fusion else vectors[0]
-    dense = partial(layers.Dense, settings.head_units, activation="relu", dtype=precision)
-    x = dense(name="dense1")(x)
-    x = layers.Dropout(settings.dropout, dtype=precision, seed=seed, name="dropout1")(x)
-    x = dense(name="dense2", kernel_regularizer=keras.regularizers.L2(settings.l2))(x)
-    x = layers.Dropout(settings.dropout, dtype=precision, seed=seed + 1, name="dropout2")(x)
-    logits = layers.Dense(len(labels), dtype="float32", name="logits")(x)
-    probabilities = EmotionProbabilities(labels, prepare, dtype="float32", name="probabilities")(logits)
-    return keras.Model([face, optical_flow], probabilities, name=arm.name.replace("-", "_"))
-
-
-def _pictures(
-    face: Any, optical_flow: Any, settings: ModelSettings, augmentation: AugmentationSettings | None, seed: int
-) -> dict[StreamName, Any]:
-    """Input pictures of both streams. The study augments drawn pictures; corrected augments the physics, then draws."""
-    spatial = FaceScaling(name="face_scaling")(face)
-    if settings.form == "study":
-        temporal = HsvOpticalFlowPicture(name="optical_flow_picture")(optical_flow)
-        if augmentation:
-            spatial, temporal = _augment(spatial, temporal, augmentation, False, seed)
-    else:
-        temporal = layers.Identity(dtype="float32", name="optical_flow_px")(optical_flow)
-        if augmentation:
-            spatial, temporal = _augment(spatial, temporal, augmentation, True, seed)
-        temporal = OpticalFlowComponents(settings.optical_flow_scale_px, name="optical_flow_picture")(temporal)
-    return {"spatial": spatial, "temporal": temporal}
-
-
-def _augment(spatial: Any, temporal: Any, settings: AugmentationSettings, move_vectors: bool, seed: int) -> Any:
-    return PairedAugmentation(settings.model_dump(), move_vectors, seed, name="augmentation")([spatial, temporal])
-
-
-def model_labels(model: keras.Model) -> tuple[str, ...]:
-    """The label order that a model carries."""
-    return model.get_layer("probabilities").labels
-
-
-def model_prepare(model: keras.Model) -> dict[str, Any] | None:
-    """The preparation settings that a model carries."""
-    return model.get_layer("probabilities").prepare
-
-
-def load_model(path: Any) -> keras.Model:
-    """Load a `.keras` file without running any code from it; raises `UseError` when it is none of ours."""
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        model_labels(model)
-    except Exception as error:
-        raise UseError(f"{path} is not a model of this project: {error}") from error
-    return model

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from fer_models.arms import LAST_CONVOLUTION
+from fer_models.building import LAST_CONVOLUTION
 
 
 class _Probe(keras.layers.Layer):
@@ -32,7 +32,7 @@ def gradcam(
     """Grad-CAM maps of a batch.
 
     Args:
-        model: an arm as built by `fer_models.arms.build_model`.
+        model: an arm as built by `fer_models.building.build_model`.
         faces: uint8 (n, 48, 48, 3).
         optical_flows: float (n, 48, 48, 2).
         classes: int (n,), the class whose logit is explained for each row.

@@ -38,7 +38,7 @@ class ModelSettings(Settings):
     dropout: Share = 0.1
     l2: float = Field(0.001, ge=0, description="L2 penalty on the second dense layer")
     optical_flow_scale_px: float = Field(
-        1.0,
+        0.25,
         gt=0,
         description="`corrected`: motion in px a frame (at the stored face size) that is drawn as 1.0",
     )
@@ -61,7 +61,7 @@ class Triangular2Schedule(Settings):
     half_cycle_epochs: float = Field(4.0, gt=0, description="Smith's step size, in epochs")
     restart_patience: PositiveInt | None = Field(
         None,
-        description="start the cycles anew when neither training nor validation accuracy has improved for this many epochs",
+        description="start the cycles anew when no accuracy, training or validation, improved for this many epochs",
     )
 
 

@@ -148,8 +148,8 @@ def _train_epoch(
         )
         if not math.isfinite(float(logs["loss"])):
             raise TrainingDiverged(
-                f"The loss became {float(logs['loss'])} in epoch {len(history) + 1}, step {step + 1} of {len(batches)}, "
-                f"at learning rate {rate:g}; the batch held {_few(train.names[rows])}. "
+                f"The loss became {float(logs['loss'])} in epoch {len(history) + 1}, step {step + 1} of "
+                f"{len(batches)}, at learning rate {rate:g}; the batch held {_few(train.names[rows])}. "
                 "Lower training.learning_rate, or look at those segments."
             )
     scores = score(validation.labels, predict(model, validation), [str(i) for i in range(num_classes)])

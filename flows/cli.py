@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_models.errors import FerError, UseError
-from flows.environment import prepare_environment
+from flows.environment import prepare_environment, silent_imports
 
 app = typer.Typer(
     name="fer",
@@ -66,15 +66,16 @@ def _run_flow(
         "evaluate": ("flows.evaluate", "evaluate"),
         "study": ("flows.study", "full_study"),
     }[name]
-    run = getattr(importlib.import_module(module), function)
+    with silent_imports():
+        run = getattr(importlib.import_module(module), function)
     return run(preset=preset, config=str(config.absolute()) if config else None, overrides=overrides)
 
 
 @app.command(epilog="fer sample corpus --subjects 100 --clips 20 --size 640x480")
 def sample(
     folder: Annotated[Path, typer.Argument(help="where to draw it")] = Path("sample-corpus"),
-    subjects: Annotated[int, typer.Option(min=1, help="number of people")] = 24,
-    clips: Annotated[int, typer.Option(min=1, help="clips a person")] = 12,
+    subjects: Annotated[int, typer.Option(min=1, help="number of people")] = 32,
+    clips: Annotated[int, typer.Option(min=1, help="clips a person")] = 9,
     seconds: Annotated[float, typer.Option(min=0.04, help="length of a clip")] = 1.6,
     size: Annotated[str, typer.Option(help="width x height in px, both even")] = "320x240",
     seed: Annotated[int, typer.Option(min=0)] = 7,
@@ -142,9 +143,10 @@ def report(
 ) -> None:
     """Write the report of an evaluated study again and print its table."""
     prepare_environment(quiet=not debug)
+    with silent_imports():
+        from tasks.report import collect, write_report
     from tasks.configuration import resolve_settings
     from tasks.layout import Layout
-    from tasks.report import collect, write_report
 
     settings = resolve_settings(preset, config, _overrides(set_, data_root))
     path = write_report(collect(settings), Layout.of(settings).report)
@@ -155,7 +157,9 @@ def report(
 def models(preset: Preset = None, config: Config = None, set_: Set = None, debug: Debug = False) -> None:
     """List the arms with their trainable parameters."""
     prepare_environment(quiet=not debug)
-    from fer_models.arms import ARMS, build_model
+    with silent_imports():
+        from fer_models.building import build_model
+    from fer_models.arms import ARMS
     from tasks.configuration import resolve_settings
 
     settings = resolve_settings(preset, config, _overrides(set_, None))
@@ -184,7 +188,8 @@ def status(
 ) -> None:
     """Show what became of every video and which arms are trained."""
     prepare_environment(quiet=not debug)
-    from flows.status import print_status
+    with silent_imports():
+        from flows.status import print_status
     from tasks.configuration import resolve_settings
 
     print_status(resolve_settings(preset, config, _overrides(set_, data_root)), out)
@@ -199,7 +204,8 @@ def predict(
 ) -> None:
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
-    from tasks.prediction import predict_videos
+    with silent_imports():
+        from tasks.prediction import predict_videos
 
     predictions = predict_videos(model, videos)
     table = Table()

@@ -1,6 +1,11 @@
 """Environment of a process that runs flows; call `prepare_environment` before Prefect, MLflow or Keras is imported."""
 
+import logging
 import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import fer_models
@@ -8,6 +13,8 @@ import flows
 import tasks
 from fer_models.errors import UseError
 
+#: In a terminal the project's own progress says what happens; Prefect's log lines stay in its database.
+_QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"}
 _DEFAULTS = {
     # a server inside the process needs longer than Prefect's 20 s when its database is new
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -21,9 +28,26 @@ _DEFAULTS = {
 def prepare_environment(quiet: bool = False) -> None:
     """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
     _check_shadowing()
-    defaults = _DEFAULTS | ({"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"} if quiet else {})
-    for name, value in defaults.items():
+    for name, value in (_DEFAULTS | (_QUIET if quiet else {})).items():
         os.environ.setdefault(name, value)
+    if quiet:
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module=r"mlflow\..*")
+
+
+@contextmanager
+def silent_imports() -> Iterator[None]:
+    """Keep what TensorFlow's C++ code says when it is loaded off the terminal; Python's own errors still show."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check_shadowing() -> None:

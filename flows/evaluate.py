@@ -16,7 +16,7 @@ from tasks.progress import progress
 from tasks.report import collect, write_report
 from tasks.runs import plan_runs
 from tasks.splits import read_split
-from tasks.steps import evaluate_arm
+from tasks.steps.evaluate import evaluate_arm
 
 
 @flow(name="fer-evaluate", validate_parameters=False, task_runner=ThreadPoolTaskRunner(max_workers=1))

@@ -18,7 +18,7 @@ from tasks.progress import progress, say
 from tasks.sample.corpus import SampleCorpus, write_corpus
 from tasks.settings import StudySettings
 from tasks.shards import VideoReport, shard_path
-from tasks.steps import prepare_video
+from tasks.steps.prepare import prepare_video
 
 _WORKERS = os.cpu_count() or 1
 

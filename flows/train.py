@@ -13,7 +13,7 @@ from tasks.layout import Layout
 from tasks.manifest import read_manifest
 from tasks.progress import say
 from tasks.runs import plan_runs
-from tasks.steps import train_arm
+from tasks.steps.train import train_arm
 
 
 @flow(name="fer-train", validate_parameters=False, task_runner=ThreadPoolTaskRunner(max_workers=1))

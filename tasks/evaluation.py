@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from fer_models.arms import load_model
+from fer_models.building import load_model
 from fer_models.errors import UseError
 from fer_models.gradcam import gradcam
 from fer_models.metrics import count_confusions, mean_by_video, score

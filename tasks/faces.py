@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from cv2.data import haarcascades
 
 _CASCADE = "haarcascade_frontalface_default.xml"
 #: Side that the smallest wanted face has on the reduced image of a whole-frame search; the cascade's window is 24.
@@ -36,7 +37,7 @@ class FaceTracker:
 
     def __init__(self, min_face_px: int) -> None:
         self._min_face_px = min_face_px
-        self._cascade = cv2.CascadeClassifier(str(cv2.data.haarcascades) + _CASCADE)
+        self._cascade = cv2.CascadeClassifier(haarcascades + _CASCADE)
         self._last: Box | None = None
 
     def find(self, grey: np.ndarray) -> tuple[Box | None, int]:
@@ -77,10 +78,8 @@ class FaceTracker:
         else:
             small = grey
         low = max(int(low_px * scale), 24)
-        high = (round(high_px * scale),) * 2 if high_px else None
-        hits = self._cascade.detectMultiScale(
-            small, 1.1, min_neighbours, minSize=(low, low), **({"maxSize": high} if high else {})
-        )
+        high = round(high_px * scale) if high_px else 0  # 0 is no limit
+        hits = self._cascade.detectMultiScale(small, 1.1, min_neighbours, minSize=(low, low), maxSize=(high, high))
         height, width = grey.shape
         boxes = []
         for x, y, side, _ in hits:

@@ -18,12 +18,12 @@ Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def farneback(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Farneback 2003, with the study's OpenCV arguments."""
-    return cv2.calcOpticalFlowFarneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0)  # type: ignore[call-overload]
+    return cv2.calcOpticalFlowFarneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0)
 
 
 def dis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset."""
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)  # type: ignore[call-overload]
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
 
 
 METHODS: dict[str, Method] = {"farneback": farneback, "dis": dis}

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fer_models.arms import load_model, model_labels, model_prepare
+from fer_models.building import load_model, model_labels, model_prepare
 from fer_models.errors import UseError
 from fer_models.segments import SegmentArrays
 from fer_models.training import predict

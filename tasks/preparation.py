@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,10 +73,9 @@ class _SegmentCutter:
         self._open: tuple[Frame, Box, int] | None = None
 
     def take(self, frame: Frame) -> None:
-        number, offset = divmod(frame.index, self.settings.segment_stride)
         if self._open:
             self._close(frame)
-        if offset == 0:
+        if frame.index % self.settings.segment_stride == 0:
             box, num_faces = self.tracker.find(frame.grey)
             if box:
                 self._open = (frame, box, num_faces)
@@ -125,7 +125,7 @@ def _judge(
     return Outcome.NO_FACE, "no face was found in any segment"
 
 
-def _facts(video: Video) -> dict[str, float]:
+def _facts(video: Video) -> dict[str, Any]:
     return {
         "num_frames": video.num_decoded,
         "width": video.width,

@@ -25,12 +25,12 @@ def sample() -> StudySettings:
         prepare=PrepareSettings(segment_stride=4),
         model=ModelSettings(width=16, head_units=128),
         training=TrainingSettings(
-            epochs=14,
-            batch_size=64,
+            epochs=20,
+            batch_size=32,
             learning_rate=1e-3,
-            schedule=PlateauSchedule(patience=3),
+            schedule=PlateauSchedule(patience=4),
             class_weights=True,
-            augmentation=AugmentationSettings(zoom=0.1, rotation_deg=8, shift=0.04, brightness=0.2),
+            augmentation=AugmentationSettings(zoom=0.1, rotation_deg=6, shift=0.03, brightness=0.1),
         ),
     )
 

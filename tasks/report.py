@@ -16,7 +16,7 @@ import pandas as pd
 from fer_models.labels import EMOTIONS
 from tasks.comparison import ArmResult, best_result, compare
 from tasks.configuration import settings_as_yaml
-from tasks.evaluation import read_evaluation
+from tasks.evaluation import Evaluation, read_evaluation
 from tasks.files import write_text
 from tasks.index import read_index
 from tasks.layout import Layout
@@ -51,7 +51,8 @@ def collect(settings: StudySettings) -> ReportInput:
     """Gather what the report of an evaluated study needs; raises `UseError` naming the step that is missing."""
     layout = Layout.of(settings)
     index, split = read_index(layout.index), read_split(layout.split)
-    evaluations, figures = [], {}
+    evaluations: list[Evaluation] = []
+    figures: dict[str, Path] = {}
     for run in plan_runs(settings, index):
         folder, evaluation = read_evaluation(run, index, split)
         evaluations.append(evaluation)

@@ -1,4 +1,4 @@
-"""Training runs: an arm with a seed on the data of a study. A run's folder is named by all that determines its result."""
+"""Training runs: an arm with a seed on the data of a study. A run's folder is named by all that decides its result."""
 
 import functools
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from fer_models.arms import Arm, build_model, get_arm
+from fer_models.arms import Arm, get_arm
+from fer_models.building import build_model
 from fer_models.segments import SegmentArrays
 from fer_models.training import MODEL_FILE, Epoch, Progress, fit, read_progress
 from tasks.files import write_json

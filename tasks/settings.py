@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from fer_models.arms import STUDY_ARMS
 from fer_models.labels import EMOTIONS
 from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
 
@@ -61,16 +62,7 @@ class StudySettings(Settings):
     training: TrainingSettings = TrainingSettings()
     execution: ExecutionSettings = ExecutionSettings()
     arms: tuple[str, ...] = Field(
-        (
-            "flatten-concatenate",
-            "flatten-sum",
-            "flatten-average",
-            "gap-concatenate",
-            "gap-sum",
-            "gap-average",
-            "spatial-only",
-            "optical-flow-only",
-        ),
+        STUDY_ARMS,
         min_length=1,
         description="`fer models` lists them",
     )

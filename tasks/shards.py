@@ -2,8 +2,8 @@
 
 Columns: segment, frame, pts_s, box (x, y, width, height in px), num_faces, face (uint8 RGB 48x48x3) and optical_flow
 (float16 48x48x2, dx and dy in px a frame at the stored scale), both as raw bytes in C order. The file's metadata holds
-the `VideoReport`, so that a shard alone tells what became of its video. A video without usable segments has a shard too,
-with no rows.
+the `VideoReport`, so that a shard alone tells what became of its video. A video without usable segments has a shard
+too, with no rows.
 """
 
 from collections.abc import Sequence
@@ -107,6 +107,6 @@ def read_images(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _stack(column: pa.ChunkedArray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-    parts = [np.frombuffer(chunk.buffers()[1], dtype) for chunk in column.chunks if len(chunk)]
+    parts: list[np.ndarray] = [np.frombuffer(chunk.buffers()[1], dtype) for chunk in column.chunks if len(chunk)]
     flat = np.concatenate(parts) if parts else np.empty(0, dtype)
     return flat.reshape(-1, *shape)

@@ -22,7 +22,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from pydantic import BaseModel
 
-from fer_models.arms import load_model
+from fer_models.building import load_model
 from fer_models.training import MODEL_FILE, Epoch, read_progress
 from tasks.comparison import METRICS, ArmResult, best_result
 from tasks.evaluation import Evaluation
@@ -67,9 +67,9 @@ def open_study(settings: StudySettings, manifest: pd.DataFrame, index: pd.DataFr
     manifest_digest = digest(manifest[["video_id", "sha256", "subject", "emotion", "status"]].to_csv(index=False))
     identity = digest(settings, {"manifest": manifest_digest, "index": index_digest(index)})
     remembered = _read(StudyRun, layout.study / "mlflow.json")
-    if remembered and remembered.digest == identity and remembered.tracking_uri == tracking_uri(layout):
-        if _exists(client, remembered.run_id):
-            return remembered
+    same = remembered and remembered.digest == identity and remembered.tracking_uri == tracking_uri(layout)
+    if remembered and same and _exists(client, remembered.run_id):
+        return remembered
     experiment_id = _experiment(client, settings.name, layout)
     run = client.create_run(experiment_id, run_name=f"{settings.name} study", tags={"fer.kind": "study"})
     with mlflow.start_run(run_id=run.info.run_id, nested=True):

@@ -1,7 +1,7 @@
 """Writes the sample corpus in the layout of BAUM-1s, with the faults that a real corpus has.
 
-Files: `BAUM1s_MP4 - All/s001/S001_001.mp4` and `Annotations_BAUM1s.xlsx`. The default corpus also holds a clip without a
-face, a truncated file, clips labelled outside the six classes and an annotated clip that does not exist.
+Files: `BAUM1s_MP4 - All/s001/S001_001.mp4` and `Annotations_BAUM1s.xlsx`. The default corpus also holds a clip without
+a face, a truncated file, clips labelled outside the six classes and an annotated clip that does not exist.
 """
 
 import json
@@ -43,8 +43,8 @@ class SampleCorpus:
         faults: add the clips that cannot be used.
     """
 
-    subjects: int = 24
-    clips: int = 12
+    subjects: int = 32
+    clips: int = 9
     seconds: float = 1.6
     size: tuple[int, int] = (320, 240)
     fps: int = 25
@@ -189,7 +189,7 @@ def _write_sheet(path: Path, clips: list[Clip], people: dict[int, Person]) -> No
         sheet.append(row)
     for row_number, (code, name) in enumerate(BAUM1S_CODES.items(), start=2):
         total = sum(codes[clip.emotion] == code for clip in clips)
-        for column, value in zip("IJK", (name, code, total), strict=True):
-            sheet[f"{column}{row_number}"] = value
+        for column, value in enumerate((name, code, total), start=9):
+            sheet.cell(row_number, column, value)
     with whole_file(path) as temporary:
         book.save(temporary)

@@ -73,7 +73,7 @@ def perform(
 
     Args:
         emotion: a key of `APEX`.
-        strength: how strongly this person expresses, about 0.5 to 1.1.
+        strength: how strongly this person expresses, about 0.6 to 1.1.
         habit: (8,) what this person does differently for this emotion.
         rng: source of the clip's own variation; some clips are a blend with another emotion.
     """
@@ -81,11 +81,11 @@ def perform(
     if rng.random() < ambiguous_share:
         other = rng.choice([name for name in CLASS_SHARES if name != emotion])
         apex = 0.55 * apex + 0.45 * np.array(APEX[str(other)])
-    apex = strength * (apex + habit + rng.normal(0.0, 0.14, len(apex)))
+    apex = strength * (apex + habit + rng.normal(0.0, 0.12, len(apex)))
     return Performance(
         apex,
-        onset=rng.uniform(0.02, 0.12),
-        attack=rng.uniform(0.15, 0.3),
-        hold=rng.uniform(0.25, 0.45),
-        release=rng.uniform(0.15, 0.3),
+        onset=rng.uniform(0.0, 0.06),
+        attack=rng.uniform(0.12, 0.24),
+        hold=rng.uniform(0.4, 0.5),
+        release=rng.uniform(0.15, 0.25),
     )

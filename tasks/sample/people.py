@@ -72,9 +72,9 @@ def draw_person(seed: int, number: int) -> Person:
         long_hair=female and bool(rng.random() < 0.7),
         light_side=rng.uniform(-0.22, 0.22),
         light_level=rng.uniform(0.85, 1.08),
-        strength=rng.uniform(0.5, 1.0),
+        strength=rng.uniform(0.65, 1.1),
         resting=rng.normal(0.0, 0.12, len(ACTION_UNITS)),
-        habits={emotion: rng.normal(0.0, 0.22, len(ACTION_UNITS)) for emotion in APEX},
+        habits={emotion: rng.normal(0.0, 0.2, len(ACTION_UNITS)) for emotion in APEX},
     )
 
 

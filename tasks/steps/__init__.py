@@ -1,0 +1,1 @@
+"""The Prefect tasks: thin wrappers around plain functions, the only modules of `tasks` that import Prefect."""
