@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from fer_models.arms import Arm, StreamName
@@ -28,8 +29,7 @@ from fer_models.settings import AugmentationSettings, ModelSettings
 _CONVOLUTIONS = ((1, 5, "max"), (1, 3, None), (1, 3, "average"), (2, 3, None), (2, 3, None))
 #: The study took Keras's default; with ReLU that shrinks the signal layer by layer (He et al. 2015).
 _INITIALIZERS = {"study": "glorot_uniform", "corrected": "he_normal"}
-#: Name of a stream's last feature map, which Grad-CAM looks at, e.g. `spatial_conv5`.
-LAST_CONVOLUTION = f"conv{len(_CONVOLUTIONS)}"
+_POOLS = {"max": (5, 2), "average": (3, 2)}
 
 
 @keras.saving.register_keras_serializable(package="fer_models")
@@ -64,11 +64,24 @@ def build_stream(picture: Any, name: StreamName, width: int, form: str, precisio
     x = picture
     for number, (multiple, kernel, pool) in enumerate(_CONVOLUTIONS, start=1):
         x = convolution(multiple * width, kernel, name=f"{name}_conv{number}")(x)
-        if pool == "max":
-            x = layers.MaxPooling2D(5, 2, dtype=precision, name=f"{name}_pool{number}")(x)
-        elif pool == "average":
-            x = layers.AveragePooling2D(3, 2, dtype=precision, name=f"{name}_pool{number}")(x)
+        if pool:
+            pooling = layers.MaxPooling2D if pool == "max" else layers.AveragePooling2D
+            x = pooling(*_POOLS[pool], dtype=precision, name=f"{name}_pool{number}")(x)
     return x
+
+
+def convolution_centres(number: int, size: int) -> np.ndarray:
+    """Where the cells of a convolution's map look: the centres of their receptive fields, px of the input (size,)."""
+    first, jump = 0.0, 1
+    for current, (_, kernel, pool) in enumerate(_CONVOLUTIONS, start=1):
+        first += jump * (kernel - 1) / 2
+        if current == number:
+            break
+        if pool:
+            side, stride = _POOLS[pool]
+            first += jump * (side - 1) / 2
+            jump *= stride
+    return first + jump * np.arange(size)
 
 
 def _vector(feature_map: Any, name: StreamName, pooling: str, form: str, precision: str) -> Any:

@@ -12,7 +12,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from fer_models.building import LAST_CONVOLUTION
+from fer_models.building import convolution_centres
+from fer_models.geometry import FACE_SIZE_PX
+
+#: The convolution that is looked at. The last one has 3x3 cells of which each sees most of the picture, so it cannot
+#: say where; the third has 16x16.
+DEFAULT_CONVOLUTION = 3
 
 
 class _Probe(keras.layers.Layer):
@@ -27,7 +32,11 @@ class _Probe(keras.layers.Layer):
 
 
 def gradcam(
-    model: keras.Model, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray, layer: str = LAST_CONVOLUTION
+    model: keras.Model,
+    faces: np.ndarray,
+    optical_flows: np.ndarray,
+    classes: np.ndarray,
+    convolution: int = DEFAULT_CONVOLUTION,
 ) -> dict[str, np.ndarray]:
     """Grad-CAM maps of a batch.
 
@@ -36,19 +45,23 @@ def gradcam(
         faces: uint8 (n, 48, 48, 3).
         optical_flows: float (n, 48, 48, 2).
         classes: int (n,), the class whose logit is explained for each row.
-        layer: convolution to look at, named without its stream.
+        convolution: number of the convolution to look at, from 1.
 
     Returns:
-        By stream (`spatial`, `temporal`, those that the arm has): float32 (n, h, w) of that layer's map, 0..1, the
-        largest value of each map being 1 unless the map is all zero.
+        By stream (`spatial`, `temporal`, those that the arm has): float32 (n, 48, 48) in 0..1, each cell of the feature
+        map standing where its receptive field has its centre; the peak of each map is 1 unless the map is all zero.
     """
-    streams = [name for name in ("spatial", "temporal") if any(x.name == f"{name}_{layer}" for x in model.layers)]
-    maps = [model.get_layer(f"{name}_{layer}").output for name in streams]
+    names = {layer.name for layer in model.layers}
+    streams = [stream for stream in ("spatial", "temporal") if f"{stream}_conv{convolution}" in names]
+    maps = [model.get_layer(f"{stream}_conv{convolution}").output for stream in streams]
     inputs = [faces, optical_flows.astype(np.float32)]
     values = keras.Model(model.inputs, maps).predict_on_batch(inputs)
     values = [np.asarray(value, np.float32) for value in (values if isinstance(values, list) else [values])]
     gradients = _logit_gradients(model, maps, values, classes)
-    return {name: _map(value, gradient) for name, value, gradient in zip(streams, values, gradients, strict=True)}
+    return {
+        name: _place(_map(value, gradient), convolution)
+        for name, value, gradient in zip(streams, values, gradients, strict=True)
+    }
 
 
 def _logit_gradients(
@@ -75,3 +88,14 @@ def _map(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     positive = np.maximum((value * weights).sum(axis=-1), 0.0)
     peak = positive.max(axis=(1, 2), keepdims=True)
     return (positive / np.where(peak > 0, peak, 1.0)).astype(np.float32)
+
+
+def _place(maps: np.ndarray, convolution: int) -> np.ndarray:
+    """Interpolate maps (n, size, size) linearly between the centres of their cells over the whole picture."""
+    size = maps.shape[1]
+    position = np.interp(np.arange(FACE_SIZE_PX), convolution_centres(convolution, size), np.arange(size))
+    low = np.minimum(position.astype(int), size - 2)
+    weights = np.zeros((FACE_SIZE_PX, size), np.float32)
+    weights[np.arange(FACE_SIZE_PX), low] = 1.0 - (position - low)
+    weights[np.arange(FACE_SIZE_PX), low + 1] = position - low
+    return np.einsum("yi,nij,xj->nyx", weights, maps, weights).astype(np.float32)

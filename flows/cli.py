@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -163,10 +164,11 @@ def models(preset: Preset = None, config: Config = None, set_: Set = None, debug
     from tasks.configuration import resolve_settings
 
     settings = resolve_settings(preset, config, _overrides(set_, None))
-    table = Table(title=f"Arms, {settings.model.form} form, width {settings.model.width}")
-    table.add_column("arm")
+    out.print(f"Arms in {settings.model.form} form, width {settings.model.width}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("arm", no_wrap=True)
     table.add_column("what it is")
-    table.add_column("trainable parameters", justify="right")
+    table.add_column("parameters", justify="right")
     table.add_column("in the study", justify="center")
     for arm in ARMS.values():
         model = build_model(arm, settings.model, settings.corpus.emotions)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -16,20 +17,20 @@ from tasks.runs import plan_runs
 from tasks.settings import StudySettings
 
 _MOST_FAILURES = 20
+_HEADS = {"video": "video", "segment": "segm.", "accuracy": "acc.", "uar": "UAR", "macro_f1": "F1"}
 
 
 def print_results(settings: StudySettings, report: Path, out: Console) -> None:
     """The comparison table and where to look next."""
     source = collect(settings)
     best = best_result(source.results)
-    table = Table(title=f"{settings.name}: scores on unseen people, %", caption="UAR: mean recall of the classes")
-    table.add_column("arm", no_wrap=True)
-    table.add_column("parameters", justify="right")
+    out.print(f"{settings.name}: scores on unseen people, % (UAR: mean recall of the classes)")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("\narm", no_wrap=True)
+    table.add_column("trainable\nparameters", justify="right", no_wrap=True)
     for metric in METRICS:
         level, _, name = metric.partition("_")
-        table.add_column(
-            f"{level}\n{name.replace('_', ' ').replace('uar', 'UAR').replace('f1', 'F1')}", justify="right"
-        )
+        table.add_column(f"{_HEADS[level]}\n{_HEADS[name]}", justify="right", no_wrap=True)
     for result in source.results:
         cells = [result.text(metric) for metric in METRICS]
         table.add_row(result.arm.title, f"{result.num_parameters:,}", *cells, style="bold" if result is best else None)

@@ -183,7 +183,7 @@ def _plot(
         )
         for i, (row, guess) in enumerate(zip(rows, predicted, strict=True))
     ]
-    save_figure(plot_explanations(tiles, run.arm.title, _TILES_PER_CLASS), folder / "gradcam.png")
+    save_figure(plot_explanations(tiles, run.arm.title, _TILES_PER_CLASS), folder / "gradcam.jpg")
 
 
 def _choose_tiles(arrays: SegmentArrays, seed: int) -> np.ndarray:

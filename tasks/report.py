@@ -32,7 +32,7 @@ from tasks.splits import SIDES, read_split
 HTML_FILE = "index.html"
 MARKDOWN_FILE = "report.md"
 _TEMPLATES = Path(__file__).parent / "templates"
-_RUN_FIGURES = ("confusion_videos", "confusion_segments", "learning_curves", "gradcam")
+_RUN_FIGURES = ("confusion_videos.png", "confusion_segments.png", "learning_curves.png", "gradcam.jpg")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def write_report(source: ReportInput, folder: Path) -> Path:
     save_figure(plot_class_distribution(source.index, emotions), figures / "class_distribution.png")
     for arm, run_folder in source.figures.items():
         for name in _RUN_FIGURES:
-            (figures / f"{arm}_{name}.png").write_bytes((run_folder / f"{name}.png").read_bytes())
+            (figures / f"{arm}_{name}").write_bytes((run_folder / name).read_bytes())
     _results_table(source.results).to_csv(folder / "results.csv", index=False)
     facts = _facts(source)
     environment = jinja2.Environment(
@@ -79,10 +79,8 @@ def write_report(source: ReportInput, folder: Path) -> Path:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f} %"
-    html = environment.get_template("report.html.j2").render(
-        facts, figure=lambda name: _data_uri(figures / f"{name}.png")
-    )
-    markdown = environment.get_template("report.md.j2").render(facts, figure=lambda name: f"figures/{name}.png")
+    html = environment.get_template("report.html.j2").render(facts, figure=lambda name: _data_uri(figures / name))
+    markdown = environment.get_template("report.md.j2").render(facts, figure=lambda name: f"figures/{name}")
     write_text(folder / HTML_FILE, html)
     write_text(folder / MARKDOWN_FILE, markdown)
     return folder / HTML_FILE
@@ -97,6 +95,11 @@ def _facts(source: ReportInput) -> dict[str, Any]:
         "settings": settings,
         "results": source.results,
         "best": best,
+        "baseline": max(
+            (result for result in source.results if not result.arm.fusion),
+            key=lambda result: result.mean("video_uar"),
+            default=None,
+        ),
         "coverage": one.coverage,
         "evaluation": one,
         "emotions": settings.corpus.emotions,
@@ -143,4 +146,5 @@ def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
 
 
 def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    kind = "jpeg" if path.suffix == ".jpg" else "png"
+    return f"data:image/{kind};base64," + base64.b64encode(path.read_bytes()).decode()

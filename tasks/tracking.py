@@ -146,7 +146,7 @@ def log_evaluation(
         }
         mlflow.log_metrics({**{f"test_{name}": value for name, value in evaluation.scores.items()}, **counts})
         for path in sorted(folder.iterdir()):
-            mlflow.log_artifact(str(path), "figures" if path.suffix == ".png" else "test")
+            mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
         mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
         _log_model(settings, run, index)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")

@@ -14,7 +14,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", 
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure in the format of its suffix (`.png`, or `.jpg` for photographs), whole or not at all."""
     with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight", facecolor="white")
+        figure.savefig(temporary, format=path.suffix[1:], dpi=110, facecolor="white")
     return path

@@ -58,6 +58,6 @@ def _picture(tile: Tile) -> np.ndarray:
 
 
 def _overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    smooth = cv2.resize(heat, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    smooth = cv2.resize(heat, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_LINEAR)
     colours = cv2.applyColorMap((smooth * 255).astype(np.uint8), cv2.COLORMAP_JET)[..., ::-1]
     return (0.55 * picture + 0.45 * colours).astype(np.uint8)

@@ -23,7 +23,7 @@ def plot_learning_curves(history: Sequence[Epoch], best_epoch: int, title: str) 
     accuracy.set_ylim(0, 1)
     accuracy.set_ylabel("score, segments")
     rate.plot(epochs, [epoch.learning_rate for epoch in history], color=GREY)
-    rate.set_yscale("log")
+    rate.set_ylim(0, 1.1 * max(epoch.learning_rate for epoch in history))
     rate.set_ylabel("learning rate")
     for axes in (loss, accuracy, rate):
         axes.axvline(best_epoch, color=GREY, linestyle=":", linewidth=1)
