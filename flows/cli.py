@@ -165,7 +165,7 @@ def models(preset: Preset = None, config: Config = None, set_: Set = None, debug
 
     settings = resolve_settings(preset, config, _overrides(set_, None))
     out.print(f"Arms in {settings.model.form} form, width {settings.model.width}")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("arm", no_wrap=True)
     table.add_column("what it is")
     table.add_column("parameters", justify="right")

@@ -25,12 +25,12 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
     source = collect(settings)
     best = best_result(source.results)
     out.print(f"{settings.name}: scores on unseen people, % (UAR: mean recall of the classes)")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("\narm", no_wrap=True)
-    table.add_column("trainable\nparameters", justify="right", no_wrap=True)
+    table.add_column("\nparameters", justify="right", no_wrap=True, min_width=9)
     for metric in METRICS:
         level, _, name = metric.partition("_")
-        table.add_column(f"{_HEADS[level]}\n{_HEADS[name]}", justify="right", no_wrap=True)
+        table.add_column(f"{_HEADS[level]}\n{_HEADS[name]}", justify="right", no_wrap=True, min_width=5)
     for result in source.results:
         cells = [result.text(metric) for metric in METRICS]
         table.add_row(result.arm.title, f"{result.num_parameters:,}", *cells, style="bold" if result is best else None)

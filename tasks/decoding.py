@@ -88,26 +88,56 @@ def decode(path: Path, video: Video) -> Iterator[Frame]:
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoFault(Outcome.UNDECODABLE, f"it cannot be opened as a video ({_words(error)})") from error
     with container:
-        if not container.streams.video:
+        stream = next(iter(container.streams.video), None)
+        if stream is None:
             raise VideoFault(Outcome.UNDECODABLE, "it holds no video stream")
-        stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise VideoFault(Outcome.UNDECODABLE, "there is no decoder for its video stream")
         stream.thread_count = 1
         video.width, video.height = stream.codec_context.width, stream.codec_context.height
         video.fps = float(stream.average_rate or 0)
-        num_packets, last_s, problem = 0, 0.0, ""
-        try:
-            for packet in container.demux(stream):
-                num_packets += bool(packet.size)
-                for frame in packet.decode():
-                    last_s = float(frame.time) if frame.time is not None else video.num_decoded / (video.fps or 25.0)
-                    yield Frame(video.num_decoded, last_s, frame)
-                    video.num_decoded += 1
-        except (av.FFmpegError, ValueError) as error:
-            video.complete, problem = False, f" ({_words(error)})"
+        faults = _Faults()
+        last_s = 0.0
+        for frame in _frames(container, stream, faults):
+            last_s = float(frame.time) if frame.time is not None else video.num_decoded / (video.fps or 25.0)
+            yield Frame(video.num_decoded, last_s, frame)
+            video.num_decoded += 1
         if not video.num_decoded:
-            raise VideoFault(Outcome.UNDECODABLE, f"not one frame can be decoded{problem}")
-        if num_packets < stream.frames or (not stream.frames and last_s < _promised_s(container) - 1.0):
-            video.complete = False
+            raise VideoFault(Outcome.UNDECODABLE, f"not one frame can be decoded {faults.words}".strip())
+        promised_s = container.duration / av.time_base if container.duration else 0.0
+        missing = faults.num_packets < stream.frames or (not stream.frames and last_s < promised_s - 1.0)
+        video.complete = not (faults.words or missing)
+
+
+@dataclass
+class _Faults:
+    """What went wrong while packets were read."""
+
+    num_packets: int = 0
+    words: str = ""
+
+    def add(self, error: BaseException) -> None:
+        self.words = f"({_words(error)})"
+
+
+def _frames(container: av.container.InputContainer, stream: av.VideoStream, faults: _Faults) -> Iterator[av.VideoFrame]:
+    """All frames that can be decoded; a damaged packet costs what it holds and no more."""
+    packets = container.demux(stream)
+    ended = False
+    while not ended:
+        try:
+            packet = next(packets, None)
+            ended = packet is None
+            frames = packet.decode() if packet else []  # the last packet is empty and gives what the decoder holds
+            faults.num_packets += bool(packet and packet.size)
+        except (av.FFmpegError, ValueError) as error:
+            faults.add(error)
+            frames = []
+        yield from frames
+    try:
+        yield from stream.codec_context.decode(None) if faults.words else []
+    except (av.FFmpegError, ValueError):
+        pass  # the decoder was emptied before
 
 
 def crop(image: np.ndarray, box: Box) -> np.ndarray:
@@ -142,11 +172,6 @@ def _yuv_to_rgb(yuv: np.ndarray, matrix: tuple[bool, bool]) -> np.ndarray:
     )
     offset = -to_rgb @ np.array([black, 128.0, 128.0])
     return cv2.transform(yuv, np.column_stack([to_rgb, offset]))  # rounds and saturates
-
-
-def _promised_s(container: av.container.InputContainer) -> float:
-    """Duration in the container's header; 0 when it names none."""
-    return container.duration / av.time_base if container.duration else 0.0
 
 
 def _words(error: BaseException) -> str:

@@ -55,9 +55,18 @@ class _ChildRun(BaseModel):
     evaluation: str = ""
 
 
+#: MLflow writes the URI that it is given into the environment; these are ours, not the user's.
+_set_here: set[str] = set()
+
+
 def tracking_uri(layout: Layout) -> str:
     """`MLFLOW_TRACKING_URI`, or a SQLite file in the data root."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{layout.root.absolute() / 'mlflow.db'}"
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    return named if named and named not in _set_here else _local_uri(layout)
+
+
+def _local_uri(layout: Layout) -> str:
+    return f"sqlite:///{layout.root.absolute() / 'mlflow.db'}"
 
 
 def open_study(settings: StudySettings, manifest: pd.DataFrame, index: pd.DataFrame) -> StudyRun:
@@ -171,7 +180,10 @@ def _connect(layout: Layout) -> mlflow.MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     layout.root.mkdir(parents=True, exist_ok=True)
-    mlflow.set_tracking_uri(tracking_uri(layout))
+    uri = tracking_uri(layout)
+    if uri == _local_uri(layout):
+        _set_here.add(uri)
+    mlflow.set_tracking_uri(uri)
     return mlflow.MlflowClient()
 
 
@@ -182,7 +194,7 @@ def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:
     if found:
         client.restore_experiment(found.experiment_id)
         return found.experiment_id
-    local = "MLFLOW_TRACKING_URI" not in os.environ
+    local = tracking_uri(layout) == _local_uri(layout)
     return client.create_experiment(name, (layout.root.absolute() / "mlartifacts").as_uri() if local else None)
 
 

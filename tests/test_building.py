@@ -1,0 +1,271 @@
+"""Models of the right shape and size, that learn, and that come back from disk as they were."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fer_models.arms import ARMS, FUSION_ARMS, STUDY_ARMS, get_arm
+from fer_models.building import (
+    build_model,
+    build_stream,
+    convolution_centres,
+    load_model,
+    model_labels,
+    model_prepare,
+)
+from fer_models.errors import UseError
+from fer_models.labels import EMOTIONS
+from fer_models.settings import AugmentationSettings, ModelSettings
+
+BIG_PARAMETERS = 3_961_350
+SMALL_PARAMETERS = 3_699_206
+
+
+def small(arm: str, form: str = "corrected", **arguments) -> keras.Model:
+    return build_model(ARMS[arm], ModelSettings(form=form, width=4, head_units=8, dropout=0.0), **arguments)
+
+
+def random_inputs(num: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    faces = rng.integers(0, 256, (num, 48, 48, 3), np.uint8)
+    return [faces, rng.normal(0, 0.2, (num, 48, 48, 2)).astype(np.float32)]
+
+
+def compiled(model: keras.Model, optimizer: keras.Optimizer, eagerly: bool = True) -> keras.Model:
+    model.compile(
+        optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=eagerly, jit_compile=False
+    )
+    return model
+
+
+def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+    return {weight.path: keras.ops.convert_to_numpy(weight).copy() for weight in model.weights}
+
+
+@pytest.mark.parametrize(
+    ("arm", "parameters"),
+    [
+        ("listing", 1_919_238),
+        ("flatten-concatenate", BIG_PARAMETERS),
+        ("gap-concatenate", BIG_PARAMETERS),
+        ("flatten-sum", SMALL_PARAMETERS),
+        ("flatten-average", SMALL_PARAMETERS),
+        ("gap-sum", SMALL_PARAMETERS),
+        ("gap-average", SMALL_PARAMETERS),
+    ],
+)
+def test_parameter_counts_of_the_study(arm, parameters):
+    assert build_model(ARMS[arm], ModelSettings(form="study")).count_params() == parameters
+
+
+def test_parameter_count_of_one_stream():
+    picture = keras.Input((48, 48, 3))
+    stream = keras.Model(picture, build_stream(picture, "spatial", 128, "study"))
+    assert stream.count_params() == 1_190_144
+    assert stream.output_shape == (None, 3, 3, 256)
+
+
+def test_map_sizes_of_the_study():
+    model = small("flatten-concatenate")
+    sides = [model.get_layer(f"temporal_{name}").output.shape[1] for name in ("conv1", "pool1", "conv2", "conv3")]
+    sides += [model.get_layer(f"temporal_{name}").output.shape[1] for name in ("pool3", "conv4", "conv5")]
+    assert sides == [44, 20, 18, 16, 7, 5, 3]
+
+
+@pytest.mark.parametrize("form", ["study", "corrected"])
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_arm_builds_in_both_forms_and_gives_probabilities(arm, form):
+    model = small(arm, form)
+    probabilities = keras.ops.convert_to_numpy(model(random_inputs(3)))
+    assert model.output_shape == (None, 6)
+    assert model.get_layer("logits").output.shape == (None, 6)
+    assert probabilities.shape == (3, 6)
+    assert probabilities.dtype == np.float32
+    assert np.ptp(probabilities, axis=0).max() > 1e-5  # the input matters
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_registry_holds_the_study():
+    assert FUSION_ARMS == tuple(
+        f"{pooling}-{fusion}" for pooling in ("flatten", "gap") for fusion in ("concatenate", "sum", "average")
+    )
+    assert set(STUDY_ARMS) == {*FUSION_ARMS, "spatial-only", "optical-flow-only"}
+    assert [ARMS[arm].printed_accuracy for arm in FUSION_ARMS] == [57.7, 59.77, 57.71, 59.8, 56.48, 57.66]
+    assert all(name == arm.name for name, arm in ARMS.items())
+
+
+def test_an_unknown_arm_is_told_the_nearest():
+    assert get_arm("gap-sum") is ARMS["gap-sum"]
+    with pytest.raises(UseError, match="did you mean 'gap-average'"):
+        get_arm("gap-avrage")
+
+
+def test_a_seed_gives_one_model():
+    first, again, other = (weights_of(small("gap-sum", seed=seed)) for seed in (1, 1, 2))
+    kernel = "spatial_conv1/kernel"
+    assert all(np.array_equal(first[path], again[path]) for path in first)
+    assert not np.array_equal(first[kernel], other[kernel])
+
+
+def test_single_stream_arms_use_their_own_input_only():
+    faces, optical_flows = random_inputs(2)
+    still = np.zeros_like(optical_flows)
+    black = np.zeros_like(faces)
+    for arm, same, other in (
+        ("spatial-only", [faces, still], [black, optical_flows]),
+        ("optical-flow-only", [black, optical_flows], [faces, still]),
+    ):
+        model = small(arm)
+        full = model.predict_on_batch([faces, optical_flows])
+        np.testing.assert_array_equal(model.predict_on_batch(same), full)
+        assert np.abs(model.predict_on_batch(other) - full).max() > 1e-5
+
+
+# Training
+
+
+@pytest.mark.parametrize("augmentation", [None, AugmentationSettings()], ids=["plain", "augmented"])
+@pytest.mark.parametrize(
+    ("arm", "form"),
+    [("flatten-concatenate", "study"), ("flatten-concatenate", "corrected"), ("gap-average", "corrected")],
+)
+def test_gradients_reach_both_streams(arm, form, augmentation):
+    model = compiled(small(arm, form, augmentation=augmentation), keras.optimizers.RMSprop(1e-3))
+    before = weights_of(model)
+    model.train_on_batch(random_inputs(6), np.arange(6))
+    after = weights_of(model)
+    kernels = {path for path in before if path.endswith("kernel")}
+    assert {"spatial_conv1/kernel", "temporal_conv1/kernel", "logits/kernel"} <= kernels
+    assert not [path for path in kernels if np.array_equal(before[path], after[path])]
+    assert all(np.isfinite(value).all() for value in after.values())
+
+
+@pytest.mark.parametrize("form", ["study", "corrected"])
+def test_a_tiny_batch_can_be_overfitted(form):
+    settings = ModelSettings(form=form, width=4, head_units=32, dropout=0.0)
+    model = compiled(build_model(ARMS["flatten-concatenate"], settings), keras.optimizers.Adam(1e-2), eagerly=False)
+    inputs, labels = random_inputs(6), np.arange(6)
+    untrained = np.mean(model.predict_on_batch(inputs).argmax(axis=1) == labels)
+    for _ in range(60):
+        model.train_on_batch(inputs, labels)
+    assert untrained < 0.7
+    probabilities = model.predict_on_batch(inputs)
+    assert probabilities[np.arange(6), labels].min() > 0.8
+
+
+def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32():
+    model = small("flatten-average", precision="mixed_bfloat16", augmentation=AugmentationSettings())
+    assert keras.backend.standardize_dtype(model.get_layer("spatial_conv3").output.dtype) == "bfloat16"
+    assert keras.backend.standardize_dtype(model.get_layer("dense2").output.dtype) == "bfloat16"
+    assert {keras.backend.standardize_dtype(weight.dtype) for weight in model.trainable_weights} == {"float32"}
+    inputs = random_inputs(4)
+    compiled(model, keras.optimizers.RMSprop(1e-3)).train_on_batch(inputs, np.arange(4))
+    probabilities = keras.ops.convert_to_numpy(model(inputs))
+    assert probabilities.dtype == np.float32
+    assert np.isfinite(probabilities).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+# What is wrong with the study, and what is not
+
+
+def test_in_the_study_flatten_and_gap_are_one_function():
+    flatten, gap = small("flatten-concatenate", "study", seed=1), small("gap-concatenate", "study", seed=2)
+    inputs = random_inputs(4)
+    assert np.abs(flatten.predict_on_batch(inputs) - gap.predict_on_batch(inputs)).max() > 1e-3
+    gap.set_weights(flatten.get_weights())
+    np.testing.assert_allclose(flatten.predict_on_batch(inputs), gap.predict_on_batch(inputs), atol=1e-6)
+
+
+def test_corrected_flatten_sees_all_nine_cells():
+    flatten, gap = small("flatten-concatenate"), small("gap-concatenate")
+    assert flatten.get_layer("fusion").output.shape == (None, 2 * 9 * 2 * 4)
+    assert gap.get_layer("fusion").output.shape == (None, 2 * 2 * 4)
+
+
+@pytest.mark.parametrize("pooling", ["flatten", "gap"])
+@pytest.mark.parametrize("form", ["study", "corrected"])
+def test_average_is_sum_with_half_the_first_dense_kernel(pooling, form):
+    average, total = small(f"{pooling}-average", form), small(f"{pooling}-sum", form)
+    inputs = random_inputs(4)
+    total.set_weights(average.get_weights())
+    assert np.abs(total.predict_on_batch(inputs) - average.predict_on_batch(inputs)).max() > 1e-4
+    kernel = total.get_layer("dense1").kernel
+    kernel.assign(kernel / 2)
+    np.testing.assert_allclose(total.predict_on_batch(inputs), average.predict_on_batch(inputs), atol=1e-6)
+
+
+# On disk
+
+
+@pytest.mark.parametrize(
+    ("arm", "form", "precision"),
+    [
+        ("flatten-concatenate", "study", "float32"),
+        ("gap-average", "corrected", "float32"),
+        ("spatial-only", "corrected", "float32"),
+        ("optical-flow-only", "study", "float32"),
+        ("flatten-sum", "corrected", "mixed_bfloat16"),
+    ],
+)
+def test_save_and_load_give_the_same_numbers(arm, form, precision, tmp_path: Path):
+    augmentation = AugmentationSettings(rotation_deg=5)
+    model = small(arm, form, precision=precision, augmentation=augmentation)
+    inputs = random_inputs(4)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(inputs), model.predict_on_batch(inputs))
+    assert loaded.get_layer("augmentation").settings == augmentation
+    assert loaded.get_layer("augmentation").move_vectors == (form == "corrected")
+
+
+def test_a_saved_model_carries_its_label_order_and_preparation(tmp_path: Path):
+    labels = ("surprise", "anger", "boredom")
+    prepare = {"stride": 2, "face": {"margin": 0.25, "cascades": ["frontal", "profile"]}, "limit": None, "gray": True}
+    model = small("gap-sum", labels=labels, prepare=prepare)
+    assert model.output_shape == (None, 3)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert model_labels(loaded) == labels
+    assert model_prepare(loaded) == prepare
+    plain = small("gap-sum")
+    assert model_labels(plain) == EMOTIONS
+    assert model_prepare(plain) is None
+
+
+def test_load_model_refuses_what_is_no_model_of_ours(tmp_path: Path):
+    text = tmp_path / "text.keras"
+    text.write_text("no model")
+    foreign = tmp_path / "foreign.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(foreign)
+    for path in (text, foreign, tmp_path / "missing.keras", tmp_path):
+        with pytest.raises(UseError, match="not a model of this project") as caught:
+            load_model(path)
+        assert str(path) in str(caught.value)
+
+
+# Geometry
+
+
+def test_convolution_centres_are_those_of_the_receptive_fields():
+    """One bright row at a time, kernels of ones: the rows that light a cell are its receptive field."""
+    picture = keras.Input((48, 48, 3))
+    feature_map = build_stream(picture, "spatial", 1, "study")
+    names = [f"spatial_conv{number}" for number in range(1, 6)]
+    stream = keras.Model(picture, feature_map)
+    for name in names:
+        layer = stream.get_layer(name)
+        layer.kernel.assign(np.ones(layer.kernel.shape))
+    rows = np.zeros((48, 48, 48, 3), np.float32)
+    rows[np.arange(48), np.arange(48)] = 1.0
+    maps = keras.Model(picture, [stream.get_layer(name).output for name in names]).predict_on_batch(rows)
+    fields = []
+    for number, cells in enumerate(maps, start=1):
+        lit = cells[:, :, 0, 0] > 0  # (bright row, cell)
+        first, last = lit.argmax(axis=0), 47 - lit[::-1].argmax(axis=0)
+        np.testing.assert_array_equal(lit.sum(axis=0), last - first + 1)
+        np.testing.assert_array_equal(convolution_centres(number, lit.shape[1]), (first + last) / 2)
+        fields.append(int(lit[:, 0].sum()))
+    assert fields == [5, 13, 17, 29, 37]

@@ -1,0 +1,86 @@
+"""What a user meets first: help, mistakes, and the commands of the README."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fer_models.errors import UseError
+from flows.cli import app
+
+ROOT = Path(__file__).parent.parent
+runner = CliRunner()
+
+
+def fer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["study", "--preset", "sampel"], ["no preset 'sampel'", "did you mean 'sample'"]),
+        (["study", "--set", "trainig.epochs=3"], ["no setting 'trainig'", "did you mean 'training'"]),
+        (["study", "--set", "training.epoch=3"], ["no setting 'training.epoch'", "did you mean 'training.epochs'"]),
+        (["study", "--set", "training.epochs=none"], ["training.epochs"]),
+        (["study", "--set", "training.epochs"], ["--set takes KEY=VALUE"]),
+        (["study", "--set", "arms=[gap-sun]"], ["no arm 'gap-sun'", "did you mean 'gap-sum'"]),
+        (["study", "--config", "absent.yaml"], ["no configuration file 'absent.yaml'"]),
+        (["status"], ["run `fer prepare` first"]),
+        (["report"], ["run `fer split` first"]),
+        (["sample", "corpus", "--size", "big"], ["--size takes"]),
+        (["predict", "absent.keras", "absent.mp4"], ["There is no model 'absent.keras'"]),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    arguments: list[str], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, arguments)
+    assert isinstance(result.exception, UseError)
+    message = str(result.exception)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+    assert not list(tmp_path.iterdir()), "a refused command leaves nothing behind"
+
+
+def test_a_mistake_exits_with_one_and_without_a_stack_trace(tmp_path: Path) -> None:
+    result = fer("split", "--set", "prepare.flow_methd=dis", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "did you mean 'prepare.flow_method'" in " ".join(result.stderr.split())
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "Traceback" in fer("split", "--set", "a=1", "--debug", cwd=tmp_path).stderr
+
+
+def test_help_is_quick_and_has_examples(tmp_path: Path) -> None:
+    assert "fer study --preset sample" in fer("--help", cwd=tmp_path).stdout
+    assert "corpus.root" in fer("study", "--help", cwd=tmp_path).stdout
+
+
+def test_commands_of_the_readme_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    named = set(re.findall(r"^\s*(?:\.venv/bin/)?fer ([a-z]+)", text, re.MULTILINE))
+    assert named
+    assert named <= known
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"^\s*make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+def test_models_lists_the_studys_parameters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["models", "--preset", "study"])
+    for count in ("3,961,350", "3,699,206", "1,919,238"):
+        assert count in result.stdout

@@ -1,0 +1,116 @@
+"""Whole files or none, also when a block fails or the process is killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import BaseModel
+
+from tasks.files import remove_leftovers, whole_file, write_json, write_table, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_block_that_ends_well_gives_the_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "a.txt"
+    with whole_file(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert temporary.parent == path.parent
+    assert path.read_text() == "whole"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def write_half(path: Path, fault: BaseException) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise fault
+
+
+@pytest.mark.parametrize("fault", [OSError, KeyboardInterrupt])
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path, fault: type[BaseException]) -> None:
+    with pytest.raises(fault):
+        write_half(tmp_path / "a.txt", fault())
+    assert names(tmp_path) == []
+
+
+def test_a_block_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(OSError, match="full"):
+        write_half(tmp_path / "a.txt", OSError("full"))
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.txt"):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "a.txt") as first, whole_file(tmp_path / "a.txt") as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert (tmp_path / "a.txt").read_text() == "first"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_text_json_and_tables_come_back(tmp_path: Path) -> None:
+    class Pair(BaseModel):
+        number: int
+        word: str
+
+    write_text(tmp_path / "a.txt", "façade\n")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "façade\n"
+    write_json(tmp_path / "a.json", Pair(number=3, word="é"))
+    assert Pair.model_validate_json((tmp_path / "a.json").read_bytes()) == Pair(number=3, word="é")
+    table = pa.table({"x": [1, 2, 3], "y": ["a", None, "c"]})
+    write_table(tmp_path / "a.parquet", table)
+    assert pq.read_table(tmp_path / "a.parquet").equals(table)
+    assert names(tmp_path) == ["a.json", "a.parquet", "a.txt"]
+
+
+KILLED_WRITER = """
+import sys, time
+from pathlib import Path
+import pyarrow as pa
+from tasks import files
+
+def write_half(table, path, **options):
+    with open(path, "wb") as file:
+        file.write(b"PAR1 and no end")
+        file.flush()
+        print("halfway", flush=True)
+        time.sleep(60)
+
+files.pq.write_table = write_half
+files.write_table(Path(sys.argv[1]), pa.table({"x": [1]}))
+"""
+
+
+def test_a_writer_that_is_killed_leaves_no_final_file(tmp_path: Path) -> None:
+    path = tmp_path / "ab" / "abc.parquet"
+    with subprocess.Popen([sys.executable, "-c", KILLED_WRITER, str(path)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"halfway\n"
+        finally:
+            process.kill()  # SIGKILL: no handler runs
+    assert not path.exists()
+    (leftover,) = names(tmp_path)
+    assert leftover.endswith("-abc.parquet")
+    write_text(tmp_path / "ab" / "other.parquet", "whole")
+    assert remove_leftovers(tmp_path) == 1
+    assert names(tmp_path) == ["other.parquet"]
+    assert remove_leftovers(tmp_path) == 0
+
+
+def test_leftovers_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert remove_leftovers(tmp_path / "nowhere") == 0

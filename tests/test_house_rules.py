@@ -1,0 +1,224 @@
+"""Promises of the house, held by reading the sources and by fresh interpreters."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("flows", "tasks", "fer_models")
+SOURCES = sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+#: What a package may import of the others: flows -> tasks -> fer_models.
+MAY_IMPORT = {"flows": {"tasks", "fer_models"}, "tasks": {"fer_models"}, "fer_models": set()}
+#: What a package leaves to the others.
+MUST_NOT_IMPORT = {"fer_models": {"prefect", "mlflow", "cv2", "av", "pandas", "pyarrow", "typer", "rich"}}
+HEAVY = ("prefect", "mlflow", "keras", "tensorflow", "jax", "cv2", "av", "pandas", "pyarrow", "numpy", "sklearn")
+#: Modules whose imports touch nothing outside Python, NumPy, OpenCV, PyAV, pyarrow and pandas.
+LIGHT = [
+    "fer_models.arms",
+    "fer_models.settings",
+    "flows.cli",
+    "flows.environment",
+    "tasks.adapters",
+    "tasks.configuration",
+    "tasks.index",
+    "tasks.layout",
+    "tasks.ledger",
+    "tasks.manifest",
+    "tasks.preparation",
+    "tasks.sample.corpus",
+    "tasks.splits",
+    "tasks.workers",
+]
+
+
+def parse(source: str) -> ast.Module:
+    return ast.parse((ROOT / source).read_text(encoding="utf-8"), source)
+
+
+def imported_modules(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of all modules that a file imports, inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute here"
+            yield node.module or ""
+
+
+def imported_packages(source: str) -> set[str]:
+    return {name.partition(".")[0] for name in imported_modules(parse(source))}
+
+
+def package_of(source: str) -> str:
+    return source.partition("/")[0]
+
+
+def in_fresh_interpreter(code: str, cwd: Path, **environment: str) -> str:
+    """What code prints in a new Python that knows no more of the environment than it needs."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env=kept | {"HOME": str(cwd), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def loaded_after(statement: str, cwd: Path) -> set[str]:
+    """The top-level packages in `sys.modules` after a statement."""
+    code = f"{statement}\nimport json, sys\nprint('LOADED' + json.dumps(sorted(sys.modules)))"
+    names = json.loads(in_fresh_interpreter(code, cwd).rpartition("LOADED")[2])
+    return {name.partition(".")[0] for name in names}
+
+
+def test_the_sources_are_found() -> None:
+    assert {package_of(source) for source in SOURCES} == set(PACKAGES)
+    assert len(SOURCES) > 50
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_imports_go_one_way(source: str) -> None:
+    package = package_of(source)
+    others = imported_packages(source) & set(PACKAGES) - {package}
+    assert others <= MAY_IMPORT[package], f"{source} imports {', '.join(others - MAY_IMPORT[package])}"
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if package_of(source) in MUST_NOT_IMPORT])
+def test_fer_models_computes_and_touches_nothing(source: str) -> None:
+    assert not imported_packages(source) & MUST_NOT_IMPORT["fer_models"]
+
+
+def test_in_tasks_only_the_steps_import_prefect() -> None:
+    users = [source for source in SOURCES if package_of(source) == "tasks" and "prefect" in imported_packages(source)]
+    assert users
+    assert [source for source in users if not source.startswith("tasks/steps/")] == []
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s.startswith(("flows/", "tasks/steps/"))])
+def test_orchestration_is_a_thin_skin(source: str) -> None:
+    assert not imported_packages(source) & {"cv2", "av", "keras", "tensorflow", "sklearn", "numpy", "pyarrow"}
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if package_of(source) == "fer_models"])
+def test_models_know_no_backend(source: str) -> None:
+    assert not imported_packages(source) & {"tensorflow", "jax", "torch"}
+
+
+def test_no_import_of_tasks_or_flows_is_in_a_circle() -> None:
+    """Modules can be put in an order in which each imports only earlier ones."""
+    names = {source.removesuffix(".py").replace("/", ".").removesuffix(".__init__"): source for source in SOURCES}
+    waiting = {
+        name: {found for found in top_level_imports(source) if found in names and found != name}
+        for name, source in names.items()
+    }
+    while ready := {name for name, needed in waiting.items() if not needed & set(waiting)}:
+        waiting = {name: needed for name, needed in waiting.items() if name not in ready}
+    assert not waiting
+
+
+def top_level_imports(source: str) -> Iterator[str]:
+    """Modules that are imported when this one is; `from package import module` counts as the module."""
+    for node in parse(source).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            children = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield node.module
+            yield from children
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_everything_public_has_a_docstring(source: str) -> None:
+    tree = parse(source)
+    assert ast.get_docstring(tree), f"{source} does not say what it is for"
+    bare = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+    assert not bare, f"{source}: no docstring for {', '.join(bare)}"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_importing_reads_no_environment_and_makes_no_folder(source: str) -> None:
+    """Outside of functions nothing asks for the environment or writes."""
+    forbidden = {"environ", "getenv", "putenv", "mkdir", "makedirs", "write_text", "write_bytes", "touch", "open"}
+    found = [name for statement in parse(source).body for name in names_run_at_import(statement) if name in forbidden]
+    assert not found, f"{source} uses {', '.join(found)} at import"
+
+
+def names_run_at_import(node: ast.AST) -> Iterator[str]:
+    """Names and attributes in code that runs when a module is imported."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        return
+    if isinstance(node, ast.Name):
+        yield node.id
+    if isinstance(node, ast.Attribute):
+        yield node.attr
+    for child in ast.iter_child_nodes(node):
+        yield from names_run_at_import(child)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(
+        path.relative_to(ROOT).as_posix()
+        for name in PACKAGES
+        for path in (ROOT / name).rglob("*")
+        if path.is_file() and path.suffix not in (".pyc", ".so")
+    ),
+)
+def test_no_file_names_a_machine_or_a_registry(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    machine = re.findall(r"(?<![\w.<>*-])/(?:work|home|root|mnt|Users|tmp|opt|srv)/\S*|\b[A-Z]:\\\S*", text)
+    registry = re.findall(
+        r"(?i)\S*(?:index-url)\S*",
+        text,
+    )
+    assert machine == []
+    assert registry == []
+
+
+def test_workers_start_without_orchestration_and_models(tmp_path: Path) -> None:
+    loaded = loaded_after("import tasks.workers", tmp_path)
+    assert {"tasks", "fer_models", "cv2"} <= loaded
+    assert not loaded & {"prefect", "mlflow", "keras", "tensorflow", "jax", "sklearn", "matplotlib", "pandas"}
+
+
+def test_help_is_shown_without_heavy_packages(tmp_path: Path) -> None:
+    show_help = (
+        "import sys\nsys.argv = ['fer', '--help']\nfrom flows.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
+    )
+    loaded = loaded_after(show_help, tmp_path)
+    assert "typer" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_imports_leave_no_trace(tmp_path: Path) -> None:
+    """No file in the working folder or at home, and the same settings whatever the environment says."""
+    code = (
+        f"import importlib, os\nbefore = dict(os.environ)\n"
+        f"for name in {LIGHT!r}:\n    importlib.import_module(name)\n"
+        f"kept = dict(os.environ) == before\n"
+        f"from tasks.configuration import resolve_settings\n"
+        f"print(kept, resolve_settings('sample').model_dump_json())"
+    )
+    plain = in_fresh_interpreter(code, tmp_path)
+    loud = in_fresh_interpreter(code, tmp_path, NAME="x", DATA_ROOT="x", TRAINING="x", FER_DATA_ROOT="x", SEED="9")
+    assert plain == loud
+    assert plain.startswith("True {")
+    assert [path.name for path in tmp_path.iterdir()] == []

@@ -1,0 +1,150 @@
+"""The index and the arrays behind its rows agree with the shards."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_models.errors import UseError
+from tasks.index import build_index, index_digest, load_arrays, read_index
+from tasks.outcomes import Outcome
+from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path, write_shard
+
+EMOTIONS = ("anger", "fear", "sadness")
+#: video -> subject, emotion, side, outcome, segments of its shard
+VIDEOS = {
+    "v3": ("ben", "fear", "test", Outcome.OK, [0, 4, 6]),
+    "v1": ("anna", "anger", "train", Outcome.OK, [0, 1]),
+    "v2": ("carl", "sadness", "validation", Outcome.OK, [2]),
+    "v4": ("anna", "fear", "train", Outcome.NO_FACE, []),
+    "v5": ("ben", "anger", "reserve", Outcome.OK, [0]),
+    "v6": ("anna", "sadness", "train", Outcome.TRUNCATED, [0, 1]),
+}
+
+
+def sha_of(video_id: str) -> str:
+    return video_id[1] * 64
+
+
+def make_segment(video_id: str, segment: int) -> Segment:
+    rng = np.random.default_rng([int(video_id[1]), segment])
+    face = rng.integers(0, 256, FACE_SHAPE).astype(np.uint8)
+    optical_flow = rng.normal(0, 1, OPTICAL_FLOW_SHAPE).astype(np.float16)
+    return Segment(segment, 4 * segment, 0.16 * segment, (segment, 2, 30, 40), 1, face, optical_flow)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder above `shards` with one shard a video."""
+    folder = tmp_path_factory.mktemp("prepared")
+    for video_id, (_, _, _, outcome, segments) in VIDEOS.items():
+        report = VideoReport(sha256=sha_of(video_id), outcome=outcome, num_covered=len(segments))
+        rows = [make_segment(video_id, segment) for segment in segments]
+        write_shard(shard_path(folder / "shards", sha_of(video_id)), rows, report)
+    return folder
+
+
+def make_ledger() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "video_id": video_id,
+                "subject": subject,
+                "emotion": emotion,
+                "outcome": str(outcome),
+                "num_covered": len(segments),
+                "sha256": sha_of(video_id),
+                "shard": shard_path(Path("shards"), sha_of(video_id)).as_posix(),
+            }
+            for video_id, (subject, emotion, _, outcome, segments) in VIDEOS.items()
+        ]
+    )
+
+
+def make_split() -> pd.DataFrame:
+    return pd.DataFrame(
+        [{"video_id": name, "subject": values[0], "side": values[2]} for name, values in reversed(VIDEOS.items())]
+    )
+
+
+@pytest.fixture
+def index(prepared: Path, tmp_path: Path) -> pd.DataFrame:
+    return build_index(make_ledger(), make_split(), prepared, tmp_path / "index.parquet")
+
+
+def test_every_usable_segment_stands_in_order_with_its_side(index: pd.DataFrame) -> None:
+    columns = ["video_id", "segment", "row", "frame", "subject", "emotion", "side"]
+    assert index[columns].to_numpy().tolist() == [
+        ["v1", 0, 0, 0, "anna", "anger", "train"],
+        ["v1", 1, 1, 4, "anna", "anger", "train"],
+        ["v2", 2, 0, 8, "carl", "sadness", "validation"],
+        ["v3", 0, 0, 0, "ben", "fear", "test"],
+        ["v3", 4, 1, 16, "ben", "fear", "test"],
+        ["v3", 6, 2, 24, "ben", "fear", "test"],
+        ["v5", 0, 0, 0, "ben", "anger", "reserve"],
+    ]
+    assert index["pts_s"].tolist() == [0.16 * segment for segment in index["segment"]]
+    assert [list(box) for box in index["box"]] == [[segment, 2, 30, 40] for segment in index["segment"]]
+
+
+def test_what_is_written_is_what_is_returned(index: pd.DataFrame, tmp_path: Path) -> None:
+    stored = read_index(tmp_path / "index.parquet")
+    assert [list(box) for box in stored.pop("box")] == [list(box) for box in index["box"]]
+    pd.testing.assert_frame_equal(stored, index.drop(columns="box"))
+
+
+@pytest.mark.parametrize("seed", [None, 0, 1], ids=["in-order", "shuffled", "shuffled-again"])
+def test_arrays_are_the_shards_images_in_the_order_of_the_rows(
+    index: pd.DataFrame, prepared: Path, seed: int | None
+) -> None:
+    rows = index if seed is None else index.sample(frac=1, random_state=seed).reset_index(drop=True)
+    arrays = load_arrays(rows, prepared, EMOTIONS)
+    for at, row in enumerate(rows.itertuples()):
+        expected = make_segment(row.video_id, row.segment)
+        np.testing.assert_array_equal(arrays.faces[at], expected.face)
+        np.testing.assert_array_equal(arrays.optical_flows[at], expected.optical_flow)
+        assert EMOTIONS[arrays.labels[at]] == row.emotion
+        assert (arrays.videos[at], arrays.names[at]) == (row.video_id, f"{row.video_id}#{row.segment}")
+
+
+def test_a_part_of_the_index_gives_that_part_of_the_arrays(index: pd.DataFrame, prepared: Path) -> None:
+    rows = index[index["side"] == "test"].iloc[[2, 0]].reset_index(drop=True)
+    arrays = load_arrays(rows, prepared, EMOTIONS)
+    np.testing.assert_array_equal(arrays.faces, [make_segment("v3", 6).face, make_segment("v3", 0).face])
+
+
+def test_labels_follow_the_order_of_the_classes(index: pd.DataFrame, prepared: Path) -> None:
+    labels = load_arrays(index, prepared, tuple(reversed(EMOTIONS))).labels
+    assert labels.tolist() == [2 - EMOTIONS.index(emotion) for emotion in index["emotion"]]
+
+
+def test_nothing_usable_gives_an_empty_index(prepared: Path, tmp_path: Path) -> None:
+    ledger = make_ledger().assign(outcome="no_face")
+    index = build_index(ledger, make_split(), prepared, tmp_path / "index.parquet")
+    assert len(index) == len(read_index(tmp_path / "index.parquet")) == 0
+
+
+def test_no_index(tmp_path: Path) -> None:
+    with pytest.raises(UseError, match="run `fer split` first"):
+        read_index(tmp_path / "index.parquet")
+
+
+def test_the_digest_does_not_know_the_order_of_rows(index: pd.DataFrame) -> None:
+    shuffled = index.sample(frac=1, random_state=3)
+    assert shuffled["video_id"].tolist() != index["video_id"].tolist()
+    assert index_digest(shuffled) == index_digest(index)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("emotion", "fear"), ("side", "test"), ("subject", "dora"), ("sha256", "f" * 64), ("segment", 9)],
+)
+def test_the_digest_changes_with_every_part(index: pd.DataFrame, column: str, value: object) -> None:
+    changed = index.copy()
+    changed.loc[0, column] = value
+    assert index_digest(changed) != index_digest(index)
+
+
+def test_the_digest_changes_when_a_segment_goes(index: pd.DataFrame) -> None:
+    assert index_digest(index.iloc[1:]) != index_digest(index)

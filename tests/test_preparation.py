@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import FPS, draw_moving_face, draw_wall
+
+from tasks.outcomes import Outcome
+from tasks.preparation import prepare_digest, prepare_file, prepare_video
+from tasks.sample.corpus import write_video
+from tasks.settings import PrepareSettings
+from tasks.shards import read_images, read_report, read_rows
+
+EVERY_FOUR = PrepareSettings(segment_stride=4)
+
+
+def face_dx_px(segments: list) -> np.ndarray:
+    """Median dx over the middle of the face, in px of the video."""
+    return np.array([np.median(s.optical_flow[14:38, 14:34, 0].astype(float)) * s.box[2] / 48 for s in segments])
+
+
+@pytest.mark.parametrize("method", ["farneback", "dis"])
+def test_three_px_to_the_right_and_their_mirror(tmp_path: Path, method: str) -> None:
+    settings = PrepareSettings(segment_stride=4, flow_method=method)
+    frames = draw_moving_face(3.0)
+    for sign, shown in ((1, frames), (-1, [np.ascontiguousarray(frame[:, ::-1]) for frame in frames])):
+        path = tmp_path / f"{sign}.mp4"
+        write_video(path, shown, FPS)
+        segments, report = prepare_video(path, settings)
+        assert report.outcome is Outcome.OK
+        assert len(segments) == 5
+        assert face_dx_px(segments) == pytest.approx(3.0 * sign, abs=0.3)
+        dy = [np.median(s.optical_flow[14:38, 14:34, 1].astype(float)) for s in segments]
+        assert np.abs(dy).max() < 0.1
+
+
+def test_segments_start_every_stride_and_are_whole(moving_face: Path) -> None:
+    for stride, wanted in ((16, [0, 16]), (4, [0, 4, 8, 12, 16]), (2, list(range(0, 19, 2)))):
+        segments, report = prepare_video(moving_face, PrepareSettings(segment_stride=stride))
+        assert [segment.frame for segment in segments] == wanted, "34 frames hold no 16 frames after frame 18"
+        assert [segment.segment for segment in segments] == [frame // stride for frame in wanted]
+        assert report.num_segments == report.num_covered == len(wanted)
+
+
+def test_one_box_serves_both_frames_of_a_pair(tmp_path: Path) -> None:
+    """A face that stands still shows no motion, however the detector's box may jump."""
+    path = tmp_path / "still.mp4"
+    write_video(path, draw_moving_face(0.0), FPS)
+    segments, _ = prepare_video(path, PrepareSettings(segment_stride=2))
+    assert np.abs(face_dx_px(segments)).max() < 0.1
+
+
+def test_outcomes(tmp_path: Path) -> None:
+    def outcome(name: str, frames: list[np.ndarray], settings: PrepareSettings = EVERY_FOUR) -> Outcome:
+        path = tmp_path / f"{name}.mp4"
+        write_video(path, frames, FPS)
+        return prepare_video(path, settings)[1].outcome
+
+    face = draw_moving_face(1.0, 20)
+    assert outcome("face", face) is Outcome.OK
+    assert outcome("wall", draw_wall(20)) is Outcome.NO_FACE
+    assert outcome("short", face[:15]) is Outcome.TOO_SHORT
+    assert outcome("small", face, PrepareSettings(min_face_px=200)) is Outcome.FACE_TOO_SMALL
+    assert outcome("half", draw_wall(16) + face, EVERY_FOUR) is Outcome.OK
+
+
+def test_coverage_counts_segments_without_a_face(tmp_path: Path) -> None:
+    path = tmp_path / "half.mp4"
+    write_video(path, draw_wall(16) + draw_moving_face(0.0, 32), FPS)
+    segments, report = prepare_video(path, PrepareSettings(segment_stride=16))
+    assert (report.num_segments, report.num_covered) == (3, 2)
+    assert [segment.segment for segment in segments] == [1, 2]
+
+
+def test_the_shard_holds_what_was_prepared(tmp_path: Path, moving_face: Path) -> None:
+    shard = tmp_path / "shards" / "ab" / "abc.parquet"
+    report = prepare_file(moving_face, "abc", shard, EVERY_FOUR)
+    segments, _ = prepare_video(moving_face, EVERY_FOUR)
+    faces, flows = read_images(shard)
+    assert np.array_equal(faces, np.stack([s.face for s in segments]))
+    assert np.array_equal(flows, np.stack([s.optical_flow for s in segments]))
+    assert read_rows(shard)["box"].to_pylist() == [list(s.box) for s in segments]
+    assert read_report(shard) == report
+    assert (report.sha256, report.prepare_digest) == ("abc", prepare_digest(EVERY_FOUR))
+
+
+def test_settings_that_matter_change_the_digest() -> None:
+    digests = {
+        prepare_digest(settings)
+        for settings in (
+            PrepareSettings(),
+            PrepareSettings(segment_stride=2),
+            PrepareSettings(min_face_px=90),
+            PrepareSettings(flow_method="dis"),
+            PrepareSettings(segment_length=8),
+        )
+    }
+    assert len(digests) == 5

@@ -1,0 +1,58 @@
+"""Batches and class weights."""
+
+import numpy as np
+import pytest
+
+from fer_models.segments import SegmentArrays, class_weights, epoch_batches
+
+
+def batches(*arguments: int) -> list[list[int]]:
+    return [batch.tolist() for batch in epoch_batches(*arguments)]
+
+
+def test_an_epoch_covers_all_rows_without_repeats():
+    epoch = batches(12, 4, 0, 0)
+    assert [len(batch) for batch in epoch] == [4, 4, 4]
+    assert sorted(sum(epoch, [])) == list(range(12))
+
+
+def test_rows_left_over_wait_for_another_epoch():
+    epochs = [batches(14, 4, 0, epoch) for epoch in range(12)]
+    for epoch in epochs:
+        assert [len(batch) for batch in epoch] == [4, 4, 4]
+        assert len(set(sum(epoch, []))) == 12
+    assert {row for epoch in epochs for batch in epoch for row in batch} == set(range(14))
+
+
+def test_batches_depend_on_seed_and_epoch_only():
+    assert batches(40, 8, 3, 5) == batches(40, 8, 3, 5)
+    distinct = {str(batches(40, 8, seed, epoch)) for seed in range(4) for epoch in range(4)}
+    assert len(distinct) == 16
+    assert batches(40, 8, 0, 0) != [list(range(start, start + 8)) for start in range(0, 40, 8)]
+
+
+@pytest.mark.parametrize("num_rows", [1, 3, 7])
+def test_a_side_smaller_than_a_batch_is_one_batch(num_rows):
+    assert [sorted(batch) for batch in batches(num_rows, 8, 0, 0)] == [list(range(num_rows))]
+
+
+def test_class_weights_by_hand():
+    # 8 rows, 3 classes present: 8 / (3 * count)
+    weights = class_weights(np.array([0, 0, 0, 0, 2, 2, 3, 3]), 5)
+    np.testing.assert_allclose(weights, [8 / 12, 0, 8 / 6, 8 / 6, 0])
+
+
+def test_class_weights_have_mean_1_over_rows_and_give_classes_equal_say():
+    labels = np.random.default_rng(0).choice(6, 500, p=[0.5, 0.2, 0.1, 0.1, 0.05, 0.05])
+    weights = class_weights(labels, 6)
+    assert weights[labels].mean() == pytest.approx(1.0)
+    np.testing.assert_allclose(np.bincount(labels, weights=weights[labels]), 500 / 6)
+
+
+def test_class_weights_of_one_class_only():
+    np.testing.assert_allclose(class_weights(np.array([1, 1, 1]), 3), [0, 1, 0])
+
+
+def test_length_is_the_number_of_segments():
+    nothing = np.zeros(3)
+    assert len(SegmentArrays(nothing, nothing, np.zeros(3, int), nothing, nothing)) == 3

@@ -1,0 +1,134 @@
+"""Shards give back what was written, values and report."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.outcomes import Outcome
+from tasks.shards import (
+    FACE_SHAPE,
+    OPTICAL_FLOW_SHAPE,
+    Segment,
+    VideoReport,
+    read_images,
+    read_report,
+    read_rows,
+    shard_path,
+    write_shard,
+)
+
+REPORT = VideoReport(
+    sha256="ab" * 32,
+    prepare_digest="0123456789ab",
+    outcome=Outcome.OK,
+    message="",
+    num_frames=250,
+    num_segments=60,
+    num_covered=59,
+    width=720,
+    height=576,
+    fps=29.97,
+    seconds=1.25,
+)
+
+
+def make_segments(number: int, seed: int = 0) -> list[Segment]:
+    rng = np.random.default_rng(seed)
+    return [
+        Segment(
+            segment=2 * i,
+            frame=8 * i,
+            pts_s=0.04 * i,
+            box=(i, i + 1, 50, 60),
+            num_faces=1 + i % 3,
+            face=rng.integers(0, 256, FACE_SHAPE).astype(np.uint8),
+            optical_flow=rng.normal(0, 2, OPTICAL_FLOW_SHAPE).astype(np.float16),
+        )
+        for i in range(number)
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 7, 300])
+def test_values_come_back(tmp_path: Path, number: int) -> None:
+    segments = make_segments(number)
+    write_shard(tmp_path / "a.parquet", segments, REPORT)
+    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    assert (faces.dtype, optical_flows.dtype) == (np.uint8, np.float16)
+    np.testing.assert_array_equal(faces, [row.face for row in segments])
+    np.testing.assert_array_equal(optical_flows, [row.optical_flow for row in segments])
+    rows = read_rows(tmp_path / "a.parquet").to_pylist()
+    assert rows == [
+        {
+            "segment": row.segment,
+            "frame": row.frame,
+            "pts_s": row.pts_s,
+            "box": list(row.box),
+            "num_faces": row.num_faces,
+        }
+        for row in segments
+    ]
+
+
+def test_images_that_repeat_come_back(tmp_path: Path) -> None:
+    """Parquet stores repeated values as a dictionary."""
+    segments = make_segments(3) * 30
+    write_shard(tmp_path / "a.parquet", segments, REPORT)
+    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    np.testing.assert_array_equal(faces, [row.face for row in segments])
+    np.testing.assert_array_equal(optical_flows, [row.optical_flow for row in segments])
+
+
+@pytest.mark.parametrize("change", [np.asfortranarray, lambda image: image[:, ::-1]], ids=["fortran", "mirrored"])
+def test_the_memory_order_of_an_image_does_not_matter(
+    tmp_path: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    (plain,) = make_segments(1)
+    face, optical_flow = change(plain.face), change(plain.optical_flow)
+    segment = Segment(0, 0, 0.0, (0, 0, 48, 48), 1, face, optical_flow)
+    write_shard(tmp_path / "a.parquet", [segment], REPORT)
+    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    np.testing.assert_array_equal(faces[0], face)
+    np.testing.assert_array_equal(optical_flows[0], optical_flow)
+
+
+def test_the_report_comes_back(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.parquet", make_segments(2), REPORT)
+    assert read_report(tmp_path / "a.parquet") == REPORT
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NO_FACE, Outcome.TOO_SHORT, Outcome.UNDECODABLE])
+def test_a_video_without_segments_has_a_shard_with_a_report(tmp_path: Path, outcome: Outcome) -> None:
+    report = VideoReport(sha256="cd" * 32, outcome=outcome, message="café, déjà vu")
+    write_shard(tmp_path / "a.parquet", [], report)
+    assert read_report(tmp_path / "a.parquet") == report
+    assert len(read_rows(tmp_path / "a.parquet")) == 0
+    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    assert (faces.shape, faces.dtype) == ((0, *FACE_SHAPE), np.uint8)
+    assert (optical_flows.shape, optical_flows.dtype) == ((0, *OPTICAL_FLOW_SHAPE), np.float16)
+
+
+def test_motion_is_stored_in_px_with_half_precision(tmp_path: Path) -> None:
+    optical_flow = np.full(OPTICAL_FLOW_SHAPE, [3.0, -0.25])
+    segment = Segment(0, 0, 0.0, (0, 0, 48, 48), 1, np.zeros(FACE_SHAPE, np.uint8), optical_flow)
+    write_shard(tmp_path / "a.parquet", [segment], REPORT)
+    stored = read_images(tmp_path / "a.parquet")[1][0]
+    assert stored[..., 0].min() == stored[..., 0].max() == 3.0
+    assert stored[..., 1].min() == stored[..., 1].max() == -0.25
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill_disk(table: object, path: Path, **options: object) -> None:
+        path.write_bytes(b"PAR1")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pq, "write_table", fill_disk)
+    with pytest.raises(OSError, match="no space left"):
+        write_shard(tmp_path / "ab" / "a.parquet", make_segments(1), REPORT)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_shards_lie_in_folders_by_their_first_two_digits() -> None:
+    assert shard_path(Path("shards"), "abcd").as_posix() == "shards/ab/abcd.parquet"

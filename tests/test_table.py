@@ -1,0 +1,114 @@
+"""The adapter for a CSV or Parquet table of paths, people and classes."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fer_models.errors import UseError
+from tasks.adapters.source import SourceVideo
+from tasks.adapters.table import read
+from tasks.outcomes import Outcome
+from tasks.settings import CorpusSettings
+
+
+def settings(path: Path) -> CorpusSettings:
+    return CorpusSettings(adapter="table", root=path)
+
+
+def read_csv(folder: Path, text: str) -> list[SourceVideo]:
+    (folder / "videos.csv").write_text(text, encoding="utf-8")
+    return read(settings(folder / "videos.csv"))
+
+
+def read_parquet(folder: Path, **columns: list[object]) -> list[SourceVideo]:
+    pd.DataFrame(columns).to_parquet(folder / "videos.parquet")
+    return read(settings(folder / "videos.parquet"))
+
+
+def test_paths_are_relative_to_the_table(tmp_path: Path) -> None:
+    (video,) = read_csv(tmp_path, "path,subject,emotion\nclips/a.mp4,anna,Happy\n")
+    path = tmp_path / "clips" / "a.mp4"
+    assert video == SourceVideo("clips/a.mp4", "table", path, "anna", "happiness", "Happy")
+
+
+def test_an_absolute_path_stays(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "a.mp4"
+    (tmp_path / "tables").mkdir()
+    (video,) = read_csv(tmp_path / "tables", f"path,subject,emotion\n{elsewhere},anna,fear\n")
+    assert video.path == elsewhere
+
+
+def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
+    from_csv = read_csv(tmp_path, "emotion,note,path,subject\nhappy,x,a.mp4,1\nsad,,b.mp4,2\nhappy,,c.mp4,1\n")
+    from_parquet = read_parquet(
+        tmp_path, path=["a.mp4", "b.mp4", "c.mp4"], subject=[1, 2, 1], emotion=["happy", "sad", "happy"]
+    )
+    assert from_csv == from_parquet
+    assert [(video.subject, video.emotion) for video in from_csv] == [
+        ("1", "happiness"),
+        ("2", "sadness"),
+        ("1", "happiness"),
+    ]
+
+
+def test_a_subject_keeps_its_leading_zeros(tmp_path: Path) -> None:
+    (video,) = read_csv(tmp_path, "path,subject,emotion\na.mp4, 007,anger\n")
+    assert video.subject == "007"
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "word"),
+    [
+        ("a.mp4,,anger", Outcome.LABEL_MISSING, "no subject"),
+        ("a.mp4,anna,", Outcome.LABEL_MISSING, "no label"),
+        ("a.mp4,anna", Outcome.LABEL_MISSING, "no label"),
+        ("a.mp4,anna,boredom", Outcome.OUT_OF_SCOPE, "'boredom'"),
+        ("a.mp4,anna,anger\na.mp4,anna,fear", Outcome.LABEL_CONFLICT, "several rows"),
+        ("a.mp4,anna,anger\na.mp4,ben,anger", Outcome.LABEL_CONFLICT, "several rows"),
+    ],
+)
+def test_what_cannot_be_used_keeps_its_row(tmp_path: Path, row: str, status: Outcome, word: str) -> None:
+    (video,) = read_csv(tmp_path, f"path,subject,emotion\n{row}\n")
+    assert video.status is status
+    assert word in video.reason
+
+
+def test_a_row_that_is_repeated_is_one_video(tmp_path: Path) -> None:
+    (video,) = read_csv(tmp_path, "path,subject,emotion\na.mp4,anna,anger\na.mp4,anna,anger\n")
+    assert video.status is Outcome.OK
+
+
+def test_missing_columns_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UseError, match=r"has no column path, emotion; .* and has file, subject, label"):
+        read_csv(tmp_path, "file,subject,label\na.mp4,anna,anger\n")
+
+
+@pytest.mark.parametrize("name", ["videos.csv", "videos.parquet"])
+def test_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UseError, match=rf"no table .*{name}.*corpus.root"):
+        read(settings(tmp_path / name))
+
+
+@pytest.mark.parametrize(("name", "content"), [("t.csv", b""), ("t.csv", b"path\xff\n"), ("t.parquet", b"PAR1")])
+def test_a_table_that_cannot_be_read(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UseError, match="cannot be read as a table"):
+        read(settings(tmp_path / name))
+
+
+def test_an_empty_table_has_no_videos(tmp_path: Path) -> None:
+    assert read_csv(tmp_path, "path,subject,emotion\n") == []
+
+
+@pytest.mark.xfail(strict=True, reason="astype(str) turns an empty Parquet cell into a person and a class named 'nan'")
+@pytest.mark.parametrize(("subject", "emotion"), [(None, "anger"), ("anna", None)])
+def test_an_empty_parquet_cell_is_a_missing_label(tmp_path: Path, subject: str | None, emotion: str | None) -> None:
+    videos = read_parquet(tmp_path, path=["a.mp4", "b.mp4"], subject=["ben", subject], emotion=["fear", emotion])
+    assert videos[1].status is Outcome.LABEL_MISSING
+
+
+@pytest.mark.xfail(strict=True, reason="read_csv takes the first column for an index when rows end in a comma")
+def test_a_comma_at_the_end_of_a_row_moves_no_column(tmp_path: Path) -> None:
+    (video,) = read_csv(tmp_path, "path,subject,emotion\na.mp4,anna,anger,\n")
+    assert (video.video_id, video.subject, video.emotion) == ("a.mp4", "anna", "anger")
