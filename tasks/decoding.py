@@ -1,6 +1,7 @@
 """Video files as a stream of frames, decoded by PyAV (FFmpeg's libraries) on one thread."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -134,10 +135,8 @@ def _frames(container: av.container.InputContainer, stream: av.VideoStream, faul
             faults.add(error)
             frames = []
         yield from frames
-    try:
+    with suppress(av.FFmpegError, ValueError):  # the decoder may have been emptied before
         yield from stream.codec_context.decode(None) if faults.words else []
-    except (av.FFmpegError, ValueError):
-        pass  # the decoder was emptied before
 
 
 def crop(image: np.ndarray, box: Box) -> np.ndarray:

@@ -168,6 +168,8 @@ def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[
     best = best_result(results)
     with mlflow.start_run(run_id=study_run.run_id, nested=True):
         mlflow.set_tag("best_arm", best.arm.name)
+        text = (report / "report.md").read_text(encoding="utf-8")
+        mlflow.set_tag("mlflow.note.content", text.partition("\n![")[0])  # down to the table, without figures
         mlflow.log_metrics({f"best_test_{metric}": best.mean(metric) for metric in METRICS})
         mlflow.log_metrics(
             {f"mean_{metric}/{result.arm.name}": result.mean(metric) for result in results for metric in METRICS}
@@ -195,7 +197,8 @@ def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:
         client.restore_experiment(found.experiment_id)
         return found.experiment_id
     local = tracking_uri(layout) == _local_uri(layout)
-    return client.create_experiment(name, (layout.root.absolute() / "mlartifacts").as_uri() if local else None)
+    artifacts = (layout.root.absolute() / "mlartifacts").as_uri() if local else None
+    return client.create_experiment(name, artifacts, tags={"mlflow.experimentKind": "custom_model_development"})
 
 
 def _exists(client: mlflow.MlflowClient, run_id: str) -> bool:
