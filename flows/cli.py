@@ -37,7 +37,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the 
 
 
 def _overrides(pairs: list[str] | None, data_root: Path | None) -> dict[str, Any]:
-    overrides: dict[str, Any] = {"data_root": str(data_root)} if data_root else {}
+    overrides: dict[str, Any] = {"data_root": data_root} if data_root else {}
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
         if not equals or not key:

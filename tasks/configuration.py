@@ -36,7 +36,7 @@ def resolve_settings(
         raise UseError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
     merged = _merge(PRESETS[name]().model_dump(mode="json"), values)
     for key, value in (overrides or {}).items():
-        merged = _merge(merged, _nested(key, yaml.safe_load(value) if isinstance(value, str) else value))
+        merged = _merge(merged, _nested(key, _parse(key, value) if isinstance(value, str) else value))
     try:
         settings = StudySettings.model_validate(merged)
     except ValidationError as error:
@@ -63,6 +63,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+def _parse(key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UseError(f"{key}: {text!r} cannot be read as a value; quote it, or close its brackets.") from error
+
+
 def _nested(dotted: str, value: Any) -> dict[str, Any]:
     for key in reversed(dotted.split(".")):
         value = {key: value}
@@ -87,24 +94,33 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 def _sentence(error: ValidationError) -> str:
     """The first problem as one sentence."""
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part not in ("plateau", "triangular2", "constant")]
+    model, place = _walk([str(part) for part in first["loc"]])
     key = ".".join(place)
     if first["type"] == "extra_forbidden":
-        return f"There is no setting {key!r}{_nearest_key(place)}; `fer config` prints them all."
+        valid = [".".join([*place[:-1], name]) for name in model.model_fields]
+        return f"There is no setting {key!r}{nearest(key, valid)}; `fer config` prints them all."
     return f"{key or 'The settings'}: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r})."
 
 
-def _nearest_key(place: list[str]) -> str:
-    model: type[BaseModel] | None = StudySettings
-    for part in place[:-1]:
-        field = model.model_fields.get(part) if model else None
-        model = _settings_class(field.annotation) if field else None
-    parent = ".".join(place[:-1])
-    valid = [f"{parent}.{name}".lstrip(".") for name in model.model_fields] if model else []
-    return nearest(".".join(place), valid)
+def _walk(location: list[str]) -> tuple[type[BaseModel], list[str]]:
+    """The settings group that an error lies in, and its place without the names of the kinds of a schedule."""
+    model: type[BaseModel] = StudySettings
+    place: list[str] = []
+    groups: list[type[BaseModel]] = []
+    for part in location:
+        kinds = {group.model_fields["kind"].default: group for group in groups if "kind" in group.model_fields}
+        if part in kinds:
+            model = kinds[part]
+            continue
+        place.append(part)
+        field = model.model_fields.get(part)
+        groups = _groups(field.annotation) if field else []
+        model = groups[0] if groups else model
+    return model, place
 
 
-def _settings_class(annotation: Any) -> type[BaseModel] | None:
+def _groups(annotation: Any) -> list[type[BaseModel]]:
+    """The settings groups that an annotation names."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for found in map(_settings_class, get_args(annotation)) if found), None)
+        return [annotation]
+    return [group for part in get_args(annotation) for group in _groups(part)]

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fer_models.errors import UseError
 from tasks.files import write_table
-from tasks.outcomes import Outcome
+from tasks.outcomes import TRANSIENT, Outcome
 from tasks.shards import VideoReport, read_report, shard_path
 
 SCHEMA = pa.schema(
@@ -55,12 +55,9 @@ def plan_preparation(manifest: pd.DataFrame, ledger: Path, shards: Path) -> Plan
     for sha256 in wanted["sha256"].unique():
         if sha256 in existing:
             known = previous.get(sha256)
-            settled[sha256] = known if known and known.outcome not in _RETRIED else read_report(existing[sha256])
+            settled[sha256] = known if known and known.outcome not in TRANSIENT else read_report(existing[sha256])
     due = wanted[~wanted["sha256"].isin(list(settled))].drop_duplicates("sha256")
     return Plan(settled, due.reset_index(drop=True))
-
-
-_RETRIED = frozenset({Outcome.TIMEOUT, Outcome.CRASHED})
 
 
 def write_ledger(
@@ -78,11 +75,11 @@ def write_ledger(
     for video in manifest.to_dict("records"):
         sha256 = video["sha256"]
         report = _report_on(video, reports)
-        has_shard = video["status"] == Outcome.OK and sha256 in reports and report.outcome not in _RETRIED
+        has_shard = video["status"] == Outcome.OK and sha256 in reports and report.outcome not in TRANSIENT
         rows.append(
             {
                 **{key: video[key] for key in ("video_id", "uri", "sha256", "subject", "emotion")},
-                **report.model_dump(include=set(SCHEMA.names)),
+                **report.model_dump(include=set(SCHEMA.names) - {"sha256"}),
                 "outcome": str(report.outcome),
                 "attempts": attempts.get(sha256, 0) + (sha256 in tried),
                 "shard": shard_path(Path(shards.name), sha256).as_posix() if has_shard else "",
@@ -122,7 +119,7 @@ def _report_on(video: dict[str, str], reports: Mapping[str, VideoReport]) -> Vid
         return VideoReport(outcome=Outcome(video["status"]), message=video["reason"])
     never = VideoReport(outcome=Outcome.CRASHED, message="the run ended before its turn")
     report = reports.get(video["sha256"], never)
-    return report if report.message else report.model_copy(update={"message": video["reason"]})
+    return report.model_copy(update={"message": video["reason"]}) if report.outcome is Outcome.OK else report
 
 
 def _previous_reports(ledger: Path) -> dict[str, VideoReport]:

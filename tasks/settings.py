@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from fer_models.arms import STUDY_ARMS
-from fer_models.labels import EMOTIONS
+from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
 
 
@@ -20,6 +20,14 @@ class CorpusSettings(Settings):
     subsets: tuple[str, ...] = Field(("s",), description="`baum1`: `s` (spontaneous), `a` (acted) or both")
     emotions: tuple[str, ...] = Field(EMOTIONS, min_length=2, description="the classes, in the order of the outputs")
     draw_sample: bool = Field(False, description="draw the sample corpus at `root` when it is not there")
+
+    @field_validator("emotions")
+    @classmethod
+    def _in_the_projects_words(cls, emotions: tuple[str, ...]) -> tuple[str, ...]:
+        words = tuple(map(canonical_emotion, emotions))
+        if len(set(words)) < len(words):
+            raise ValueError("it names a class twice")
+        return words
 
 
 class PrepareSettings(Settings):
@@ -38,6 +46,12 @@ class SplitSettings(Settings):
     validation_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects")
     test_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects")
     seed: int = 7
+
+    @model_validator(mode="after")
+    def _leaves_something_to_train_on(self) -> "SplitSettings":
+        if self.validation_share + self.test_share >= 1:
+            raise ValueError("validation_share and test_share leave nothing for training")
+        return self
 
 
 class ExecutionSettings(Settings):

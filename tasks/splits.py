@@ -54,13 +54,21 @@ def _was_meant(ledger: pd.DataFrame) -> pd.Series:
     return ~ledger["outcome"].isin([Outcome.OUT_OF_SCOPE, Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT])
 
 
+def _is_usable(ledger: pd.DataFrame) -> pd.Series:
+    return (ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)
+
+
 def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings) -> pd.DataFrame:
     """Of many random assignments of people to sides, the one whose sides are most alike in size and classes.
 
     Unlike StratifiedGroupKFold this fixes the number of people a side and works with as few as three.
     """
-    counts = pd.crosstab(videos["subject"], videos["emotion"]).reindex(columns=list(emotions), fill_value=0)
-    num_subjects = len(counts)
+    subjects = sorted(videos["subject"].unique())
+    usable = videos[_is_usable(videos)]
+    counts = pd.crosstab(usable["subject"], usable["emotion"]).reindex(
+        index=subjects, columns=list(emotions), fill_value=0
+    )
+    num_subjects = len(subjects)
     num_test = max(1, round(settings.test_share * num_subjects))
     num_validation = max(1, round(settings.validation_share * num_subjects))
     if num_test + num_validation >= num_subjects:
@@ -98,6 +106,15 @@ def _imbalance(sides: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
     """Add new videos; nothing that is known moves."""
+    renamed = known.merge(videos[["video_id", "subject"]], on="video_id", suffixes=("", "_now"))
+    renamed = renamed[renamed["subject"] != renamed["subject_now"]]
+    if len(renamed):
+        first = renamed.iloc[0]
+        raise UseError(
+            f"{len(renamed)} videos belong to another person than when the split was drawn ({first['video_id']}: "
+            f"{first['subject']}, now {first['subject_now']}), which could put a person on two sides; "
+            "remove split.parquet from the data root to draw a new split."
+        )
     new = videos[~videos["video_id"].isin(known["video_id"])]
     of_subject = dict(zip(known["subject"], known["side"], strict=True))
     for subject, count in new["subject"].value_counts().items():
@@ -113,7 +130,7 @@ def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) 
 
 
 def _check(split: pd.DataFrame, ledger: pd.DataFrame, emotions: Sequence[str]) -> None:
-    usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
+    usable = ledger[_is_usable(ledger)]
     table = usable.merge(split, on="video_id")
     counts = pd.crosstab(table["side"], table["emotion"]).reindex(
         index=list(SIDES), columns=list(emotions), fill_value=0

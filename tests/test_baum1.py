@@ -232,7 +232,6 @@ def test_a_csv_export_says_the_same_as_the_sheet(tmp_path: Path, delimiter: str)
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="numbers are taken as '1' only, but pandas exports a column with gaps as '1.0'")
 def test_a_csv_export_with_decimal_points(tmp_path: Path) -> None:
     make_copy(tmp_path, ["S001_001"], [])
     (tmp_path / "Annotations_BAUM1s.xlsx").unlink()
@@ -241,7 +240,6 @@ def test_a_csv_export_with_decimal_points(tmp_path: Path) -> None:
     assert read_one(tmp_path).status is Outcome.OK
 
 
-@pytest.mark.xfail(strict=True, reason="_clip_files keeps the last of two files of one clip and says nothing")
 def test_two_files_of_one_clip_are_reported(tmp_path: Path) -> None:
     videos = make_copy(tmp_path, ["S001_001"], [clip_row("S001_001", "Anger")])
     (videos / "s001" / "S001_001.avi").touch()

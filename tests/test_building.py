@@ -88,9 +88,8 @@ def test_every_arm_builds_in_both_forms_and_gives_probabilities(arm, form):
 
 
 def test_the_registry_holds_the_study():
-    assert FUSION_ARMS == tuple(
-        f"{pooling}-{fusion}" for pooling in ("flatten", "gap") for fusion in ("concatenate", "sum", "average")
-    )
+    fusions = ("concatenate", "sum", "average")
+    assert list(FUSION_ARMS) == [f"{pooling}-{fusion}" for pooling in ("flatten", "gap") for fusion in fusions]
     assert set(STUDY_ARMS) == {*FUSION_ARMS, "spatial-only", "optical-flow-only"}
     assert [ARMS[arm].printed_accuracy for arm in FUSION_ARMS] == [57.7, 59.77, 57.71, 59.8, 56.48, 57.66]
     assert all(name == arm.name for name, arm in ARMS.items())
@@ -148,7 +147,7 @@ def test_a_tiny_batch_can_be_overfitted(form):
     model = compiled(build_model(ARMS["flatten-concatenate"], settings), keras.optimizers.Adam(1e-2), eagerly=False)
     inputs, labels = random_inputs(6), np.arange(6)
     untrained = np.mean(model.predict_on_batch(inputs).argmax(axis=1) == labels)
-    for _ in range(60):
+    for _ in range(40):
         model.train_on_batch(inputs, labels)
     assert untrained < 0.7
     probabilities = model.predict_on_batch(inputs)

@@ -1,5 +1,7 @@
 """Batches and class weights."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -13,14 +15,14 @@ def batches(*arguments: int) -> list[list[int]]:
 def test_an_epoch_covers_all_rows_without_repeats():
     epoch = batches(12, 4, 0, 0)
     assert [len(batch) for batch in epoch] == [4, 4, 4]
-    assert sorted(sum(epoch, [])) == list(range(12))
+    assert sorted(chain(*epoch)) == list(range(12))
 
 
 def test_rows_left_over_wait_for_another_epoch():
     epochs = [batches(14, 4, 0, epoch) for epoch in range(12)]
     for epoch in epochs:
         assert [len(batch) for batch in epoch] == [4, 4, 4]
-        assert len(set(sum(epoch, []))) == 12
+        assert len(set(chain(*epoch))) == 12
     assert {row for epoch in epochs for batch in epoch for row in batch} == set(range(14))
 
 

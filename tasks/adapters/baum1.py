@@ -75,7 +75,7 @@ def _read_subset(root: Path, subset: str, corpus: CorpusSettings) -> list[Source
     for row in _read_sheet(_find_sheet(root, subset)):
         rows[row.clip_name.upper()].append(row)
     return [
-        _source(subset, name, files.get(name), rows.get(name, []), folder, corpus)
+        _source(subset, name, files.get(name, []), rows.get(name, []), folder, corpus)
         for name in sorted(files.keys() | rows.keys())
     ]
 
@@ -99,11 +99,11 @@ def _find_sheet(root: Path, subset: str) -> Path:
     raise UseError(f"{root} holds no labels: 'Annotations_BAUM1{subset}.xlsx' (or .csv) is not there.")
 
 
-def _clip_files(folder: Path) -> dict[str, Path]:
-    files = {}
+def _clip_files(folder: Path) -> dict[str, list[Path]]:
+    files = defaultdict(list)
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith("."):
-            files[path.stem.upper()] = path
+            files[path.stem.upper()].append(path)
     return files
 
 
@@ -130,7 +130,8 @@ def _sheet_cells(path: Path) -> list[list[str]]:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 sample = file.read(4096)
                 file.seek(0)
-                return list(csv.reader(file, delimiter=";" if sample.count(";") > sample.count(",") else ","))
+                rows = csv.reader(file, delimiter=";" if sample.count(";") > sample.count(",") else ",")
+                return [[re.sub(r"^(\d+)\.0$", r"\1", cell.strip()) for cell in row] for row in rows]
         book = load_workbook(path, read_only=True, data_only=True)
         sheet = book["Sheet1"] if "Sheet1" in book.sheetnames else book.worksheets[0]
         cells = [["" if value is None else _text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
@@ -145,7 +146,7 @@ def _text(value: object) -> str:
 
 
 def _source(
-    subset: str, name: str, path: Path | None, rows: list[_Row], folder: Path, corpus: CorpusSettings
+    subset: str, name: str, files: list[Path], rows: list[_Row], folder: Path, corpus: CorpusSettings
 ) -> SourceVideo:
     match = _CLIP_NAME.match(name)
     subject = f"baum1/S{match[1]}" if match else ""
@@ -154,6 +155,9 @@ def _source(
     conflicts = [problem for row in rows for problem in _contradictions(row, subset)]
     if len({canonical_emotion(row.emotion) for row in rows}) > 1:
         conflicts.append(f"rows {', '.join(str(row.line) for row in rows)} give it different labels")
+    if len(files) > 1:
+        conflicts.append(f"there are {len(files)} files of it: {', '.join(path.name for path in files)}")
+    path = files[0] if files else None
     if not match:
         status, reason = Outcome.LABEL_MISSING, f"{name!r} names no subject (expected S001_001)"
     elif not rows:

@@ -21,7 +21,10 @@ def read(corpus: CorpusSettings) -> list[SourceVideo]:
             f"{corpus.root} has no column {', '.join(missing)}; it needs {', '.join(_COLUMNS)} "
             f"and has {', '.join(map(str, table.columns))}."
         )
-    return [_source(corpus, str(path), rows) for path, rows in table.groupby("path", sort=False)]
+    paths = table["path"].str.strip()
+    if (paths == "").any():
+        raise UseError(f"{corpus.root} has no path in row {int((paths == '').argmax()) + 2}.")
+    return [_source(corpus, str(path), rows) for path, rows in table.groupby(paths, sort=False)]
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -29,8 +32,11 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise UseError(f"There is no table {str(path)!r}; set corpus.root to a CSV or Parquet file.")
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path).astype(str)
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+            table = pd.read_parquet(path)
+            return table.astype(str).where(table.notna(), "")
+        return pd.read_csv(
+            path, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False, usecols=lambda name: True
+        )
     except (ValueError, OSError) as error:
         raise UseError(f"{path} cannot be read as a table: {error}") from error
 

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from openpyxl import Workbook
 
+from fer_models.errors import UseError
 from tasks.adapters.baum1 import BAUM1S_CODES
 from tasks.files import whole_file, write_text
 from tasks.progress import progress
@@ -27,7 +28,19 @@ from tasks.sample.people import Person, draw_person
 VIDEO_FOLDER = "BAUM1s_MP4 - All"
 SHEET = "Annotations_BAUM1s.xlsx"
 _MARKER = "sample.json"
+#: Without `cpu-independent` x264 gives other files for the same frames now and then.
+_ENCODER = {"crf": "21", "preset": "veryfast", "x264-params": "cpu-independent=1"}
 _GOLDEN = 0.6180339887498949
+
+
+#: What the default corpus holds beside good clips: person (where there are so many), emotion and content of each.
+_FAULTS = (
+    (1, "sadness", "no_face"),
+    (1, "happiness", "truncated"),
+    (2, "boredom", "face"),
+    (3, "neutral", "face"),
+    (4, "anger", "missing"),
+)
 
 
 @dataclass(frozen=True)
@@ -78,15 +91,10 @@ def plan_clips(corpus: SampleCorpus) -> list[Clip]:
         subject, number = divmod(index, corpus.clips)
         position = min(int(np.searchsorted(limits, (index + 1) * _GOLDEN % 1.0)), len(names) - 1)
         clips.append(Clip(subject + 1, number + 1, names[position]))
-    if corpus.faults:
-        last = corpus.clips
-        clips += [
-            Clip(1, last + 1, "sadness", "no_face"),
-            Clip(1, last + 2, "happiness", "truncated"),
-            Clip(min(2, corpus.subjects), last + 1, "boredom"),
-            Clip(min(3, corpus.subjects), last + 1, "neutral"),
-            Clip(min(4, corpus.subjects), last + 1, "anger", "missing"),
-        ]
+    for wanted, emotion, content in _FAULTS if corpus.faults else ():
+        subject = min(wanted, corpus.subjects)
+        number = 1 + sum(clip.subject == subject for clip in clips)
+        clips.append(Clip(subject, number, emotion, content))
     return clips
 
 
@@ -115,7 +123,7 @@ def render_clip(corpus: SampleCorpus, clip: Clip) -> list[np.ndarray]:
 def write_video(path: Path, frames: list[np.ndarray], fps: int) -> None:
     """Encode uint8 RGB frames as H.264 with the index in front, so that a cut file still begins to play."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": "21", "preset": "veryfast"})
+        stream = container.add_stream("libx264", rate=Fraction(fps), options=_ENCODER)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
@@ -128,7 +136,7 @@ def write_corpus(root: Path, corpus: SampleCorpus, workers: int | None = None) -
     """Draw the corpus below `root`; clips that stand there already are left. Returns the number of clips drawn."""
     marker = json.dumps(asdict(corpus))
     clips = plan_clips(corpus)
-    same = (root / _MARKER).is_file() and (root / _MARKER).read_text(encoding="utf-8") == marker
+    same = _same_corpus(root, marker)
     due = [clip for clip in clips if clip.content != "missing" and not (same and clip.path(root).is_file())]
     if not due and (root / SHEET).is_file():
         return 0
@@ -142,6 +150,20 @@ def write_corpus(root: Path, corpus: SampleCorpus, workers: int | None = None) -
             advance(future.result())
     _write_sheet(root / SHEET, clips, {clip.subject: draw_person(corpus.seed, clip.subject) for clip in clips})
     return len(due)
+
+
+def _same_corpus(root: Path, marker: str) -> bool:
+    """Whether `root` holds the corpus of that marker; clips of another sample corpus are removed."""
+    if not (root / VIDEO_FOLDER).is_dir():
+        return False
+    if not (root / _MARKER).is_file():
+        raise UseError(f"{str(root)!r} holds a corpus that was not drawn by `fer sample`; name another folder.")
+    if (root / _MARKER).read_text(encoding="utf-8") == marker:
+        return True
+    for path in (root / VIDEO_FOLDER).glob("*/*.mp4"):
+        path.unlink()
+    (root / SHEET).unlink(missing_ok=True)
+    return False
 
 
 def _write_clip(root: Path, corpus: SampleCorpus, clip: Clip) -> str:
