@@ -31,6 +31,19 @@ class _Probe(keras.layers.Layer):
         return ops.cast(feature_map, "float32") + self.probe
 
 
+class _Probed(keras.Model):
+    """A head whose inputs are probed; it runs as in inference, dropout asleep, even while the probes are trained."""
+
+    def __init__(self, head: keras.Model, values: Sequence[np.ndarray]) -> None:
+        super().__init__(name="probed")
+        self.head = head
+        self.probes = [_Probe(value.shape, name=f"probe{number}") for number, value in enumerate(values)]
+
+    def call(self, feature_maps: Any, training: bool = False) -> Any:
+        maps = feature_maps if isinstance(feature_maps, (list, tuple)) else [feature_maps]
+        return self.head([probe(x) for probe, x in zip(self.probes, maps, strict=True)], training=False)
+
+
 def gradcam(
     model: keras.Model,
     faces: np.ndarray,
@@ -70,17 +83,14 @@ def _logit_gradients(
     head = keras.Model(maps, model.get_layer("logits").output)
     trainable = [(layer, layer.trainable) for layer in head.layers]
     head.trainable = False
-    inputs = [keras.Input(batch_shape=value.shape, dtype="float32") for value in values]
-    probes = [_Probe(value.shape) for value in values]
-    logits = head([probe(x) for probe, x in zip(probes, inputs, strict=True)], training=False)
-    probed = keras.Model(inputs, logits)
+    probed = _Probed(head, values)
     probed.compile(keras.optimizers.SGD(1.0), loss=lambda chosen, output: -ops.sum(chosen * output, axis=-1))
     chosen = np.eye(model.output_shape[-1], dtype=np.float32)[classes]
     probed.train_on_batch(values, chosen)
     for layer, was_trainable in trainable:  # the layers are the caller's
         layer.trainable = was_trainable
     # Keras averages the loss over the batch, hence the factor
-    return [np.asarray(ops.convert_to_numpy(probe.probe)) * len(classes) for probe in probes]
+    return [np.asarray(ops.convert_to_numpy(probe.probe)) * len(classes) for probe in probed.probes]
 
 
 def _map(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ def _plateau(schedule: PlateauSchedule, base: float, history: Sequence[EpochReco
         else:
             wait += 1
         if wait >= schedule.patience:
-            rate, wait = max(rate * schedule.factor, schedule.minimum), 0
+            rate, wait = min(rate, max(rate * schedule.factor, schedule.minimum)), 0
     return rate
 
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from pydantic import BaseModel
 
-from fer_models.errors import TrainingDiverged
+from fer_models.errors import TrainingDiverged, UseError
 from fer_models.metrics import score
 from fer_models.schedules import learning_rate
 from fer_models.segments import SegmentArrays, class_weights, epoch_batches
@@ -68,8 +68,11 @@ def fit(
         on_epoch: told of each finished epoch, those of an earlier attempt included.
 
     Raises:
+        UseError: an optical flow is not finite.
         TrainingDiverged: the loss is not finite any more.
     """
+    for side in (train, validation):
+        _check_finite(side)
     folder.mkdir(parents=True, exist_ok=True)
     progress = read_progress(folder)
     model = _resume(folder, progress, settings) if progress else _compile(build(), settings)
@@ -121,6 +124,24 @@ def _resume(folder: Path, progress: Progress, settings: TrainingSettings) -> ker
     return keras.saving.load_model(folder / progress.last_checkpoint, safe_mode=True)
 
 
+def _check_finite(segments: SegmentArrays) -> None:
+    """A convolution with ReLU may hide a NaN of its input, so the input is looked at before."""
+    bad = ~np.isfinite(segments.optical_flows).all(axis=(1, 2, 3))
+    if bad.any():
+        raise UseError(
+            f"The optical flow of {int(bad.sum())} segments is not finite: {_few(segments.names[bad])}; "
+            "remove their shards and run `fer prepare` again."
+        )
+
+
+def _seed_draws(model: keras.Model, epoch: int) -> None:
+    """Set the model's random generators to where they stand at the start of an epoch; Keras does not save them."""
+    for variable in model.variables:
+        if variable.path.endswith("seed_generator_state"):
+            first = int(np.asarray(keras.ops.convert_to_numpy(variable))[0])
+            variable.assign(np.array([first, epoch << 20], np.uint32))
+
+
 def _train_epoch(
     model: keras.Model,
     train: SegmentArrays,
@@ -135,6 +156,7 @@ def _train_epoch(
     num_classes = model.output_shape[-1]
     weights = class_weights(train.labels, num_classes) if settings.class_weights else np.ones(num_classes)
     model.reset_metrics()
+    _seed_draws(model, len(history))
     logs: dict[str, Any] = {}
     rate = settings.learning_rate
     for step, rows in enumerate(batches):
@@ -153,6 +175,11 @@ def _train_epoch(
                 "Lower training.learning_rate, or look at those segments."
             )
     scores = score(validation.labels, predict(model, validation), [str(i) for i in range(num_classes)])
+    if not math.isfinite(scores.loss):
+        raise TrainingDiverged(
+            f"The validation loss became {scores.loss} in epoch {len(history) + 1} at learning rate {rate:g}; the last "
+            f"batch held {_few(train.names[batches[-1]])}. Lower training.learning_rate."
+        )
     values = {"val_loss": scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}
     return Epoch(
         epoch=len(history) + 1,

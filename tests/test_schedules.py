@@ -53,7 +53,6 @@ def test_plateau_stops_at_its_minimum():
     assert rates == pytest.approx([1.0, 1.0, 0.1, 0.05, 0.05])
 
 
-@pytest.mark.xfail(strict=True, reason="schedules._plateau raises a rate that starts below the minimum")
 def test_plateau_never_raises_the_rate():
     schedule = PlateauSchedule(factor=0.5, patience=1, minimum=1e-4)
     assert learning_rate(schedule, 1e-5, 2, monitored(0.0, 0.0)) <= 1e-5
