@@ -160,7 +160,7 @@ def _pictures(
 
 
 def _augment(spatial: Any, temporal: Any, settings: AugmentationSettings, move_vectors: bool, seed: int) -> Any:
-    return PairedAugmentation(settings.model_dump(), move_vectors, seed, name="augmentation")([spatial, temporal])
+    return PairedAugmentation(settings.model_dump(), move_vectors, seed + 2, name="augmentation")([spatial, temporal])
 
 
 def model_labels(model: keras.Model) -> tuple[str, ...]:

@@ -86,9 +86,11 @@ def _logit_gradients(
     probed = _Probed(head, values)
     probed.compile(keras.optimizers.SGD(1.0), loss=lambda chosen, output: -ops.sum(chosen * output, axis=-1))
     chosen = np.eye(model.output_shape[-1], dtype=np.float32)[classes]
-    probed.train_on_batch(values, chosen)
-    for layer, was_trainable in trainable:  # the layers are the caller's
-        layer.trainable = was_trainable
+    try:
+        probed.train_on_batch(values, chosen)
+    finally:
+        for layer, was_trainable in trainable:  # the layers are the caller's
+            layer.trainable = was_trainable
     # Keras averages the loss over the batch, hence the factor
     return [np.asarray(ops.convert_to_numpy(probe.probe)) * len(classes) for probe in probed.probes]
 

@@ -86,7 +86,10 @@ def fit(
     if best.is_file():
         keras.saving.load_model(best, compile=False).save(folder / f".{MODEL_FILE}")  # without optimizer state
         os.replace(folder / f".{MODEL_FILE}", folder / MODEL_FILE)
-        for name in {progress.best_checkpoint, progress.last_checkpoint}:
+        for name in (
+            progress.last_checkpoint,
+            progress.best_checkpoint,
+        ):  # the best one last: it is the sign of work left
             (folder / name).unlink(missing_ok=True)
     return progress
 
@@ -134,6 +137,10 @@ def _check_finite(segments: SegmentArrays) -> None:
         )
 
 
+def _weights_are_finite(model: keras.Model) -> bool:
+    return all(bool(np.isfinite(weight).all()) for weight in model.get_weights())
+
+
 def _seed_draws(model: keras.Model, epoch: int) -> None:
     """Set the model's random generators to where they stand at the start of an epoch; Keras does not save them."""
     for variable in model.variables:
@@ -175,10 +182,11 @@ def _train_epoch(
                 "Lower training.learning_rate, or look at those segments."
             )
     scores = score(validation.labels, predict(model, validation), [str(i) for i in range(num_classes)])
-    if not math.isfinite(scores.loss):
+    if not (math.isfinite(scores.loss) and _weights_are_finite(model)):
         raise TrainingDiverged(
-            f"The validation loss became {scores.loss} in epoch {len(history) + 1} at learning rate {rate:g}; the last "
-            f"batch held {_few(train.names[batches[-1]])}. Lower training.learning_rate."
+            f"The weights or the validation loss ({scores.loss}) ceased to be finite in epoch {len(history) + 1} "
+            f"at learning rate {rate:g}; the last batch held {_few(train.names[batches[-1]])}. "
+            "Lower training.learning_rate."
         )
     values = {"val_loss": scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}
     return Epoch(

@@ -114,7 +114,7 @@ def test_a_run_leaves_a_model_and_its_history(undisturbed):
 
 def test_training_learns(tmp_path):
     progress = train(
-        tmp_path, PLAIN.model_copy(update={"epochs": 12, "learning_rate": 5e-3, "schedule": ConstantSchedule()})
+        tmp_path, PLAIN.model_copy(update={"epochs": 10, "learning_rate": 5e-3, "schedule": ConstantSchedule()})
     )
     first, last = progress.history[0], progress.history[-1]
     assert last.train_loss < first.train_loss * 0.8
@@ -388,7 +388,7 @@ def test_a_finished_run_trains_nothing(undisturbed, trained_epochs, monkeypatch)
 
 def test_a_seed_gives_one_run(tmp_path):
     """With everything random switched on."""
-    settings = PLAIN.model_copy(update={"augmentation": AugmentationSettings(rotation_deg=10), "epochs": 2})
+    settings = PLAIN.model_copy(update={"augmentation": AugmentationSettings(rotation_deg=10), "epochs": 1})
     runs = [train(tmp_path / name, settings, 0.4) for name in ("first", "again")]
     assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
     assert_same(final_weights(tmp_path / "first"), final_weights(tmp_path / "again"))

@@ -33,6 +33,6 @@ def plot_arms(scores: Mapping[str, Sequence[Mapping[str, float]]], num_classes: 
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel("score on unseen people")
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    figure.legend(frameon=False, fontsize=9, loc="outside upper right", ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
