@@ -57,7 +57,7 @@ def _run_flow(
     overrides = _overrides(pairs, data_root)
     resolve_settings(preset, config, overrides)
     if not os.environ.get("PREFECT_API_URL"):
-        say("Starting Prefect in this process: about 20 seconds, more when it makes its database for the first time.")
+        say("Starting Prefect in this process: 20 seconds or so, up to a minute the first time.")
     import importlib
 
     module, function = {

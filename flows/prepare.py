@@ -39,7 +39,7 @@ def prepare(
     ledger = write_ledger(layout.ledger, manifest, reports, set(plan.due["sha256"]), layout.shards)
     counts = count_outcomes(ledger)
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
-    say(f"Prepared {len(plan.due)} of {len(ledger)} videos, the rest was done before: {listed}.")
+    say(f"{len(ledger)} videos, {len(plan.due)} of them prepared now: {listed}.")
     check_failed_share(ledger, settings.execution.max_failed_share)
     return counts
 

@@ -94,7 +94,7 @@ def train_run(settings: StudySettings, run: Run, index: Path, on_epoch: Callable
 
         def tell(epoch: Epoch) -> None:
             on_epoch(epoch)
-            advance(f"validation UAR {epoch.val_uar:.3f}, accuracy {epoch.val_accuracy:.3f}")
+            advance(f"validation UAR {epoch.val_uar:.3f}")
 
         result = fit(
             lambda: build_run_model(settings, run), train, validation, settings.training, run.folder, run.seed, tell
