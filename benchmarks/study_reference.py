@@ -1,8 +1,8 @@
 """The published study's preparation, written down plainly: what the project's own preparation is measured against.
 
-Each frame: load the cascades, `detectMultiScale(grey, 1.3, 1)` on the whole frame, take the first hit of the first cascade
-that has one, drop crops under 90 px, resize the crop to one size. Between two frames with a face: Farneback optical flow
-of the crops, drawn as HSV with the magnitude stretched to 0..255. A frame without a face breaks the chain.
+Each frame: load the cascades, `detectMultiScale(grey, 1.3, 1)` on the whole frame, take the first hit of the first
+cascade that has one, drop crops under 90 px, resize the crop to one size. Between two frames with a face: Farneback
+optical flow of the crops, drawn as HSV with the magnitude stretched to 0..255. A frame without a face breaks the chain.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Frame:
     index: int
     pts_s: float
     _frame: av.VideoFrame
+    _grey_crops: dict[tuple[Box, int], np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def grey(self) -> np.ndarray:
@@ -39,13 +40,19 @@ class Frame:
             return _plane(self._frame, 0)
         return self._turned(self._frame.to_ndarray(format="gray"))
 
+    def grey_crop(self, box: Box, side_px: int) -> np.ndarray:
+        """The box as a square grey image, uint8 (side_px, side_px)."""
+        if (box, side_px) not in self._grey_crops:
+            self._grey_crops[box, side_px] = resize(crop(self.grey, box), side_px)
+        return self._grey_crops[box, side_px]
+
     def rgb_crop(self, box: Box, side_px: int) -> np.ndarray:
         """The box as a square uint8 RGB image (side_px, side_px, 3)."""
         if self._frame.format.name not in _PLANAR or self._quarter_turns:
             rgb = self._turned(self._frame.to_ndarray(format="rgb24"))
             return resize(rgb[box.y : box.y + box.height, box.x : box.x + box.width], side_px)
         factor = _PLANAR[self._frame.format.name]
-        luma = resize(crop(_plane(self._frame, 0), box), side_px)
+        luma = self.grey_crop(box, side_px)
         top, left = box.y // factor, box.x // factor
         height, width = max(box.height // factor, 1), max(box.width // factor, 1)
         chroma = [

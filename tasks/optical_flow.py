@@ -10,8 +10,9 @@ import numpy as np
 
 from fer_models.geometry import FACE_SIZE_PX
 
-#: Side of the crops that the flow is computed on, in px.
-WORKING_SIZE_PX = 2 * FACE_SIZE_PX
+#: Side of the crops that the flow is computed on, in px. On twice the side a known shift comes back no more exactly
+#: (0.12 against 0.13 px of the video at worst, over faces of 115 to 274 px) and costs four times as much.
+WORKING_SIZE_PX = FACE_SIZE_PX
 
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -40,5 +41,7 @@ def pair_optical_flow(first: np.ndarray, second: np.ndarray, method: str) -> np.
         float16 (48, 48, 2): dx and dy in px a frame of the 48x48 crop.
     """
     motion = METHODS[method](first, second)
-    stored = cv2.resize(motion, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA)
-    return (stored * (FACE_SIZE_PX / first.shape[0])).astype(np.float16)
+    if len(motion) != FACE_SIZE_PX:
+        factor = FACE_SIZE_PX / len(motion)
+        motion = cv2.resize(motion, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA) * factor
+    return motion.astype(np.float16)

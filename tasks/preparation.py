@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_models.errors import VideoFault
 from fer_models.geometry import FACE_SIZE_PX
-from tasks.decoding import Frame, Video, crop, decode, resize
+from tasks.decoding import Frame, Video, decode
 from tasks.faces import Box, FaceTracker
 from tasks.optical_flow import WORKING_SIZE_PX, pair_optical_flow
 from tasks.outcomes import Outcome
@@ -60,6 +60,10 @@ def prepare_video(path: Path, settings: PrepareSettings) -> tuple[list[Segment],
     return segments, VideoReport(outcome=outcome, message=message, **facts)
 
 
+#: A face that was found is looked for again after this many frames; it moves little in between.
+_FRAMES_BETWEEN_SEARCHES = 4
+
+
 @dataclass
 class _SegmentCutter:
     """Takes the frames of a video one by one and keeps what its segments need."""
@@ -71,14 +75,18 @@ class _SegmentCutter:
         self.tracker = FaceTracker(self.settings.min_face_px)
         self.faceless: list[np.ndarray] = []
         self._open: tuple[Frame, Box, int] | None = None
+        self._found: Box | None = None
+        self._found_at = self._num_faces = 0
 
     def take(self, frame: Frame) -> None:
         if self._open:
             self._close(frame)
         if frame.index % self.settings.segment_stride == 0:
-            box, num_faces = self.tracker.find(frame.grey)
-            if box:
-                self._open = (frame, box, num_faces)
+            if not self._found or frame.index - self._found_at >= _FRAMES_BETWEEN_SEARCHES:
+                self._found, self._num_faces = self.tracker.find(frame.grey)
+                self._found_at = frame.index
+            if self._found:
+                self._open = (frame, self._found, self._num_faces)
             elif len(self.faceless) < 3:
                 self.faceless.append(frame.grey.copy())
 
@@ -88,7 +96,7 @@ class _SegmentCutter:
         self._open = None
         if first.grey.shape != second.grey.shape:
             return  # the resolution changed between the two frames of a pair
-        crops = [resize(crop(frame.grey, box), WORKING_SIZE_PX) for frame in (first, second)]
+        crops = [frame.grey_crop(box, WORKING_SIZE_PX) for frame in (first, second)]
         self.segments.append(
             Segment(
                 segment=first.index // self.settings.segment_stride,
