@@ -34,6 +34,10 @@ test: $(READY) ## the fast tests
 test-slow: $(READY) ## the slow tests too
 	$(BIN)/python -m pytest -m ""
 
+.PHONY: bench-prepare
+bench-prepare: $(READY) ## speed of preparation, into benchmarks/results
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/prepare.py
+
 .PHONY: lint
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .
