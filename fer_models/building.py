@@ -179,5 +179,6 @@ def load_model(path: Any) -> keras.Model:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         model_labels(model)
     except Exception as error:
-        raise UseError(f"{path} is not a model of this project: {error}") from error
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise UseError(f"{path} is not a model of this project ({words[0][:120].rstrip('. ')}).") from error
     return model

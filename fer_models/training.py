@@ -75,6 +75,8 @@ def fit(
         _check_finite(side)
     folder.mkdir(parents=True, exist_ok=True)
     progress = read_progress(folder)
+    if progress and not _is_whole(folder, progress):
+        progress = None
     model = _resume(folder, progress, settings) if progress else _compile(build(), settings)
     for epoch in progress.history if progress else []:
         on_epoch(epoch)
@@ -108,6 +110,13 @@ def predict(model: keras.Model, segments: SegmentArrays) -> np.ndarray:
         batch = model.predict_on_batch([segments.faces[rows], segments.optical_flows[rows].astype(np.float32)])
         parts.append(np.asarray(batch, np.float32))
     return np.concatenate(parts)[: len(segments)]
+
+
+def _is_whole(folder: Path, progress: Progress) -> bool:
+    """Whether the files that a run's progress names are there; otherwise it starts anew."""
+    if progress.finished and (folder / MODEL_FILE).is_file():
+        return True
+    return all((folder / name).is_file() for name in (progress.best_checkpoint, progress.last_checkpoint))
 
 
 def _compile(model: keras.Model, settings: TrainingSettings) -> keras.Model:

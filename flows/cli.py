@@ -1,14 +1,17 @@
 """The command `fer`. Heavy packages are imported by the command that needs them, so that `fer --help` is quick."""
 
+import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import FerError, UseError
@@ -46,6 +49,15 @@ def _overrides(pairs: list[str] | None, data_root: Path | None) -> dict[str, Any
     return overrides
 
 
+def _stop(*_: object) -> NoReturn:
+    """Ctrl-C: leave at once. Files are whole or not there, so there is nothing to wait for."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    sys.stderr.write("\nfer: stopped; the same command goes on where it was.\n")
+    sys.stderr.flush()
+    os._exit(130)
+
+
 def _run_flow(
     name: str, preset: str | None, config: Path | None, pairs: list[str] | None, data_root: Path | None, debug: bool
 ) -> Any:
@@ -69,6 +81,7 @@ def _run_flow(
     }[name]
     with silent_imports():
         run = getattr(importlib.import_module(module), function)
+    signal.signal(signal.SIGINT, _stop)
     return run(preset=preset, config=str(config.absolute()) if config else None, overrides=overrides)
 
 
@@ -114,7 +127,7 @@ def split(
     _run_flow("split", preset, config, set_, data_root, debug)
 
 
-@app.command(epilog="fer train --preset corrected --set training.epochs=20 --set 'arms=[gap-sum]'")
+@app.command(epilog="fer train --preset corrected --set training.epochs=20 --set 'arms=\\[gap-sum]'")
 def train(
     preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
 ) -> None:
@@ -209,6 +222,8 @@ def predict(
     with silent_imports():
         from tasks.prediction import predict_videos
 
+    if output and not output.parent.is_dir():
+        raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
     predictions = predict_videos(model, videos)
     table = Table()
     for name in ("video", "expression", "probability", "segments", "remark"):
@@ -216,10 +231,14 @@ def predict(
     for row in predictions.to_dict("records"):
         probability = f"{row['p_' + row['predicted']]:.2f}" if row["predicted"] else ""
         remark = row["message"] if row["outcome"] != "ok" else ""
-        table.add_row(row["video"], row["predicted"] or row["outcome"], probability, str(row["num_segments"]), remark)
+        expression = row["predicted"] or row["outcome"]
+        table.add_row(escape(row["video"]), expression, probability, str(row["num_segments"]), escape(remark))
     out.print(table)
     if output:
         predictions.to_csv(output, index=False)
+        out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
+    if not predictions["predicted"].any():
+        raise UseError("No video could be recognised; the table says why.")
 
 
 def _show_results(
@@ -238,5 +257,13 @@ def main() -> None:
     except FerError as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]fer:[/] {error}", markup=True, highlight=False)
-        raise SystemExit(1) from None
+        _complain(str(error))
+    except OSError as error:
+        if "--debug" in sys.argv:
+            raise
+        _complain(f"{error.filename or 'A file'}: {error.strerror or error}.")
+
+
+def _complain(sentence: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]fer:[/] {escape(sentence)}", highlight=False)
+    raise SystemExit(1) from None

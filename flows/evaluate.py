@@ -24,7 +24,7 @@ def evaluate(preset: str | None = None, config: str | None = None, overrides: di
     """Evaluate every run of a study and write its report; returns the path of the report."""
     settings = resolve_settings(preset, config, overrides)
     layout = Layout.of(settings)
-    index, split = read_index(layout.index), read_split(layout.split)
+    index, split = read_index(layout.index, settings.corpus.emotions), read_split(layout.split)
     runs = plan_runs(settings, index)
     untrained = [run.name for run in runs if not run.trained]
     if untrained:

@@ -12,7 +12,7 @@ from tasks.configuration import resolve_settings
 from tasks.files import remove_leftovers
 from tasks.layout import Layout
 from tasks.ledger import Plan, check_failed_share, count_outcomes, plan_preparation, write_ledger
-from tasks.manifest import build_manifest
+from tasks.manifest import build_manifest, check_labels
 from tasks.outcomes import Outcome
 from tasks.progress import progress, say
 from tasks.sample.corpus import SampleCorpus, write_corpus
@@ -33,6 +33,8 @@ def prepare(
     if settings.corpus.draw_sample:
         write_corpus(settings.corpus.root, SampleCorpus())
     manifest = build_manifest(settings.corpus, layout.manifest)
+    if settings.corpus.adapter != "videos":
+        check_labels(manifest, settings.corpus.emotions)
     remove_leftovers(layout.shards)
     plan = plan_preparation(manifest, layout.ledger, layout.shards)
     reports = {**plan.settled, **_prepare_due(plan, layout, settings)}

@@ -1,9 +1,11 @@
 """What a study looks like in a terminal: its table of arms, and the state of everything it made."""
 
+import shlex
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tasks import tracking
@@ -36,15 +38,17 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
         table.add_row(result.arm.title, f"{result.num_parameters:,}", *cells, style="bold" if result is best else None)
     out.print(table)
     layout = Layout.of(settings)
-    out.print(f"Report: {report}", soft_wrap=True, highlight=False)
-    out.print(f"MLflow: mlflow ui --backend-store-uri {tracking.tracking_uri(layout)}", soft_wrap=True, highlight=False)
+    store = shlex.quote(tracking.tracking_uri(layout))
+    for line in (f"Report: {report}", f"MLflow: mlflow ui --backend-store-uri {store}"):
+        out.print(escape(line), soft_wrap=True, highlight=False)
 
 
 def print_status(settings: StudySettings, out: Console) -> None:
     """The ledger's counts, what failed and why, and the training runs."""
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger)
-    counts = Table(title=f"Videos in {layout.manifest}")
+    out.print(escape(f"Videos of {layout.manifest}"), soft_wrap=True, highlight=False)
+    counts = Table()
     counts.add_column("outcome")
     counts.add_column("videos", justify="right")
     for name, count in count_outcomes(ledger).items():
@@ -59,12 +63,12 @@ def print_status(settings: StudySettings, out: Console) -> None:
         for name in ("video", "outcome", "why", "file"):
             failures.add_column(name, overflow="fold")
         for row in lost.head(_MOST_FAILURES).itertuples():
-            failures.add_row(str(row.video_id), str(row.outcome), str(row.message), str(row.uri))
+            failures.add_row(*(escape(str(value)) for value in (row.video_id, row.outcome, row.message, row.uri)))
         out.print(failures)
     if layout.index.is_file():
         runs = Table(title=f"Runs of {settings.name!r}")
         for name in ("run", "trained"):
             runs.add_column(name)
-        for run in plan_runs(settings, read_index(layout.index)):
+        for run in plan_runs(settings, read_index(layout.index, settings.corpus.emotions)):
             runs.add_row(run.name, "yes" if run.trained else "no")
         out.print(runs)

@@ -21,7 +21,7 @@ def train(preset: str | None = None, config: str | None = None, overrides: dict[
     """Train what is not trained yet; a failed arm leaves the others alone. Returns the names of the runs."""
     settings = resolve_settings(preset, config, overrides)
     layout = Layout.of(settings)
-    index = read_index(layout.index)
+    index = read_index(layout.index, settings.corpus.emotions)
     runs = plan_runs(settings, index)
     due = [run for run in runs if not run.trained]
     study_run = tracking.open_study(settings, read_manifest(layout.manifest), index)

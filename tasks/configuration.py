@@ -56,8 +56,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise UseError(f"There is no configuration file {str(path)!r}.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except UnicodeDecodeError as error:
+        raise UseError(f"{path} is not text in UTF-8; save it as UTF-8.") from error
     except yaml.YAMLError as error:
-        raise UseError(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise UseError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', None) or error}.") from error
     if not isinstance(values, dict):
         raise UseError(f"{path} should hold settings such as 'training:', not {type(values).__name__}.")
     return values
@@ -99,7 +103,10 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         valid = [".".join([*place[:-1], name]) for name in model.model_fields]
         return f"There is no setting {key!r}{nearest(key, valid)}; `fer config` prints them all."
-    return f"{key or 'The settings'}: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r})."
+    words = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "tuple_type":
+        words = "it should be a list such as [a, b]"
+    return f"{key or 'The settings'}: {words[0].lower()}{words[1:]} (it is {first['input']!r})."
 
 
 def _walk(location: list[str]) -> tuple[type[BaseModel], list[str]]:

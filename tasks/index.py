@@ -1,5 +1,6 @@
 """The index: every usable segment with its shard, person, class and side; and the arrays behind its rows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,15 @@ def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, path:
     return table.to_pandas()
 
 
-def read_index(path: Path) -> pd.DataFrame:
-    """The index as a data frame; raises `UseError` when there is none."""
+def read_index(path: Path, emotions: Sequence[str]) -> pd.DataFrame:
+    """The index as a data frame; raises `UseError` when there is none, or one of other classes."""
     if not path.is_file():
-        raise UseError(f"There is no index at {str(path)!r}; run `fer split` first.")
-    return pq.read_table(path).to_pandas()
+        raise UseError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
+    index = pq.read_table(path).to_pandas()
+    if set(index["emotion"]) != set(emotions):
+        found = ", ".join(sorted(set(index["emotion"])))
+        raise UseError(f"The index was made for other classes ({found}); run `fer split` with these settings.")
+    return index
 
 
 def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) -> SegmentArrays:

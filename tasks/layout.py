@@ -15,7 +15,7 @@ class Layout:
     <data_root>/split.parquet                        the side of every video
     <data_root>/prepared/<digest>/shards/..          one file a video
     <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
-    <data_root>/prepared/<digest>/index.parquet      every segment
+    <data_root>/studies/<name>/index.parquet         every segment of the study's classes, with its side
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html
     <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise
@@ -48,7 +48,7 @@ class Layout:
 
     @property
     def index(self) -> Path:
-        return self.prepared / "index.parquet"
+        return self.study / "index.parquet"
 
     @property
     def runs(self) -> Path:

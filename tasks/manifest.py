@@ -5,6 +5,8 @@ Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion,
 
 import hashlib
 import os
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,13 +42,35 @@ def build_manifest(corpus: CorpusSettings, path: Path) -> pd.DataFrame:
     """Read the corpus and write its manifest to `path`; files that did not change since are not hashed again."""
     sources = ADAPTERS[corpus.adapter](corpus)
     if not sources:
-        raise UseError(f"No videos were found in {str(corpus.root)!r} with the adapter {corpus.adapter!r}.")
+        layout = (sys.modules[ADAPTERS[corpus.adapter].__module__].__doc__ or "").splitlines()[0]
+        raise UseError(
+            f"No videos were found in {str(corpus.root)!r} with the adapter {corpus.adapter!r}, which reads: {layout}"
+        )
     previous = read_manifest(path) if path.is_file() else pd.DataFrame(columns=SCHEMA.names)
     known = {(row.uri, row.size_bytes, row.mtime_ns): row.sha256 for row in previous.itertuples() if row.sha256}
     manifest = pd.DataFrame(_add_files(sources, known), columns=SCHEMA.names)
     _refuse_other_corpus(previous, manifest, path)
     write_table(path, pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False))
     return manifest
+
+
+def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
+    """Raise `UseError` before any video is decoded when the corpus cannot become a study."""
+    usable = manifest[manifest["status"] == Outcome.OK]
+    if usable.empty:
+        first = manifest.iloc[0]
+        raise UseError(
+            f"None of the {len(manifest)} videos can be used; {first['video_id']}, for one: {first['reason']}."
+        )
+    absent = [emotion for emotion in emotions if emotion not in set(usable["emotion"])]
+    if absent:
+        present = ", ".join(emotion for emotion in emotions if emotion not in absent)
+        raise UseError(
+            f"No video is labelled {', '.join(absent)}; add some, or name the classes: corpus.emotions=[{present}]."
+        )
+    people = usable["subject"].nunique()
+    if people < 3:
+        raise UseError(f"The videos show {people} people; three sides without a common person need at least 3.")
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

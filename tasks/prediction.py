@@ -29,6 +29,9 @@ def predict_videos(model_file: Path, sources: Sequence[Path]) -> pd.DataFrame:
         raise UseError(
             f"There is no model {str(model_file)!r}; a study leaves them at studies/<name>/runs/*/model.keras."
         )
+    models = [str(source) for source in sources if source.suffix == ".keras"]
+    if models:
+        raise UseError(f"One model at a time: {models[0]!r} stands among the videos.")
     videos = [path for source in sources for path in (videos_below(source) if source.is_dir() else [source])]
     missing = [str(path) for path in videos if not path.is_file()]
     if missing or not videos:

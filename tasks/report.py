@@ -50,7 +50,7 @@ class ReportInput:
 def collect(settings: StudySettings) -> ReportInput:
     """Gather what the report of an evaluated study needs; raises `UseError` naming the step that is missing."""
     layout = Layout.of(settings)
-    index, split = read_index(layout.index), read_split(layout.split)
+    index, split = read_index(layout.index, settings.corpus.emotions), read_split(layout.split)
     evaluations: list[Evaluation] = []
     figures: dict[str, Path] = {}
     for run in plan_runs(settings, index):
@@ -104,7 +104,7 @@ def _facts(source: ReportInput) -> dict[str, Any]:
         "evaluation": one,
         "emotions": settings.corpus.emotions,
         "chance": 1 / len(settings.corpus.emotions),
-        "shows_printed": settings.corpus.emotions == EMOTIONS,
+        "shows_printed": settings.corpus.adapter == "baum1" and settings.corpus.emotions == EMOTIONS,
         "num_videos": len(source.ledger),
         "outcomes": count_outcomes(source.ledger),
         "lost": lost.head(40).to_dict("records"),

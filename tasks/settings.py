@@ -82,6 +82,13 @@ class StudySettings(Settings):
     )
     seeds: tuple[int, ...] = Field((1,), min_length=1, description="every arm is trained once a seed")
 
+    @field_validator("arms", "seeds")
+    @classmethod
+    def _once_each(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("it names one twice")
+        return values
+
 
 def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
     """Twelve hexadecimal digits that change when any of the parts does."""

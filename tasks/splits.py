@@ -37,7 +37,7 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
         raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
     known = pd.read_parquet(path) if path.is_file() else None
     split = _extend(known, labelled, settings) if known is not None else _draw(labelled, emotions, settings)
-    _check(split, ledger, emotions)
+    _check(split, ledger, emotions, path if known is not None else None)
     write_table(path, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
     return split
 
@@ -129,7 +129,7 @@ def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) 
     return pd.concat([known, new[["video_id", "subject"]].assign(side=sides)], ignore_index=True)
 
 
-def _check(split: pd.DataFrame, ledger: pd.DataFrame, emotions: Sequence[str]) -> None:
+def _check(split: pd.DataFrame, ledger: pd.DataFrame, emotions: Sequence[str], drawn: Path | None) -> None:
     usable = ledger[_is_usable(ledger)]
     table = usable.merge(split, on="video_id")
     counts = pd.crosstab(table["side"], table["emotion"]).reindex(
@@ -140,7 +140,10 @@ def _check(split: pd.DataFrame, ledger: pd.DataFrame, emotions: Sequence[str]) -
         if empty:
             have = ", ".join(f"{emotion} {counts.loc[side, emotion]}" for emotion in emotions)
             people = split.loc[split["side"] == side, "subject"].nunique()
+            advice = "add videos, name fewer classes in corpus.emotions, or try another split.seed"
+            if drawn:
+                advice = f"remove {drawn} to draw a new split, or use another --data-root"
             raise UseError(
                 f"The {side} side ({people} people) has no usable video of {', '.join(empty)} (it has {have}); "
-                "add videos, name fewer classes in corpus.emotions, or try another split.seed."
+                f"{advice}."
             )

@@ -37,7 +37,7 @@ def fer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (["study", "--set", "arms=[gap-sun]"], ["no arm 'gap-sun'", "did you mean 'gap-sum'"]),
         (["study", "--config", "absent.yaml"], ["no configuration file 'absent.yaml'"]),
         (["status"], ["run `fer prepare` first"]),
-        (["report"], ["run `fer split` first"]),
+        (["report"], ["`fer prepare` and `fer split` first"]),
         (["sample", "corpus", "--size", "big"], ["--size takes"]),
         (["predict", "absent.keras", "absent.mp4"], ["There is no model 'absent.keras'"]),
     ],
@@ -62,6 +62,12 @@ def test_a_mistake_exits_with_one_and_without_a_stack_trace(tmp_path: Path) -> N
     assert "did you mean 'prepare.flow_method'" in " ".join(result.stderr.split())
     assert len(result.stderr.strip().splitlines()) == 1
     assert "Traceback" in fer("split", "--set", "a=1", "--debug", cwd=tmp_path).stderr
+
+
+def test_brackets_in_a_path_are_shown_as_they_are(tmp_path: Path) -> None:
+    result = fer("predict", "no[b]model.keras", "x.mp4", cwd=tmp_path)
+    assert "no[b]model.keras" in result.stderr
+    assert "arms=[gap-sum]" in fer("train", "--help", cwd=tmp_path).stdout
 
 
 def test_help_is_quick_and_has_examples(tmp_path: Path) -> None:

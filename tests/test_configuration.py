@@ -151,12 +151,12 @@ def test_augmentation_can_be_switched_off_and_on_again(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_key_names_the_nearest_valid_one(key: str, nearest: str) -> None:
-    assert refused(overrides={key: 1}).startswith(f"There is no setting {key!r}; did you mean {nearest!r}?")
+    assert refused(overrides={key: 1}).startswith(f"There is no setting {key!r} (did you mean {nearest!r}?")
 
 
 def test_an_unknown_key_in_a_file_names_the_nearest_valid_one(tmp_path: Path) -> None:
     path = write(tmp_path, "training:\n  schedule:\n    kind: plateau\n    patiense: 3\n")
-    assert "'training.schedule.patiense'; did you mean 'training.schedule.patience'?" in refused(config=path)
+    assert "'training.schedule.patiense' (did you mean 'training.schedule.patience'?)" in refused(config=path)
 
 
 def test_an_unknown_key_of_a_schedule_names_one_that_this_schedule_has() -> None:
@@ -175,7 +175,7 @@ def test_an_unknown_key_of_a_schedule_names_one_that_this_schedule_has() -> None
         ("split.test_share", "1", "split.test_share: input should be less than 1"),
         ("name", "'a/b'", "name: string should match pattern"),
         ("arms", "[]", "arms: tuple should have at least 1 item"),
-        ("arms", "[gap-sums]", "There is no arm 'gap-sums'; did you mean 'gap-sum'?"),
+        ("arms", "[gap-sums]", "There is no arm 'gap-sums' (did you mean 'gap-sum'?)"),
     ],
 )
 def test_a_wrong_value_names_its_key_and_the_rule(key: str, value: str, words: str) -> None:
@@ -198,7 +198,7 @@ def test_a_data_root_is_a_path_and_no_yaml(name: str) -> None:
 
 def test_an_unknown_preset_names_the_nearest() -> None:
     message = refused(preset="sampel")
-    assert message.startswith("There is no preset 'sampel'; did you mean 'sample'?")
+    assert message.startswith("There is no preset 'sampel' (did you mean 'sample'?)")
     assert all(name in message for name in PRESETS)
 
 

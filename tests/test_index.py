@@ -89,7 +89,7 @@ def test_every_usable_segment_stands_in_order_with_its_side(index: pd.DataFrame)
 
 
 def test_what_is_written_is_what_is_returned(index: pd.DataFrame, tmp_path: Path) -> None:
-    stored = read_index(tmp_path / "index.parquet")
+    stored = read_index(tmp_path / "index.parquet", EMOTIONS)
     assert [list(box) for box in stored.pop("box")] == [list(box) for box in index["box"]]
     pd.testing.assert_frame_equal(stored, index.drop(columns="box"))
 
@@ -122,12 +122,17 @@ def test_labels_follow_the_order_of_the_classes(index: pd.DataFrame, prepared: P
 def test_nothing_usable_gives_an_empty_index(prepared: Path, tmp_path: Path) -> None:
     ledger = make_ledger().assign(outcome="no_face")
     index = build_index(ledger, make_split(), prepared, tmp_path / "index.parquet")
-    assert len(index) == len(read_index(tmp_path / "index.parquet")) == 0
+    assert len(index) == len(read_index(tmp_path / "index.parquet", ())) == 0
 
 
 def test_no_index(tmp_path: Path) -> None:
-    with pytest.raises(UseError, match="run `fer split` first"):
-        read_index(tmp_path / "index.parquet")
+    with pytest.raises(UseError, match="`fer split` first"):
+        read_index(tmp_path / "index.parquet", EMOTIONS)
+
+
+def test_an_index_of_other_classes_is_refused(index: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(UseError, match="made for other classes"):
+        read_index(tmp_path / "index.parquet", ("anger", "fear"))
 
 
 def test_the_digest_does_not_know_the_order_of_rows(index: pd.DataFrame) -> None:

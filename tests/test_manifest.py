@@ -9,7 +9,7 @@ import pytest
 
 from fer_models.errors import UseError
 from tasks import manifest
-from tasks.manifest import SCHEMA, build_manifest, read_manifest
+from tasks.manifest import SCHEMA, build_manifest, check_labels, read_manifest
 from tasks.settings import CorpusSettings
 
 CONTENTS = {"anger/anna/1.mp4": b"one", "fear/ben/1.mp4": b"two", "boredom/anna/1.mp4": b"three", "loose.mp4": b"four"}
@@ -161,3 +161,19 @@ def test_no_videos(tmp_path: Path, target: Path) -> None:
 def test_no_manifest(target: Path) -> None:
     with pytest.raises(UseError, match="run `fer prepare` first"):
         read_manifest(target)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([("ok", "anger", "a"), ("ok", "fear", "b")], "show 2 people"),
+        ([("ok", "anger", "a"), ("ok", "anger", "b"), ("ok", "anger", "c")], "No video is labelled fear"),
+        ([("label_missing", "", "")], "None of the 1 videos can be used"),
+    ],
+)
+def test_a_corpus_that_cannot_become_a_study_is_refused_before_it_is_decoded(
+    rows: list[tuple[str, str, str]], words: str
+) -> None:
+    manifest = pd.DataFrame(rows, columns=["status", "emotion", "subject"]).assign(video_id="v", reason="why")
+    with pytest.raises(UseError, match=words):
+        check_labels(manifest, ("anger", "fear"))

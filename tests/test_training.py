@@ -399,3 +399,11 @@ def test_a_seed_gives_one_run(tmp_path):
 if __name__ == "__main__":
     make_quick(pytest.MonkeyPatch())
     train(Path(sys.argv[1]), on_epoch=partial(kill_after, last=int(sys.argv[2])))
+
+
+def test_a_finished_run_whose_model_was_deleted_is_trained_again(tmp_path):
+    first = train(tmp_path)
+    (tmp_path / MODEL_FILE).unlink()
+    again = train(tmp_path)
+    assert (tmp_path / MODEL_FILE).is_file()
+    assert without_seconds(again.history) == without_seconds(first.history)

@@ -17,9 +17,10 @@ def read(corpus: CorpusSettings) -> list[SourceVideo]:
     table = _read_table(corpus.root)
     missing = [column for column in _COLUMNS if column not in table.columns]
     if missing:
+        hint = " (separate columns by commas)" if ";" in str(table.columns[0]) else ""
         raise UseError(
             f"{corpus.root} has no column {', '.join(missing)}; it needs {', '.join(_COLUMNS)} "
-            f"and has {', '.join(map(str, table.columns))}."
+            f"and has {', '.join(map(str, table.columns))}{hint}."
         )
     paths = table["path"].str.strip()
     if (paths == "").any():
@@ -37,6 +38,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         return pd.read_csv(
             path, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False, usecols=lambda name: True
         )
+    except UnicodeDecodeError as error:
+        raise UseError(f"{path} is not text in UTF-8; save it as CSV UTF-8.") from error
     except (ValueError, OSError) as error:
         raise UseError(f"{path} cannot be read as a table: {error}") from error
 

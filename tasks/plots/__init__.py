@@ -3,11 +3,15 @@
 Figures are made without pyplot, so that they can be drawn in any thread and need no display.
 """
 
+import warnings
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from tasks.files import whole_file
+
+# a video's name may be in any script; boxes for what the font lacks are no reason to interrupt
+warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
 
 #: Colour-blind-safe colours (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#6b7280"

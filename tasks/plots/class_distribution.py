@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tasks.plots import BLUE, ORANGE, VERMILION
 
@@ -24,6 +25,7 @@ def plot_class_distribution(index: pd.DataFrame, emotions: Sequence[str]) -> Fig
         axes.bar_label(bars, fontsize=8)
     axes.set_xticks(x, emotions)
     axes.set_ylabel("videos")
-    axes.legend(frameon=False, fontsize=9)
+    figure.legend(frameon=False, fontsize=9, loc="outside upper right", ncols=3)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     return figure

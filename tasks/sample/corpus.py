@@ -154,10 +154,10 @@ def write_corpus(root: Path, corpus: SampleCorpus, workers: int | None = None) -
 
 def _same_corpus(root: Path, marker: str) -> bool:
     """Whether `root` holds the corpus of that marker; clips of another sample corpus are removed."""
-    if not (root / VIDEO_FOLDER).is_dir():
-        return False
+    if root.exists() and not (root.is_dir() and ((root / _MARKER).is_file() or not any(root.iterdir()))):
+        raise UseError(f"{str(root)!r} holds something that was not drawn by `fer sample`; name another folder.")
     if not (root / _MARKER).is_file():
-        raise UseError(f"{str(root)!r} holds a corpus that was not drawn by `fer sample`; name another folder.")
+        return False
     if (root / _MARKER).read_text(encoding="utf-8") == marker:
         return True
     for path in (root / VIDEO_FOLDER).glob("*/*.mp4"):
