@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import FerError, UseError
-from flows.environment import prepare_environment, silent_imports
+from flows.environment import kill_prefect_server, prepare_environment, silent_imports
 
 app = typer.Typer(
     name="fer",
@@ -52,7 +52,8 @@ def _overrides(pairs: list[str] | None, data_root: Path | None) -> dict[str, Any
 def _stop(*_: object) -> NoReturn:
     """Ctrl-C: leave at once. Files are whole or not there, so there is nothing to wait for."""
     for child in multiprocessing.active_children():
-        child.terminate()
+        child.kill()
+    kill_prefect_server()
     sys.stderr.write("\nfer: stopped; the same command goes on where it was.\n")
     sys.stderr.flush()
     os._exit(130)

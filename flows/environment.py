@@ -50,6 +50,15 @@ def silent_imports() -> Iterator[None]:
         os.close(nowhere)
 
 
+def kill_prefect_server() -> None:
+    """End the server that Prefect started for this process, which would outlive it and complain of its clients."""
+    module = sys.modules.get("prefect.server.api.server")
+    servers = getattr(getattr(module, "SubprocessASGIServer", None), "_instances", {})
+    for server in servers.values():
+        if process := getattr(server, "server_process", None):
+            process.kill()
+
+
 def _check_shadowing() -> None:
     """The packages have common names; say so when one of them comes from elsewhere."""
     homes = {package.__name__: Path(str(package.__file__)).parent.parent for package in (flows, tasks, fer_models)}
