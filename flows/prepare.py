@@ -35,7 +35,7 @@ def prepare(
     manifest = build_manifest(settings.corpus, layout.manifest)
     if settings.corpus.adapter != "videos":
         check_labels(manifest, settings.corpus.emotions)
-    remove_leftovers(layout.shards)
+    remove_leftovers(layout.shards, older_than_s=60.0)
     plan = plan_preparation(manifest, layout.ledger, layout.shards)
     reports = {**plan.settled, **_prepare_due(plan, layout, settings)}
     ledger = write_ledger(layout.ledger, manifest, reports, set(plan.due["sha256"]), layout.shards)

@@ -1,9 +1,10 @@
 """Whole files or none: write under a temporary name in the same folder, then rename."""
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,9 +43,16 @@ def write_table(path: Path, table: pa.Table) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def remove_leftovers(folder: Path) -> int:
-    """Remove temporary files that a killed process left below a folder; returns how many."""
-    leftovers = list(folder.rglob(f"{_TEMPORARY}*")) if folder.is_dir() else []
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)
+def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> int:
+    """Remove temporary files that a killed process left below a folder; returns how many.
+
+    Args:
+        older_than_s: younger ones stay, for another process may be writing them.
+    """
+    num_removed = 0
+    for path in folder.rglob(f"{_TEMPORARY}*") if folder.is_dir() else ():
+        with suppress(FileNotFoundError):  # renamed meanwhile by who wrote it
+            if time.time() - path.stat().st_mtime >= older_than_s:
+                path.unlink()
+                num_removed += 1
+    return num_removed
