@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import keras
 import mlflow
 import mlflow.keras
 import numpy as np
@@ -112,6 +113,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         "fusion": run.arm.fusion or "none",
         "pooling": run.arm.pooling,
         "streams": " + ".join(run.arm.streams),
+        "backend": keras.backend.backend(),
         **_revision(),
     }
     created = client.create_run(study_run.experiment_id, run_name=f"{run.arm.name}, seed {run.seed}", tags=tags)

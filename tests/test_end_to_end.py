@@ -102,6 +102,7 @@ def test_mlflow_holds_the_run(study: dict[str, Any]) -> None:
     client = mlflow.MlflowClient()
     for _, run in runs.iterrows():
         assert run["status"] == "FINISHED"
+        assert run["tags.backend"] == "tensorflow"
         history = client.get_metric_history(run["run_id"], "val_uar")
         assert [metric.step for metric in history] == [1, 2]
         figures = {file.path for file in client.list_artifacts(run["run_id"], "figures")}
