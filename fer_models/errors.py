@@ -14,6 +14,10 @@ class UseError(FerError):
     """A wrong path, setting or corpus; the message says what was wrong, where, and what to do next."""
 
 
+class StorageError(UseError):
+    """The data root cannot be written to; every video would fail in the same way, so the run stops."""
+
+
 class TrainingDiverged(FerError):
     """The loss became NaN or infinite; the message names the epoch, the step and the rows of the batch."""
 

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import FerError, UseError
-from flows.environment import kill_prefect_server, prepare_environment, silent_imports
+from flows.environment import check_server, kill_prefect_server, prepare_environment, silent_imports
 
 app = typer.Typer(
     name="fer",
@@ -60,16 +60,35 @@ def _stop(*_: object) -> NoReturn:
 
 
 def _run_flow(
-    name: str, preset: str | None, config: Path | None, pairs: list[str] | None, data_root: Path | None, debug: bool
+    name: str,
+    preset: str | None,
+    config: Path | None,
+    pairs: list[str] | None,
+    data_root: Path | None,
+    debug: bool,
+    **more: Any,
 ) -> Any:
-    """Check the settings, then run a flow in this process."""
+    """Check settings and corpus, then run a flow in this process.
+
+    With no server to tell of it, a preparation that has nothing to do ends here, without waiting for Prefect.
+    """
     prepare_environment(quiet=not debug)
     from tasks.configuration import resolve_settings
     from tasks.progress import say
 
     overrides = _overrides(pairs, data_root)
-    resolve_settings(preset, config, overrides)
-    if not os.environ.get("PREFECT_API_URL"):
+    settings = resolve_settings(preset, config, overrides)
+    signal.signal(signal.SIGINT, _stop)
+    if server := os.environ.get("PREFECT_API_URL"):
+        check_server(server)
+    else:
+        if name in ("prepare", "study"):
+            from tasks.fan_out import Attempts
+            from tasks.scan import conclude, scan_corpus
+
+            scan = scan_corpus(settings, more.get("videos"))
+            if name == "prepare" and scan.plan.due.empty:
+                return conclude(scan, settings, Attempts())
         say("Starting Prefect in this process: 20 seconds or so, up to a minute the first time.")
     import importlib
 
@@ -82,8 +101,7 @@ def _run_flow(
     }[name]
     with silent_imports():
         run = getattr(importlib.import_module(module), function)
-    signal.signal(signal.SIGINT, _stop)
-    return run(preset=preset, config=str(config.absolute()) if config else None, overrides=overrides)
+    return run(preset=preset, config=str(config.absolute()) if config else None, overrides=overrides, **more)
 
 
 @app.command(epilog="fer sample corpus --subjects 100 --clips 20 --size 640x480")
@@ -118,6 +136,58 @@ def prepare(
 ) -> None:
     """Find faces and optical flow in every video that is new."""
     _run_flow("prepare", preset, config, set_, data_root, debug)
+
+
+@app.command(epilog="fer retry --reason timeout --set execution.timeout_s=3600  |  fer retry --video baum1s/S001_001")
+def retry(
+    reason: Annotated[str | None, typer.Option("--reason", help="only videos with this outcome, e.g. timeout")] = None,
+    video: Annotated[list[str] | None, typer.Option("--video", help="only this video; may be given again")] = None,
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    data_root: DataRoot = None,
+    debug: Debug = False,
+) -> None:
+    """Try failed videos again: those that crashed, hung or could not be read, or those that you name."""
+    from tasks.configuration import resolve_settings
+    from tasks.layout import Layout
+    from tasks.ledger import read_ledger, select_videos
+
+    layout = Layout.of(resolve_settings(preset, config, _overrides(set_, data_root)))
+    videos = select_videos(read_ledger(layout.ledger), reason, video or [])
+    if not videos:
+        out.print(f"No video ended as {reason}." if reason else "No video crashed, hung or could not be read.")
+        return
+    _run_flow("prepare", preset, config, set_, data_root, debug, videos=videos)
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    data_root: DataRoot = None,
+    debug: Debug = False,
+) -> None:
+    """Remove what preparation left that these settings and this corpus do not use."""
+    from tasks.configuration import resolve_settings
+    from tasks.layout import Layout
+    from tasks.unused import find_unused, remove
+
+    unused = find_unused(Layout.of(resolve_settings(preset, config, _overrides(set_, data_root))))
+    if not unused:
+        out.print("There is nothing to remove.")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("what", "videos", "MB"):
+        table.add_column(name, justify="left" if name == "what" else "right", overflow="fold")
+    for item in unused:
+        table.add_row(escape(item.description), str(item.num_shards), f"{item.size_bytes / 1e6:.1f}")
+    out.print(table)
+    if yes or typer.confirm("Remove it?"):
+        remove(unused)
+        out.print(f"Removed {sum(item.size_bytes for item in unused) / 1e6:.1f} MB.")
 
 
 @app.command()
@@ -211,11 +281,33 @@ def status(
     print_status(resolve_settings(preset, config, _overrides(set_, data_root)), out)
 
 
+@app.command(epilog="fer inspect baum1s/S001_001 --preset sample")
+def inspect(
+    video: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="a video's id, or an unmistakable part of it")],
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    data_root: DataRoot = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="where to write the PNG")] = None,
+    debug: Debug = False,
+) -> None:
+    """Draw a video on one page: faces, motion, outcome and why."""
+    prepare_environment(quiet=not debug)
+    from tasks.configuration import resolve_settings
+    from tasks.inspection import inspect_video
+
+    path = inspect_video(resolve_settings(preset, config, _overrides(set_, data_root)), video, output)
+    out.print(escape(str(path)), soft_wrap=True, highlight=False)
+
+
 @app.command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
 def predict(
     model: Annotated[Path, typer.Argument(help="a model.keras of a study")],
     videos: Annotated[list[Path], typer.Argument(help="videos, or folders of them")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="also write a CSV file")] = None,
+    detector_model: Annotated[
+        Path | None, typer.Option(help="the face detector's model file, if it was moved since the training")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Recognise the expression in new videos with a trained model."""
@@ -225,7 +317,7 @@ def predict(
 
     if output and not output.parent.is_dir():
         raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
-    predictions = predict_videos(model, videos)
+    predictions = predict_videos(model, videos, detector_model)
     table = Table()
     for name in ("video", "expression", "probability", "segments", "remark"):
         table.add_column(name, justify="right" if name in ("probability", "segments") else "left")

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 import fer_models
 import flows
 import tasks
@@ -17,11 +19,14 @@ from fer_models.errors import UseError
 _QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"}
 _DEFAULTS = {
     # a server inside the process needs longer than Prefect's 20 s when its database is new
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    # 8192x8192: a small file that claims to be a huge image is refused before it fills the memory
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(2**26),
+    "OPENCV_LOG_LEVEL": "SILENT",  # a damaged image is told by its outcome
 }
 
 
@@ -48,6 +53,17 @@ def silent_imports() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def check_server(api_url: str) -> None:
+    """Raise `UseError` when no Prefect server answers at the address of its API."""
+    try:
+        httpx.get(f"{api_url.rstrip('/')}/health", timeout=30.0).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise UseError(
+            f"No Prefect server answers at PREFECT_API_URL = {api_url!r}; start `prefect server start` and wait "
+            "until it does, or unset PREFECT_API_URL to do without one."
+        ) from error
 
 
 def kill_prefect_server() -> None:

@@ -3,17 +3,19 @@
 import shlex
 from pathlib import Path
 
+import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from tasks import tracking
+from tasks.changes import read_changes
 from tasks.comparison import METRICS, best_result
 from tasks.index import read_index
 from tasks.layout import Layout
-from tasks.ledger import count_outcomes, read_ledger
-from tasks.outcomes import Outcome
+from tasks.ledger import count_outcomes, failed_videos, read_ledger
+from tasks.outcomes import TRANSIENT
 from tasks.report import collect
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
@@ -43,6 +45,31 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
         out.print(escape(line), soft_wrap=True, highlight=False)
 
 
+def _print_failures(lost: pd.DataFrame, out: Console) -> None:
+    most = f", the newest {_MOST_FAILURES}" if len(lost) > _MOST_FAILURES else ""
+    failures = Table(title=f"Not used ({len(lost)}{most})")
+    for name in ("video", "outcome", "why", "tries", "last tried", "file"):
+        failures.add_column(name, overflow="fold")
+    for row in lost.head(_MOST_FAILURES).itertuples():
+        when = str(row.tried_at)[:16].replace("T", " ")
+        cells = (row.video_id, row.outcome, row.message, row.attempts, when, row.uri)
+        failures.add_row(*(escape(str(cell)) for cell in cells))
+    out.print(failures)
+    num_transient = int(lost["outcome"].isin(TRANSIENT).sum())
+    if num_transient:
+        out.print(f"`fer retry` tries {num_transient} of them again (timeout, crashed, unreadable).")
+    out.print("A file that you mend is prepared by the next `fer prepare`; `fer retry --video ID` prepares one again.")
+
+
+def _print_changes(changes: pd.DataFrame, out: Console) -> None:
+    if changes.empty:
+        return
+    newest = changes["time"].iloc[-1]
+    latest = changes[changes["time"] == newest]
+    counts = ", ".join(f"{count} {name}" for name, count in latest["change"].value_counts().items())
+    out.print(f"Last change of the corpus, {newest[:16].replace('T', ' ')} UTC: {counts}.")
+
+
 def print_status(settings: StudySettings, out: Console) -> None:
     """The ledger's counts, what failed and why, and the training runs."""
     layout = Layout.of(settings)
@@ -55,16 +82,10 @@ def print_status(settings: StudySettings, out: Console) -> None:
         counts.add_row(name, str(count))
     counts.add_row("all", str(len(ledger)), style="bold")
     out.print(counts)
-    lost = ledger[~ledger["outcome"].isin([Outcome.OK, Outcome.OUT_OF_SCOPE])]
+    lost = failed_videos(ledger)
     if len(lost):
-        failures = Table(
-            title=f"Not used ({len(lost)})" + (f", the first {_MOST_FAILURES}" if len(lost) > _MOST_FAILURES else "")
-        )
-        for name in ("video", "outcome", "why", "file"):
-            failures.add_column(name, overflow="fold")
-        for row in lost.head(_MOST_FAILURES).itertuples():
-            failures.add_row(*(escape(str(value)) for value in (row.video_id, row.outcome, row.message, row.uri)))
-        out.print(failures)
+        _print_failures(lost, out)
+    _print_changes(read_changes(layout.changes), out)
     if layout.index.is_file():
         runs = Table(title=f"Runs of {settings.name!r}")
         for name in ("run", "trained"):

@@ -14,6 +14,7 @@ from tasks.files import write_table
 from tasks.outcomes import Outcome
 from tasks.settings import digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, read_images, read_rows
+from tasks.splits import KEY
 
 SCHEMA = pa.schema(
     [
@@ -35,7 +36,7 @@ SCHEMA = pa.schema(
 def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, path: Path) -> pd.DataFrame:
     """Write the index of all segments of the split's usable videos. `prepared` is the folder above the shards."""
     usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
-    videos = usable.merge(split[["video_id", "side"]], on="video_id").sort_values("video_id")
+    videos = usable.merge(split[[*KEY, "side"]], on=KEY).sort_values("video_id")
     parts = []
     for video in videos.itertuples():
         rows = read_rows(prepared / str(video.shard)).select(["segment", "frame", "pts_s", "box"])

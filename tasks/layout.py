@@ -15,6 +15,7 @@ class Layout:
     <data_root>/split.parquet                        the side of every video
     <data_root>/prepared/<digest>/shards/..          one file a video
     <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
+    <data_root>/prepared/<digest>/changes.parquet    what changed in the corpus from run to run
     <data_root>/studies/<name>/index.parquet         every segment of the study's classes, with its side
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html
@@ -45,6 +46,10 @@ class Layout:
     @property
     def ledger(self) -> Path:
         return self.prepared / "ledger.parquet"
+
+    @property
+    def changes(self) -> Path:
+        return self.prepared / "changes.parquet"
 
     @property
     def index(self) -> Path:

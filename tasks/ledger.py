@@ -4,7 +4,8 @@ What is done is decided by what is on disk: a video is due when no shard stands 
 settings, and its last attempt, if any, ended in a transient fault or not at all.
 """
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import UseError
+from fer_models.suggest import nearest
 from tasks.files import write_table
-from tasks.outcomes import TRANSIENT, Outcome
+from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
 from tasks.shards import VideoReport, read_report, shard_path
 
 SCHEMA = pa.schema(
@@ -33,6 +35,7 @@ SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("fps", pa.float64()),
         ("seconds", pa.float64()),
+        ("tried_at", pa.string()),
         ("shard", pa.string()),
     ]
 )
@@ -40,54 +43,81 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to do: the rows that are settled, and the manifest rows that are due (one per content)."""
+    """What a run has to do: the reports of what is settled, by SHA-256, and the manifest rows that are due.
+
+    Of several videos with one content one is due.
+    """
 
     settled: dict[str, VideoReport]
     due: pd.DataFrame
 
 
-def plan_preparation(manifest: pd.DataFrame, ledger: Path, shards: Path) -> Plan:
-    """Tell what is done from what is due, without opening a video."""
-    previous = _previous_reports(ledger)
+def plan_preparation(
+    manifest: pd.DataFrame, previous: pd.DataFrame | None, shards: Path, again: Collection[str] | None = None
+) -> Plan:
+    """Tell what is done from what is due, without opening a video.
+
+    Args:
+        previous: the ledger of the last run; saves reading the reports out of the shards.
+        again: ids of the videos that are due although they have a shard; no others are.
+
+    Raises:
+        UseError: `again` names a video that the manifest does not have, or one that is no use.
+    """
+    known = _reports(previous)
     existing = {path.stem: path for path in shards.glob("*/*.parquet")}
     wanted = manifest[manifest["status"] == Outcome.OK]
+    if again is not None:
+        _check_ids(again, manifest, wanted)
+        chosen = wanted[wanted["video_id"].isin(list(again))]
     settled: dict[str, VideoReport] = {}
     for sha256 in wanted["sha256"].unique():
         if sha256 in existing:
-            known = previous.get(sha256)
-            settled[sha256] = known if known and known.outcome not in TRANSIENT else read_report(existing[sha256])
-    due = wanted[~wanted["sha256"].isin(list(settled))].drop_duplicates("sha256")
-    return Plan(settled, due.reset_index(drop=True))
+            report = known.get(sha256)
+            settled[sha256] = report if report and report.outcome not in TRANSIENT else read_report(existing[sha256])
+    due = chosen if again is not None else wanted[~wanted["sha256"].isin(list(settled))]
+    return Plan(settled, due.drop_duplicates("sha256").reset_index(drop=True))
 
 
 def write_ledger(
-    path: Path, manifest: pd.DataFrame, reports: Mapping[str, VideoReport], tried: set[str], shards: Path
+    path: Path, manifest: pd.DataFrame, reports: Mapping[str, VideoReport], attempts: Mapping[str, int]
 ) -> pd.DataFrame:
     """Write the outcome of every video of the manifest.
 
+    A usable video of which nothing is known yet counts as `crashed`: the run was broken off before its turn.
+
     Args:
-        reports: by sha256; a video that is not among them and whose status is ok is left out of `tried` and counts as
-            `crashed` (the run was broken off before its turn).
-        tried: sha256 of what this run attempted.
+        reports: by SHA-256; of a video that is not among them the ledger keeps what it says.
+        attempts: by SHA-256, how often this run tried.
     """
-    attempts = _previous_attempts(path)
+    previous = find_previous(path)
+    known = {**_reports(previous), **reports}
+    rows_before = {} if previous is None else previous.drop_duplicates("sha256").set_index("sha256").to_dict("index")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     rows = []
     for video in manifest.to_dict("records"):
         sha256 = video["sha256"]
-        report = _report_on(video, reports)
-        has_shard = video["status"] == Outcome.OK and sha256 in reports and report.outcome not in TRANSIENT
+        report = _report_on(video, known)
+        before = rows_before.get(sha256, {})
+        has_shard = video["status"] == Outcome.OK and sha256 in known and report.outcome not in TRANSIENT
         rows.append(
             {
                 **{key: video[key] for key in ("video_id", "uri", "sha256", "subject", "emotion")},
                 **report.model_dump(include=set(SCHEMA.names) - {"sha256"}),
                 "outcome": str(report.outcome),
-                "attempts": attempts.get(sha256, 0) + (sha256 in tried),
-                "shard": shard_path(Path(shards.name), sha256).as_posix() if has_shard else "",
+                "attempts": before.get("attempts", 0) + attempts.get(sha256, 0),
+                "tried_at": now if sha256 in attempts else before.get("tried_at", ""),
+                "shard": shard_path(Path("shards"), sha256).as_posix() if has_shard else "",
             }
         )
     ledger = pd.DataFrame(rows, columns=SCHEMA.names)
     write_table(path, pa.Table.from_pandas(ledger, schema=SCHEMA, preserve_index=False))
     return ledger
+
+
+def find_previous(path: Path) -> pd.DataFrame | None:
+    """The ledger that the last run left, if there is one."""
+    return pd.read_parquet(path) if path.is_file() else None
 
 
 def read_ledger(path: Path) -> pd.DataFrame:
@@ -102,37 +132,80 @@ def count_outcomes(ledger: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(count) for name, count in ledger["outcome"].value_counts().items()}
 
 
-def check_failed_share(ledger: pd.DataFrame, limit: float) -> None:
-    """Raise `UseError` when more than `limit` of the videos that should have worked did not."""
-    meant = ledger[~ledger["outcome"].isin([Outcome.OUT_OF_SCOPE, Outcome.LABEL_MISSING])]
-    failed = meant[meant["outcome"] != Outcome.OK]
-    if len(meant) and (len(failed) == len(meant) or len(failed) > limit * len(meant)):
-        counts = ", ".join(f"{count} {name}" for name, count in count_outcomes(failed).items())
+def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collection[str]) -> list[str]:
+    """Ids of the videos that are to be tried again.
+
+    Args:
+        outcome: those that ended so; any but a fault of the labels, which preparing again cannot mend.
+        video_ids: these, whatever became of them. With neither, those that failed for no fault of their data.
+
+    Raises:
+        UseError: there is no such outcome or video.
+    """
+    prepared = ledger[~ledger["outcome"].isin(UNPREPARED)]
+    if outcome and outcome not in set(Outcome) - UNPREPARED:
+        names = [str(name) for name in Outcome if name not in UNPREPARED]
         raise UseError(
-            f"{len(failed)} of {len(meant)} videos could not be used ({counts}); `fer status` lists them. "
-            f"Mend them, or allow more with --set execution.max_failed_share=..."
+            f"No video can be tried again as {outcome!r}{nearest(outcome, names)}; take one of {', '.join(names)}."
         )
+    for video_id in video_ids:
+        if video_id not in set(ledger["video_id"]):
+            raise UseError(
+                f"There is no video {video_id!r}{nearest(video_id, ledger['video_id'])}; `fer status` lists them."
+            )
+    if video_ids:
+        return ledger.loc[ledger["video_id"].isin(list(video_ids)), "video_id"].tolist()
+    return prepared.loc[prepared["outcome"].isin([outcome] if outcome else TRANSIENT), "video_id"].tolist()
+
+
+def failed_videos(ledger: pd.DataFrame) -> pd.DataFrame:
+    """The videos that the study wants and could not use, the newest attempts first."""
+    failed = ledger[~ledger["outcome"].isin([Outcome.OK, *UNWANTED])]
+    return failed.sort_values(["tried_at", "outcome", "video_id"], ascending=[False, True, True])
+
+
+def check_failed_share(ledger: pd.DataFrame, limit: float) -> None:
+    """Raise `UseError` with the table of reasons when more than `limit` of the wanted videos could not be used."""
+    num_wanted = int((~ledger["outcome"].isin(UNWANTED)).sum())
+    failed = failed_videos(ledger)
+    if num_wanted and (len(failed) == num_wanted or len(failed) > limit * num_wanted):
+        raise UseError(
+            f"{len(failed)} of {num_wanted} videos could not be used, more than execution.max_failed_share = {limit:g} "
+            f"allows:\n{reasons(failed)}\n`fer status` lists them. Mend them and run the same again, "
+            "or allow more with --set execution.max_failed_share=..."
+        )
+
+
+def reasons(failed: pd.DataFrame) -> str:
+    """A table in plain text: how many videos failed in which way, and one of each."""
+    lines = []
+    for outcome, count in count_outcomes(failed).items():
+        first = failed[failed["outcome"] == outcome].iloc[0]
+        lines.append(f"{count:>7}  {outcome:<15} such as {first['video_id']}: {first['message']}")
+    return "\n".join(lines)
+
+
+def _check_ids(again: Collection[str], manifest: pd.DataFrame, wanted: pd.DataFrame) -> None:
+    for video_id in again:
+        if video_id not in set(manifest["video_id"]):
+            raise UseError(f"There is no video {video_id!r} in the corpus any more.")
+        if video_id not in set(wanted["video_id"]):
+            video = manifest[manifest["video_id"] == video_id].iloc[0]
+            raise UseError(f"{video_id} cannot be prepared: {video['status']}, {video['reason']}.")
 
 
 def _report_on(video: dict[str, str], reports: Mapping[str, VideoReport]) -> VideoReport:
     if video["status"] != Outcome.OK:
         return VideoReport(outcome=Outcome(video["status"]), message=video["reason"])
-    never = VideoReport(outcome=Outcome.CRASHED, message="the run ended before its turn")
+    never = VideoReport(outcome=Outcome.CRASHED, message="the run stopped before its turn")
     report = reports.get(video["sha256"], never)
     return report.model_copy(update={"message": video["reason"]}) if report.outcome is Outcome.OK else report
 
 
-def _previous_reports(ledger: Path) -> dict[str, VideoReport]:
-    if not ledger.is_file():
+def _reports(previous: pd.DataFrame | None) -> dict[str, VideoReport]:
+    """What a ledger says of the contents that were tried."""
+    if previous is None:
         return {}
-    rows = pd.read_parquet(ledger)
-    rows = rows[rows["shard"] != ""]
+    rows = previous[(previous["shard"] != "") | previous["outcome"].isin(TRANSIENT)]
     fields = [name for name in VideoReport.model_fields if name in rows.columns]
     return {row["sha256"]: VideoReport(**row) for row in rows[fields].to_dict("records")}
-
-
-def _previous_attempts(ledger: Path) -> dict[str, int]:
-    if not ledger.is_file():
-        return {}
-    rows = pd.read_parquet(ledger, columns=["sha256", "attempts"])
-    return dict(zip(rows["sha256"], rows["attempts"], strict=True))

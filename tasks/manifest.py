@@ -3,7 +3,6 @@
 Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason.
 """
 
-import hashlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,10 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from fer_models.errors import UseError
+from fer_models.errors import UseError, VideoFault
 from tasks.adapters import ADAPTERS
 from tasks.adapters.source import SourceVideo
+from tasks.contents import content_sha256, content_state
 from tasks.files import write_table
+from tasks.image_sequences import describe_gaps, is_image_sequence, sequence_images
 from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.settings import CorpusSettings
@@ -80,12 +81,6 @@ def read_manifest(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _add_files(sources: list[SourceVideo], known: dict[tuple[str, int, int], str]) -> list[dict[str, object]]:
     with (
         ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2)) as pool,
@@ -102,29 +97,43 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
     status, reason = source.status, source.reason
     sha256, size_bytes, mtime_ns = "", 0, 0
     uri = str(source.path.absolute())
+    fault: tuple[Outcome, str] | None = None
     try:
-        stat = source.path.stat()
-        size_bytes, mtime_ns = stat.st_size, stat.st_mtime_ns
-        sha256 = known.get((uri, size_bytes, mtime_ns)) or file_sha256(source.path)
+        size_bytes, mtime_ns = content_state(source.path)
+        sha256 = known.get((uri, size_bytes, mtime_ns)) or content_sha256(source.path)
+        if is_image_sequence(source.path):
+            reason = reason or describe_gaps(sequence_images(source.path))
+        if as_text(uri) != uri:
+            fault = Outcome.UNDECODABLE, "its name or folder is not text in UTF-8; rename it"
+    except VideoFault as error:
+        fault = Outcome(error.outcome), error.message
     except FileNotFoundError:
-        if status is Outcome.OK:
-            status, reason = Outcome.FILE_MISSING, "there is no such file"
+        dangling = "it is a link to a file that is not there"
+        fault = Outcome.FILE_MISSING, dangling if source.path.is_symlink() else "there is no such file"
     except OSError as error:
-        if status is Outcome.OK:
-            status, reason = Outcome.UNDECODABLE, f"the file cannot be read: {error.strerror}"
+        fault = Outcome.UNREADABLE, f"the file cannot be read: {error.strerror}"
+    except ValueError:  # a character that no name can hold
+        fault = Outcome.FILE_MISSING, "there can be no file of that name"
+    if fault and status is Outcome.OK:
+        status, reason = fault
     return {
-        "video_id": source.video_id,
+        "video_id": as_text(source.video_id),
         "dataset": source.dataset,
-        "uri": uri,
+        "uri": as_text(uri),
         "sha256": sha256,
         "size_bytes": size_bytes,
         "mtime_ns": mtime_ns,
-        "subject": source.subject,
-        "emotion": source.emotion,
-        "label_raw": source.label_raw,
+        "subject": as_text(source.subject),
+        "emotion": as_text(source.emotion),
+        "label_raw": as_text(source.label_raw),
         "status": str(status),
-        "reason": reason,
+        "reason": as_text(reason),
     }
+
+
+def as_text(name: str) -> str:
+    """A file's name as a table can hold it; bytes that are not UTF-8 are spelled out."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _refuse_other_corpus(previous: pd.DataFrame, manifest: pd.DataFrame, path: Path) -> None:

@@ -14,11 +14,21 @@ class Outcome(StrEnum):
     TRUNCATED = "truncated"
     TIMEOUT = "timeout"
     CRASHED = "crashed"
+    UNREADABLE = "unreadable"
     FILE_MISSING = "file_missing"
     LABEL_MISSING = "label_missing"
     LABEL_CONFLICT = "label_conflict"
     OUT_OF_SCOPE = "out_of_scope"
 
 
-#: May go otherwise next time: such a video is tried again by the next run.
-TRANSIENT = frozenset({Outcome.TIMEOUT, Outcome.CRASHED})
+#: Says nothing about the data: such a video leaves no shard and is tried again by the next run.
+TRANSIENT = frozenset({Outcome.TIMEOUT, Outcome.CRASHED, Outcome.UNREADABLE})
+
+#: Tried again in the same run, after a pause. Not `timeout`: what took too long once does so again.
+RETRIED = frozenset({Outcome.CRASHED, Outcome.UNREADABLE})
+
+#: Settled by the corpus, before any decoding.
+UNPREPARED = frozenset({Outcome.FILE_MISSING, Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT, Outcome.OUT_OF_SCOPE})
+
+#: The study does not want these videos; they are no failures.
+UNWANTED = frozenset({Outcome.OUT_OF_SCOPE, Outcome.LABEL_MISSING})

@@ -12,14 +12,22 @@ from fer_models.errors import UseError
 from fer_models.segments import SegmentArrays
 from fer_models.training import predict
 from tasks.adapters.source import videos_below
+from tasks.carried import carried_prepare
+from tasks.detectors import load_detector
+from tasks.image_sequences import is_image_sequence
 from tasks.outcomes import Outcome
 from tasks.preparation import prepare_video
 from tasks.progress import progress
 from tasks.settings import PrepareSettings
 
 
-def predict_videos(model_file: Path, sources: Sequence[Path]) -> pd.DataFrame:
-    """Predict each video, and each video below each folder.
+def predict_videos(model_file: Path, sources: Sequence[Path], detector_model: Path | None = None) -> pd.DataFrame:
+    """Predict each video, and each video in or below each folder; a folder of numbered images is one.
+
+    Args:
+        model_file: a model.keras of a study.
+        sources: videos and folders.
+        detector_model: where the detector's model file lies, if no longer where it lay when the model was trained.
 
     Returns:
         A row a video: video, outcome, message, num_segments, predicted (empty without a usable face) and the mean
@@ -33,11 +41,12 @@ def predict_videos(model_file: Path, sources: Sequence[Path]) -> pd.DataFrame:
     if models:
         raise UseError(f"One model at a time: {models[0]!r} stands among the videos.")
     videos = [path for source in sources for path in (videos_below(source) if source.is_dir() else [source])]
-    missing = [str(path) for path in videos if not path.is_file()]
+    missing = [str(path) for path in videos if not (path.is_file() or is_image_sequence(path))]
     if missing or not videos:
         raise UseError(f"There is no video at {', '.join(missing or map(str, sources))}.")
     model = load_model(model_file)
-    settings = PrepareSettings.model_validate(model_prepare(model) or {})
+    settings = carried_prepare(model_prepare(model), detector_model)
+    load_detector(settings)  # a fault of its file is not one of each video
     rows = []
     with progress("Predicting", len(videos)) as advance:
         for path in videos:

@@ -1,63 +1,112 @@
 """One video in, one shard out. Runs in a worker process, which imports neither Prefect nor TensorFlow."""
 
+import errno
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fer_models.errors import VideoFault
+from fer_models.errors import StorageError, VideoFault
 from fer_models.geometry import FACE_SIZE_PX
-from tasks.decoding import Frame, Video, decode
-from tasks.faces import Box, FaceTracker
+from tasks.boxes import Box
+from tasks.contents import VideoFile
+from tasks.decoding import Video, decode
+from tasks.detectors import load_detector, model_sha256
+from tasks.faces import FaceTracker
+from tasks.frames import Frame
 from tasks.optical_flow import WORKING_SIZE_PX, pair_optical_flow
-from tasks.outcomes import Outcome
+from tasks.outcomes import TRANSIENT, Outcome
 from tasks.settings import PrepareSettings, digest
-from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, write_shard
+from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, open_shard, read_report
 
 #: Raised when the same settings give other shards than before; part of the preparation digest.
-CODE_VERSION = 1
+CODE_VERSION = 2
+
+#: Faults of writing that no second attempt can mend.
+_HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})
 
 
 def prepare_digest(settings: PrepareSettings) -> str:
-    """Names the folder of the shards that these settings give."""
-    return digest(settings, {"schema": SCHEMA_VERSION, "code": CODE_VERSION})
+    """Names the folder of the shards that these settings give, wherever the detector's model lies.
+
+    Raises:
+        UseError: the detector needs a model file that is not there.
+    """
+    versions = {"schema": SCHEMA_VERSION, "code": CODE_VERSION, "detector_model": model_sha256(settings)}
+    return digest(settings.model_copy(update={"detector_model": None}), versions)
 
 
-def prepare_file(video: Path, sha256: str, shard: Path, settings: PrepareSettings) -> VideoReport:
-    """Prepare one video and write its shard; a fault of the data is an outcome, not an exception."""
+def prepare_file(video: VideoFile, shard: Path, settings: PrepareSettings, replace: bool = False) -> VideoReport:
+    """Prepare one video and write its shard; a fault of the data is an outcome, not an exception.
+
+    Args:
+        replace: also when there is a shard; else that is left as it is (another run may have written it meanwhile).
+
+    Raises:
+        VideoFault: `unreadable` when the file could not be read, or is no longer what the manifest says.
+        StorageError: the shard cannot be written, and no other could.
+    """
+    if shard.exists() and not replace:
+        return read_report(shard)
     start = time.monotonic()
-    segments, report = prepare_video(video, settings)
-    report = report.model_copy(
-        update={
-            "sha256": sha256,
-            "prepare_digest": prepare_digest(settings),
-            "seconds": round(time.monotonic() - start, 4),
-        }
-    )
-    write_shard(shard, segments, report)
+    video.check_unchanged()
+    try:
+        with open_shard(shard) as writer:
+            report = cut_segments(video.path, settings, writer.add)
+            if report.outcome in TRANSIENT:
+                raise VideoFault(report.outcome, report.message)
+            if report.outcome in (Outcome.UNDECODABLE, Outcome.TRUNCATED):
+                video.check_content()
+            video.check_unchanged()
+            report = report.model_copy(
+                update={
+                    "sha256": video.sha256,
+                    "prepare_digest": prepare_digest(settings),
+                    "seconds": round(time.monotonic() - start, 4),
+                }
+            )
+            writer.close(report)
+    except OSError as error:  # faults of reading have become `VideoFault`s by now
+        words = f"{shard.parents[1]} cannot be written ({error.strerror or error})"
+        if error.errno in _HOPELESS:
+            raise StorageError(
+                f"{words}; what is prepared stays, so mend that and run the same command again."
+            ) from error
+        raise VideoFault(Outcome.CRASHED, words) from error
     return report
 
 
 def prepare_video(path: Path, settings: PrepareSettings) -> tuple[list[Segment], VideoReport]:
-    """The segments of a video and the report on it.
+    """All segments of a video, in memory, and the report on it."""
+    segments: list[Segment] = []
+    report = cut_segments(path, settings, segments.append)
+    return segments, report
+
+
+def cut_segments(path: Path, settings: PrepareSettings, keep: Callable[[Segment], None]) -> VideoReport:
+    """Hand each segment of a video to `keep`, in order, as soon as it is known to count; return the report.
 
     A segment counts when all its frames exist, and is covered when its first frame shows a usable face. Segments of a
-    video that does not end `ok` are returned too: what is whole in a truncated file can be looked at.
+    video that does not end `ok` are handed over too: what is whole in a truncated file can be looked at. However long
+    the video, no more than the segments that overlap are held.
     """
     video = Video()
     cutter = _SegmentCutter(settings)
+    num_covered = 0
     try:
         for frame in decode(path, video):
             cutter.take(frame)
+            for segment in cutter.whole(frame.index):
+                keep(segment)
+                num_covered += 1
     except VideoFault as fault:
-        return [], VideoReport(outcome=Outcome(fault.outcome), message=fault.message, **_facts(video))
+        return VideoReport(outcome=Outcome(fault.outcome), message=fault.message, **_facts(video))
     num_segments = _num_segments(video.num_decoded, settings)
-    segments = [segment for segment in cutter.segments if segment.segment < num_segments]
-    outcome, message = _judge(video, num_segments, len(segments), cutter, settings)
-    facts = _facts(video) | {"num_segments": num_segments, "num_covered": len(segments)}
-    return segments, VideoReport(outcome=outcome, message=message, **facts)
+    outcome, message = _judge(video, num_segments, num_covered, cutter, settings)
+    facts = _facts(video) | {"num_segments": num_segments, "num_covered": num_covered}
+    return VideoReport(outcome=outcome, message=message, **facts)
 
 
 #: A face that was found is looked for again after this many frames; it moves little in between.
@@ -66,38 +115,59 @@ _FRAMES_BETWEEN_SEARCHES = 4
 
 @dataclass
 class _SegmentCutter:
-    """Takes the frames of a video one by one and keeps what its segments need."""
+    """Takes the frames of a video one by one and keeps what its segments need.
+
+    Precropped frames are used whole, whatever their size and shape: the stored square is the frame, resized.
+    """
 
     settings: PrepareSettings
-    segments: list[Segment] = field(default_factory=list)
+    _cut: deque[Segment] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.tracker = FaceTracker(self.settings.min_face_px)
-        self.faceless: list[np.ndarray] = []
+        self.tracker = FaceTracker(load_detector(self.settings), self.settings.min_face_px)
+        self.faceless: list[Frame] = []
         self._open: tuple[Frame, Box, int] | None = None
         self._found: Box | None = None
         self._found_at = self._num_faces = 0
+        self._size = (0, 0)
+        self.num_spoilt = 0
 
     def take(self, frame: Frame) -> None:
         if self._open:
             self._close(frame)
         if frame.index % self.settings.segment_stride == 0:
-            if not self._found or frame.index - self._found_at >= _FRAMES_BETWEEN_SEARCHES:
-                self._found, self._num_faces = self.tracker.find(frame.grey)
+            if frame.damaged:
+                self.num_spoilt += 1
+                return
+            if frame.size != self._size:  # a box in px of the frames before means nothing in these
+                self._size, self._found = frame.size, None
+            if self.settings.precropped:
+                height, width = frame.size
+                self._found, self._num_faces = Box(0, 0, width, height), 1
+            elif not self._found or frame.index - self._found_at >= _FRAMES_BETWEEN_SEARCHES:
+                self._found, self._num_faces = self.tracker.find(frame)
                 self._found_at = frame.index
             if self._found:
                 self._open = (frame, self._found, self._num_faces)
             elif len(self.faceless) < 3:
-                self.faceless.append(frame.grey.copy())
+                self.faceless.append(frame)
+
+    def whole(self, index: int) -> Iterator[Segment]:
+        """The segments, each once, whose last frame has been taken when frame `index` has."""
+        while self._cut and self._cut[0].frame + self.settings.segment_length - 1 <= index:
+            yield self._cut.popleft()
 
     def _close(self, second: Frame) -> None:
         assert self._open
         first, box, num_faces = self._open
         self._open = None
-        if first.grey.shape != second.grey.shape:
+        if second.damaged:
+            self.num_spoilt += 1
+            return
+        if first.size != second.size:
             return  # the resolution changed between the two frames of a pair
         crops = [frame.grey_crop(box, WORKING_SIZE_PX) for frame in (first, second)]
-        self.segments.append(
+        self._cut.append(
             Segment(
                 segment=first.index // self.settings.segment_stride,
                 frame=first.index,
@@ -118,19 +188,31 @@ def _judge(
     video: Video, num_segments: int, num_covered: int, cutter: _SegmentCutter, settings: PrepareSettings
 ) -> tuple[Outcome, str]:
     if not video.complete:
-        return Outcome.TRUNCATED, f"it breaks off after {video.num_decoded} frames"
+        why = f": {video.fault}" if video.fault else ""
+        return Outcome.TRUNCATED, f"it breaks off after {video.num_decoded} frames{why}"
     if not num_segments:
-        return Outcome.TOO_SHORT, f"{video.num_decoded} frames are fewer than one segment of {settings.segment_length}"
+        count = "1 frame is" if video.num_decoded == 1 else f"{video.num_decoded} frames are"
+        rule = f"prepare.segment_length is {settings.segment_length} and can be as low as 2"
+        return Outcome.TOO_SHORT, f"{count} fewer than one segment; {rule}"
+    damaged = f"{video.num_damaged} of its {video.num_decoded} frames are damaged"
     if num_covered:
-        return Outcome.OK, ""
-    small = [box for grey in cutter.faceless for box in cutter.tracker.search(grey, 24)]
+        return Outcome.OK, f"{damaged} and were left out" if video.num_damaged else ""
+    if cutter.num_spoilt >= num_segments:
+        return Outcome.UNDECODABLE, damaged
+    hint = "; if its frames are face crops already, set prepare.precropped=true" if _is_tiny(video) else ""
+    small = [box for frame in cutter.faceless for box in cutter.tracker.search(frame, 24)]
     if small:
         side = max(box.width for box in small)
         return (
             Outcome.FACE_TOO_SMALL,
-            f"its largest face is {side} px wide, less than min_face_px = {settings.min_face_px}",
+            f"its largest face is {side} px wide, less than min_face_px = {settings.min_face_px}{hint}",
         )
-    return Outcome.NO_FACE, "no face was found in any segment"
+    return Outcome.NO_FACE, f"no face was found in any segment{hint}"
+
+
+def _is_tiny(video: Video) -> bool:
+    """Frames so small that they are hardly whole scenes."""
+    return 0 < max(video.width, video.height) <= 128
 
 
 def _facts(video: Video) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pandas as pd
 from fer_models.labels import EMOTIONS
 from tasks.comparison import ArmResult, best_result, compare
 from tasks.configuration import settings_as_yaml
+from tasks.contact_sheet import choose_segments, read_thumbnails
 from tasks.evaluation import Evaluation, read_evaluation
 from tasks.files import write_text
 from tasks.index import read_index
@@ -25,12 +26,14 @@ from tasks.outcomes import Outcome
 from tasks.plots import save_figure
 from tasks.plots.arms import plot_arms
 from tasks.plots.class_distribution import plot_class_distribution
+from tasks.plots.contact_sheet import plot_contact_sheet
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
 from tasks.splits import SIDES, read_split
 
 HTML_FILE = "index.html"
 MARKDOWN_FILE = "report.md"
+CONTACT_SHEET_FILE = "contact_sheet.jpg"
 _TEMPLATES = Path(__file__).parent / "templates"
 _RUN_FIGURES = ("confusion_videos.png", "confusion_segments.png", "learning_curves.png", "gradcam.jpg")
 
@@ -67,11 +70,12 @@ def write_report(source: ReportInput, folder: Path) -> Path:
     scores = {result.arm.title: [e.scores for e in result.evaluations] for result in source.results}
     save_figure(plot_arms(scores, len(emotions)), figures / "arms.png")
     save_figure(plot_class_distribution(source.index, emotions), figures / "class_distribution.png")
+    _draw_contact_sheet(source, figures / CONTACT_SHEET_FILE)
     for arm, run_folder in source.figures.items():
         for name in _RUN_FIGURES:
             (figures / f"{arm}_{name}").write_bytes((run_folder / name).read_bytes())
     _results_table(source.results).to_csv(folder / "results.csv", index=False)
-    facts = _facts(source)
+    facts = _facts(source) | {"contact_sheet": (figures / CONTACT_SHEET_FILE).is_file()}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=jinja2.select_autoescape(["html.j2"]),
@@ -84,6 +88,14 @@ def write_report(source: ReportInput, folder: Path) -> Path:
     write_text(folder / HTML_FILE, html)
     write_text(folder / MARKDOWN_FILE, markdown)
     return folder / HTML_FILE
+
+
+def _draw_contact_sheet(source: ReportInput, path: Path) -> None:
+    """Draw it where its shards are still there; else the one from before, if any, stays."""
+    settings, prepared = source.settings, Layout.of(source.settings).prepared
+    rows = choose_segments(source.index, settings.corpus.emotions, settings.seeds[0])
+    if all((prepared / shard).is_file() for shard in rows["shard"].unique()):
+        save_figure(plot_contact_sheet(read_thumbnails(rows, prepared, settings.corpus.emotions)), path)
 
 
 def _facts(source: ReportInput) -> dict[str, Any]:

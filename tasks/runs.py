@@ -12,9 +12,11 @@ from fer_models.arms import Arm, get_arm
 from fer_models.building import build_model
 from fer_models.segments import SegmentArrays
 from fer_models.training import MODEL_FILE, Epoch, Progress, fit, read_progress
+from tasks.carried import carry_prepare
 from tasks.files import write_json
 from tasks.index import index_digest, load_arrays
 from tasks.layout import Layout
+from tasks.preparation import prepare_digest
 from tasks.progress import progress, say
 from tasks.settings import StudySettings, digest
 from tasks.splits import TRAIN, VALIDATION
@@ -46,7 +48,7 @@ def plan_runs(settings: StudySettings, index: pd.DataFrame) -> list[Run]:
     common = (
         settings.model,
         settings.training,
-        settings.prepare,
+        prepare_digest(settings.prepare),
         {
             "emotions": settings.corpus.emotions,
             "data": index_digest(seen),
@@ -70,7 +72,7 @@ def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
         labels=settings.corpus.emotions,
         augmentation=settings.training.augmentation,
         precision=settings.training.precision,
-        prepare=settings.prepare.model_dump(mode="json"),
+        prepare=carry_prepare(settings.prepare),
         seed=run.seed,
     )
 

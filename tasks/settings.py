@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from fer_models.arms import STUDY_ARMS
 from fer_models.labels import EMOTIONS, canonical_emotion
@@ -15,7 +15,9 @@ from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, Tra
 class CorpusSettings(Settings):
     """Which videos, and how their labels are read."""
 
-    adapter: Literal["baum1", "folder", "table", "videos"] = Field("folder", description="the corpus's layout on disk")
+    adapter: Literal["baum1", "ckplus", "ckplus48", "folder", "table", "videos"] = Field(
+        "folder", description="the corpus's layout on disk"
+    )
     root: Path = Field(Path("videos"), description="folder of the corpus; for `table` the CSV or Parquet file")
     subsets: tuple[str, ...] = Field(("s",), description="`baum1`: `s` (spontaneous), `a` (acted) or both")
     emotions: tuple[str, ...] = Field(EMOTIONS, min_length=2, description="the classes, in the order of the outputs")
@@ -36,8 +38,19 @@ class PrepareSettings(Settings):
     segment_length: int = Field(16, ge=2, description="frames in a segment; its first two are the pair that is used")
     segment_stride: PositiveInt = Field(16, description="frames from one segment's start to the next")
     min_face_px: int = Field(48, ge=24, description="smaller faces are not used")
-    detector: Literal["haar"] = "haar"
+    precropped: bool = Field(False, description="frames are face crops already: each is used whole, none is searched")
+    detector: Literal["haar", "yunet"] = Field("haar", description="what finds the faces")
+    detector_model: Path | None = Field(
+        None, validate_default=True, description="`yunet`: its ONNX file; its content matters, not its place"
+    )
     flow_method: Literal["farneback", "dis"] = "farneback"
+
+    @field_validator("detector_model")
+    @classmethod
+    def _given_where_needed(cls, model: Path | None, others: ValidationInfo) -> Path | None:
+        if others.data.get("detector") == "yunet" and model is None:
+            raise ValueError("detector yunet needs the ONNX file of a YuNet model")
+        return model
 
 
 class SplitSettings(Settings):
@@ -59,6 +72,10 @@ class ExecutionSettings(Settings):
 
     workers: PositiveInt | None = Field(None, description="videos prepared at once; one a core by default")
     timeout_s: float = Field(600.0, gt=0, description="a video that takes longer ends as `timeout`")
+    retries: int = Field(2, ge=0, description="further attempts of a video that crashed or could not be read")
+    retry_pause_s: float = Field(
+        2.0, ge=0, description="before the first of them; each later pause is five times longer"
+    )
     max_failed_share: Share = Field(0.5, description="stop when a larger share of the videos could not be used")
 
 

@@ -1,12 +1,15 @@
 """A shard: one Parquet file a video, one row a segment, named after the video's content.
 
 Columns: segment, frame, pts_s, box (x, y, width, height in px), num_faces, face (uint8 RGB 48x48x3) and optical_flow
-(float16 48x48x2, dx and dy in px a frame at the stored scale), both as raw bytes in C order. The file's metadata holds
+(float16 48x48x2, dx and dy in px a frame at the stored scale), both as raw bytes in C order. `num_faces` counts the
+faces of at least `min_face_px` in the last search of a whole frame: the first frame, whenever the followed face was out
+of sight, and again after 200 frames at most (`tasks.faces`). The file's metadata holds
 the `VideoReport`, so that a shard alone tells what became of its video. A video without usable segments has a shard
 too, with no rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +19,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from fer_models.geometry import FACE_SIZE_PX
-from tasks.files import write_table
+from tasks.files import whole_file
 from tasks.outcomes import Outcome
 
 #: Raised when the meaning of a column changes; part of the preparation digest.
@@ -37,6 +40,8 @@ SCHEMA = pa.schema(
     ]
 )
 _REPORT_KEY = b"fer.video"
+#: Segments that are held before they are written: 256 are 4 MB, whatever the length of the video.
+_ROWS_PER_GROUP = 256
 
 
 class VideoReport(BaseModel):
@@ -74,24 +79,53 @@ def shard_path(folder: Path, sha256: str) -> Path:
     return folder / sha256[:2] / f"{sha256}.parquet"
 
 
-def write_shard(path: Path, segments: Sequence[Segment], report: VideoReport) -> None:
-    """Write a shard, whole or not at all."""
-    columns = {
-        "segment": [row.segment for row in segments],
-        "frame": [row.frame for row in segments],
-        "pts_s": [row.pts_s for row in segments],
-        "box": [list(row.box) for row in segments],
-        "num_faces": [row.num_faces for row in segments],
-        "face": [row.face.astype(np.uint8).tobytes() for row in segments],
-        "optical_flow": [row.optical_flow.astype(np.float16).tobytes() for row in segments],
-    }
-    schema = SCHEMA.with_metadata({_REPORT_KEY: report.model_dump_json().encode()})
-    write_table(path, pa.Table.from_pydict(columns, schema=schema))
+class ShardWriter:
+    """Takes the segments of a video one by one; made by `open_shard`."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._held: list[Segment] = []
+
+    def add(self, segment: Segment) -> None:
+        """Append a segment."""
+        self._held.append(segment)
+        if len(self._held) == _ROWS_PER_GROUP:
+            self._flush()
+
+    def close(self, report: VideoReport) -> None:
+        """Write what is held and the report; nothing can be added afterwards."""
+        self._flush()
+        self._writer.add_key_value_metadata({_REPORT_KEY: report.model_dump_json()})
+        self._writer.close()
+
+    def _flush(self) -> None:
+        columns = {
+            "segment": [row.segment for row in self._held],
+            "frame": [row.frame for row in self._held],
+            "pts_s": [row.pts_s for row in self._held],
+            "box": [list(row.box) for row in self._held],
+            "num_faces": [row.num_faces for row in self._held],
+            "face": [row.face.astype(np.uint8).tobytes() for row in self._held],
+            "optical_flow": [row.optical_flow.astype(np.float16).tobytes() for row in self._held],
+        }
+        self._writer.write_table(pa.Table.from_pydict(columns, schema=SCHEMA))
+        self._held = []
+
+
+@contextmanager
+def open_shard(path: Path) -> Iterator[ShardWriter]:
+    """Write a shard, whole or not at all: it gets its name when the block ends, `close` having been called."""
+    with (
+        whole_file(path) as temporary,
+        temporary.open("wb") as file,
+        pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer,
+    ):
+        yield ShardWriter(writer)
 
 
 def read_report(path: Path) -> VideoReport:
     """The report in a shard's metadata."""
-    return VideoReport.model_validate_json((pq.read_schema(path).metadata or {})[_REPORT_KEY])
+    return VideoReport.model_validate_json(pq.read_metadata(path).metadata[_REPORT_KEY])
 
 
 def read_rows(path: Path) -> pa.Table:
@@ -104,6 +138,15 @@ def read_images(path: Path) -> tuple[np.ndarray, np.ndarray]:
     table = pq.read_table(path, columns=["face", "optical_flow"])
     faces = _stack(table["face"], np.uint8, FACE_SHAPE)
     return faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
+
+
+def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same in order, a few rows at a time, for long videos."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_ROWS_PER_GROUP, columns=["face", "optical_flow"]):
+            table = pa.Table.from_batches([batch])
+            faces = _stack(table["face"], np.uint8, FACE_SHAPE)
+            yield faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
 
 
 def _stack(column: pa.ChunkedArray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:

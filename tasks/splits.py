@@ -2,7 +2,8 @@
 
 No person is ever on two sides. The split is append-only: a video keeps its side, a new video of a known person follows
 that person, a new person joins training or validation. The test side is fixed when it is first drawn: later videos of a
-test person wait in `reserve`, so that a running comparison never changes under one's feet.
+test person, and new content under the name of a test video, wait in `reserve`, so that a running comparison never
+changes under one's feet. A video that was only renamed keeps its side.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ from tasks.settings import SplitSettings
 TRAIN, VALIDATION, TEST, RESERVE = "train", "validation", "test", "reserve"
 SIDES = (TRAIN, VALIDATION, TEST)
 
-SCHEMA = pa.schema([("video_id", pa.string()), ("subject", pa.string()), ("side", pa.string())])
+SCHEMA = pa.schema([(name, pa.string()) for name in ("video_id", "sha256", "subject", "side")])
+#: What a row of the split is about: a name alone could get another content.
+KEY = ["video_id", "sha256"]
 _CANDIDATES = 4000
 
 
@@ -83,7 +86,7 @@ def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings
     np.put_along_axis(sides, orders[:, num_test : num_test + num_validation], 1, axis=1)
     best = sides[int(np.argmin(_imbalance(sides, counts.to_numpy(np.float64))))]
     of_subject = dict(zip(counts.index, (SIDES[side] for side in best), strict=True))
-    return videos[["video_id", "subject"]].assign(side=videos["subject"].map(of_subject))
+    return videos[[*KEY, "subject"]].assign(side=videos["subject"].map(of_subject))
 
 
 def _imbalance(sides: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -106,6 +109,7 @@ def _imbalance(sides: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
     """Add new videos; nothing that is known moves."""
+    known = _follow_names(known, videos)
     renamed = known.merge(videos[["video_id", "subject"]], on="video_id", suffixes=("", "_now"))
     renamed = renamed[renamed["subject"] != renamed["subject_now"]]
     if len(renamed):
@@ -115,7 +119,7 @@ def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) 
             f"{first['subject']}, now {first['subject_now']}), which could put a person on two sides; "
             "remove split.parquet from the data root to draw a new split."
         )
-    new = videos[~videos["video_id"].isin(known["video_id"])]
+    new = videos[~_keys(videos).isin(_keys(known))]
     of_subject = dict(zip(known["subject"], known["side"], strict=True))
     for subject, count in new["subject"].value_counts().items():
         if subject not in of_subject:
@@ -125,13 +129,27 @@ def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) 
             of_subject[subject] = VALIDATION if validation < training else TRAIN
             known = pd.concat([known, pd.DataFrame({"side": [of_subject[subject]] * int(count)})])
     known = known.dropna(subset=["video_id"])
+    replaced = known["video_id"].isin(new["video_id"]) & (known["side"] != TEST)  # by new content of the same name
     sides = new["subject"].map(of_subject).replace({TEST: RESERVE})
-    return pd.concat([known, new[["video_id", "subject"]].assign(side=sides)], ignore_index=True)
+    return pd.concat([known[~replaced], new[[*KEY, "subject"]].assign(side=sides)], ignore_index=True)
+
+
+def _follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """The known rows under the present names of their contents."""
+    now = videos[~videos["video_id"].isin(known["video_id"]) & (videos["sha256"] != "")]
+    names = dict(zip(now["sha256"], now["video_id"], strict=True))
+    gone = ~known["video_id"].isin(videos["video_id"]) & known["sha256"].isin(list(names))
+    gone &= ~known["sha256"].duplicated()
+    return known.assign(video_id=known["video_id"].where(~gone, known["sha256"].map(names)))
+
+
+def _keys(rows: pd.DataFrame) -> pd.Series:
+    return pd.Series(list(zip(rows["video_id"], rows["sha256"], strict=True)), index=rows.index, dtype=object)
 
 
 def _check(split: pd.DataFrame, ledger: pd.DataFrame, emotions: Sequence[str], drawn: Path | None) -> None:
     usable = ledger[_is_usable(ledger)]
-    table = usable.merge(split, on="video_id")
+    table = usable.merge(split.drop(columns="subject"), on=KEY)
     counts = pd.crosstab(table["side"], table["emotion"]).reindex(
         index=list(SIDES), columns=list(emotions), fill_value=0
     )

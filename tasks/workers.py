@@ -2,18 +2,52 @@
 
 import atexit
 import functools
+from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from fer_models.errors import VideoFault
+from fer_models.errors import StorageError, VideoFault
+from tasks.contents import VideoFile
 from tasks.outcomes import Outcome
 from tasks.preparation import prepare_file
 from tasks.settings import PrepareSettings
 from tasks.shards import VideoReport
+
+
+@dataclass(frozen=True)
+class Job:
+    """A video to prepare, and where its shard belongs; `replace` one that is there."""
+
+    video_id: str
+    video: VideoFile
+    shard: Path
+    replace: bool = False
+
+
+def prepare_videos(
+    jobs: Sequence[Job], settings: PrepareSettings, workers: int, timeout_s: float
+) -> dict[str, VideoReport]:
+    """Prepare videos in child processes; returns a report for each, by SHA-256.
+
+    A video ends as `timeout` after `timeout_s` seconds of work and as `crashed` when its child died.
+
+    Raises:
+        StorageError: shards cannot be written; what was not begun is left alone.
+    """
+    pool = worker_pool(workers)
+    futures = [
+        pool.schedule(prepare_file, [job.video, job.shard, settings, job.replace], timeout=timeout_s) for job in jobs
+    ]
+    try:
+        return {job.video.sha256: _report(future, timeout_s) for job, future in zip(jobs, futures, strict=True)}
+    finally:
+        for future in futures:
+            future.cancel()  # does nothing to those that ended
 
 
 @functools.cache
@@ -24,21 +58,19 @@ def worker_pool(workers: int) -> ProcessPool:
     return pool
 
 
-def prepare_in_worker(
-    video: Path, sha256: str, shard: Path, settings: PrepareSettings, workers: int, timeout_s: float
-) -> VideoReport:
-    """Prepare a video in a child process.
-
-    Raises:
-        VideoFault: `timeout` after `timeout_s` seconds of work, `crashed` when the child died.
-    """
-    future = worker_pool(workers).schedule(prepare_file, args=[video, sha256, shard, settings], timeout=timeout_s)
+def _report(future: ProcessFuture, timeout_s: float) -> VideoReport:
     try:
         return future.result()
-    except FutureTimeoutError as error:
-        raise VideoFault(Outcome.TIMEOUT, f"it took longer than {timeout_s:g} s") from error
+    except StorageError:
+        raise
+    except VideoFault as fault:
+        return VideoReport(outcome=Outcome(fault.outcome), message=fault.message)
+    except FutureTimeoutError:
+        return VideoReport(outcome=Outcome.TIMEOUT, message=f"it took longer than {timeout_s:g} s")
     except ProcessExpired as error:
-        raise VideoFault(Outcome.CRASHED, f"the worker process died (exit code {error.exitcode})") from error
+        return VideoReport(outcome=Outcome.CRASHED, message=f"the worker process died (exit code {error.exitcode})")
+    except Exception as error:  # a bug that one video shows must not end the others
+        return VideoReport(outcome=Outcome.CRASHED, message=f"{type(error).__name__}: {error}")
 
 
 def _start_worker() -> None:

@@ -1,6 +1,7 @@
 """Settings of the test process, and a small synthetic world with known answers."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,48 @@ from flows.environment import prepare_environment
 
 prepare_environment(quiet=True)
 
+import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
+from tasks.contents import VideoFile, content_sha256, content_state  # noqa: E402
 from tasks.sample.corpus import write_video  # noqa: E402
 from tasks.sample.drawing import FaceArtist, Pose, compose, draw_background  # noqa: E402
 from tasks.sample.people import draw_person  # noqa: E402
+from tasks.shards import Segment, VideoReport, open_shard  # noqa: E402
 
 FPS = 25
+
+
+class Tally:
+    """Counts the faults that were injected, for the last lines of a test run."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, tuple[int, int]] = {}
+
+    def add(self, case: str, tried: int = 1, survived: int = 1) -> None:
+        """Count faults of one kind, and how many of them cost nothing but what design allows."""
+        before = self.cases.get(case, (0, 0))
+        self.cases[case] = (before[0] + tried, before[1] + survived)
+
+
+_TALLY = Tally()
+
+
+@pytest.fixture(scope="session")
+def tally() -> Tally:
+    """The tally of this test run."""
+    return _TALLY
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the tally."""
+    if not _TALLY.cases:
+        return
+    terminalreporter.section("fault injection")
+    for case, (tried, survived) in _TALLY.cases.items():
+        terminalreporter.write_line(f"{tried:>6} tried {survived:>6} survived  {case}")
+    tried, survived = (sum(counts[i] for counts in _TALLY.cases.values()) for i in (0, 1))
+    terminalreporter.write_line(f"{tried} cases tried, {survived} survived, {tried - survived} lost")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +95,29 @@ def draw_wall(num_frames: int, size: tuple[int, int] = (320, 240)) -> list[np.nd
     rng = np.random.default_rng(0)
     wall = draw_background(draw_person(7, 3), size[1], size[0], None, rng).astype(np.uint8)
     return [wall.copy() for _ in range(num_frames)]
+
+
+def write_shard(path: Path, segments: Sequence[Segment], report: VideoReport) -> None:
+    """A shard of segments that are in memory."""
+    with open_shard(path) as writer:
+        for segment in segments:
+            writer.add(segment)
+        writer.close(report)
+
+
+def video_file(path: Path) -> VideoFile:
+    """A file as the manifest would describe it."""
+    return VideoFile(path, content_sha256(path), *content_state(path))
+
+
+def write_images(
+    folder: Path, frames: list[np.ndarray], prefix: str = "", suffix: str = ".png", first: int = 1
+) -> None:
+    """Frames, uint8 RGB (H, W, 3), as numbered images `<prefix>00000001.png`, ... of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, frame in enumerate(frames, start=first):
+        content = cv2.imencode(suffix, np.ascontiguousarray(frame[..., ::-1]))[1]
+        (folder / f"{prefix}{number:08d}{suffix}").write_bytes(content.tobytes())
 
 
 @pytest.fixture

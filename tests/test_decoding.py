@@ -7,8 +7,8 @@ import pytest
 from conftest import draw_moving_face
 
 from fer_models.errors import VideoFault
+from tasks.boxes import Box
 from tasks.decoding import Video, decode
-from tasks.faces import Box
 from tasks.sample.corpus import write_video
 
 

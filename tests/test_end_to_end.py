@@ -109,6 +109,9 @@ def test_mlflow_holds_the_run(study: dict[str, Any]) -> None:
         assert {"figures/confusion_videos.png", "figures/learning_curves.png", "figures/gradcam.jpg"} <= figures
     parent = client.get_run(runs.iloc[0]["tags.mlflow.parentRunId"])
     assert parent.data.tags["best_arm"] == "gap-sum"
+    assert "report/figures/contact_sheet.jpg" in {
+        file.path for file in client.list_artifacts(parent.info.run_id, "report/figures")
+    }
     assert {dataset.dataset.name for dataset in parent.inputs.dataset_inputs} == {"manifest", "index"}
     assert parent.info.artifact_uri.startswith(study["layout"].root.as_uri()), "artifacts lie in the data root"
     models = mlflow.search_logged_models(experiment_ids=[parent.info.experiment_id], output_format="list")
@@ -169,4 +172,4 @@ def test_one_more_video_touches_one_video(study: dict[str, Any]) -> None:
     assert ledger.loc[lost["video_id"], "outcome"] == "ok"
     assert (ledger.loc[ledger["outcome"] == "ok", "attempts"] == 1).all()
     now = pd.read_parquet(layout.split)
-    assert now.merge(sides, on=["video_id", "subject", "side"]).shape == sides.shape, "nobody moved"
+    assert len(now.merge(sides, on=["video_id", "subject", "side"])) == len(sides), "nobody moved"

@@ -60,6 +60,49 @@ def test_only_visible_video_files_count(tmp_path: Path) -> None:
     assert [video.path.name for video in read(tmp_path)] == ["a.mp4"]
 
 
+def test_a_folder_of_numbered_images_is_a_video(tmp_path: Path) -> None:
+    make(tmp_path, *(f"happy/anna/day [1]/{number:04d}.png" for number in (1, 2, 10)), "happy/anna/b.mp4")
+    make(tmp_path, "happy/ben/x/1.JPG", "happy/ben/x/2.jpg", "happy/ben/x/1.txt", "happy/ben/x/.DS_Store")
+    assert [video.video_id for video in read(tmp_path)] == ["happy/anna/b.mp4", "happy/ben/x"]
+    (tmp_path / "happy" / "anna" / "b.mp4").unlink()
+    videos = read(tmp_path)
+    path = tmp_path / "happy" / "anna" / "day [1]"
+    assert videos[0] == SourceVideo("happy/anna/day [1]", "folder", path, "anna", "happiness", "happy")
+    assert [video.status for video in videos] == [Outcome.OK, Outcome.OK]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("happy/anna/a.mp4", "happy/anna/1.jpg", "happy/anna/2.jpg"),
+        ("happy/anna/a.mp4", "happy/anna/a/1.jpg", "happy/anna/a/2.jpg"),
+        ("happy/anna/a.mp4", "happy/anna/poster.jpg"),
+        ("happy/anna/a.mp4", "happy/anna/.thumbs/1.jpg", "happy/anna/.thumbs/2.jpg"),
+    ],
+)
+def test_stills_beside_a_video_file_are_no_videos(tmp_path: Path, names: tuple[str, ...]) -> None:
+    make(tmp_path, *names)
+    for adapter in ("folder", "videos"):
+        assert [video.video_id for video in read(tmp_path, adapter)] == ["happy/anna/a.mp4"]
+
+
+def test_other_folders_of_images_are_no_videos(tmp_path: Path) -> None:
+    make(tmp_path, "fear/anna/one/1.png", "fear/anna/two/a1.png", "fear/anna/two/b1.png", "fear/anna/photos/me.jpg")
+    make(tmp_path, "fear/anna/above/1.png", "fear/anna/above/2.png", "fear/anna/above/below/note.txt")
+    assert read(tmp_path) == []
+
+
+def test_images_without_a_folder_of_their_own_name_no_subject(tmp_path: Path) -> None:
+    (video,) = read(make(tmp_path, "fear/anna/1.png", "fear/anna/2.png"))
+    assert (video.status, video.video_id) == (Outcome.LABEL_MISSING, "fear/anna")
+
+
+def test_a_root_that_is_a_sequence_itself(tmp_path: Path) -> None:
+    make(tmp_path / "clip 7", "1.png", "2.png")
+    (video,) = read(tmp_path / "clip 7", "videos")
+    assert (video.video_id, video.path) == ("clip 7", tmp_path / "clip 7")
+
+
 def test_an_empty_folder_has_no_videos(tmp_path: Path) -> None:
     assert read(tmp_path) == []
 

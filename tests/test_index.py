@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import write_shard
 
 from fer_models.errors import UseError
 from tasks.index import build_index, index_digest, load_arrays, read_index
 from tasks.outcomes import Outcome
-from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path, write_shard
+from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
 
 EMOTIONS = ("anger", "fear", "sadness")
 #: video -> subject, emotion, side, outcome, segments of its shard
@@ -64,7 +65,10 @@ def make_ledger() -> pd.DataFrame:
 
 def make_split() -> pd.DataFrame:
     return pd.DataFrame(
-        [{"video_id": name, "subject": values[0], "side": values[2]} for name, values in reversed(VIDEOS.items())]
+        [
+            {"video_id": name, "sha256": sha_of(name), "subject": values[0], "side": values[2]}
+            for name, values in reversed(VIDEOS.items())
+        ]
     )
 
 

@@ -32,13 +32,13 @@ def target(tmp_path: Path) -> Path:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are hashed from now on."""
     names: list[str] = []
-    original = manifest.file_sha256
+    original = manifest.content_sha256
 
     def count(path: Path) -> str:
         names.append("/".join(path.parts[-3:]))
         return original(path)
 
-    monkeypatch.setattr(manifest, "file_sha256", count)
+    monkeypatch.setattr(manifest, "content_sha256", count)
     return names
 
 
@@ -133,6 +133,52 @@ def test_a_file_that_cannot_be_read_keeps_its_row(tmp_path: Path, target: Path) 
     table = build_manifest(CorpusSettings(adapter="table", root=tmp_path / "videos.csv"), target)
     assert row_of(table, "b.mp4")["status"] == "undecodable"
     assert "cannot be read" in row_of(table, "b.mp4")["reason"]
+
+
+@pytest.fixture
+def image_corpus(tmp_path: Path) -> CorpusSettings:
+    """A table of two clips of numbered images in one folder, one in a folder of its own, and what is none."""
+    for name in ("all/a_1.png", "all/a_2.png", "all/b_1.png", "all/b_3.png", "clip/1.png", "clip/2.png", "no/x.png"):
+        write(tmp_path / name, name.encode())
+    rows = [f"{path},anna,fear" for path in ("all/a_*.png", "all/b_*.png", "clip", "all", "no", "all/c_*.png", "gone")]
+    (tmp_path / "videos.csv").write_text("\n".join(["path,subject,emotion", *rows]))
+    return CorpusSettings(adapter="table", root=tmp_path / "videos.csv")
+
+
+def test_numbered_images_are_one_video(image_corpus: CorpusSettings, target: Path) -> None:
+    table = build_manifest(image_corpus, target).set_index("video_id")
+    assert table["status"].tolist() == ["ok"] * 3 + ["undecodable"] * 2 + ["file_missing"] * 2
+    assert table["size_bytes"].tolist() == [22, 22, 20, 0, 0, 0, 0]
+    assert table["sha256"].iloc[:3].nunique() == 3
+    assert table["reason"].tolist()[:3] == ["", "1 number is missing among its images, the first after 1", ""]
+    assert "2 sequences" in table.loc["all", "reason"]
+
+
+def test_images_are_hashed_again_when_one_changed(image_corpus: CorpusSettings, target: Path) -> None:
+    def hashes() -> list[str]:
+        return build_manifest(image_corpus, target)["sha256"].tolist()[:3]
+
+    root = image_corpus.root.parent
+    seen = [hashes()]
+    for name, content in (("all/a_3.png", b"new"), ("all/a_3.png", b"old"), ("clip/2.png", b"CLIP/2.PNG")):
+        write(root / name, content)
+        seen.append(hashes())
+    (root / "all/a_3.png").unlink()
+    (root / "clip").rename(root / "moved")
+    image_corpus.root.write_text(image_corpus.root.read_text().replace("clip,", "moved,"))
+    seen.append(hashes())
+    first, added, changed, other, last = seen
+    assert first[0] != added[0] != changed[0] != first[0] == last[0]
+    assert {hashes[1] for hashes in seen} == {first[1]}
+    assert first[2] == changed[2] != other[2] == last[2]
+
+
+def test_unchanged_images_are_not_hashed_again(
+    image_corpus: CorpusSettings, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build_manifest(image_corpus, target)
+    monkeypatch.setattr(manifest, "content_sha256", lambda path: pytest.fail(f"{path} is hashed again"))
+    pd.testing.assert_frame_equal(build_manifest(image_corpus, target), first, check_dtype=False)
 
 
 def test_another_corpus_is_refused_and_nothing_is_written(corpus: CorpusSettings, target: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall
+from conftest import FPS, draw_moving_face, draw_wall, video_file, write_images
 
 from tasks.outcomes import Outcome
 from tasks.preparation import prepare_digest, prepare_file, prepare_video
@@ -71,16 +71,45 @@ def test_coverage_counts_segments_without_a_face(tmp_path: Path) -> None:
     assert [segment.segment for segment in segments] == [1, 2]
 
 
+@pytest.mark.parametrize("size", [(48, 48), (16, 20), (90, 61)])
+def test_precropped_frames_are_used_whole(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Whatever they show, however small and of whatever shape."""
+    frames = [np.roll(draw_wall(1, size)[0], shift, axis=1) for shift in range(3)]
+    write_images(tmp_path, frames)
+    settings = PrepareSettings(precropped=True, segment_length=2, segment_stride=1)
+    segments, report = prepare_video(tmp_path, settings)
+    assert (report.outcome, report.num_segments, report.num_covered) == (Outcome.OK, 2, 2)
+    assert [(s.frame, tuple(s.box), s.num_faces) for s in segments] == [(n, (0, 0, *size), 1) for n in (0, 1)]
+    if size == (48, 48):
+        assert np.array_equal(segments[1].face, frames[1])
+
+
+def test_precropped_files_are_used_whole_too(tmp_path: Path) -> None:
+    path = tmp_path / "wall.mp4"
+    write_video(path, draw_wall(16, (64, 48)), FPS)
+    (segment,), report = prepare_video(path, PrepareSettings(precropped=True))
+    assert (report.outcome, tuple(segment.box)) == (Outcome.OK, (0, 0, 64, 48))
+
+
+def test_small_frames_without_a_face_point_to_precropped(tmp_path: Path) -> None:
+    write_images(tmp_path / "small", draw_wall(2, (48, 48)))
+    write_images(tmp_path / "large", draw_wall(2))
+    settings = PrepareSettings(segment_length=2)
+    messages = [prepare_video(tmp_path / name, settings)[1].message for name in ("small", "large")]
+    assert ["prepare.precropped=true" in message for message in messages] == [True, False]
+
+
 def test_the_shard_holds_what_was_prepared(tmp_path: Path, moving_face: Path) -> None:
     shard = tmp_path / "shards" / "ab" / "abc.parquet"
-    report = prepare_file(moving_face, "abc", shard, EVERY_FOUR)
+    video = video_file(moving_face)
+    report = prepare_file(video, shard, EVERY_FOUR)
     segments, _ = prepare_video(moving_face, EVERY_FOUR)
     faces, flows = read_images(shard)
     assert np.array_equal(faces, np.stack([s.face for s in segments]))
     assert np.array_equal(flows, np.stack([s.optical_flow for s in segments]))
     assert read_rows(shard)["box"].to_pylist() == [list(s.box) for s in segments]
     assert read_report(shard) == report
-    assert (report.sha256, report.prepare_digest) == ("abc", prepare_digest(EVERY_FOUR))
+    assert (report.sha256, report.prepare_digest) == (video.sha256, prepare_digest(EVERY_FOUR))
 
 
 def test_settings_that_matter_change_the_digest() -> None:
@@ -92,6 +121,7 @@ def test_settings_that_matter_change_the_digest() -> None:
             PrepareSettings(min_face_px=90),
             PrepareSettings(flow_method="dis"),
             PrepareSettings(segment_length=8),
+            PrepareSettings(precropped=True),
         )
     }
-    assert len(digests) == 5
+    assert len(digests) == 6

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from conftest import write_shard
 
 from tasks.outcomes import Outcome
 from tasks.shards import (
@@ -13,11 +14,12 @@ from tasks.shards import (
     OPTICAL_FLOW_SHAPE,
     Segment,
     VideoReport,
+    open_shard,
+    read_image_batches,
     read_images,
     read_report,
     read_rows,
     shard_path,
-    write_shard,
 )
 
 REPORT = VideoReport(
@@ -119,16 +121,36 @@ def test_motion_is_stored_in_px_with_half_precision(tmp_path: Path) -> None:
     assert stored[..., 1].min() == stored[..., 1].max() == -0.25
 
 
-def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fill_disk(table: object, path: Path, **options: object) -> None:
-        path.write_bytes(b"PAR1")
-        raise OSError("no space left")
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fill_disk() -> None:
+        with open_shard(tmp_path / "ab" / "a.parquet") as writer:
+            for segment in make_segments(300):  # more than one group of rows, so that something is written
+                writer.add(segment)
+            raise OSError("no space left")
 
-    monkeypatch.setattr(pq, "write_table", fill_disk)
     with pytest.raises(OSError, match="no space left"):
-        write_shard(tmp_path / "ab" / "a.parquet", make_segments(1), REPORT)
+        fill_disk()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_long_video_is_written_in_pieces(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.parquet", make_segments(600), REPORT)
+    assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 3
 
 
 def test_shards_lie_in_folders_by_their_first_two_digits() -> None:
     assert shard_path(Path("shards"), "abcd").as_posix() == "shards/ab/abcd.parquet"
+
+
+@pytest.mark.parametrize("rows_per_group", [100, 256, 1000])
+def test_batches_of_images_are_the_images(tmp_path: Path, rows_per_group: int) -> None:
+    """However the rows are grouped in the file."""
+    write_shard(tmp_path / "a.parquet", make_segments(700), REPORT)
+    table = pq.read_table(tmp_path / "a.parquet")
+    pq.write_table(table, tmp_path / "b.parquet", row_group_size=rows_per_group)
+    batches = list(read_image_batches(tmp_path / "b.parquet"))
+    assert len(batches) > 1
+    for stacked, whole in zip(
+        map(np.concatenate, zip(*batches, strict=True)), read_images(tmp_path / "a.parquet"), strict=True
+    ):
+        np.testing.assert_array_equal(stacked, whole)

@@ -22,6 +22,7 @@ def make_ledger(videos: Iterable[Video], outcome: str = "ok", prefix: str = "v")
         [
             {
                 "video_id": f"{prefix}{number}",
+                "sha256": f"content of {prefix}{number}",
                 "subject": subject,
                 "emotion": emotion,
                 "outcome": outcome,
@@ -289,3 +290,30 @@ def test_videos_without_a_usable_segment_do_not_fill_a_side(tmp_path: Path) -> N
 def test_no_split(tmp_path: Path) -> None:
     with pytest.raises(UseError, match="run `fer split` first"):
         read_split(tmp_path / "split.parquet")
+
+
+def test_a_renamed_video_keeps_its_side(tmp_path: Path) -> None:
+    ledger = make_ledger(people(6))
+    before = draw(tmp_path, ledger)
+    renamed = ledger.assign(video_id="new/" + ledger["video_id"])
+    after = draw(tmp_path, renamed)
+    assert sides_of_videos(after) == {f"new/{video}": side for video, side in sides_of_videos(before).items()}
+
+
+def test_new_content_under_an_old_name_never_joins_the_test_side(tmp_path: Path) -> None:
+    ledger = make_ledger(people(8))
+    before = draw(tmp_path, ledger)
+    changed = [before.loc[before["side"] == side, "video_id"].iloc[0] for side in SIDES]
+    other = ledger.assign(sha256=ledger["sha256"].where(~ledger["video_id"].isin(changed), "other"))
+    after = draw(tmp_path, other)
+    rows = after[after["video_id"].isin(changed)].set_index(["video_id", "sha256"])["side"].to_dict()
+    assert rows == {
+        (changed[0], "other"): "train",
+        (changed[1], "other"): "validation",
+        (changed[2], f"content of {changed[2]}"): "test",
+        (changed[2], "other"): "reserve",
+    }
+    tested = after[after["side"] == "test"]
+    pd.testing.assert_frame_equal(
+        tested.reset_index(drop=True), before[before["side"] == "test"].reset_index(drop=True)
+    )

@@ -39,6 +39,12 @@ def test_an_absolute_path_stays(tmp_path: Path) -> None:
     assert video.path == elsewhere
 
 
+def test_a_path_may_be_a_folder_or_a_pattern_of_images(tmp_path: Path) -> None:
+    videos = read_csv(tmp_path, "path,subject,emotion\nclips/a/,anna,fear\nclips/S010_004_*.png,ben,fear\n")
+    assert [video.path for video in videos] == [tmp_path / "clips" / "a", tmp_path / "clips" / "S010_004_*.png"]
+    assert [video.status for video in videos] == [Outcome.OK, Outcome.OK]
+
+
 def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
     from_csv = read_csv(tmp_path, "emotion,note,path,subject\nhappy,x,a.mp4,1\nsad,,b.mp4,2\nhappy,,c.mp4,1\n")
     from_parquet = read_parquet(

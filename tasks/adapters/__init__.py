@@ -5,12 +5,14 @@ An adapter is a function `read(corpus: CorpusSettings) -> list[SourceVideo]`. A 
 
 from collections.abc import Callable
 
-from tasks.adapters import baum1, folder, table, videos
+from tasks.adapters import baum1, ckplus, ckplus48, folder, table, videos
 from tasks.adapters.source import SourceVideo
 from tasks.settings import CorpusSettings
 
 ADAPTERS: dict[str, Callable[[CorpusSettings], list[SourceVideo]]] = {
     "baum1": baum1.read,
+    "ckplus": ckplus.read,
+    "ckplus48": ckplus48.read,
     "folder": folder.read,
     "table": table.read,
     "videos": videos.read,

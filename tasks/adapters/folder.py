@@ -1,4 +1,4 @@
-"""Anyone's own folder: `<root>/<emotion>/<subject>/<any name>.mp4`."""
+"""Anyone's own folder: `<root>/<emotion>/<subject>/<any name>.mp4`, or there a folder of numbered images."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tasks.settings import CorpusSettings
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a video file below the root."""
+    """One record a video below the root."""
     root = require_folder(corpus.root)
     return [_source(root, path, corpus) for path in videos_below(root)]
 

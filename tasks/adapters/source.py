@@ -1,15 +1,18 @@
 """What an adapter says of one video, and what adapters share."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fer_models.errors import UseError
 from fer_models.labels import canonical_emotion
+from tasks.image_sequences import holds_one_sequence
 from tasks.outcomes import Outcome
 
 VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv", ".mpg", ".mpeg", ".m4v", ".wmv", ".mts", ".3gp")
+    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv", ".mpg", ".mpeg", ".m4v", ".wmv", ".asf", ".ogv", ".3gp", ".3g2")
+    + (".ts", ".mts", ".m2ts", ".vob")
 )
 
 
@@ -19,6 +22,7 @@ class SourceVideo:
 
     Args:
         video_id: unique over all data sets.
+        path: a video file, or a folder or pattern of numbered images (see `tasks.image_sequences`).
         subject: names a person, over all data sets.
         emotion: the project's word, empty when unknown.
         label_raw: the label as the corpus spells it.
@@ -54,9 +58,35 @@ def require_folder(path: Path, setting: str = "corpus.root") -> Path:
 
 
 def videos_below(folder: Path) -> list[Path]:
-    """All video files below a folder, sorted; hidden files are left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
-    )
+    """All videos in and below a folder, sorted; what is hidden is left out.
+
+    A video is a video file, or a folder without folders in it whose images are all numbered and of one sequence.
+    Images beside a video file, and folders of images beside one, are taken for stills of it.
+    Links to folders are followed, but not in a circle. A folder that cannot be read stands for what is in it, so that
+    it shows among the videos instead of being passed over.
+    """
+    videos: list[Path] = []
+    stills: set[Path] = set()
+    unreadable: list[OSError] = []
+    chains: dict[Path, tuple[str, ...]] = {folder: (os.path.realpath(folder),)}
+    for name, folders, files in os.walk(folder, onerror=unreadable.append, followlinks=True):
+        here = Path(name)
+        folders[:] = [child for child in folders if not child.startswith(".") and _leads_on(here / child, chains)]
+        found = [here / file for file in files if _is_video(file)]
+        if found:
+            videos += found
+            stills.update(here / child for child in folders)
+        elif not folders and here not in stills and holds_one_sequence(files):
+            videos.append(here)
+    return sorted([*videos, *(Path(fault.filename) for fault in unreadable)])
+
+
+def _is_video(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES and not name.startswith(".")
+
+
+def _leads_on(folder: Path, chains: dict[Path, tuple[str, ...]]) -> bool:
+    """Whether a folder is none of those that led to it; `chains` are their real places, and this one joins them."""
+    place, above = os.path.realpath(folder), chains[folder.parent]
+    chains[folder] = (*above, place)
+    return place not in above

@@ -1,4 +1,7 @@
-"""A CSV or Parquet table with the columns `path`, `subject` and `emotion`; paths are relative to the table."""
+"""A CSV or Parquet table with the columns `path`, `subject` and `emotion`; paths are relative to the table.
+
+A path is a video file, or a folder or pattern of numbered images (see `tasks.image_sequences`).
+"""
 
 from pathlib import Path
 

@@ -15,3 +15,11 @@ def draw_optical_flow(optical_flow: np.ndarray) -> np.ndarray:
     hsv[..., 0] = angle_deg / 2
     hsv[..., 1] = np.clip(magnitude / FULL_COLOUR_PX * 255, 0, 255)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+
+def draw_colour_wheel(side_px: int) -> np.ndarray:
+    """Its legend, uint8 RGB (side_px, side_px, 3): still in the middle, full colour at the rim."""
+    y, x = np.mgrid[:side_px, :side_px] * (2 / (side_px - 1)) - 1
+    wheel = draw_optical_flow(np.stack([x, y], axis=-1) * FULL_COLOUR_PX)
+    wheel[np.hypot(x, y) > 1] = 255
+    return wheel

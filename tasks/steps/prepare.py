@@ -1,37 +1,29 @@
-"""Preparing one video, as a Prefect task."""
+"""Preparing videos, as a Prefect task."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from prefect import task
+from prefect import State, task
 from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed
 
-from fer_models.errors import VideoFault
+from tasks.outcomes import TRANSIENT
 from tasks.settings import PrepareSettings
-from tasks.shards import VideoReport
-from tasks.workers import prepare_in_worker
+from tasks.workers import Job, prepare_videos
 
 
-def _is_transient(task: Any, task_run: Any, state: Any) -> bool:
-    """Only faults that may go otherwise next time are worth another attempt."""
-    try:
-        state.result()
-    except (VideoFault, OSError):
-        return True
-    except Exception:
-        return False
-    return False
+@task(name="prepare-videos", task_run_name="prepare {name}", cache_policy=NO_CACHE)
+def prepare_batch(name: str, jobs: Sequence[Job], settings: PrepareSettings, workers: int, timeout_s: float) -> State:
+    """Turn each video into one shard, in child processes.
 
-
-@task(
-    name="prepare-video",
-    task_run_name="prepare {video_id}",
-    cache_policy=NO_CACHE,
-    retries=1,
-    retry_condition_fn=_is_transient,
-)
-def prepare_video(
-    video_id: str, uri: str, sha256: str, shard: Path, settings: PrepareSettings, workers: int, timeout_s: float
-) -> VideoReport:
-    """Turn one video into one shard, in a child process."""
-    return prepare_in_worker(Path(uri), sha256, shard, settings, workers, timeout_s)
+    The task run's result is the reports by SHA-256. It ends as failed, naming the videos, when some of them left no
+    shard; `name` says which videos these are.
+    """
+    reports = prepare_videos(jobs, settings, workers, timeout_s)
+    failed = [
+        f"{job.video_id} ({job.video.path}): {report.outcome}, {report.message}"
+        for job in jobs
+        if (report := reports[job.video.sha256]).outcome in TRANSIENT
+    ]
+    if failed:
+        return Failed(message=f"{len(failed)} of {len(jobs)} videos failed: " + "; ".join(failed), data=reports)
+    return Completed(message=f"{len(jobs)} videos", data=reports)

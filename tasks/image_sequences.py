@@ -1,0 +1,159 @@
+"""Numbered images as a video: which images, in which order, what they are together, and the pixels of one.
+
+Such a video is named by a folder whose numbered images share what stands before the number (`clip/0001.png`, ...) or,
+where several videos share a folder, by a pattern: in its last part the last `*` stands for the number
+(`anger/S010_004_*.png`). Only that one character has a meaning, so folders may have any name.
+"""
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from fer_models.errors import VideoFault
+from tasks.outcomes import Outcome
+
+IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"))
+#: Images carry no time; this is the rate of CK+ (Lucey et al. 2010). It gives `pts_s` and nothing else.
+SEQUENCE_FPS = 30.0
+
+_NUMBERED = re.compile(r"(.*?)([0-9]+)\.[^.]+", re.DOTALL)
+
+
+class NumberedImage(NamedTuple):
+    """One image of a sequence and the number in its name."""
+
+    number: int
+    path: Path
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of that name is an image, and not a hidden one."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+
+
+def split_name(name: str) -> tuple[str, int] | None:
+    """What stands before an image's number, and the number; None when the name is not that of a numbered image."""
+    match = _NUMBERED.fullmatch(name) if is_image(name) else None
+    return (match[1], int(match[2])) if match else None
+
+
+def holds_one_sequence(names: Iterable[str]) -> bool:
+    """Whether the images among a folder's files are two or more, all numbered, and of one sequence."""
+    parts = [split_name(name) for name in names if is_image(name)]
+    return len(parts) >= 2 and None not in parts and len({part[0] for part in parts if part}) == 1
+
+
+def is_image_sequence(path: Path) -> bool:
+    """Whether a path names a video by its images: it is a folder, or a pattern and no file."""
+    return path.is_dir() or ("*" in path.name and is_image(path.name) and not path.exists())
+
+
+def sequence_images(path: Path) -> list[NumberedImage]:
+    """The images of a folder or pattern, by their numbers; numbers may be missing.
+
+    Raises:
+        VideoFault: `file_missing` when no image fits the pattern; `undecodable` when the folder holds no numbered
+            image or those of several sequences, or when two images have one number.
+        OSError: the folder cannot be read.
+    """
+    images = _in_folder(path) if path.is_dir() else _of_pattern(path)
+    numbers = Counter(image.number for image in images)
+    number, count = numbers.most_common(1)[0]
+    if count > 1:
+        names = ", ".join(sorted(image.path.name for image in images if image.number == number))
+        raise VideoFault(Outcome.UNDECODABLE, f"{count} of its images have the number {number} ({names}); keep one")
+    return sorted(images)
+
+
+def _in_folder(folder: Path) -> list[NumberedImage]:
+    groups: dict[str, list[NumberedImage]] = {}
+    for path in _files(folder):
+        if parts := split_name(path.name):
+            groups.setdefault(parts[0], []).append(NumberedImage(parts[1], path))
+    if not groups:
+        raise VideoFault(Outcome.UNDECODABLE, "the folder cannot be read as a video: it holds no numbered images")
+    first = min(groups)
+    if len(groups) > 1:
+        pattern = f"{first}*{groups[first][0].path.suffix}"
+        raise VideoFault(
+            Outcome.UNDECODABLE, f"the folder holds images of {len(groups)} sequences; name one, such as {pattern}"
+        )
+    return groups[first]
+
+
+def _of_pattern(path: Path) -> list[NumberedImage]:
+    before, _, after = path.name.rpartition("*")
+    wanted = re.compile(f"{re.escape(before)}([0-9]+){re.escape(after)}", re.IGNORECASE)
+    found = ((wanted.fullmatch(file.name), file) for file in (_files(path.parent) if path.parent.is_dir() else []))
+    images = [NumberedImage(int(match[1]), file) for match, file in found if match]
+    if not images:
+        raise VideoFault(Outcome.FILE_MISSING, f"there is no image {path.name} with a number in place of the *")
+    return images
+
+
+def _files(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return [folder / entry.name for entry in entries if entry.is_file()]
+
+
+def describe_gaps(images: Sequence[NumberedImage]) -> str:
+    """A remark on numbers that are missing between the first and the last image; empty when there are none."""
+    gaps = [(low.number, high.number) for low, high in pairwise(images) if high.number - low.number > 1]
+    if not gaps:
+        return ""
+    missing = sum(high - low - 1 for low, high in gaps)
+    words = "number is" if missing == 1 else "numbers are"
+    return f"{missing} {words} missing among its images, the first after {gaps[0][0]}"
+
+
+def sequence_size_and_mtime(images: Sequence[NumberedImage]) -> tuple[int, int]:
+    """Bytes of all images, and the newest time of change (ns) among them and their folder.
+
+    The folder's time changes when an image is added, removed or renamed in it.
+    """
+    stats = [image.path.stat() for image in images]
+    newest = max(stat.st_mtime_ns for stat in (*stats, images[0].path.parent.stat()))
+    return sum(stat.st_size for stat in stats), newest
+
+
+def sequence_sha256(images: Sequence[NumberedImage]) -> str:
+    """SHA-256 over the sorted names of the images, each with its content's; the folder's name is not part of it."""
+    total = hashlib.sha256()
+    for image in sorted(images, key=lambda image: image.path.name):
+        with image.path.open("rb") as file:
+            total.update(os.fsencode(image.path.name) + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def read_image(path: Path) -> np.ndarray:
+    """The pixels of an image file: uint8 (height, width) when it is grey, else uint8 BGR (height, width, 3).
+
+    16 bits a channel become 8, transparency is left out, a rotation noted in EXIF is carried out. An image of more
+    pixels than `OPENCV_IO_MAX_IMAGE_PIXELS` (see `flows.environment`) is refused before it is decoded.
+
+    Raises:
+        VideoFault: `undecodable`, naming the file, when it is not a whole image of a known format.
+            `unreadable` when the file cannot be read at all.
+    """
+    try:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise VideoFault(Outcome.UNREADABLE, f"{path.name} cannot be read ({error.strerror})") from error
+    if not content.size:
+        raise VideoFault(Outcome.UNDECODABLE, f"{path.name} is empty")
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_ANYCOLOR)
+    except cv2.error as error:
+        why = "it has too many pixels" if "PIXELS" in str(error) else "it is damaged"
+        raise VideoFault(Outcome.UNDECODABLE, f"{path.name} cannot be read as an image: {why}") from error
+    if image is None:
+        raise VideoFault(Outcome.UNDECODABLE, f"{path.name} cannot be read as an image: it is damaged or none")
+    return image

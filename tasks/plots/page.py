@@ -1,0 +1,39 @@
+"""A white page on which things are placed in inches from its upper left corner."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+WIDTH_IN = 14.0
+MARGIN_IN = 0.4
+
+
+class Page:
+    """A figure of `WIDTH_IN` and the given height."""
+
+    def __init__(self, height_in: float) -> None:
+        self.height_in = height_in
+        self.figure = Figure(figsize=(WIDTH_IN, height_in))
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Axes in a rectangle."""
+        box = (left / WIDTH_IN, 1 - (top + height) / self.height_in, width / WIDTH_IN, height / self.height_in)
+        return self.figure.add_axes(box)
+
+    def text(self, left: float, middle: float, text: str, size: float, **style: Any) -> Text:
+        """One line of text whose middle is at the height `middle`, whatever signs are in it."""
+        x, y = left / WIDTH_IN, 1 - middle / self.height_in
+        return self.figure.text(x, y, text, fontsize=size, va="center_baseline", parse_math=False, **style)
+
+    def width_of(self, text: Text) -> float:
+        """The width of a text that is drawn, in inches."""
+        return text.get_window_extent().width / self.figure.dpi
+
+
+def shorten(text: str, most: int) -> str:
+    """A text on one line, its middle left out when it is longer than `most` characters."""
+    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    half = (most - 1) // 2
+    return line if len(line) <= most else f"{line[:half]}…{line[-half:]}"

@@ -1,0 +1,115 @@
+"""The preparation as a Prefect flow: what Prefect shows of it, and doing again only what is asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import FPS, draw_moving_face, draw_wall
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+from fer_models.errors import UseError
+from flows.prepare import prepare
+from tasks.changes import read_changes
+from tasks.configuration import resolve_settings
+from tasks.layout import Layout
+from tasks.sample.corpus import write_video
+
+FAST = {"execution.timeout_s": 1.0, "execution.retry_pause_s": 0.0}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The overrides that prepare three people, a wall, and a film whose large frames take longer than a second."""
+    folder = tmp_path_factory.mktemp("flow")
+    for name, frames in {
+        "anger/anna/a": draw_moving_face(1.0, 20, person=1),
+        "fear/ben/b": draw_moving_face(1.0, 20, person=2),
+        "fear/carl/c": draw_moving_face(1.0, 20, person=4),
+        "anger/carl/wall": draw_wall(20),
+        "anger/carl/long": draw_wall(40, (1280, 960)) * 5,
+    }.items():
+        path = folder / "videos" / f"{name}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, frames, FPS)
+    return {
+        "corpus.adapter": "folder",
+        "corpus.root": str(folder / "videos"),
+        "corpus.emotions": ["anger", "fear"],
+        "data_root": str(folder / "data"),
+        "prepare.segment_stride": 1,
+    }
+
+
+def run(corpus: dict[str, Any], *videos: str, **more: Any) -> tuple[dict[str, int], pd.DataFrame, Path]:
+    overrides = corpus | more
+    counts = prepare(overrides=overrides, videos=list(videos) or None)
+    layout = Layout.of(resolve_settings(None, None, overrides))
+    return counts, pd.read_parquet(layout.ledger).set_index("video_id"), layout.changes
+
+
+def states_of_newest_run() -> dict[str, str]:
+    with get_client(sync_client=True) as client:
+        flow_run = client.read_flow_runs(limit=1, sort="START_TIME_DESC")[0]
+        runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
+    return {task_run.name: str(task_run.state.type.value) for task_run in runs if task_run.state}
+
+
+def test_a_run_and_the_next(corpus: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    counts, ledger, changes = run(corpus, **FAST)
+    assert counts == {"ok": 3, "no_face": 1, "timeout": 1}
+    assert ledger["attempts"].tolist() == [1] * 5
+    assert ledger.loc["anger/carl/long.mp4", "message"] == "it took longer than 1 s"
+    assert read_changes(changes).empty
+
+    counts, ledger, _ = run(corpus, "fear/ben/b.mp4", **FAST)
+    assert counts == {"ok": 3, "no_face": 1, "timeout": 1}, "what was not asked for stays as it was"
+    assert ledger["attempts"].to_dict() | {"fear/ben/b.mp4": 2} == ledger["attempts"].to_dict()
+    assert ledger["attempts"].sum() == 6
+
+    counts, ledger, _ = run(corpus)
+    assert counts == {"ok": 3, "no_face": 2}
+    assert ledger.loc["anger/carl/long.mp4", "attempts"] == 2
+
+    folder = Path(corpus["corpus.root"])
+    (folder / "fear/carl/c.mp4").rename(folder / "fear/carl/renamed.mp4")
+    (folder / "anger/carl/wall.mp4").write_bytes(b"no film")
+    (folder / "anger/carl/long.mp4").unlink()
+    capsys.readouterr()
+    counts, ledger, changes = run(corpus)
+    assert counts == {"ok": 3, "undecodable": 1}
+    assert ledger.loc["fear/carl/renamed.mp4", "attempts"] == 1, "renaming costs no decoding"
+    kept = read_changes(changes).set_index("change")["video_id"].to_dict()
+    assert kept == {
+        "renamed": "fear/carl/renamed.mp4",
+        "changed": "anger/carl/wall.mp4",
+        "removed": "anger/carl/long.mp4",
+    }
+    assert "1 renamed: fear/carl/c.mp4 -> fear/carl/renamed.mp4" in capsys.readouterr().err
+
+
+def test_too_many_failures_fail_the_run_with_the_table_of_reasons(tmp_path: Path, corpus: dict[str, Any]) -> None:
+    more = {"data_root": str(tmp_path), "execution.max_failed_share": 0.0}
+    with pytest.raises(UseError, match=r"1 of 4 videos(.|\n)* 1  undecodable +such as anger/carl/wall.mp4: it cannot"):
+        run(corpus, **more)
+
+
+def test_an_unknown_video_is_named(corpus: dict[str, Any]) -> None:
+    with pytest.raises(UseError, match=r"There is no video 'fear/x.mp4' in the corpus any more"):
+        run(corpus, "fear/x.mp4")
+
+
+def test_prefect_shows_a_failed_video_by_its_name(tmp_path: Path, corpus: dict[str, Any]) -> None:
+    slow = tmp_path / "videos" / "anger" / "anna" / "slow.mp4"
+    slow.parent.mkdir(parents=True)
+    write_video(slow, draw_wall(40, (1280, 960)) * 5, FPS)
+    for emotion, person in (("fear", "ben"), ("fear", "carl")):
+        path = tmp_path / "videos" / emotion / person / "a.mp4"
+        path.parent.mkdir(parents=True)
+        write_video(path, draw_moving_face(1.0, 20), FPS)
+    more = FAST | {"corpus.root": str(tmp_path / "videos"), "data_root": str(tmp_path / "data")}
+    counts, _, _ = run(corpus, **more)
+    assert counts == {"ok": 2, "timeout": 1}
+    states = states_of_newest_run()
+    assert states["prepare anger/anna/slow.mp4"] == "FAILED"

@@ -1,0 +1,120 @@
+"""Worker processes die, hang and run out of disk; each costs one video one attempt."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import FPS, draw_moving_face, draw_wall, video_file
+
+from fer_models.errors import StorageError
+from tasks.outcomes import Outcome
+from tasks.sample.corpus import write_video
+from tasks.settings import PrepareSettings
+from tasks.shards import read_report, shard_path
+from tasks.workers import Job, prepare_videos
+
+SETTINGS = PrepareSettings()
+LONG = "long"
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four short videos of different people and a long one, which takes seconds to prepare."""
+    folder = tmp_path_factory.mktemp("films")
+    for person in range(4):
+        write_video(folder / f"{person}.mp4", draw_moving_face(1.0, 20, person=person), FPS)
+    write_video(folder / f"{LONG}.mp4", draw_wall(40, (1280, 960)) * 10, FPS)
+    return folder
+
+
+@pytest.fixture
+def jobs(films: Path, tmp_path: Path) -> list[Job]:
+    """The long video first, the others after it."""
+    videos = [video_file(path) for path in sorted(films.glob("*.mp4"), key=lambda path: path.stem != LONG)]
+    return [Job(video.path.stem, video, shard_path(tmp_path / "shards", video.sha256)) for video in videos]
+
+
+def process_that_reads(path: Path) -> int:
+    """The process that has a file open, as soon as one has."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if any(link.readlink() == path for link in process.glob("fd/*")):
+                    return int(process.name)
+            except OSError:  # it ended meanwhile
+                continue
+        time.sleep(0.002)
+    raise AssertionError(f"nobody reads {path}")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize(
+    ("fault", "timeout_s", "outcome", "words"),
+    [
+        (signal.SIGSEGV, 60.0, Outcome.CRASHED, "worker process died"),
+        (signal.SIGKILL, 60.0, Outcome.CRASHED, "worker process died"),  # as by the kernel when memory runs out
+        (signal.SIGSTOP, 5.0, Outcome.TIMEOUT, "longer than 5 s"),  # a process that hangs
+    ],
+)
+def test_a_worker_that_dies_or_hangs_costs_one_video_one_attempt(
+    jobs: list[Job], fault: signal.Signals, timeout_s: float, outcome: Outcome, words: str
+) -> None:
+    victim = jobs[0].video.path
+    hurt = threading.Thread(target=lambda: os.kill(process_that_reads(victim), fault))
+    hurt.start()
+    reports = prepare_videos(jobs, SETTINGS, workers=2, timeout_s=timeout_s)
+    hurt.join()
+    ended = {job.video_id: reports[job.video.sha256] for job in jobs}
+    assert (ended[LONG].outcome, words in ended[LONG].message) == (outcome, True)
+    assert {report.outcome for name, report in ended.items() if name != LONG} == {Outcome.OK}
+    assert sorted(job.video_id for job in jobs if job.shard.exists()) == ["0", "1", "2", "3"]
+    again = prepare_videos(jobs[:1], SETTINGS, workers=2, timeout_s=60.0)
+    assert again[jobs[0].video.sha256].outcome is Outcome.NO_FACE, "the pool goes on"
+    assert read_report(jobs[0].shard).outcome is Outcome.NO_FACE
+
+
+def test_a_file_that_changes_meanwhile_is_unreadable_and_leaves_no_shard(jobs: list[Job], tmp_path: Path) -> None:
+    copy = tmp_path / "copied.mp4"
+    content = jobs[1].video.path.read_bytes()
+    copy.write_bytes(content[: len(content) // 2])  # a file that is still being copied when it is listed
+    job = Job("copied", video_file(copy), tmp_path / "shards" / "ab" / "ab.parquet")
+    copy.write_bytes(content)
+    (report,) = prepare_videos([job], SETTINGS, workers=2, timeout_s=60.0).values()
+    assert (report.outcome, "was changed" in report.message) == (Outcome.UNREADABLE, True)
+    copy.unlink()
+    (report,) = prepare_videos([job], SETTINGS, workers=2, timeout_s=60.0).values()
+    assert (report.outcome, "No such file" in report.message) == (Outcome.UNREADABLE, True)
+    assert not job.shard.exists()
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system that has no room left for a shard."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.system(f"mount -t tmpfs -o size=16k tmpfs {folder} 2>/dev/null"):
+        pytest.skip("file systems cannot be mounted here")
+    yield folder
+    os.system(f"umount {folder}")
+
+
+def test_a_full_disk_stops_the_run_with_one_sentence_and_leaves_nothing(jobs: list[Job], full_disk: Path) -> None:
+    (full_disk / "shards").mkdir()
+    crowded = [Job(job.video_id, job.video, shard_path(full_disk / "shards", job.video.sha256)) for job in jobs[1:]]
+    with pytest.raises(StorageError, match=r"shards cannot be written \(No space left on device\); what is prepared"):
+        prepare_videos(crowded, SETTINGS, workers=2, timeout_s=60.0)
+    whole = [path for path in full_disk.rglob("*.parquet") if not path.name.startswith(".")]
+    assert all(read_report(path).outcome is Outcome.OK for path in whole)
+    elsewhere = prepare_videos(jobs[1:], SETTINGS, workers=2, timeout_s=60.0)
+    assert {report.outcome for report in elsewhere.values()} == {Outcome.OK}, "the pool goes on"
+
+
+def test_a_folder_that_cannot_be_written_stops_the_run(jobs: list[Job], tmp_path: Path) -> None:
+    (tmp_path / "shards").write_text("a file where a folder should be")
+    with pytest.raises(StorageError, match="cannot be written"):
+        prepare_videos(jobs[1:], SETTINGS, workers=2, timeout_s=60.0)
