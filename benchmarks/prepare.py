@@ -5,31 +5,29 @@ Real clips are read from `--data` (or FER_TEST_DATA) and left out where they are
 """
 
 import argparse
-import itertools
+import cProfile
 import json
 import os
 import platform
+import pstats
+import re
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
-import numpy as np
 import study_reference
+from boxes import DEFAULT_DATA, compare, compare_all, figures
+from runs import flow_over_pool, rerun_seconds, two_workers_speedup, worker_memory
 
 from tasks.decoding import Video, decode
-from tasks.faces import Box, FaceTracker
 from tasks.preparation import prepare_video
 from tasks.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.settings import PrepareSettings
 
 RESULTS = Path(__file__).parent / "results" / "prepare.json"
-ROOT = Path(__file__).parent.parent
-DEFAULT_DATA = Path(os.environ.get("FER_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
 def decode_all(path: Path) -> None:
@@ -60,54 +58,26 @@ def measure(path: Path, min_face_px: int, repeats: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def compare_boxes(path: Path, min_face_px: int) -> dict[str, float]:
-    """The followed face against the reference's largest face in every frame."""
-    tracker = FaceTracker(min_face_px)
-    (cascade, *_) = study_reference.load_cascades()
-    ours: list[Box | None] = []
-    reference: list[Box | None] = []
-    for frame in decode(path, Video()):
-        grey = frame.grey.copy()
-        ours.append(tracker.find(grey)[0])
-        found = cascade.detectMultiScale(grey, 1.3, 1, minSize=(min_face_px, min_face_px))
-        reference.append(max((Box(*map(int, box)) for box in found), key=lambda box: box.width, default=None))
-    pairs = [(a, b) for a, b in zip(ours, reference, strict=True) if a and b]
-    return {
-        "box_iou_median": statistics.median(overlap(a, b) for a, b in pairs) if pairs else 0.0,
-        "found_by_one_only": float(np.mean([bool(a) != bool(b) for a, b in zip(ours, reference, strict=True)])),
-        "width_jitter_px": jitter(ours),
-        "reference_width_jitter_px": jitter(reference),
-    }
+#: What the time of a preparation is told apart into, by the names of the functions that spend it.
+_PARTS = {
+    "decoding": ("decode", "_open", "open", "demux", "__next__", "next"),
+    "cascade": ("detectMultiScale", "detectMultiScale2"),
+    "resizing": ("resize",),
+    "optical flow": ("calcOpticalFlowFarneback",),
+}
 
 
-def overlap(first: Box, second: Box) -> float:
-    """Intersection over union."""
-    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
-    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
-    common = max(width, 0) * max(height, 0)
-    return common / (first.width * first.height + second.width * second.height - common)
-
-
-def jitter(boxes: list[Box | None]) -> float:
-    """Standard deviation of the width's change between neighbouring frames that both have a box."""
-    changes = [b.width - a.width for a, b in itertools.pairwise(boxes) if a and b]
-    return float(np.std(changes)) if changes else 0.0
-
-
-def two_workers_speedup(path: Path, min_face_px: int, jobs: int = 12) -> float:
-    """Throughput of two worker processes over one, by the wall clock."""
-    seconds = {}
-    for workers in (1, 2):
-        with ProcessPoolExecutor(workers, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-            list(pool.map(_prepare_dense, [path] * workers, [min_face_px] * workers))  # start the workers
-            start = time.perf_counter()
-            list(pool.map(_prepare_dense, [path] * jobs, [min_face_px] * jobs))
-            seconds[workers] = time.perf_counter() - start
-    return seconds[1] / seconds[2]
-
-
-def _prepare_dense(path: Path, min_face_px: int) -> int:
-    return len(prepare_video(path, PrepareSettings(min_face_px=min_face_px, segment_stride=2))[0])
+def profile_shares(path: Path, settings: PrepareSettings) -> dict[str, float]:
+    """Share of the time that each part of a preparation takes, by the profiler; the rest is Python and all else."""
+    profile = cProfile.Profile(time.process_time)
+    profile.runcall(prepare_video, path, settings)
+    shares = dict.fromkeys([*_PARTS, "rest"], 0.0)
+    for (_, _, function), (_, _, own_s, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        words = re.findall(r"\w+", function)
+        part = next((part for part, names in _PARTS.items() if any(name in words for name in names)), "rest")
+        shares[part] += own_s
+    total = sum(shares.values())
+    return {part: round(own_s / total, 3) for part, own_s in shares.items()}
 
 
 def clips(data: Path, folder: Path) -> dict[str, tuple[Path, int]]:
@@ -130,11 +100,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", default="", help="clips whose name has this in it, e.g. portrait")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     results: dict[str, dict[str, float]] = {}
+    profiles: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, (path, min_face_px) in clips(arguments.data, Path(folder)).items():
+        found = clips(arguments.data, Path(folder))
+        measured = {name: clip for name, clip in found.items() if arguments.only in name}
+        for name, (path, min_face_px) in measured.items():
             seconds = measure(path, min_face_px, arguments.repeats)
             results[name] = {f"{case}_s": round(value, 4) for case, value in seconds.items()}
             results[name] |= {
@@ -142,10 +116,20 @@ def main() -> None:
                 "dense_over_decode": seconds["dense"] / seconds["decode"],
                 "study_over_segments": seconds["study"] / seconds["segments"],
                 "study_over_dense": seconds["study"] / seconds["dense"],
-                "two_workers_speedup": two_workers_speedup(path, min_face_px),
-                **compare_boxes(path, min_face_px),
+                **figures([compare(path, min_face_px)]),
+            }
+            profiles[name] = {
+                "segments": profile_shares(path, PrepareSettings(min_face_px=min_face_px)),
+                "dense": profile_shares(path, PrepareSettings(min_face_px=min_face_px, segment_stride=2)),
             }
             print(name, json.dumps({key: round(value, 3) for key, value in results[name].items()}), flush=True)
+        whole_runs = {
+            "two_workers_speedup": two_workers_speedup(*next(iter(measured.values())), arguments.repeats),
+            **flow_over_pool(min(arguments.repeats, 3)),
+            **worker_memory(),
+            "rerun_10000_videos_s": rerun_seconds(),
+        }
+        print("whole runs", json.dumps({key: round(value, 3) for key, value in whole_runs.items()}), flush=True)
     headline = next(iter(results.values()))
     machine = {
         "machine": platform.processor() or platform.machine(),
@@ -153,7 +137,15 @@ def main() -> None:
         "opencv": cv2.__version__,
     }
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps({**headline, "clips": results, **machine}, indent=2) + "\n", encoding="utf-8")
+    record = {
+        **headline,
+        **whole_runs,
+        "clips": results,
+        "profiles": profiles,
+        "boxes": compare_all(arguments.data),
+        **machine,
+    }
+    RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
