@@ -4,8 +4,8 @@ Architecture after *Fusion approaches for spatiotemporal facial expression recog
 2019): two streams of five convolutions over a face image and an optical flow picture, fused, then two dense layers.
 """
 
-from collections.abc import Sequence
-from functools import partial
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -28,7 +28,7 @@ from fer_models.settings import AugmentationSettings, ModelSettings
 #: (filters as a multiple of the width, kernel side, pooling after it)
 _CONVOLUTIONS = ((1, 5, "max"), (1, 3, None), (1, 3, "average"), (2, 3, None), (2, 3, None))
 #: The study took Keras's default; with ReLU that shrinks the signal layer by layer (He et al. 2015).
-_INITIALIZERS = {"study": "glorot_uniform", "corrected": "he_normal"}
+_INITIALIZERS = {"study": keras.initializers.GlorotUniform, "corrected": keras.initializers.HeNormal}
 _POOLS = {"max": (5, 2), "average": (3, 2)}
 
 
@@ -56,14 +56,34 @@ class EmotionProbabilities(keras.layers.Layer):
         return {**super().get_config(), "labels": list(self.labels), "prepare": self.prepare}
 
 
-def build_stream(picture: Any, name: StreamName, width: int, form: str, precision: str = "float32") -> Any:
+#: Makes the initializer of a layer's weights from the layer's name.
+Initializers = Callable[[str], keras.Initializer]
+
+
+def seeded_initializers(form: str, seed: int) -> Initializers:
+    """Initializers of a form's kind, each drawing from the seed and its layer's name alone.
+
+    Keras would draw their seeds from Python's global generator, which other threads of the process draw from as well.
+    """
+    return lambda name: _INITIALIZERS[form](seed=zlib.crc32(f"{seed}/{name}".encode()))
+
+
+def build_stream(
+    picture: Any, name: StreamName, width: int, initializers: Initializers, precision: str = "float32"
+) -> Any:
     """The convolutions of one stream: picture (batch, 48, 48, 3) -> feature map (batch, 3, 3, 2 * width)."""
-    convolution = partial(
-        layers.Conv2D, activation="relu", padding="valid", kernel_initializer=_INITIALIZERS[form], dtype=precision
-    )
     x = picture
     for number, (multiple, kernel, pool) in enumerate(_CONVOLUTIONS, start=1):
-        x = convolution(multiple * width, kernel, name=f"{name}_conv{number}")(x)
+        layer = f"{name}_conv{number}"
+        x = layers.Conv2D(
+            multiple * width,
+            kernel,
+            activation="relu",
+            padding="valid",
+            kernel_initializer=initializers(layer),
+            dtype=precision,
+            name=layer,
+        )(x)
         if pool:
             pooling = layers.MaxPooling2D if pool == "max" else layers.AveragePooling2D
             x = pooling(*_POOLS[pool], dtype=precision, name=f"{name}_pool{number}")(x)
@@ -111,7 +131,7 @@ def build_model(
     frame at the stored 48x48 scale. A single-stream arm takes both too, and uses one. Output: probabilities, float32
     (batch, len(labels)), in the order of `labels`; the logits are the output of the layer `logits`.
     """
-    keras.utils.set_random_seed(seed)
+    initializers = seeded_initializers(settings.form, seed)
     width = arm.width or settings.width
     shape = (FACE_SIZE_PX, FACE_SIZE_PX)
     face = keras.Input((*shape, 3), dtype="uint8", name="face")
@@ -119,7 +139,7 @@ def build_model(
     pictures = _pictures(face, optical_flow, settings, augmentation, seed)
     vectors = [
         _vector(
-            build_stream(pictures[name], name, width, settings.form, precision),
+            build_stream(pictures[name], name, width, initializers, precision),
             name,
             arm.pooling,
             settings.form,
@@ -128,15 +148,24 @@ def build_model(
         for name in arm.streams
     ]
     x = _FUSIONS[arm.fusion](dtype=precision, name="fusion")(vectors) if arm.fusion else vectors[0]
-    initializer = _INITIALIZERS[settings.form]
-    dense = partial(
-        layers.Dense, settings.head_units, activation="relu", kernel_initializer=initializer, dtype=precision
-    )
-    x = dense(name="dense1")(x)
+
+    def dense(name: str, **more: Any) -> layers.Dense:
+        return layers.Dense(
+            settings.head_units,
+            activation="relu",
+            kernel_initializer=initializers(name),
+            dtype=precision,
+            name=name,
+            **more,
+        )
+
+    x = dense("dense1")(x)
     x = layers.Dropout(settings.dropout, dtype=precision, seed=seed, name="dropout1")(x)
-    x = dense(name="dense2", kernel_regularizer=keras.regularizers.L2(settings.l2))(x)
+    x = dense("dense2", kernel_regularizer=keras.regularizers.L2(settings.l2))(x)
     x = layers.Dropout(settings.dropout, dtype=precision, seed=seed + 1, name="dropout2")(x)
-    logits = layers.Dense(len(labels), dtype="float32", name="logits")(x)
+    # the last layer has no ReLU behind it, so it keeps Keras's default kind
+    last = seeded_initializers("study", seed)("logits")
+    logits = layers.Dense(len(labels), kernel_initializer=last, dtype="float32", name="logits")(x)
     probabilities = EmotionProbabilities(labels, prepare, dtype="float32", name="probabilities")(logits)
     return keras.Model([face, optical_flow], probabilities, name=arm.name.replace("-", "_"))
 

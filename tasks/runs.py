@@ -22,7 +22,7 @@ from tasks.settings import StudySettings, digest
 from tasks.splits import TRAIN, VALIDATION
 
 #: Raised when the same settings and data give another model than before.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Models of the right shape and size, that learn, and that come back from disk as they were."""
 
+import random
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ from fer_models.building import (
     load_model,
     model_labels,
     model_prepare,
+    seeded_initializers,
 )
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS
@@ -62,7 +64,7 @@ def test_parameter_counts_of_the_study(arm, parameters):
 
 def test_parameter_count_of_one_stream():
     picture = keras.Input((48, 48, 3))
-    stream = keras.Model(picture, build_stream(picture, "spatial", 128, "study"))
+    stream = keras.Model(picture, build_stream(picture, "spatial", 128, seeded_initializers("study", 0)))
     assert stream.count_params() == 1_190_144
     assert stream.output_shape == (None, 3, 3, 256)
 
@@ -147,7 +149,7 @@ def test_a_tiny_batch_can_be_overfitted(form):
     model = compiled(build_model(ARMS["flatten-concatenate"], settings), keras.optimizers.Adam(1e-2), eagerly=False)
     inputs, labels = random_inputs(6), np.arange(6)
     untrained = keras.ops.convert_to_numpy(model(inputs))[np.arange(6), labels]
-    for _ in range(40):
+    for _ in range(80):
         model.train_on_batch(inputs, labels)
     trained = keras.ops.convert_to_numpy(model(inputs))[np.arange(6), labels]
     assert untrained.min() < 0.3
@@ -250,7 +252,7 @@ def test_load_model_refuses_what_is_no_model_of_ours(tmp_path: Path):
 def test_convolution_centres_are_those_of_the_receptive_fields():
     """One bright row at a time, kernels of ones: the rows that light a cell are its receptive field."""
     picture = keras.Input((48, 48, 3))
-    feature_map = build_stream(picture, "spatial", 1, "study")
+    feature_map = build_stream(picture, "spatial", 1, seeded_initializers("study", 0))
     names = [f"spatial_conv{number}" for number in range(1, 6)]
     stream = keras.Model(picture, feature_map)
     for name in names:
@@ -267,3 +269,15 @@ def test_convolution_centres_are_those_of_the_receptive_fields():
         np.testing.assert_array_equal(convolution_centres(number, lit.shape[1]), (first + last) / 2)
         fields.append(int(lit[:, 0].sum()))
     assert fields == [5, 13, 17, 29, 37]
+
+
+def test_nothing_is_drawn_from_the_generator_that_all_threads_share(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the global generator was asked")
+
+    monkeypatch.setattr(random, "randint", refuse)
+    builds = [small("gap-sum", augmentation=AugmentationSettings(), seed=3) for _ in range(2)]
+    for one, other in zip(*(weights_of(model).items() for model in builds), strict=True):
+        np.testing.assert_array_equal(one[1], other[1])
+    first, second = (layer.get_weights()[0] for layer in builds[0].layers if layer.name.endswith("_conv2"))
+    assert not np.array_equal(first, second)
