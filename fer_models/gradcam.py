@@ -34,14 +34,73 @@ class _Probe(keras.layers.Layer):
 class _Probed(keras.Model):
     """A head whose inputs are probed; it runs as in inference, dropout asleep, even while the probes are trained."""
 
-    def __init__(self, head: keras.Model, values: Sequence[np.ndarray]) -> None:
+    def __init__(self, head: keras.Model, shapes: Sequence[Sequence[int]]) -> None:
         super().__init__(name="probed")
         self.head = head
-        self.probes = [_Probe(value.shape, name=f"probe{number}") for number, value in enumerate(values)]
+        self.probes = [_Probe(shape, name=f"probe{number}") for number, shape in enumerate(shapes)]
 
     def call(self, feature_maps: Any, training: bool = False) -> Any:
         maps = feature_maps if isinstance(feature_maps, (list, tuple)) else [feature_maps]
         return self.head([probe(x) for probe, x in zip(self.probes, maps, strict=True)], training=False)
+
+
+class GradCam:
+    """Grad-CAM of one model, compiled once; it follows the model's weights when they change.
+
+    Args:
+        model: an arm as built by `fer_models.building.build_model`.
+        batch_size: rows explained at once; any number may be asked for.
+        convolution: number of the convolution to look at, from 1.
+    """
+
+    def __init__(self, model: keras.Model, batch_size: int, convolution: int = DEFAULT_CONVOLUTION) -> None:
+        names = {layer.name for layer in model.layers}
+        self.model = model
+        self.convolution = convolution
+        self.streams = [stream for stream in ("spatial", "temporal") if f"{stream}_conv{convolution}" in names]
+        maps = [model.get_layer(f"{stream}_conv{convolution}").output for stream in self.streams]
+        self._batch_size = batch_size
+        self._body = keras.Model(model.inputs, maps)
+        self._head = keras.Model(maps, model.get_layer("logits").output)
+        self._probed = _Probed(self._head, [(batch_size, *one.shape[1:]) for one in maps])
+        self._probed.compile(keras.optimizers.SGD(1.0), loss=lambda chosen, output: -ops.sum(chosen * output, axis=-1))
+
+    def maps(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+        """As `gradcam`."""
+        return {
+            stream: _place(cells, self.convolution)
+            for stream, cells in self.cells(faces, optical_flows, classes).items()
+        }
+
+    def cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+        """The maps on the feature maps' own grids: float32 (n, size, size), 16x16 for the third convolution."""
+        parts = []
+        for start in range(0, len(classes), self._batch_size):
+            rows = np.arange(start, start + self._batch_size) % len(classes)  # the last batch is filled up
+            parts.append(self._batch_cells(faces[rows], optical_flows[rows].astype(np.float32), classes[rows]))
+        return {
+            stream: np.concatenate([part[number] for part in parts])[: len(classes)]
+            for number, stream in enumerate(self.streams)
+        }
+
+    def _batch_cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> list[np.ndarray]:
+        values = self._body.predict_on_batch([faces, optical_flows])
+        values = [np.asarray(value, np.float32) for value in (values if isinstance(values, list) else [values])]
+        return [_map(*pair) for pair in zip(values, self._logit_gradients(values, classes), strict=True)]
+
+    def _logit_gradients(self, values: list[np.ndarray], classes: np.ndarray) -> list[np.ndarray]:
+        for probe in self._probed.probes:
+            probe.probe.assign(np.zeros(probe.probe.shape, np.float32))
+        chosen = np.eye(self.model.output_shape[-1], dtype=np.float32)[classes]
+        trainable = [(layer, layer.trainable) for layer in self._head.layers]
+        self._head.trainable = False
+        try:
+            self._probed.train_on_batch(values, chosen)
+        finally:
+            for layer, was_trainable in trainable:  # the layers are the caller's
+                layer.trainable = was_trainable
+        # Keras averages the loss over the batch, hence the factor
+        return [np.asarray(ops.convert_to_numpy(probe.probe)) * len(classes) for probe in self._probed.probes]
 
 
 def gradcam(
@@ -64,35 +123,7 @@ def gradcam(
         By stream (`spatial`, `temporal`, those that the arm has): float32 (n, 48, 48) in 0..1, each cell of the feature
         map standing where its receptive field has its centre; the peak of each map is 1 unless the map is all zero.
     """
-    names = {layer.name for layer in model.layers}
-    streams = [stream for stream in ("spatial", "temporal") if f"{stream}_conv{convolution}" in names]
-    maps = [model.get_layer(f"{stream}_conv{convolution}").output for stream in streams]
-    inputs = [faces, optical_flows.astype(np.float32)]
-    values = keras.Model(model.inputs, maps).predict_on_batch(inputs)
-    values = [np.asarray(value, np.float32) for value in (values if isinstance(values, list) else [values])]
-    gradients = _logit_gradients(model, maps, values, classes)
-    return {
-        name: _place(_map(value, gradient), convolution)
-        for name, value, gradient in zip(streams, values, gradients, strict=True)
-    }
-
-
-def _logit_gradients(
-    model: keras.Model, maps: list[Any], values: list[np.ndarray], classes: np.ndarray
-) -> list[np.ndarray]:
-    head = keras.Model(maps, model.get_layer("logits").output)
-    trainable = [(layer, layer.trainable) for layer in head.layers]
-    head.trainable = False
-    probed = _Probed(head, values)
-    probed.compile(keras.optimizers.SGD(1.0), loss=lambda chosen, output: -ops.sum(chosen * output, axis=-1))
-    chosen = np.eye(model.output_shape[-1], dtype=np.float32)[classes]
-    try:
-        probed.train_on_batch(values, chosen)
-    finally:
-        for layer, was_trainable in trainable:  # the layers are the caller's
-            layer.trainable = was_trainable
-    # Keras averages the loss over the batch, hence the factor
-    return [np.asarray(ops.convert_to_numpy(probe.probe)) * len(classes) for probe in probed.probes]
+    return GradCam(model, len(classes), convolution).maps(faces, optical_flows, classes)
 
 
 def _map(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:

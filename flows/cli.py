@@ -300,6 +300,25 @@ def inspect(
     out.print(escape(str(path)), soft_wrap=True, highlight=False)
 
 
+@app.command(epilog="fer explain 3fa9c1d204 --preset sample")
+def explain(
+    tile: Annotated[str, typer.Argument(metavar="TILE", help="id below a Grad-CAM tile, or its beginning")],
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    data_root: DataRoot = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="where to write the PNG")] = None,
+    debug: Debug = False,
+) -> None:
+    """Draw a Grad-CAM tile on one page: frame, crop, motion, maps, probabilities and where all of it comes from."""
+    prepare_environment(quiet=not debug)
+    from tasks.configuration import resolve_settings
+    from tasks.tile_page import explain_tile
+
+    path = explain_tile(resolve_settings(preset, config, _overrides(set_, data_root)), tile, output)
+    out.print(escape(str(path)), soft_wrap=True, highlight=False)
+
+
 @app.command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
 def predict(
     model: Annotated[Path, typer.Argument(help="a model.keras of a study")],

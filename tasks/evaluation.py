@@ -13,28 +13,25 @@ from pydantic import BaseModel
 
 from fer_models.building import load_model
 from fer_models.errors import UseError
-from fer_models.gradcam import gradcam
 from fer_models.metrics import count_confusions, mean_by_video, score
 from fer_models.segments import SegmentArrays
 from fer_models.training import MODEL_FILE, predict, read_progress
+from tasks.explanations import explain_run
 from tasks.files import whole_file, write_json
 from tasks.index import index_digest, load_arrays
 from tasks.layout import Layout
 from tasks.plots import save_figure
 from tasks.plots.confusion import plot_confusion
-from tasks.plots.explanations import Tile, plot_explanations
 from tasks.plots.learning_curves import plot_learning_curves
 from tasks.runs import Run
 from tasks.settings import StudySettings, digest
 from tasks.splits import TEST
 
 #: Raised when the same model and test data give another evaluation than before.
-CODE_VERSION = 1
+CODE_VERSION = 2
 RESULT_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.parquet"
 VIDEOS_FILE = "videos.parquet"
-#: Tiles of a Grad-CAM figure, per class.
-_TILES_PER_CLASS = 3
 
 
 class Evaluation(BaseModel):
@@ -91,7 +88,8 @@ def evaluate_run(
     probabilities = predict(model, arrays)
     evaluation = _score(settings, run, model, arrays, probabilities, split)
     _write_predictions(folder, test, arrays, probabilities, settings.corpus.emotions)
-    _plot(folder, settings, run, model, test, arrays, probabilities, evaluation)
+    _plot(folder, settings, run, evaluation)
+    explain_run(folder, settings, run, model, test, arrays, probabilities)
     write_json(folder / RESULT_FILE, evaluation)
     keras.backend.clear_session()
     return folder, evaluation
@@ -148,16 +146,7 @@ def _write_predictions(
             table.to_parquet(temporary, index=False)
 
 
-def _plot(
-    folder: Path,
-    settings: StudySettings,
-    run: Run,
-    model: keras.Model,
-    test: pd.DataFrame,
-    arrays: SegmentArrays,
-    probabilities: np.ndarray,
-    evaluation: Evaluation,
-) -> None:
+def _plot(folder: Path, settings: StudySettings, run: Run, evaluation: Evaluation) -> None:
     emotions = settings.corpus.emotions
     training = read_progress(run.folder)
     assert training
@@ -167,33 +156,3 @@ def _plot(
     for level in ("video", "segment"):
         counts = np.array(getattr(evaluation, f"{level}_confusion"))
         save_figure(plot_confusion(counts, emotions, f"{run.arm.title}, {level}s"), folder / f"confusion_{level}s.png")
-    rows = _choose_tiles(arrays, run.seed)
-    predicted = probabilities[rows].argmax(axis=1)
-    maps = gradcam(model, arrays.faces[rows], arrays.optical_flows[rows], predicted)
-    tiles = [
-        Tile(
-            video_id=str(test.loc[row, "video_id"]),
-            frame=int(test.loc[row, "frame"]),
-            true=str(test.loc[row, "emotion"]),
-            predicted=emotions[guess],
-            probability=float(probabilities[row, guess]),
-            face=arrays.faces[row],
-            optical_flow=arrays.optical_flows[row].astype(np.float32),
-            maps={stream: stream_maps[i] for stream, stream_maps in maps.items()},
-        )
-        for i, (row, guess) in enumerate(zip(rows, predicted, strict=True))
-    ]
-    save_figure(plot_explanations(tiles, run.arm.title, _TILES_PER_CLASS), folder / "gradcam.jpg")
-
-
-def _choose_tiles(arrays: SegmentArrays, seed: int) -> np.ndarray:
-    """A few random segments a class, each of another video where there are enough."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(arrays))
-    chosen: list[int] = []
-    for label in np.unique(arrays.labels):
-        rows = order[arrays.labels[order] == label]
-        _, first = np.unique(arrays.videos[rows], return_index=True)
-        spread = rows[np.sort(first)]
-        chosen += [*spread, *np.setdiff1d(rows, spread)][:_TILES_PER_CLASS]
-    return np.array(chosen)

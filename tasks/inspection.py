@@ -44,14 +44,19 @@ def inspect_video(settings: StudySettings, wanted: str, output: Path | None = No
     Raises:
         UseError: nothing is prepared yet, no such video, or an output that is no PNG in a folder that exists.
     """
-    if output and output.suffix.lower() != ".png":
-        raise UseError(f"The picture is a PNG; --output should end in .png, not be {str(output)!r}.")
-    if output and not output.parent.is_dir():
-        raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
+    check_output(output)
     layout = Layout.of(settings)
     video = find_video(read_ledger(layout.ledger), wanted)
     path = output or layout.root / "inspect" / picture_name(video["video_id"])
     return save_figure(plot_inspection(gather(settings, video)), path)
+
+
+def check_output(output: Path | None) -> None:
+    """Raise `UseError` when a picture cannot be written there."""
+    if output and output.suffix.lower() != ".png":
+        raise UseError(f"The picture is a PNG; --output should end in .png, not be {str(output)!r}.")
+    if output and not output.parent.is_dir():
+        raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
 
 
 def find_video(ledger: pd.DataFrame, wanted: str) -> dict[str, Any]:

@@ -1,0 +1,172 @@
+"""The model-randomisation check tells maps that depend on the model from maps that do not, and leaves the model alone."""
+
+import keras
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from fer_models.arms import ARMS
+from fer_models.building import build_model
+from fer_models.gradcam import GradCam
+from fer_models.randomisation import (
+    MAX_SIMILARITY,
+    Randomisation,
+    check_randomisation,
+    layers_from_the_top,
+    rank_correlation,
+)
+from fer_models.settings import ModelSettings
+
+STEPS = ["logits", "dense2", "dense1", "conv5", "conv4", "conv3", "conv2", "conv1"]
+NUM = 9
+
+
+def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A bright patch on noise, and motion within it; where it is tells the class."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(NUM) % 3
+    faces = rng.integers(0, 60, (NUM, 48, 48, 3), np.uint8)
+    optical_flows = rng.normal(0, 0.02, (NUM, 48, 48, 2)).astype(np.float32)
+    for row, label in enumerate(labels):
+        place = slice(6 + 13 * label, 18 + 13 * label)
+        faces[row, place, place] += 150
+        optical_flows[row, place, place] += 0.5
+    return faces, optical_flows, labels
+
+
+def tiny(arm: str = "gap-sum") -> keras.Model:
+    settings = ModelSettings(width=4, head_units=16, dropout=0.0)
+    return build_model(ARMS[arm], settings, ("anger", "fear", "joy"))
+
+
+@pytest.fixture(scope="module")
+def trained() -> GradCam:
+    """The maps of a model that has learned where the patch is."""
+    faces, optical_flows, labels = inputs()
+    model = tiny()
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    for _ in range(40):
+        model.train_on_batch([faces, optical_flows], labels)
+    assert (model.predict_on_batch([faces, optical_flows]).argmax(axis=1) == labels).all()
+    return GradCam(model, NUM)
+
+
+def test_forgetting_destroys_the_maps_of_a_trained_model(trained: GradCam) -> None:
+    result = check_randomisation(trained, *inputs(), seed=1)
+    assert list(result.steps) == STEPS
+    assert set(result.means) == {"spatial", "temporal"}
+    assert result.passed
+    for stream, means in result.means.items():
+        assert result.similarity[stream].shape == (5, 8)
+        assert result.num_maps[stream] >= NUM / 2
+        assert abs(means[-1]) < MAX_SIMILARITY
+
+
+def test_the_model_has_its_weights_again(trained: GradCam) -> None:
+    before = [weight.copy() for weight in trained.model.get_weights()]
+    maps = trained.maps(*inputs())
+    check_randomisation(trained, *inputs(), seed=1, num_draws=1)
+    for weight, other in zip(trained.model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, other)
+    for stream, again in trained.maps(*inputs()).items():
+        np.testing.assert_array_equal(again, maps[stream])
+
+
+class Breaking(GradCam):
+    """Gives up at the third look."""
+
+    looks = 0
+
+    def cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+        self.looks += 1
+        if self.looks == 3:
+            raise KeyboardInterrupt
+        return super().cells(faces, optical_flows, classes)
+
+
+def test_it_has_them_when_the_check_is_broken_off(trained: GradCam) -> None:
+    before = [weight.copy() for weight in trained.model.get_weights()]
+    with pytest.raises(KeyboardInterrupt):
+        check_randomisation(Breaking(trained.model, NUM), *inputs(), seed=1)
+    for weight, other in zip(trained.model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_the_seed_decides(trained: GradCam) -> None:
+    first, again, other = (check_randomisation(trained, *inputs(), seed, num_draws=2) for seed in (1, 1, 2))
+    for stream in ("spatial", "temporal"):
+        np.testing.assert_array_equal(first.similarity[stream], again.similarity[stream])
+        assert np.abs(first.similarity[stream] - other.similarity[stream]).max() > 0.01
+        assert np.abs(np.diff(first.similarity[stream], axis=0)).max() > 0.01, "each draw is another one"
+
+
+class Watching(GradCam):
+    """Remembers the kernels at each look; its maps are the brightness of the picture, whatever the model."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(model, NUM)
+        self.seen: list[dict[str, np.ndarray]] = []
+
+    def cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+        layers = [layer for layers in layers_from_the_top(self.model).values() for layer in layers]
+        self.seen.append({layer.name: layer.get_weights()[0].copy() for layer in layers})
+        return {stream: faces.mean(axis=-1)[:, ::3, ::3] for stream in self.streams}
+
+
+def test_layers_are_drawn_anew_from_the_top_each_with_its_own_spread(trained: GradCam) -> None:
+    watching = Watching(trained.model)
+    check_randomisation(watching, *inputs(), seed=1, num_draws=1)
+    original = watching.seen[0]
+    assert len(watching.seen) == 1 + len(STEPS)
+    for number, kernels in enumerate(watching.seen):
+        changed = {name for name in kernels if not np.array_equal(kernels[name], original[name])}
+        drawn = set(STEPS[:number])
+        assert changed == {name for name in kernels if name.removeprefix("spatial_").removeprefix("temporal_") in drawn}
+    last = watching.seen[-1]
+    assert not np.array_equal(last["spatial_conv1"], last["temporal_conv1"])
+    fan_in = np.prod(last["spatial_conv4"].shape[:3])
+    assert last["spatial_conv4"].std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.15), "He et al. 2015"
+
+
+def test_maps_that_show_the_picture_alone_fail(trained: GradCam) -> None:
+    result = check_randomisation(Watching(trained.model), *inputs(), seed=1, num_draws=1)
+    assert all(means == pytest.approx(np.ones(8)) for means in result.means.values())
+    assert not result.passed
+
+
+def test_a_stream_without_maps_does_not_pass(trained: GradCam) -> None:
+    class Blind(GradCam):
+        def cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+            found = super().cells(faces, optical_flows, classes)
+            return found | {"temporal": np.zeros_like(found["temporal"])}
+
+    result = check_randomisation(Blind(trained.model, NUM), *inputs(), seed=1, num_draws=1)
+    assert list(result.similarity) == ["spatial"]
+    assert result.num_maps["temporal"] == 0
+    assert not result.passed
+
+
+def test_draws_without_a_map_do_not_count() -> None:
+    values = np.array([[0.5, np.nan, np.nan], [0.1, 0.2, np.nan]])
+    result = Randomisation(("a", "b", "c"), {"spatial": values}, {"spatial": 4})
+    assert result.means["spatial"] == pytest.approx([0.3, 0.2, 0.0])
+    assert result.passed
+
+
+def test_one_stream_has_its_own_layers() -> None:
+    cascade = layers_from_the_top(tiny("optical-flow-only"))
+    assert list(cascade) == STEPS
+    assert [layer.name for layer in cascade["conv5"]] == ["temporal_conv5"]
+    assert {layer.name for layer in layers_from_the_top(tiny())["conv2"]} == {"spatial_conv2", "temporal_conv2"}
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.integers(0, 6, (2, 4, 5, 5)).astype(np.float32)  # with ties
+    first[3] = 2.0
+    found = rank_correlation(first, second)
+    for row in range(3):
+        assert found[row] == pytest.approx(spearmanr(first[row].ravel(), second[row].ravel()).statistic)
+    assert found[3] == 0, "a constant map has no order"
+    assert rank_correlation(first[:3], np.exp(first[:3])) == pytest.approx(np.ones(3))
+    assert rank_correlation(first[:3], -first[:3]) == pytest.approx(-np.ones(3))
