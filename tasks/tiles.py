@@ -83,7 +83,9 @@ class Tile:
     def tile_id(self) -> str:
         """Hexadecimal digits that stand for this model's explanation of this segment, and for no other."""
         origin, what = self.origin, (self.video_id, self.sha256, self.segment, self.explained)
-        return digest({"model": [origin.checkpoint, origin.checkpoint_sha256, origin.convolution], "what": what})[:_NUM_DIGITS]
+        return digest({"model": [origin.checkpoint, origin.checkpoint_sha256, origin.convolution], "what": what})[
+            :_NUM_DIGITS
+        ]
 
     @property
     def right(self) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from fer_models.arms import ARMS
 from fer_models.building import build_model
-from fer_models.gradcam import gradcam
+from fer_models.gradcam import GradCam, gradcam
 from fer_models.settings import AugmentationSettings, ModelSettings
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the reference is TensorFlow's")
@@ -95,6 +95,16 @@ def test_maps_are_read_at_the_centres_of_receptive_fields_and_run_on_at_the_bord
     assert np.ptp(spatial) > 0.5
 
 
+def test_maps_follow_the_weights_and_come_in_batches_of_any_size():
+    model, other = small("gap-sum"), small("gap-sum", seed=1)
+    explainer = GradCam(model, batch_size=2)
+    for _ in range(2):
+        expected = gradcam(model, *random_inputs(), CLASSES)
+        for stream, found in explainer.maps(*random_inputs(), CLASSES).items():
+            np.testing.assert_allclose(found, expected[stream], atol=1e-4)
+        model.set_weights(other.get_weights())
+
+
 def test_the_class_matters_and_the_batch_does_not():
     model = small("flatten-concatenate")
     faces, optical_flows = random_inputs()
@@ -167,7 +177,8 @@ _ON_JAX = """
 import keras, numpy as np
 from fer_models.arms import ARMS
 from fer_models.building import build_model
-from fer_models.gradcam import gradcam
+from fer_models.gradcam import GradCam, gradcam
+from fer_models.randomisation import check_randomisation
 from fer_models.settings import AugmentationSettings, ModelSettings
 
 assert keras.backend.backend() == "jax"
@@ -183,6 +194,8 @@ assert np.isfinite(loss), loss
 assert all(np.abs(np.asarray(w) - b).max() > 0 for w, b in zip(model.trainable_weights, before) if b.ndim > 1)
 before = [np.asarray(weight).copy() for weight in model.weights]
 maps = gradcam(model, faces, optical_flows, np.arange(6))
+check = check_randomisation(GradCam(model, 6), faces, optical_flows, np.arange(6), seed=1, num_draws=1)
+assert all(np.ptp(values) > 0 and np.abs(values).max() < 1 for values in check.means.values()), check
 assert all(np.array_equal(np.asarray(w), b) for w, b in zip(model.weights, before))
 model.save("model.keras")
 np.savez("maps.npz", faces=faces, optical_flows=optical_flows, **maps)

@@ -1,4 +1,4 @@
-"""The model-randomisation check tells maps that depend on the model from maps that do not, and leaves the model alone."""
+"""The model-randomisation check tells maps that depend on the model from maps that do not; the model stays as it is."""
 
 import keras
 import numpy as np

@@ -61,27 +61,27 @@ def _draw_head(page: Page, shown: TilePage) -> None:
     num_rows = -(-len(shown.facts) // _COLUMNS)
     for number, (name, value) in enumerate(shown.facts.items()):
         column, row = divmod(number, num_rows)
-        draw_fact(page, MARGIN_IN + 3.6 * column, _FACTS_TOP_IN + _FACT_IN * row, name, shorten(value, 32), 1.1)
+        draw_fact(page, MARGIN_IN + 3.6 * column, _FACTS_TOP_IN + _FACT_IN * row, name, shorten(value, 32), 1.2)
     for number, (name, value) in enumerate(shown.long_facts.items(), start=num_rows):
-        draw_fact(page, MARGIN_IN, _FACTS_TOP_IN + _FACT_IN * number, name, shorten(value, 110), 1.1)
+        draw_fact(page, MARGIN_IN, _FACTS_TOP_IN + _FACT_IN * number, name, shorten(value, 110), 1.2)
     draw_motion_legend(page)
 
 
 def _draw_maps(page: Page, tile: Tile, top: float) -> None:
     heading = page.text(_LEFT_IN, top, f"Where the model looked for {tile.explained}", size=11, weight="bold")
     note = f"Grad-CAM at convolution {tile.origin.convolution}"
-    page.text(_LEFT_IN + page.width_of(heading) + 0.15, top, note, size=10, color=GREY)
+    page.text(_LEFT_IN + page.width_of(heading) + 0.3, top, note, size=10, color=GREY)
     for number, (stream, heat) in enumerate(tile.maps.items()):
         left = _LEFT_IN + number * (_MAP_IN + _MAP_GAP_IN)
         axes = page.axes(left, top + 0.2, _MAP_IN, _MAP_IN)
         axes.imshow(draw_heat(tile.face, heat, _MAP_PX))
         axes.axis("off")
-        found = "" if heat.any() else f": empty, nothing speaks for {tile.explained}"
+        found = "" if heat.any() else ": empty, nothing speaks for it"
         page.text(left, top + 0.32 + _MAP_IN, f"{stream} stream{found}", size=9.5, color=GREY)
-    scale = page.axes(WIDTH_IN - MARGIN_IN - 1.5, top + 0.26 + _MAP_IN, 1.0, 0.12)
+    middle = top + 0.54 + _MAP_IN
+    scale = page.axes(WIDTH_IN - MARGIN_IN - 1.5, middle - 0.06, 1.0, 0.12)
     scale.imshow(draw_heat_scale(120, 12), aspect="auto")
     scale.axis("off")
-    middle = top + 0.32 + _MAP_IN
     page.text(WIDTH_IN - MARGIN_IN - 1.58, middle, "least", size=8, color=GREY, ha="right")
     page.text(WIDTH_IN - MARGIN_IN - 0.42, middle, "most", size=8, color=GREY)
 

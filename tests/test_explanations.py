@@ -1,0 +1,283 @@
+"""A run's explanations can be traced: each tile to its frame, its video and its model."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import FPS, draw_moving_face, draw_wall, video_file
+from matplotlib.figure import Figure
+from PIL import Image
+from typer.testing import CliRunner
+
+from fer_models.arms import get_arm
+from fer_models.building import build_model, load_model
+from fer_models.errors import UseError
+from fer_models.gradcam import gradcam
+from fer_models.segments import SegmentArrays
+from fer_models.training import predict
+from flows.cli import app
+from tasks.configuration import resolve_settings
+from tasks.explanations import EXPLANATION_FILE, Explanation, choose_segments, explain_run
+from tasks.index import build_index, load_arrays
+from tasks.layout import Layout
+from tasks.ledger import write_ledger
+from tasks.manifest import build_manifest
+from tasks.plots.tile import plot_tile
+from tasks.preparation import prepare_file
+from tasks.runs import Run
+from tasks.sample.corpus import write_video
+from tasks.settings import StudySettings
+from tasks.shards import shard_path
+from tasks.splits import KEY, TEST
+from tasks.tile_page import explain_tile, gather_tile
+from tasks.tiles import TILES_FILE, Tile, find_tile, read_tiles, write_tiles
+
+EMOTIONS = ("anger", "fear", "happiness")
+VIDEOS = (("anger", "p1"), ("anger", "p2"), ("fear", "p1"), ("fear", "p2"))
+
+
+class World:
+    """A prepared corpus of moving faces of two classes out of three, and an untrained run that was explained on it."""
+
+    def __init__(self, root: Path) -> None:
+        for number, (emotion, person) in enumerate(VIDEOS):
+            path = root / "videos" / emotion / person / "clip.mp4"
+            path.parent.mkdir(parents=True)
+            write_video(path, draw_moving_face(2.0, 34, person=number), FPS)
+        overrides = {"data_root": root / "data", "corpus.root": root / "videos", "corpus.emotions": list(EMOTIONS)}
+        overrides |= {"corpus.adapter": "folder", "prepare.segment_stride": 8}
+        self.settings = resolve_settings(None, None, overrides)
+        self.layout = Layout.of(self.settings)
+        manifest = build_manifest(self.settings.corpus, self.layout.manifest)
+        reports = {
+            video.sha256: prepare_file(
+                video_file(Path(video.uri)), shard_path(self.layout.shards, video.sha256), self.settings.prepare
+            )
+            for video in manifest.itertuples()
+        }
+        ledger = write_ledger(self.layout.ledger, manifest, reports, {})
+        split = manifest[list(KEY)].assign(side=TEST)
+        self.rows = build_index(ledger, split, self.layout.prepared, self.layout.index)
+        self.arrays = load_arrays(self.rows, self.layout.prepared, EMOTIONS)
+        self.run = Run(get_arm("gap-sum"), 3, self.layout.runs / "gap-sum-seed3-abc")
+        self.run.folder.mkdir(parents=True)
+        model = self.settings.model.model_copy(update={"width": 4, "head_units": 16})
+        build_model(self.run.arm, model, EMOTIONS, seed=3).save(self.run.folder / "model.keras")
+        self.model = load_model(self.run.folder / "model.keras")
+        self.probabilities = predict(self.model, self.arrays)
+        self.folder = self.run.folder / "test-1"
+        self.folder.mkdir()
+        self.explanation = self.explain(self.folder)
+        self.tiles = read_tiles(self.folder / TILES_FILE)
+
+    def explain(self, folder: Path) -> Explanation:
+        known = (self.rows, self.arrays, self.probabilities)
+        return explain_run(folder, self.settings, self.run, self.model, *known)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("explain"))
+
+
+def texts(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in [*figure.texts, *(t for axes in figure.axes for t in axes.texts)])
+
+
+def test_all_files_are_written(world: World) -> None:
+    for name in ("gradcam.jpg", "gradcam_mean.png", "randomisation.png"):
+        with Image.open(world.folder / name) as picture:
+            assert np.asarray(picture.convert("L")).std() > 10
+    written = json.loads((world.folder / EXPLANATION_FILE).read_text(encoding="utf-8"))
+    assert written == world.explanation.model_dump()
+    assert written["num_tiles"] == 6
+    assert len(written["steps"]) == len(written["similarity"]["spatial"]) == 8
+    end = max(values[-1] for values in written["similarity"].values())
+    assert written["passed"] == (end <= written["max_similarity"])
+    assert f"{written['similarity']['spatial'][-1]:.2f} (spatial)" in written["verdict"]
+
+
+def test_a_tile_is_the_segment_that_its_provenance_names(world: World) -> None:
+    assert len(world.tiles) == 6, "three of each class that there is"
+    for tile in world.tiles:
+        fits = (world.rows["sha256"] == tile.sha256) & (world.rows["segment"] == tile.segment)
+        (row,) = np.flatnonzero(fits)
+        known = world.rows.loc[row]
+        for name in ("video_id", "subject", "frame", "pts_s"):
+            assert vars(tile)[name] == known[name]
+        assert list(tile.box) == known["box"].tolist()
+        assert tile.true == known["emotion"]
+        assert np.array_equal(tile.face, world.arrays.faces[row])
+        assert np.array_equal(tile.optical_flow, world.arrays.optical_flows[row])
+        assert list(tile.probabilities) == list(EMOTIONS)
+        assert list(tile.probabilities.values()) == pytest.approx(world.probabilities[row])
+        assert tile.explained == EMOTIONS[world.probabilities[row].argmax()]
+        assert tile.origin.checkpoint == "gap-sum-seed3-abc/model.keras"
+        assert tile.origin.checkpoint_sha256 == video_file(world.run.folder / "model.keras").sha256
+
+
+def test_the_maps_of_a_tile_are_those_of_the_model_that_it_names(world: World) -> None:
+    tile = world.tiles[2]
+    model = load_model(world.layout.runs / tile.origin.checkpoint)
+    explained = np.array([EMOTIONS.index(tile.explained)])
+    maps = gradcam(model, tile.face[None], tile.optical_flow[None], explained, tile.origin.convolution)
+    assert set(maps) == set(tile.maps)
+    for stream, found in maps.items():
+        np.testing.assert_allclose(tile.maps[stream], found[0], atol=2e-3)
+
+
+def test_ids_are_stable_and_one_for_each_tile(world: World, tmp_path: Path) -> None:
+    ids = [tile.tile_id for tile in world.tiles]
+    assert len(set(ids)) == 6
+    assert all(re.fullmatch("[0-9a-f]{10}", tile_id) for tile_id in ids)
+    assert pd.read_parquet(world.folder / TILES_FILE)["tile_id"].tolist() == ids
+    world.explain(tmp_path)
+    assert [tile.tile_id for tile in read_tiles(tmp_path / TILES_FILE)] == ids
+    tile = world.tiles[0]
+    others = [
+        replace(tile, origin=replace(tile.origin, checkpoint="gap-sum-seed4-abc/model.keras")),
+        replace(tile, origin=replace(tile.origin, checkpoint_sha256="0")),
+        replace(tile, segment=99),
+        replace(tile, sha256="0"),
+        replace(tile, explained="?"),
+    ]
+    assert len({tile.tile_id, *(other.tile_id for other in others)}) == 6
+
+
+def test_mean_maps_are_those_of_recognised_segments(world: World) -> None:
+    means = np.load(world.folder / "gradcam_mean.npz")
+    predicted = world.probabilities.argmax(axis=1)
+    assert means["emotions"].tolist() == list(EMOTIONS)
+    for label, number in enumerate(means["numbers"]):
+        rows = np.flatnonzero((world.arrays.labels == label) & (predicted == label))
+        assert number == len(rows)
+        if number:
+            faces, optical_flows = world.arrays.faces[rows], world.arrays.optical_flows[rows]
+            maps = gradcam(world.model, faces, optical_flows, predicted[rows])
+            for stream, found in maps.items():
+                np.testing.assert_allclose(means[stream][label], found.mean(axis=0), atol=1e-4)
+            assert np.abs(means["faces"][label] - faces.mean(axis=0)).max() <= 0.5
+    assert 0 < means["numbers"].sum() < len(world.rows)
+
+
+def test_segments_are_of_as_many_videos_as_there_are() -> None:
+    labels, videos = np.repeat([0, 1], 6), np.array(list("aaabbc" + "dddddd"))
+    empty = np.empty(0)
+    arrays = SegmentArrays(empty, empty, labels, videos, videos)
+    chosen = choose_segments(arrays, np.arange(12), 3, seed=5)
+    assert labels[chosen].tolist() == [0, 0, 0, 1, 1, 1]
+    assert sorted(videos[chosen[:3]]) == ["a", "b", "c"]
+    assert len(set(chosen)) == 6
+    assert set(choose_segments(arrays, np.array([1, 2, 7]), 3, seed=5)) == {1, 2, 7}
+
+
+def test_the_page_shows_frame_maps_probabilities_and_provenance(world: World) -> None:
+    tile = world.tiles[0]
+    page = gather_tile(world.layout, tile)
+    assert not page.notice
+    assert page.moment.picture is not None
+    assert page.moment.box
+    x, y, width, height = map(round, page.moment.box)
+    cut = Image.fromarray(page.moment.picture[y : y + height, x : x + width]).resize((48, 48), Image.Resampling.BOX)
+    assert np.abs(np.asarray(cut).astype(int) - tile.face).mean() < 4, "the box stands where the face was cut out"
+    shown = texts(plot_tile(page))
+    known = (tile.tile_id, tile.video_id, tile.sha256, tile.origin.checkpoint, tile.origin.checkpoint_sha256)
+    for words in (*known, "(unchanged)", "clip.mp4", "spatial stream", "temporal stream", "true class"):
+        assert words in shown
+    for probability in tile.probabilities.values():
+        assert f"{probability:.3f}" in shown
+
+
+def altered(world: World, folder: Path) -> StudySettings:
+    """The same study elsewhere, its videos copied, so that a test may break it."""
+    shutil.copytree(world.layout.root, folder / "data")
+    shutil.copytree(world.settings.corpus.root, folder / "videos")
+    corpus = world.settings.corpus.model_copy(update={"root": folder / "videos"})
+    settings = world.settings.model_copy(update={"data_root": folder / "data", "corpus": corpus})
+    build_manifest(corpus, Layout.of(settings).manifest)
+    return settings
+
+
+def test_what_is_gone_or_changed_is_said_and_the_crop_stays(world: World, tmp_path: Path) -> None:
+    settings = altered(world, tmp_path)
+    layout = Layout.of(settings)
+    tile = world.tiles[0]
+    video = settings.corpus.root / tile.true / tile.subject / "clip.mp4"
+
+    video.rename(video.with_name("renamed.mp4"))
+    assert "not there any more" in gather_tile(layout, tile).notice
+    build_manifest(settings.corpus, layout.manifest)
+    assert not gather_tile(layout, tile).notice, "a renamed video is known by its content"
+
+    video.with_name("renamed.mp4").unlink()
+    write_video(video, draw_wall(34), FPS)
+    build_manifest(settings.corpus, layout.manifest)
+    (layout.runs / tile.origin.checkpoint).write_bytes(b"another")
+    page = gather_tile(layout, tile)
+    assert "has another content now" in page.notice
+    assert page.moment.picture is None
+    assert page.moment.face is tile.face
+    assert "(changed since)" in texts(plot_tile(page))
+
+    layout.manifest.unlink()
+    shutil.rmtree(layout.runs / "gap-sum-seed3-abc")
+    page = gather_tile(layout, tile)
+    assert "There is no manifest" in page.notice
+    assert "(not there any more)" in texts(plot_tile(page))
+
+
+def test_the_command_writes_the_page(world: World, tmp_path: Path) -> None:
+    tile = world.tiles[1]
+    result = CliRunner().invoke(app, ["explain", tile.tile_id[:7], "--data-root", str(world.layout.root)])
+    assert result.exit_code == 0, result.exception
+    path = world.layout.root / "explain" / f"{tile.tile_id}.png"
+    assert result.stdout.strip() == str(path)
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.width == 1540
+    with pytest.raises(UseError, match=r"should end in \.png"):
+        explain_tile(world.settings, tile.tile_id, tmp_path / "page.gif")
+
+
+def test_a_tile_that_is_not_there_is_one_sentence(world: World, tmp_path: Path) -> None:
+    tile = world.tiles[0]
+    mistyped = f"{tile.tile_id[:8]}zz"
+    with pytest.raises(UseError, match=rf"There is no tile '{mistyped}' \(did you mean '{tile.tile_id}'\?\); ids"):
+        find_tile(world.layout.runs, mistyped)
+    with pytest.raises(UseError, match="There is no tile ''"):
+        find_tile(world.layout.runs, "")
+    with pytest.raises(UseError, match="run `fer evaluate` first"):
+        find_tile(tmp_path, tile.tile_id)
+
+
+def similar(tiles: list[Tile]) -> tuple[Tile, Tile]:
+    """Two tiles whose ids begin alike."""
+    more = [replace(tiles[0], segment=segment) for segment in range(100)]
+    more.sort(key=lambda tile: tile.tile_id)
+    return next(pair for pair in pairwise(more) if pair[0].tile_id[0] == pair[1].tile_id[0])
+
+
+def test_the_beginning_of_an_id_will_do_unless_several_begin_so(world: World, tmp_path: Path) -> None:
+    first, second = similar(world.tiles)
+    write_tiles(tmp_path / "run" / "test-1" / TILES_FILE, [first])
+    write_tiles(tmp_path / "other" / "test-1" / TILES_FILE, [second])
+    write_tiles(tmp_path / "run" / "test-2" / TILES_FILE, [first])
+    assert find_tile(tmp_path, second.tile_id.upper()).segment == second.segment
+    assert find_tile(tmp_path, first.tile_id[:9]).segment == first.segment, "twice the same tile is one"
+    with pytest.raises(UseError, match=rf"2 tiles begin with '{first.tile_id[0]}': {first.tile_id}, {second.tile_id};"):
+        find_tile(tmp_path, first.tile_id[0])
+
+
+def test_a_tile_of_one_stream_has_one_map(world: World, tmp_path: Path) -> None:
+    tile = replace(world.tiles[0], maps={"temporal": np.zeros((48, 48), np.float16)})
+    write_tiles(tmp_path / TILES_FILE, [tile])
+    (again,) = read_tiles(tmp_path / TILES_FILE)
+    assert list(again.maps) == ["temporal"]
+    assert again.origin == tile.origin
+    assert "empty, nothing speaks for it" in texts(plot_tile(gather_tile(world.layout, again)))
