@@ -2,7 +2,7 @@
 
 Leaves in the folder of an evaluation: `gradcam.jpg`, a few segments a class, and `tiles.parquet`, where each of them
 comes from; `gradcam_mean.png` and `gradcam_mean.npz`, the mean map of each class; `randomisation.png`, whether the maps
-depend on what the model learned; `explanation.json`, the figures of that check and its verdict.
+depend on the model's weights; `explanation.json`, the figures of that check and its verdict.
 """
 
 from pathlib import Path
@@ -92,18 +92,7 @@ def explain_run(
     save_figure(plot_randomisation(check, run.arm.title), folder / "randomisation.png")
     write_tiles(folder / TILES_FILE, tiles)
     _write_means(folder / "gradcam_mean.npz", means)
-    explanation = Explanation(
-        passed=check.passed,
-        verdict=_verdict(check),
-        max_similarity=MAX_SIMILARITY,
-        num_draws=NUM_DRAWS,
-        num_tiles=len(tiles),
-        num_maps=check.num_maps,
-        steps=list(check.steps),
-        similarity={stream: values.tolist() for stream, values in check.means.items()},
-        convolution=explainer.convolution,
-        num_mean={one.emotion: one.number for one in means},
-    )
+    explanation = _summarise(check, explainer.convolution, len(tiles), means)
     write_json(folder / EXPLANATION_FILE, explanation)
     return explanation
 
@@ -177,13 +166,28 @@ def _write_means(path: Path, means: list[MeanMap]) -> None:
         np.savez_compressed(temporary, faces=np.stack([one.face for one in means]), **arrays)
 
 
+def _summarise(check: Randomisation, convolution: int, num_tiles: int, means: list[MeanMap]) -> Explanation:
+    return Explanation(
+        passed=check.passed,
+        verdict=_verdict(check),
+        max_similarity=MAX_SIMILARITY,
+        num_draws=NUM_DRAWS,
+        num_tiles=num_tiles,
+        num_maps=check.num_maps,
+        steps=list(check.steps),
+        similarity={stream: values.tolist() for stream, values in check.means.items()},
+        convolution=convolution,
+        num_mean={one.emotion: one.number for one in means},
+    )
+
+
 def _verdict(check: Randomisation) -> str:
     empty = [stream for stream in check.num_maps if stream not in check.similarity]
     if empty:
         return f"All maps of the {' and the '.join(empty)} stream are empty: they explain nothing."
     ends = ", ".join(f"{values[-1]:.2f} ({stream})" for stream, values in check.means.items())
     return f"Maps of fully random models correlate with this model's by {ends}; " + (
-        f"with at most {MAX_SIMILARITY:g} they count as depending on what it learned."
+        f"with at most {MAX_SIMILARITY:g} they count as depending on its weights."
         if check.passed
-        else f"above {MAX_SIMILARITY:g} they show the picture rather than what it learned."
+        else f"above {MAX_SIMILARITY:g} they show the picture rather than the model."
     )

@@ -30,5 +30,5 @@ def plot_randomisation(result: Randomisation, title: str) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="upper right")
     verdict = "passed" if result.passed else "FAILED"
-    axes.set_title(f"Do the Grad-CAM maps depend on what was learned? {title}: {verdict}", fontsize=11)
+    axes.set_title(f"Do the Grad-CAM maps depend on the model's weights? {title}: {verdict}", fontsize=11)
     return figure
