@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import FerError, UseError
+from fer_models.settings import ModelSettings
 from flows.environment import check_server, kill_prefect_server, prepare_environment, silent_imports
 
 app = typer.Typer(
@@ -239,7 +241,15 @@ def report(
 
 
 @app.command()
-def models(preset: Preset = None, config: Config = None, set_: Set = None, debug: Debug = False) -> None:
+def models(
+    equivalence: Annotated[
+        bool, typer.Option("--equivalence", help="also find out which arms of the study are the same function")
+    ] = False,
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    debug: Debug = False,
+) -> None:
     """List the arms with their trainable parameters."""
     prepare_environment(quiet=not debug)
     with silent_imports():
@@ -258,6 +268,8 @@ def models(preset: Preset = None, config: Config = None, set_: Set = None, debug
         model = build_model(arm, settings.model, settings.corpus.emotions)
         table.add_row(arm.name, arm.title, f"{model.count_params():,}", "yes" if arm.name in settings.arms else "")
     out.print(table)
+    if equivalence:
+        _show_equivalences(settings.arms, settings.model)
 
 
 @app.command()
@@ -351,6 +363,23 @@ def predict(
         out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
     if not predictions["predicted"].any():
         raise UseError("No video could be recognised; the table says why.")
+
+
+def _show_equivalences(arms: Sequence[str], settings: ModelSettings) -> None:
+    from fer_models.arms import get_arm
+    from fer_models.equivalence import describe, find_equivalences, grouped
+
+    found = find_equivalences([get_arm(name) for name in arms], settings)
+    if not found:
+        out.print(describe(found))
+        return
+    out.print("Computed with random weights and segments")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in ("arms", "other arms", "what they are to each other"):
+        table.add_column(name, overflow="fold")
+    for row in grouped(found):
+        table.add_row(", ".join(row.first), ", ".join(row.second), row.relation)
+    out.print(table)
 
 
 def _show_results(
