@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fer_models.settings import Imbalance
+
 
 @dataclass(frozen=True)
 class SegmentArrays:
@@ -38,6 +40,20 @@ def epoch_batches(num_rows: int, batch_size: int, seed: int, epoch: int) -> Iter
     size = min(batch_size, num_rows)
     for start in range(0, num_rows - size + 1, size):
         yield order[start : start + size]
+
+
+def epoch_rows(labels: np.ndarray, imbalance: Imbalance, seed: int, epoch: int) -> np.ndarray:
+    """Row numbers, int (n,), of which an epoch makes its batches; drawn by (seed, epoch), as a resumed run must.
+
+    `downsample` takes as many rows of every class as the rarest has, others each epoch; `oversample` as many as the
+    largest has, the rows of a class repeated equally often, but for one. Any other treatment takes every row once.
+    """
+    if imbalance not in ("downsample", "oversample"):
+        return np.arange(len(labels))
+    rng = np.random.default_rng([seed, epoch, 1])  # not the draws that shuffle the epoch
+    classes, counts = np.unique(labels, return_counts=True)
+    size = counts.min() if imbalance == "downsample" else counts.max()
+    return np.concatenate([np.resize(rng.permutation(np.flatnonzero(labels == label)), size) for label in classes])
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -74,6 +74,17 @@ class ConstantSchedule(Settings):
 Schedule = Annotated[PlateauSchedule | Triangular2Schedule | ConstantSchedule, Field(discriminator="kind")]
 
 
+#: What is done about classes of unequal size.
+#: `class_weights`: rows count by the inverse of their class's frequency.
+#: `downsample`, `oversample`: every epoch draws as many rows of each class as the rarest or the largest has.
+#: `focal`, `logit_adjustment`: another loss, see `fer_models.losses`.
+#: `smote`: the last layer is fitted anew to features balanced by SMOTE, see `fer_models.refitting`.
+#: `one_vs_rest`: a binary loss a class, then a second stage over the logits, see there too.
+Imbalance = Literal[
+    "none", "class_weights", "downsample", "oversample", "smote", "focal", "logit_adjustment", "one_vs_rest"
+]
+
+
 class TrainingSettings(Settings):
     """How every run of a study is trained."""
 
@@ -88,6 +99,10 @@ class TrainingSettings(Settings):
     early_stopping_patience: PositiveInt | None = Field(
         None, description="stop after this many epochs without a better monitored value"
     )
-    class_weights: bool = Field(False, description="weigh classes by the inverse of their frequency")
+    imbalance: Imbalance = Field(
+        "none",
+        description="treatment of rare classes: none, class_weights, downsample, oversample, smote, focal, "
+        "logit_adjustment or one_vs_rest",
+    )
     augmentation: AugmentationSettings | None = AugmentationSettings()
     precision: Literal["float32", "mixed_bfloat16"] = "float32"

@@ -3,6 +3,9 @@
 In: a compiled-to-be model, training and validation arrays. Out: `model.keras`, the epoch that was best by the monitored
 validation metric, and its history. The test side is never seen here. A run folder holds, while it is trained,
 `progress.json` (the commit: history so far and the names of its two checkpoints).
+
+Treatments of class imbalance act on the rows of an epoch, on their weights, on the loss, or on the last layer of the
+best epoch's model; the history is of training, so a refitted model may score otherwise on the validation side.
 """
 
 import math
@@ -17,9 +20,11 @@ import numpy as np
 from pydantic import BaseModel
 
 from fer_models.errors import TrainingDiverged, UseError
+from fer_models.losses import make_loss
 from fer_models.metrics import score
+from fer_models.refitting import REFITTING, refit
 from fer_models.schedules import learning_rate
-from fer_models.segments import SegmentArrays, class_weights, epoch_batches
+from fer_models.segments import SegmentArrays, class_weights, epoch_batches, epoch_rows
 from fer_models.settings import TrainingSettings
 
 MODEL_FILE = "model.keras"
@@ -29,7 +34,10 @@ _PREDICT_BATCH = 256
 
 
 class Epoch(BaseModel):
-    """One finished epoch. `monitored` is the monitored value with its sign turned so that larger is better."""
+    """One finished epoch. `monitored` is the monitored value with its sign turned so that larger is better.
+
+    `train_loss` is what was minimised, penalties included; `val_loss` is plain cross entropy whatever the treatment.
+    """
 
     epoch: int
     learning_rate: float
@@ -77,22 +85,17 @@ def fit(
     progress = read_progress(folder)
     if progress and not _is_whole(folder, progress):
         progress = None
-    model = _resume(folder, progress, settings) if progress else _compile(build(), settings)
     for epoch in progress.history if progress else []:
         on_epoch(epoch)
+    if not (progress and progress.finished):
+        model = _resume(folder, progress) if progress else _compile(build(), settings)
+        trainer = _trainer(model, train.labels, settings)
     while not (progress and progress.finished):
-        epoch = _train_epoch(model, train, validation, settings, seed, progress)
+        epoch = _train_epoch(model, trainer, train, validation, settings, seed, progress)
         progress = _commit(model, folder, progress, epoch, settings)
         on_epoch(epoch)
-    best = folder / progress.best_checkpoint
-    if best.is_file():
-        keras.saving.load_model(best, compile=False).save(folder / f".{MODEL_FILE}")  # without optimizer state
-        os.replace(folder / f".{MODEL_FILE}", folder / MODEL_FILE)
-        for name in (
-            progress.last_checkpoint,
-            progress.best_checkpoint,
-        ):  # the best one last: it is the sign of work left
-            (folder / name).unlink(missing_ok=True)
+    if (folder / progress.best_checkpoint).is_file():
+        _finish(folder, progress, train, settings, seed)
     return progress
 
 
@@ -120,20 +123,49 @@ def _is_whole(folder: Path, progress: Progress) -> bool:
 
 
 def _compile(model: keras.Model, settings: TrainingSettings) -> keras.Model:
-    model.compile(
-        optimizer=keras.optimizers.RMSprop(settings.learning_rate, rho=settings.rho),
-        loss="sparse_categorical_crossentropy",
-        weighted_metrics=["accuracy"],
-        # XLA is what makes JAX fast; on TensorFlow's CPU it costs more than it gives
-        jit_compile=keras.backend.backend() == "jax",
-    )
+    model.compile(keras.optimizers.RMSprop(settings.learning_rate, rho=settings.rho), jit_compile=_uses_xla())
     return model
 
 
-def _resume(folder: Path, progress: Progress, settings: TrainingSettings) -> keras.Model | None:
-    if progress.finished:
-        return None
+def _uses_xla() -> bool:
+    """XLA is what makes JAX fast; on TensorFlow's CPU it costs more than it gives."""
+    return bool(keras.backend.backend() == "jax")
+
+
+def _resume(folder: Path, progress: Progress) -> keras.Model:
     return keras.saving.load_model(folder / progress.last_checkpoint, safe_mode=True)
+
+
+def _trainer(model: keras.Model, labels: np.ndarray, settings: TrainingSettings) -> keras.Model:
+    """What takes the training steps: the model without its softmax, as the losses want logits.
+
+    Layers and optimizer are the model's own, so that a checkpoint of the model holds all that changes.
+    """
+    trainer = keras.Model(model.inputs, model.get_layer("logits").output)
+    trainer.compile(
+        model.optimizer,
+        loss=make_loss(settings.imbalance, labels, model.output_shape[-1]),
+        weighted_metrics=["accuracy"],
+        jit_compile=_uses_xla(),
+    )
+    return trainer
+
+
+def _finish(folder: Path, progress: Progress, train: SegmentArrays, settings: TrainingSettings, seed: int) -> None:
+    """Make `model.keras` of the best checkpoint, without optimizer state, then drop the checkpoints.
+
+    The best one goes last: it is the sign of work left, and a repetition begins with it again.
+    """
+    model = keras.saving.load_model(folder / progress.best_checkpoint, compile=False)
+    if settings.imbalance in REFITTING:
+        logits = model.get_layer("logits")
+        features = predict(keras.Model(model.inputs, logits.input), train)
+        kernel, bias = logits.get_weights()
+        logits.set_weights(refit(kernel, bias, features, train.labels, settings.imbalance, seed))
+    model.save(folder / f".{MODEL_FILE}")
+    os.replace(folder / f".{MODEL_FILE}", folder / MODEL_FILE)
+    for name in (progress.last_checkpoint, progress.best_checkpoint):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _check_finite(segments: SegmentArrays) -> None:
@@ -160,6 +192,7 @@ def _seed_draws(model: keras.Model, epoch: int) -> None:
 
 def _train_epoch(
     model: keras.Model,
+    trainer: keras.Model,
     train: SegmentArrays,
     validation: SegmentArrays,
     settings: TrainingSettings,
@@ -168,17 +201,19 @@ def _train_epoch(
 ) -> Epoch:
     start = time.monotonic()
     history = progress.history if progress else []
-    batches = list(epoch_batches(len(train), settings.batch_size, seed, len(history)))
+    drawn = epoch_rows(train.labels, settings.imbalance, seed, len(history))
+    batches = [drawn[batch] for batch in epoch_batches(len(drawn), settings.batch_size, seed, len(history))]
     num_classes = model.output_shape[-1]
-    weights = class_weights(train.labels, num_classes) if settings.class_weights else np.ones(num_classes)
-    model.reset_metrics()
+    weighted = settings.imbalance == "class_weights"
+    weights = class_weights(train.labels, num_classes) if weighted else np.ones(num_classes)
+    trainer.reset_metrics()
     _seed_draws(model, len(history))
     logs: dict[str, Any] = {}
     rate = settings.learning_rate
     for step, rows in enumerate(batches):
         rate = learning_rate(settings.schedule, settings.learning_rate, len(history) + step / len(batches), history)
-        model.optimizer.learning_rate = rate
-        logs = model.train_on_batch(
+        trainer.optimizer.learning_rate = rate
+        logs = trainer.train_on_batch(
             [train.faces[rows], train.optical_flows[rows].astype(np.float32)],
             train.labels[rows],
             sample_weight=weights[train.labels[rows]].astype(np.float32),

@@ -29,7 +29,7 @@ def sample() -> StudySettings:
             batch_size=32,
             learning_rate=1e-3,
             schedule=PlateauSchedule(patience=4),
-            class_weights=True,
+            imbalance="class_weights",
             augmentation=AugmentationSettings(zoom=0.1, rotation_deg=6, shift=0.03, brightness=0.1),
         ),
     )
@@ -73,7 +73,7 @@ def corrected() -> StudySettings:
             learning_rate=2e-4,
             schedule=Triangular2Schedule(half_cycle_epochs=4, peak_factor=5, restart_patience=10),
             early_stopping_patience=20,
-            class_weights=True,
+            imbalance="class_weights",
             augmentation=AugmentationSettings(zoom=0.15, rotation_deg=10, shift=0.05, brightness=0.2),
         ),
     )

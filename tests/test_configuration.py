@@ -90,7 +90,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     [
         ("training.epochs", "5", 5),
         ("training.learning_rate", "1e-3", 0.001),
-        ("training.class_weights", "false", False),
+        ("training.imbalance", "focal", "focal"),
         ("training.early_stopping_patience", "null", None),
         ("arms", "[gap-sum, spatial-only]", ("gap-sum", "spatial-only")),
         ("training.epochs", 5, 5),

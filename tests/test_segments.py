@@ -1,11 +1,11 @@
-"""Batches and class weights."""
+"""Batches, the rows they are made of, and class weights."""
 
 from itertools import chain
 
 import numpy as np
 import pytest
 
-from fer_models.segments import SegmentArrays, class_weights, epoch_batches
+from fer_models.segments import SegmentArrays, class_weights, epoch_batches, epoch_rows
 
 
 def batches(*arguments: int) -> list[list[int]]:
@@ -36,6 +36,53 @@ def test_batches_depend_on_seed_and_epoch_only():
 @pytest.mark.parametrize("num_rows", [1, 3, 7])
 def test_a_side_smaller_than_a_batch_is_one_batch(num_rows):
     assert [sorted(batch) for batch in batches(num_rows, 8, 0, 0)] == [list(range(num_rows))]
+
+
+#: 9, 4, 0 and 2 rows of four classes.
+UNEQUAL = np.array([0, 3, 0, 1, 0, 0, 1, 0, 3, 0, 1, 0, 0, 1, 0])
+
+
+@pytest.mark.parametrize("imbalance", ["none", "class_weights", "smote", "focal"])
+def test_other_treatments_take_every_row_once(imbalance):
+    np.testing.assert_array_equal(epoch_rows(UNEQUAL, imbalance, 0, 0), np.arange(15))
+
+
+def test_downsampling_takes_as_many_rows_of_each_class_as_the_rarest_has():
+    rows = epoch_rows(UNEQUAL, "downsample", 0, 0)
+    assert np.bincount(UNEQUAL[rows]).tolist() == [2, 2, 0, 2]
+    assert len(set(rows)) == 6
+
+
+def test_downsampling_loses_no_row_for_good():
+    drawn = [set(epoch_rows(UNEQUAL, "downsample", 0, epoch)) for epoch in range(40)]
+    assert set.union(*drawn) == set(range(15))
+
+
+def test_oversampling_repeats_rows_up_to_the_largest_class():
+    rows = epoch_rows(UNEQUAL, "oversample", 0, 0)
+    assert np.bincount(UNEQUAL[rows]).tolist() == [9, 9, 0, 9]
+    times = np.bincount(rows)
+    assert set(times[UNEQUAL == 0]) == {1}
+    assert sorted(times[UNEQUAL == 1]) == [2, 2, 2, 3]
+    assert sorted(times[UNEQUAL == 3]) == [4, 5]
+
+
+def test_oversampling_repeats_other_rows_in_another_epoch():
+    repeated = {int(np.bincount(epoch_rows(UNEQUAL, "oversample", 0, epoch))[1]) for epoch in range(20)}
+    assert repeated == {4, 5}
+
+
+@pytest.mark.parametrize("imbalance", ["downsample", "oversample"])
+def test_drawn_rows_depend_on_seed_and_epoch_only(imbalance):
+    np.testing.assert_array_equal(epoch_rows(UNEQUAL, imbalance, 3, 5), epoch_rows(UNEQUAL, imbalance, 3, 5))
+    distinct = {str(epoch_rows(UNEQUAL, imbalance, seed, epoch)) for seed in range(4) for epoch in range(4)}
+    assert len(distinct) == 16
+
+
+@pytest.mark.parametrize("imbalance", ["downsample", "oversample"])
+def test_equal_classes_and_one_class_are_drawn_whole(imbalance):
+    for labels in (np.arange(12) % 3, np.ones(5, int)):
+        assert sorted(epoch_rows(labels, imbalance, 0, 0)) == list(range(len(labels)))
 
 
 def test_class_weights_by_hand():

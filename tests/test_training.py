@@ -178,7 +178,9 @@ def test_class_weights_reach_the_loss(tmp_path):
     )
     once = PLAIN.model_copy(update={"epochs": 1, "batch_size": 16})
     plain = train(tmp_path / "plain", once, train=side).history[0]
-    weighted = train(tmp_path / "weighted", once.model_copy(update={"class_weights": True}), train=side).history[0]
+    weighted = train(tmp_path / "weighted", once.model_copy(update={"imbalance": "class_weights"}), train=side).history[
+        0
+    ]
     model = build(once)
     losses = -np.log(predict(model, side)[np.arange(16), side.labels])
     counts = np.bincount(side.labels)[side.labels]
@@ -387,13 +389,22 @@ def test_a_finished_run_trains_nothing(undisturbed, trained_epochs, monkeypatch)
 
 
 def test_a_seed_gives_one_run(tmp_path):
-    """With everything random switched on."""
-    settings = PLAIN.model_copy(update={"augmentation": AugmentationSettings(rotation_deg=10), "epochs": 1})
-    runs = [train(tmp_path / name, settings, 0.4) for name in ("first", "again")]
+    """With everything random switched on, in compiled steps on as many threads as there are."""
+    import tensorflow as tf
+
+    settings = PLAIN.model_copy(update={"augmentation": AugmentationSettings(rotation_deg=10), "epochs": 2})
+    tf.config.run_functions_eagerly(False)
+    try:
+        runs = [train(tmp_path / name, settings, 0.4, train=segments(36)) for name in ("first", "again")]
+    finally:
+        tf.config.run_functions_eagerly(True)
     assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
     assert_same(final_weights(tmp_path / "first"), final_weights(tmp_path / "again"))
-    other = fit(partial(build, settings, 0.4), TRAIN, VALIDATION, settings, tmp_path / "other", SEED + 1)
-    assert without_seconds(other.history) != without_seconds(runs[0].history)
+
+
+def test_another_seed_gives_another_run(tmp_path, undisturbed):
+    other = fit(partial(build, PLAIN), TRAIN, VALIDATION, PLAIN, tmp_path, SEED + 1)
+    assert without_seconds(other.history) != without_seconds(undisturbed[1].history)
 
 
 if __name__ == "__main__":
