@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -206,19 +205,20 @@ def _train_epoch(
     num_classes = model.output_shape[-1]
     weighted = settings.imbalance == "class_weights"
     weights = class_weights(train.labels, num_classes) if weighted else np.ones(num_classes)
-    trainer.reset_metrics()
     _seed_draws(model, len(history))
-    logs: dict[str, Any] = {}
+    steps = []
     rate = settings.learning_rate
     for step, rows in enumerate(batches):
         rate = learning_rate(settings.schedule, settings.learning_rate, len(history) + step / len(batches), history)
         trainer.optimizer.learning_rate = rate
+        sample_weights = weights[train.labels[rows]].astype(np.float32)
         logs = trainer.train_on_batch(
             [train.faces[rows], train.optical_flows[rows].astype(np.float32)],
             train.labels[rows],
-            sample_weight=weights[train.labels[rows]].astype(np.float32),
+            sample_weight=sample_weights,
             return_dict=True,
         )
+        steps.append((float(logs["loss"]), float(logs["accuracy"]), float(sample_weights.sum())))
         if not math.isfinite(float(logs["loss"])):
             raise TrainingDiverged(
                 f"The loss became {float(logs['loss'])} in epoch {len(history) + 1}, step {step + 1} of "
@@ -232,12 +232,13 @@ def _train_epoch(
             f"at learning rate {rate:g}; the last batch held {_few(train.names[batches[-1]])}. "
             "Lower training.learning_rate."
         )
+    losses, accuracies, masses = np.array(steps).T  # Keras forgets the batches before the one at hand
     values = {"val_loss": scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}
     return Epoch(
         epoch=len(history) + 1,
         learning_rate=rate,
-        train_loss=float(logs["loss"]),
-        train_accuracy=float(logs["accuracy"]),
+        train_loss=float(losses.mean()),
+        train_accuracy=float(np.average(accuracies, weights=masses)),
         **values,
         monitored=values[settings.monitor] * (-1.0 if settings.monitor == "val_loss" else 1.0),
         seconds=round(time.monotonic() - start, 3),

@@ -190,6 +190,21 @@ def test_class_weights_reach_the_loss(tmp_path):
     assert abs(weighted.train_loss - plain.train_loss) > 1e-4
 
 
+def test_the_training_loss_and_accuracy_are_those_of_the_whole_epoch(tmp_path):
+    """With a learning rate of next to nothing, four batches are as good as one."""
+    still = PLAIN.model_copy(update={"epochs": 1, "learning_rate": 1e-12, "class_weights": True})
+    predicted = predict(build(still), TRAIN).argmax(axis=1)
+    labels = np.where(np.arange(12) < 5, predicted, (predicted + 1) % 6)
+    side = SegmentArrays(TRAIN.faces, TRAIN.optical_flows, labels, TRAIN.videos, TRAIN.names)
+    one, four = (
+        train(tmp_path / str(size), still.model_copy(update={"batch_size": size}), train=side).history[0]
+        for size in (12, 3)
+    )
+    assert four.train_loss == pytest.approx(one.train_loss, rel=1e-5)
+    assert four.train_accuracy == pytest.approx(one.train_accuracy)
+    assert 0 < one.train_accuracy < 1
+
+
 # Divergence
 
 
