@@ -1,11 +1,15 @@
 """Scores of class probabilities. WAR is accuracy; UAR is balanced accuracy, the mean recall of the classes present."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
+#: How the segments of a video become one prediction.
+Aggregation = Literal["mean", "majority", "logit_mean"]
 _EPSILON = 1e-7
 
 
@@ -64,15 +68,60 @@ def count_confusions(labels: np.ndarray, predicted: np.ndarray, num_classes: int
     return confusion_matrix(labels, predicted, labels=np.arange(num_classes))
 
 
-def mean_by_video(
-    videos: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
+def scores_by_group(
+    groups: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, emotions: Sequence[str]
+) -> dict[str, Scores]:
+    """Scores of each group, for example of each subject, in sorted order; UAR over the classes that the group has.
+
+    Args:
+        groups: (n,) the group of each item; the rest as in `score`.
+    """
+    return {
+        str(group): score(labels[groups == group], probabilities[groups == group], emotions)
+        for group in np.unique(groups)
+    }
+
+
+def worst_group(scores: Mapping[str, Scores]) -> tuple[str, Scores]:
+    """The group with the lowest UAR, the first of equals; a mean hides whom a model does not serve."""
+    return min(scores.items(), key=lambda item: item[1].uar)
+
+
+def by_video(
+    videos: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, how: Aggregation = "mean"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean of the segment probabilities of each video.
+    """One row of class probabilities a video from those of its segments.
+
+    Args:
+        videos: (n,) the video of each segment.
+        labels: int (n,).
+        probabilities: float (n, classes).
+        how: "mean" of the probabilities; "logit_mean", the softmax of the mean logits; or "majority", a vote a segment
+            for its winning class and, to break ties, the mean as one vote more.
 
     Returns:
         Names (v,) in sorted order, labels int (v,) and probabilities float64 (v, classes).
     """
     names, first, inverse = np.unique(videos, return_index=True, return_inverse=True)
-    sums = np.zeros((len(names), probabilities.shape[1]))
-    np.add.at(sums, inverse, probabilities)
-    return names, labels[first], sums / np.bincount(inverse)[:, None]
+    counts = np.bincount(inverse)[:, None]
+
+    def summed(rows: np.ndarray) -> np.ndarray:
+        sums = np.zeros((len(names), probabilities.shape[1]))
+        np.add.at(sums, inverse, rows)
+        return sums
+
+    if how == "logit_mean":
+        logits = summed(np.log(np.clip(probabilities.astype(np.float64), _EPSILON, 1.0))) / counts
+        return names, labels[first], softmax(logits, axis=1)
+    means = summed(probabilities) / counts
+    if how == "majority":
+        votes = summed(np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)])
+        return names, labels[first], (votes + means) / (counts + 1)
+    return names, labels[first], means
+
+
+def mean_by_video(
+    videos: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`by_video` with the mean, the study's aggregation."""
+    return by_video(videos, labels, probabilities, "mean")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from fer_models.metrics import count_confusions, mean_by_video, score
+from fer_models.metrics import by_video, count_confusions, mean_by_video, score, scores_by_group, worst_group
 
 CLASSES = ("a", "b", "c")
 
@@ -104,3 +104,40 @@ def test_mean_by_video_adds_in_double_precision():
     _, _, means = mean_by_video(np.zeros(30_000, int), np.zeros(30_000, int), probabilities)
     assert means.dtype == np.float64
     assert means[0, 0] == pytest.approx(float(np.float32(0.1)), rel=1e-9)
+
+
+def test_by_video_counts_votes_or_weighs_logits():
+    videos, labels = np.array(["b", "a", "b", "b"]), np.array([1, 0, 1, 1])
+    probabilities = np.array([[0.4, 0.6], [0.7, 0.3], [0.9, 0.1], [0.4, 0.6]])
+    names, video_labels, votes = by_video(videos, labels, probabilities, "majority")
+    assert names.tolist() == ["a", "b"]
+    assert video_labels.tolist() == [0, 1]
+    # b: one vote against two, and the mean (1.7 / 3, 1.3 / 3) as a fourth.
+    np.testing.assert_allclose(votes, [[1.7 / 2, 0.3 / 2], [(1 + 1.7 / 3) / 4, (2 + 1.3 / 3) / 4]])
+    geometric = np.array([0.4 * 0.9 * 0.4, 0.6 * 0.1 * 0.6]) ** (1 / 3)
+    _, _, weighed = by_video(videos, labels, probabilities, "logit_mean")
+    np.testing.assert_allclose(weighed, [[0.7, 0.3], geometric / geometric.sum()])
+    _, _, means = by_video(videos, labels, probabilities)
+    np.testing.assert_allclose(means, mean_by_video(videos, labels, probabilities)[2])
+    assert means[1].argmax() != votes[1].argmax()
+
+
+def test_the_mean_breaks_a_tie_of_votes():
+    probabilities = np.array([[0.6, 0.4, 0.0], [0.1, 0.9, 0.0]])
+    _, _, votes = by_video(np.zeros(2, int), np.ones(2, int), probabilities, "majority")
+    np.testing.assert_allclose(votes, [[1.35 / 3, 1.65 / 3, 0.0]])
+
+
+def test_a_probability_of_0_leaves_mean_logits_finite():
+    _, _, weighed = by_video(np.zeros(2, int), np.zeros(2, int), np.array([[1.0, 0.0], [0.0, 1.0]]), "logit_mean")
+    np.testing.assert_allclose(weighed, [[0.5, 0.5]])
+
+
+def test_groups_are_scored_over_the_classes_they_have_and_the_worst_is_named():
+    subjects = np.array(["s2", "s1", "s2", "s1", "s3"])
+    scores = scores_by_group(subjects, np.array([0, 0, 1, 0, 2]), probabilities_of([0, 0, 0, 1, 2]), CLASSES)
+    assert list(scores) == ["s1", "s2", "s3"]
+    assert [scores[name].uar for name in scores] == [0.5, 0.5, 1.0]
+    assert [scores[name].num_items for name in scores] == [2, 2, 1]
+    assert scores["s2"].accuracy == balanced_accuracy_score([0, 1], [0, 0])
+    assert worst_group(scores) == ("s1", scores["s1"])

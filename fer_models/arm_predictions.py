@@ -1,0 +1,104 @@
+"""What an arm predicted on the test items, and its scores under any weighting of the people.
+
+Accuracy, UAR and macro F1 depend only on counts that add up over subjects. A resample of people, or a swap of two arms'
+predictions of some people, is therefore a product of a weight matrix with those counts, thousands at a time.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from fer_models.errors import UseError
+
+Metric = Literal["accuracy", "uar", "macro_f1"]
+
+
+@dataclass(frozen=True)
+class ArmPredictions:
+    """Predicted classes of one arm, a row a seed; arms that are compared have the same items in the same order.
+
+    Args:
+        labels: int (v,), v > 1.
+        subjects: (v,) the person of each item.
+        predicted: int (seeds, v).
+
+    Raises `UseError` when the shapes do not fit.
+    """
+
+    labels: np.ndarray
+    subjects: np.ndarray
+    predicted: np.ndarray
+
+    def __post_init__(self) -> None:
+        num_items = len(self.labels)
+        if num_items < 2 or len(self.subjects) != num_items or self.predicted.shape[1:] != (num_items,):
+            raise UseError(
+                f"An arm's predictions have {num_items} labels, {len(self.subjects)} subjects and predicted classes of "
+                f"shape {self.predicted.shape}; pass at least 2 items, and one row of them a seed."
+            )
+
+    @property
+    def num_seeds(self) -> int:
+        return len(self.predicted)
+
+    @cached_property
+    def units(self) -> np.ndarray:
+        """What is resampled and swapped as a whole, 0..n-1 for each item: its person, or the item if all are of one.
+
+        Items of one person are not independent, so it is people that vary (Field & Welsh 2007, Bootstrapping clustered
+        data). With one person only the items can vary, and no result goes beyond that person.
+        """
+        people, unit = np.unique(self.subjects, return_inverse=True)
+        return unit if len(people) > 1 else np.arange(len(self.labels))
+
+    @cached_property
+    def counts(self) -> "UnitCounts":
+        """What the scores of any weighting of the units are made of."""
+        return UnitCounts.of(self)
+
+    def scores(self, metric: Metric) -> np.ndarray:
+        """The score of each seed on all items, float (seeds,)."""
+        return self.counts.weighted(np.ones((1, len(self.counts.support)))).scores(metric)[0]
+
+
+@dataclass(frozen=True)
+class UnitCounts:
+    """Counts of the k classes that occur among the labels, for each of n units (people, or weightings of people).
+
+    `support` (n, 1, k) items of a class; `hits` (n, seeds, k) those predicted rightly; `predicted` (n, seeds, k) items
+    predicted as the class. All float.
+    """
+
+    support: np.ndarray
+    hits: np.ndarray
+    predicted: np.ndarray
+
+    @classmethod
+    def of(cls, arm: ArmPredictions) -> "UnitCounts":
+        """A row a unit of the arm."""
+        classes = np.unique(arm.labels)
+        unit = arm.units
+        of_unit = (unit == np.arange(unit.max() + 1)[:, None]).astype(float)  # (n, v)
+        is_label = arm.labels[:, None] == classes  # (v, k)
+        is_predicted = arm.predicted[:, :, None] == classes  # (seeds, v, k)
+        return cls(
+            support=(of_unit @ is_label)[:, None],
+            hits=(of_unit @ (is_predicted & is_label)).swapaxes(0, 1),
+            predicted=(of_unit @ is_predicted).swapaxes(0, 1),
+        )
+
+    def weighted(self, weights: np.ndarray) -> "UnitCounts":
+        """Sums over the units, a row for each row of the weights (rows, n)."""
+        sums = (np.tensordot(weights, counts, axes=1) for counts in (self.support, self.hits, self.predicted))
+        return UnitCounts(*sums)
+
+    def scores(self, metric: Metric) -> np.ndarray:
+        """Scores in 0..1, float (n, seeds); UAR and macro F1 over the classes that have items in that row."""
+        if metric == "accuracy":
+            return self.hits.sum(axis=2) / self.support.sum(axis=2)
+        # A class without items in a row has no hits there either, so it adds nothing to the sum.
+        items = self.support if metric == "uar" else (self.support + self.predicted) / 2
+        num_present = (self.support > 0).sum(axis=2)
+        return np.divide(self.hits, items, out=np.zeros_like(self.hits), where=self.hits > 0).sum(axis=2) / num_present
