@@ -42,6 +42,10 @@ test-faults: $(READY) ## inject every fault: damaged files, dying and hanging wo
 bench-prepare: $(READY) ## speed of preparation, into benchmarks/results
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/prepare.py
 
+.PHONY: bench-statistics
+bench-statistics: $(READY) ## how often arms that do not differ are called different
+	PYTHONPATH=. $(BIN)/python benchmarks/false_positives.py
+
 .PHONY: lint
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .

@@ -1,12 +1,14 @@
 """The arms of a study: a registry of model configurations. `fer_models.building` builds one."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, cast, get_args
 
 from fer_models.errors import UseError
+from fer_models.settings import Imbalance
 from fer_models.suggest import nearest
 
 StreamName = Literal["spatial", "temporal"]
+IMBALANCE: tuple[str, ...] = get_args(Imbalance)
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Arm:
         fusion: how two streams become one vector; `None` for a single stream.
         width: fixes the width, whatever the study's settings say.
         printed_accuracy: test accuracy in % that the study printed for it.
+        imbalance: how it is trained against the imbalance of the classes; `None` as the study's settings say.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Arm:
     fusion: Literal["concatenate", "sum", "average"] | None
     width: int | None = None
     printed_accuracy: float | None = None
+    imbalance: Imbalance | None = None
 
 
 _BOTH: tuple[StreamName, ...] = ("spatial", "temporal")
@@ -56,7 +60,20 @@ STUDY_ARMS = (*FUSION_ARMS, "spatial-only", "optical-flow-only")
 
 
 def get_arm(name: str) -> Arm:
-    """The arm of that name; raises `UseError` naming the nearest one."""
-    if name not in ARMS:
-        raise UseError(f"There is no arm {name!r}{nearest(name, ARMS)}; `fer models` lists them.")
-    return ARMS[name]
+    """The arm of that name; `gap-sum+focal` is `gap-sum` trained with focal loss, whatever the study's settings say.
+
+    Raises:
+        UseError: there is no such arm or treatment, naming the nearest one.
+    """
+    plain, plus, treatment = name.partition("+")
+    if plain not in ARMS:
+        raise UseError(f"There is no arm {plain!r}{nearest(plain, ARMS)}; `fer models` lists them.")
+    if not plus:
+        return ARMS[plain]
+    if treatment not in IMBALANCE:
+        treatments = ", ".join(IMBALANCE)
+        raise UseError(
+            f"There is no treatment {treatment!r}{nearest(treatment, IMBALANCE)} for an arm; there are {treatments}."
+        )
+    title = f"{ARMS[plain].title}, {treatment.replace('_', ' ')}"
+    return replace(ARMS[plain], name=name, title=title, imbalance=cast(Imbalance, treatment))

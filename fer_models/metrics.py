@@ -118,10 +118,3 @@ def by_video(
         votes = summed(np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)])
         return names, labels[first], (votes + means) / (counts + 1)
     return names, labels[first], means
-
-
-def mean_by_video(
-    videos: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`by_video` with the mean, the study's aggregation."""
-    return by_video(videos, labels, probabilities, "mean")

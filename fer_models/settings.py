@@ -104,5 +104,8 @@ class TrainingSettings(Settings):
         description="treatment of rare classes: none, class_weights, downsample, oversample, smote, focal, "
         "logit_adjustment or one_vs_rest",
     )
+    keep_epochs: bool = Field(
+        False, description="keep the weights of every epoch, so that the report can tell the optimism gap"
+    )
     augmentation: AugmentationSettings | None = AugmentationSettings()
     precision: Literal["float32", "mixed_bfloat16"] = "float32"

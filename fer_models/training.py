@@ -28,6 +28,7 @@ from fer_models.settings import TrainingSettings
 
 MODEL_FILE = "model.keras"
 _PROGRESS_FILE = "progress.json"
+_EPOCHS_FOLDER = "epochs"
 #: Rows predicted at once; one size only, so that a compiled step is compiled once.
 _PREDICT_BATCH = 256
 
@@ -102,6 +103,11 @@ def read_progress(folder: Path) -> Progress | None:
     """How far the run in a folder is; None when it has not finished an epoch."""
     path = folder / _PROGRESS_FILE
     return Progress.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def epoch_weights(folder: Path) -> list[Path]:
+    """Files with the weights of each epoch of a run, in order; none unless they were kept."""
+    return sorted((folder / _EPOCHS_FOLDER).glob("*.weights.h5"))
 
 
 def predict(model: keras.Model, segments: SegmentArrays) -> np.ndarray:
@@ -252,6 +258,9 @@ def _commit(
     history = [*(progress.history if progress else []), epoch]
     last = f"epoch-{epoch.epoch:04d}.keras"
     model.save(folder / last)
+    if settings.keep_epochs:
+        (folder / _EPOCHS_FOLDER).mkdir(exist_ok=True)
+        model.save_weights(folder / _EPOCHS_FOLDER / f"epoch-{epoch.epoch:04d}.weights.h5")
     is_best = not progress or epoch.monitored > max(past.monitored for past in progress.history)
     best_epoch = epoch.epoch if is_best or not progress else progress.best_epoch
     patience = settings.early_stopping_patience

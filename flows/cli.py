@@ -37,12 +37,15 @@ Config = Annotated[
 Set = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="one setting, e.g. training.epochs=20")
 ]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="train every arm with so many seeds")]
 DataRoot = Annotated[Path | None, typer.Option("--data-root", help="folder for all that is made, one corpus each")]
 Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
 
 
-def _overrides(pairs: list[str] | None, data_root: Path | None) -> dict[str, Any]:
+def _overrides(pairs: list[str] | None, data_root: Path | None, seeds: int | None = None) -> dict[str, Any]:
     overrides: dict[str, Any] = {"data_root": data_root} if data_root else {}
+    if seeds:
+        overrides["seeds"] = seeds
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
         if not equals or not key:
@@ -68,6 +71,7 @@ def _run_flow(
     pairs: list[str] | None,
     data_root: Path | None,
     debug: bool,
+    seeds: int | None = None,
     **more: Any,
 ) -> Any:
     """Check settings and corpus, then run a flow in this process.
@@ -78,7 +82,7 @@ def _run_flow(
     from tasks.configuration import resolve_settings
     from tasks.progress import say
 
-    overrides = _overrides(pairs, data_root)
+    overrides = _overrides(pairs, data_root, seeds)
     settings = resolve_settings(preset, config, overrides)
     signal.signal(signal.SIGINT, _stop)
     if server := os.environ.get("PREFECT_API_URL"):
@@ -202,42 +206,66 @@ def split(
 
 @app.command(epilog="fer train --preset corrected --set training.epochs=20 --set 'arms=\\[gap-sum]'")
 def train(
-    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    seeds: Seeds = None,
+    data_root: DataRoot = None,
+    debug: Debug = False,
 ) -> None:
     """Train the arms that are not trained yet."""
-    _run_flow("train", preset, config, set_, data_root, debug)
+    _run_flow("train", preset, config, set_, data_root, debug, seeds)
 
 
 @app.command()
 def evaluate(
-    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    seeds: Seeds = None,
+    data_root: DataRoot = None,
+    debug: Debug = False,
 ) -> None:
     """Evaluate the trained arms on the test people, log to MLflow, write the report."""
-    _show_results(_run_flow("evaluate", preset, config, set_, data_root, debug), preset, config, set_, data_root)
+    report = _run_flow("evaluate", preset, config, set_, data_root, debug, seeds)
+    _show_results(report, preset, config, _overrides(set_, data_root, seeds))
 
 
 @app.command(epilog="fer study --preset sample  |  fer study --preset corrected --set corpus.root=/data/BAUM-1")
 def study(
-    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    seeds: Seeds = None,
+    data_root: DataRoot = None,
+    debug: Debug = False,
 ) -> None:
     """Do it all: prepare, split, train, evaluate, report. What is done is not done again."""
-    _show_results(_run_flow("study", preset, config, set_, data_root, debug), preset, config, set_, data_root)
+    report = _run_flow("study", preset, config, set_, data_root, debug, seeds)
+    _show_results(report, preset, config, _overrides(set_, data_root, seeds))
 
 
 @app.command()
 def report(
-    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    seeds: Seeds = None,
+    data_root: DataRoot = None,
+    debug: Debug = False,
 ) -> None:
     """Write the report of an evaluated study again and print its table."""
     prepare_environment(quiet=not debug)
     with silent_imports():
-        from tasks.report import collect, write_report
+        from tasks.report import write_report
+        from tasks.report_input import collect
     from tasks.configuration import resolve_settings
     from tasks.layout import Layout
 
-    settings = resolve_settings(preset, config, _overrides(set_, data_root))
+    overrides = _overrides(set_, data_root, seeds)
+    settings = resolve_settings(preset, config, overrides)
     path = write_report(collect(settings), Layout.of(settings).report)
-    _show_results(path, preset, config, set_, data_root)
+    _show_results(path, preset, config, overrides)
 
 
 @app.command()
@@ -382,13 +410,11 @@ def _show_equivalences(arms: Sequence[str], settings: ModelSettings) -> None:
     out.print(table)
 
 
-def _show_results(
-    path: Path, preset: str | None, config: Path | None, pairs: list[str] | None, data_root: Path | None
-) -> None:
+def _show_results(path: Path, preset: str | None, config: Path | None, overrides: dict[str, Any]) -> None:
     from flows.status import print_results
     from tasks.configuration import resolve_settings
 
-    print_results(resolve_settings(preset, config, _overrides(pairs, data_root)), path, out)
+    print_results(resolve_settings(preset, config, overrides), path, out)
 
 
 def main() -> None:

@@ -8,14 +8,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from fer_models.errors import UseError
 from tasks import tracking
+from tasks.champion import crown
 from tasks.configuration import resolve_settings
-from tasks.index import read_index
 from tasks.layout import Layout
-from tasks.manifest import read_manifest
-from tasks.progress import progress
-from tasks.report import collect, write_report
+from tasks.progress import progress, say
+from tasks.report import write_report
+from tasks.report_input import collect
 from tasks.runs import plan_runs
-from tasks.splits import read_split
 from tasks.steps.evaluate import evaluate_arm
 
 
@@ -24,13 +23,12 @@ def evaluate(preset: str | None = None, config: str | None = None, overrides: di
     """Evaluate every run of a study and write its report; returns the path of the report."""
     settings = resolve_settings(preset, config, overrides)
     layout = Layout.of(settings)
-    index, split = read_index(layout.index, settings.corpus.emotions), read_split(layout.split)
-    runs = plan_runs(settings, index)
+    runs = plan_runs(settings)
     untrained = [run.name for run in runs if not run.trained]
     if untrained:
         raise UseError(f"{len(untrained)} runs are not trained ({untrained[0]}, ...); run `fer train` first.")
-    study_run = tracking.open_study(settings, read_manifest(layout.manifest), index)
-    futures = [evaluate_arm.submit(settings, run, index, split, study_run) for run in runs]
+    study_run = tracking.open_study(settings)
+    futures = [evaluate_arm.submit(settings, run, study_run) for run in runs]
     with progress("Evaluating", len(runs)) as advance:
         for run, future in zip(runs, futures, strict=True):
             future.result()
@@ -38,4 +36,5 @@ def evaluate(preset: str | None = None, config: str | None = None, overrides: di
     source = collect(settings)
     report = write_report(source, layout.report)
     tracking.close_study(settings, study_run, source.results, layout.report)
+    say(crown(settings, study_run, source.results))
     return report

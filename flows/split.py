@@ -16,13 +16,15 @@ from tasks.splits import SIDES, update_split
 def split(
     preset: str | None = None, config: str | None = None, overrides: dict[str, Any] | None = None
 ) -> dict[str, int]:
-    """Give every new video a side and write the index; returns the number of segments a side."""
+    """Give every new video a side and write the index; returns the number of segments a side, over all folds."""
     settings = resolve_settings(preset, config, overrides)
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger)
     sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
-    index = build_index(ledger, sides, layout.prepared, layout.index)
-    counts = {side: int((index["side"] == side).sum()) for side in SIDES}
-    people = {side: sides.loc[sides["side"] == side, "subject"].nunique() for side in SIDES}
-    say("Split: " + ", ".join(f"{side} {people[side]} people, {counts[side]} segments" for side in SIDES) + ".")
-    return counts
+    counts = build_index(ledger, sides, layout.prepared, layout.index)
+    for fold, rows in counts.groupby("fold"):
+        where = "Split" if counts["fold"].nunique() == 1 else f"Fold {fold}"
+        sides = rows.set_index("side").loc[list(SIDES)].itertuples()
+        listed = (f"{side.Index} {side.people} people, {side.segments} segments" for side in sides)
+        say(f"{where}: {', '.join(listed)}.")
+    return counts.groupby("side")["segments"].sum().astype(int).to_dict()

@@ -11,38 +11,49 @@ from rich.table import Table
 
 from tasks import tracking
 from tasks.changes import read_changes
-from tasks.comparison import METRICS, best_result
-from tasks.index import read_index
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, failed_videos, read_ledger
 from tasks.outcomes import TRANSIENT
-from tasks.report import collect
+from tasks.report_input import ReportInput, collect, describe
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
 
 _MOST_FAILURES = 20
-_HEADS = {"video": "video", "segment": "segm.", "accuracy": "acc.", "uar": "UAR", "macro_f1": "F1"}
 
 
 def print_results(settings: StudySettings, report: Path, out: Console) -> None:
     """The comparison table and where to look next."""
     source = collect(settings)
-    best = best_result(source.results)
+    facts = describe(source)
     out.print(f"{settings.name}: scores on unseen people, % (UAR: mean recall of the classes)")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("\narm", no_wrap=True)
-    table.add_column("\nparameters", justify="right", no_wrap=True, min_width=9)
-    for metric in METRICS:
-        level, _, name = metric.partition("_")
-        table.add_column(f"{_HEADS[level]}\n{_HEADS[name]}", justify="right", no_wrap=True, min_width=5)
+    for head in ("videos\nUAR", "95 %\ninterval", "videos\nacc.", "segm.\nUAR"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("\nagainst the best", overflow="fold")
     for result in source.results:
-        cells = [result.text(metric) for metric in METRICS]
-        table.add_row(result.arm.title, f"{result.num_parameters:,}", *cells, style="bold" if result is best else None)
+        interval = f"{100 * result.interval.low:.0f}-{100 * result.interval.high:.0f}"
+        cells = [result.text("video_uar"), interval, result.text("video_accuracy"), result.text("segment_uar")]
+        is_best = result is source.best
+        verdict = "the best" if is_best else facts["against_best"][result.arm.name]
+        table.add_row(result.arm.title, *cells, verdict, style="bold" if is_best else None)
     out.print(table)
+    for sentence in _remarks(source, facts["null_band"]):
+        out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
     store = shlex.quote(tracking.tracking_uri(layout))
     for line in (f"Report: {report}", f"MLflow: mlflow ui --backend-store-uri {store}"):
         out.print(escape(line), soft_wrap=True, highlight=False)
+
+
+def _remarks(source: ReportInput, null_band: float | None) -> list[str]:
+    seeds = len(source.settings.seeds)
+    if null_band is None:
+        return ["One seed: how far chance alone moves a score is unknown, so no arm is called better (--seeds 5)."]
+    remarks = [f"The same arm with other seeds differs by up to {100 * null_band:.1f} points (means of {seeds} seeds)."]
+    if source.equivalences:
+        remarks.append(f"{len(source.equivalences)} pairs of arms are one function; the report names them.")
+    return remarks
 
 
 def _print_failures(lost: pd.DataFrame, out: Console) -> None:
@@ -86,10 +97,10 @@ def print_status(settings: StudySettings, out: Console) -> None:
     if len(lost):
         _print_failures(lost, out)
     _print_changes(read_changes(layout.changes), out)
-    if layout.index.is_file():
+    if layout.index.is_dir():
         runs = Table(title=f"Runs of {settings.name!r}")
         for name in ("run", "trained"):
             runs.add_column(name)
-        for run in plan_runs(settings, read_index(layout.index, settings.corpus.emotions)):
+        for run in plan_runs(settings):
             runs.add_row(run.name, "yes" if run.trained else "no")
         out.print(runs)

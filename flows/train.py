@@ -1,4 +1,4 @@
-"""Flow `fer-train`: every arm and seed of a study, one after another on one device."""
+"""Flow `fer-train`: every arm, seed and fold of a study, one after another on one device."""
 
 from typing import Any
 
@@ -8,9 +8,6 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from fer_models.errors import FerError, UseError
 from tasks import tracking
 from tasks.configuration import resolve_settings
-from tasks.index import read_index
-from tasks.layout import Layout
-from tasks.manifest import read_manifest
 from tasks.progress import say
 from tasks.runs import plan_runs
 from tasks.steps.train import train_arm
@@ -20,12 +17,10 @@ from tasks.steps.train import train_arm
 def train(preset: str | None = None, config: str | None = None, overrides: dict[str, Any] | None = None) -> list[str]:
     """Train what is not trained yet; a failed arm leaves the others alone. Returns the names of the runs."""
     settings = resolve_settings(preset, config, overrides)
-    layout = Layout.of(settings)
-    index = read_index(layout.index, settings.corpus.emotions)
-    runs = plan_runs(settings, index)
+    runs = plan_runs(settings)
     due = [run for run in runs if not run.trained]
-    study_run = tracking.open_study(settings, read_manifest(layout.manifest), index)
-    futures = {run.name: train_arm.submit(settings, run, layout.index, study_run) for run in due}
+    study_run = tracking.open_study(settings)
+    futures = {run.name: train_arm.submit(settings, run, study_run) for run in due}
     failures = {}
     for name, future in futures.items():
         result = future.result(raise_on_failure=False)

@@ -7,7 +7,6 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from fer_models.arms import get_arm
 from fer_models.errors import UseError
 from fer_models.suggest import nearest
 from tasks.presets import PRESETS
@@ -41,8 +40,7 @@ def resolve_settings(
         settings = StudySettings.model_validate(merged)
     except ValidationError as error:
         raise UseError(_sentence(error)) from error
-    for arm in settings.arms:
-        get_arm(arm)
+    settings.all_arms()  # a fault of their names shows here
     return settings
 
 

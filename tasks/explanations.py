@@ -34,8 +34,6 @@ EXPLANATION_FILE = "explanation.json"
 _TILES_PER_CLASS = 3
 #: Segments that a mean map is taken over, per class.
 _MEAN_PER_CLASS = 64
-#: Runs have no folds yet.
-_FOLD = 0
 
 
 class Explanation(BaseModel):
@@ -55,6 +53,11 @@ class Explanation(BaseModel):
     similarity: dict[str, list[float]]
     convolution: int
     num_mean: dict[str, int]
+
+
+def read_explanation(folder: Path) -> Explanation:
+    """What `explain_run` left in the folder of an evaluation."""
+    return Explanation.model_validate_json((folder / EXPLANATION_FILE).read_text(encoding="utf-8"))
 
 
 def explain_run(
@@ -78,7 +81,7 @@ def explain_run(
     origin = Origin(
         arm=run.arm.name,
         seed=run.seed,
-        fold=_FOLD,
+        fold=run.fold or 0,
         checkpoint=f"{run.folder.name}/{MODEL_FILE}",
         checkpoint_sha256=content_sha256(run.folder / MODEL_FILE),
         prepared=Layout.of(settings).prepared.name,

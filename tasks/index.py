@@ -1,7 +1,11 @@
-"""The index: every usable segment with its shard, person, class and side; and the arrays behind its rows."""
+"""The index: every usable segment with its shard, person, class and side; and the arrays behind its rows.
 
-from collections.abc import Sequence
+Training reads the files of its two sides; that of the test side is opened by evaluation alone, and by what comes after.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +15,11 @@ import pyarrow.parquet as pq
 from fer_models.errors import UseError
 from fer_models.segments import SegmentArrays
 from tasks.files import write_table
+from tasks.folds import TEST, TRAIN, VALIDATION
 from tasks.outcomes import Outcome
 from tasks.settings import digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, read_images, read_rows
-from tasks.splits import KEY
+from tasks.splits import KEY, SIDES
 
 SCHEMA = pa.schema(
     [
@@ -31,33 +36,58 @@ SCHEMA = pa.schema(
         ("box", pa.list_(pa.int32(), 4)),
     ]
 )
+_OF_SHARD = ("segment", "frame", "pts_s", "box")
 
 
-def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, path: Path) -> pd.DataFrame:
-    """Write the index of all segments of the split's usable videos. `prepared` is the folder above the shards."""
+def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folder: Path) -> pd.DataFrame:
+    """Write the segments of the split's usable videos, a file a fold and side, so that each side is opened alone.
+
+    Args:
+        prepared: the folder above the shards.
+
+    Returns:
+        The number of people, videos and segments of each fold and side.
+    """
     usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
-    videos = usable.merge(split[[*KEY, "side"]], on=KEY).sort_values("video_id")
-    parts = []
-    for video in videos.itertuples():
-        rows = read_rows(prepared / str(video.shard)).select(["segment", "frame", "pts_s", "box"])
-        columns = {name: getattr(video, name) for name in ("video_id", "subject", "emotion", "side", "sha256", "shard")}
-        repeated = {name: pa.array([value] * len(rows), pa.string()) for name, value in columns.items()}
-        repeated["row"] = pa.array(np.arange(len(rows)), pa.int32())
-        parts.append(pa.table({**repeated, **{name: rows[name] for name in rows.column_names}}).select(SCHEMA.names))
-    table = pa.concat_tables([part.cast(SCHEMA) for part in parts] or [SCHEMA.empty_table()])
-    write_table(path, table)
-    return table.to_pandas()
+    rows_of = {shard: read_rows(prepared / shard).select(list(_OF_SHARD)) for shard in usable["shard"].unique()}
+    counts = []
+    for (fold, side), members in split[split["side"].isin(SIDES)].groupby(["fold", "side"]):
+        videos = usable.merge(members[KEY], on=KEY).sort_values("video_id")
+        parts = [_rows(video, side, rows_of) for video in videos.itertuples()]
+        table = pa.concat_tables([SCHEMA.empty_table(), *parts])
+        write_table(side_file(folder, fold, side), table)
+        counts.append((fold, side, videos["subject"].nunique(), len(videos), len(table)))
+    return pd.DataFrame(counts, columns=["fold", "side", "people", "videos", "segments"])
 
 
-def read_index(path: Path, emotions: Sequence[str]) -> pd.DataFrame:
-    """The index as a data frame; raises `UseError` when there is none, or one of other classes."""
+def _rows(video: Any, side: str, rows_of: Mapping[str, pa.Table]) -> pa.Table:
+    rows = rows_of[video.shard]
+    values = {name: getattr(video, name) for name in ("video_id", "subject", "emotion", "sha256", "shard")}
+    columns = {name: pa.array([value] * len(rows), pa.string()) for name, value in (values | {"side": side}).items()}
+    columns["row"] = pa.array(np.arange(len(rows)), pa.int32())
+    return pa.table({**columns, **{name: rows[name] for name in _OF_SHARD}}).select(SCHEMA.names).cast(SCHEMA)
+
+
+def side_file(folder: Path, fold: int, side: str) -> Path:
+    """The index of one side of a fold, below `Layout.index`."""
+    return folder / f"fold-{fold}" / f"{side}.parquet"
+
+
+def read_side(folder: Path, fold: int, side: str, emotions: Sequence[str]) -> pd.DataFrame:
+    """The segments of one side of a fold; raises `UseError` when there are none, or those of other classes."""
+    path = side_file(folder, fold, side)
     if not path.is_file():
         raise UseError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
     index = pq.read_table(path).to_pandas()
-    if set(index["emotion"]) != set(emotions):
-        found = ", ".join(sorted(set(index["emotion"])))
-        raise UseError(f"The index was made for other classes ({found}); run `fer split` with these settings.")
+    found = set(index["emotion"])
+    if not found <= set(emotions) or (side != TEST and found != set(emotions)):
+        raise UseError(f"The index was made for other classes ({', '.join(sorted(found))}); run `fer split` again.")
     return index
+
+
+def read_seen(folder: Path, fold: int, emotions: Sequence[str]) -> pd.DataFrame:
+    """The segments of a fold that training may see: those of the training and the validation side."""
+    return pd.concat([read_side(folder, fold, side, emotions) for side in (TRAIN, VALIDATION)], ignore_index=True)
 
 
 def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) -> SegmentArrays:

@@ -12,11 +12,11 @@ class Layout:
     """Paths of a study.
 
     <data_root>/manifest.parquet                     every video of the corpus
-    <data_root>/split.parquet                        the side of every video
+    <data_root>/splits/<name>.parquet                the side of every video in every fold
     <data_root>/prepared/<digest>/shards/..          one file a video
     <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
     <data_root>/prepared/<digest>/changes.parquet    what changed in the corpus from run to run
-    <data_root>/studies/<name>/index.parquet         every segment of the study's classes, with its side
+    <data_root>/studies/<name>/index/<split>/..      the segments of the study's classes: a file a fold and side
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html
     <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise
@@ -25,19 +25,21 @@ class Layout:
     root: Path
     prepared: Path
     study: Path
+    split: Path
 
     @classmethod
     def of(cls, settings: StudySettings) -> "Layout":
         root = settings.data_root
-        return cls(root, root / "prepared" / prepare_digest(settings.prepare), root / "studies" / settings.name)
+        return cls(
+            root,
+            prepared=root / "prepared" / prepare_digest(settings.prepare),
+            study=root / "studies" / settings.name,
+            split=root / "splits" / f"{settings.split.name}.parquet",
+        )
 
     @property
     def manifest(self) -> Path:
         return self.root / "manifest.parquet"
-
-    @property
-    def split(self) -> Path:
-        return self.root / "split.parquet"
 
     @property
     def shards(self) -> Path:
@@ -53,7 +55,7 @@ class Layout:
 
     @property
     def index(self) -> Path:
-        return self.study / "index.parquet"
+        return self.study / "index" / self.split.stem
 
     @property
     def runs(self) -> Path:

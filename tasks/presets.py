@@ -30,6 +30,7 @@ def sample() -> StudySettings:
             learning_rate=1e-3,
             schedule=PlateauSchedule(patience=4),
             imbalance="class_weights",
+            keep_epochs=True,
             augmentation=AugmentationSettings(zoom=0.1, rotation_deg=6, shift=0.03, brightness=0.1),
         ),
     )

@@ -1,25 +1,29 @@
-"""Training runs: an arm with a seed on the data of a study. A run's folder is named by all that decides its result."""
+"""Training runs: an arm with a seed on a fold of a study. A run's folder is named by all that decides its result.
+
+Nothing here opens the test side.
+"""
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
-import pandas as pd
 
-from fer_models.arms import Arm, get_arm
+from fer_models.arms import Arm
 from fer_models.building import build_model
 from fer_models.segments import SegmentArrays
+from fer_models.settings import TrainingSettings
 from fer_models.training import MODEL_FILE, Epoch, Progress, fit, read_progress
 from tasks.carried import carry_prepare
 from tasks.files import write_json
-from tasks.index import index_digest, load_arrays
+from tasks.folds import TRAIN, VALIDATION
+from tasks.index import index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.layout import Layout
 from tasks.preparation import prepare_digest
 from tasks.progress import progress, say
 from tasks.settings import StudySettings, digest
-from tasks.splits import TRAIN, VALIDATION
+from tasks.splits import read_split
 
 #: Raised when the same settings and data give another model than before.
 CODE_VERSION = 2
@@ -27,41 +31,57 @@ CODE_VERSION = 2
 
 @dataclass(frozen=True)
 class Run:
-    """One training run of a study."""
+    """One training run of a study. `fold` is None in a study of one fold."""
 
     arm: Arm
     seed: int
+    fold: int | None
     folder: Path
 
     @property
     def name(self) -> str:
-        return f"{self.arm.name}, seed {self.seed}"
+        return f"{self.arm.name}, seed {self.seed}" + ("" if self.fold is None else f", fold {self.fold}")
 
     @property
     def trained(self) -> bool:
         return (self.folder / MODEL_FILE).is_file()
 
 
-def plan_runs(settings: StudySettings, index: pd.DataFrame) -> list[Run]:
-    """The runs of a study, in the order of its arms and seeds; nothing of the test side has a part in their names."""
-    seen = index[index["side"].isin([TRAIN, VALIDATION])]
+def plan_runs(settings: StudySettings) -> list[Run]:
+    """The runs of a study, fold by fold, in the order of its arms and seeds.
+
+    Raises:
+        UseError: the study has no split or index yet.
+    """
+    layout = Layout.of(settings)
+    folds = sorted(read_split(layout.split)["fold"].unique().tolist())
+    return [run for fold in folds for run in _runs_of_fold(settings, layout, fold, len(folds) > 1)]
+
+
+def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, several: bool) -> list[Run]:
     common = (
         settings.model,
-        settings.training,
         prepare_digest(settings.prepare),
         {
             "emotions": settings.corpus.emotions,
-            "data": index_digest(seen),
+            "data": index_digest(read_seen(layout.index, fold, settings.corpus.emotions)),
             "code": CODE_VERSION,
             "backend": keras.backend.backend(),
         },
     )
-    folder = Layout.of(settings).runs
-    return [
-        Run(arm, seed, folder / f"{arm.name}-seed{seed}-{digest(*common, {**asdict(arm), 'seed': seed})}")
-        for arm in map(get_arm, settings.arms)
-        for seed in settings.seeds
-    ]
+    part = f"fold{fold}-" if several else ""
+    runs = []
+    for arm in settings.all_arms():
+        what = digest(*common, training_of(settings, arm), asdict(replace(arm, name="", title="", imbalance=None)))
+        for seed in settings.seeds:
+            folder = layout.runs / f"{arm.name}-{part}seed{seed}-{digest(what, {'seed': seed})}"
+            runs.append(Run(arm, seed, fold if several else None, folder))
+    return runs
+
+
+def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
+    """How an arm is trained."""
+    return settings.training.model_copy(update={"imbalance": arm.imbalance}) if arm.imbalance else settings.training
 
 
 def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
@@ -77,16 +97,12 @@ def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
     )
 
 
-def train_run(settings: StudySettings, run: Run, index: Path, on_epoch: Callable[[Epoch], None]) -> Progress:
+def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], None]) -> Progress:
     """Train a run, or go on with it; a run that is done is not touched."""
     done = read_progress(run.folder)
     if run.trained and done:
         return done
-    layout = Layout.of(settings)
-    train, validation = (
-        side_arrays(index, index.stat().st_mtime_ns, layout.prepared, settings.corpus.emotions, side)
-        for side in (TRAIN, VALIDATION)
-    )
+    train, validation = (run_arrays(settings, run, side) for side in (TRAIN, VALIDATION))
     run.folder.mkdir(parents=True, exist_ok=True)
     write_json(run.folder / "settings.json", settings)
     if done:
@@ -98,15 +114,21 @@ def train_run(settings: StudySettings, run: Run, index: Path, on_epoch: Callable
             on_epoch(epoch)
             advance(f"validation UAR {epoch.val_uar:.3f}")
 
-        result = fit(
-            lambda: build_run_model(settings, run), train, validation, settings.training, run.folder, run.seed, tell
-        )
+        training = training_of(settings, run.arm)
+        result = fit(lambda: build_run_model(settings, run), train, validation, training, run.folder, run.seed, tell)
     keras.backend.clear_session()
     return result
 
 
+def run_arrays(settings: StudySettings, run: Run, side: str) -> SegmentArrays:
+    """The arrays of one side of a run's fold, kept for the next runs on it."""
+    layout = Layout.of(settings)
+    modified_ns = side_file(layout.index, run.fold or 0, side).stat().st_mtime_ns
+    return _side_arrays(layout.index, run.fold or 0, side, settings.corpus.emotions, layout.prepared, modified_ns)
+
+
 @functools.lru_cache(maxsize=2)
-def side_arrays(index: Path, modified_ns: int, prepared: Path, emotions: tuple[str, ...], side: str) -> SegmentArrays:
-    """The arrays of one side, kept for the next run of the same study."""
-    rows = pd.read_parquet(index, filters=[("side", "==", side)])
-    return load_arrays(rows.reset_index(drop=True), prepared, emotions)
+def _side_arrays(
+    index: Path, fold: int, side: str, emotions: tuple[str, ...], prepared: Path, modified_ns: int
+) -> SegmentArrays:
+    return load_arrays(read_side(index, fold, side, emotions), prepared, emotions)

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
-from fer_models.arms import STUDY_ARMS
+from fer_models.arms import STUDY_ARMS, Arm, get_arm
 from fer_models.labels import EMOTIONS, canonical_emotion
-from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
+from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
 
 
 class CorpusSettings(Settings):
@@ -54,17 +54,44 @@ class PrepareSettings(Settings):
 
 
 class SplitSettings(Settings):
-    """Sides by subject: no person is ever on two of them."""
+    """Sides by subject: no person is ever on two of them. Choosing is done on validation people, never on others."""
 
-    validation_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects")
-    test_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects")
+    protocol: Literal["holdout", "kfold", "loso", "file"] = Field(
+        "holdout",
+        description="`holdout`: one test side; `kfold`: every person is tested once; `loso`: leave one subject out; "
+        "`file`: folds as in `folds_file`",
+    )
+    folds: int = Field(5, ge=2, description="`kfold`: number of folds")
+    folds_file: Path | None = Field(
+        None, validate_default=True, description="`file`: CSV or Parquet with the columns subject, fold"
+    )
+    validation_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects (in folds: of the untested)")
+    test_share: float = Field(0.2, gt=0, lt=1, description="`holdout`: share of the subjects")
     seed: int = 7
+
+    @field_validator("folds_file")
+    @classmethod
+    def _given_where_needed(cls, file: Path | None, others: ValidationInfo) -> Path | None:
+        if others.data.get("protocol") == "file" and file is None:
+            raise ValueError("protocol file needs a table with the columns subject, fold")
+        return file
 
     @model_validator(mode="after")
     def _leaves_something_to_train_on(self) -> "SplitSettings":
-        if self.validation_share + self.test_share >= 1:
+        if self.protocol == "holdout" and self.validation_share + self.test_share >= 1:
             raise ValueError("validation_share and test_share leave nothing for training")
         return self
+
+    @property
+    def name(self) -> str:
+        """Names the split in the data root: other settings draw another one and leave this one as it is."""
+        validation = f"validation{self.validation_share:g}-seed{self.seed}"
+        return {
+            "holdout": f"holdout-test{self.test_share:g}-{validation}",
+            "kfold": f"kfold{self.folds}-{validation}",
+            "loso": f"loso-{validation}",
+            "file": f"file-{self.folds_file.stem if self.folds_file else ''}-{validation}",
+        }[self.protocol]
 
 
 class ExecutionSettings(Settings):
@@ -97,14 +124,29 @@ class StudySettings(Settings):
         min_length=1,
         description="`fer models` lists them",
     )
-    seeds: tuple[int, ...] = Field((1,), min_length=1, description="every arm is trained once a seed")
+    treatments: tuple[Imbalance, ...] = Field(
+        (), description="train every arm with each of these against class imbalance, else as `training.imbalance` says"
+    )
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="every arm is trained once a seed; or how many")
+    equivalence_margin: float = Field(
+        0.02, gt=0, lt=1, description="arms whose scores differ by less are equivalent for the verdict"
+    )
 
-    @field_validator("arms", "seeds")
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _so_many(cls, seeds: Any) -> Any:
+        return tuple(range(1, seeds + 1)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+
+    @field_validator("arms", "treatments", "seeds")
     @classmethod
     def _once_each(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(values)) < len(values):
             raise ValueError("it names one twice")
         return values
+
+    def all_arms(self) -> list[Arm]:
+        """The arms of the study, each with each treatment; raises `UseError` for one that there is not."""
+        return [get_arm(f"{arm}+{how}" if how else arm) for arm in self.arms for how in self.treatments or (None,)]
 
 
 def digest(*parts: BaseModel | dict[str, Any] | str) -> str:

@@ -25,15 +25,17 @@ from pydantic import BaseModel
 
 from fer_models.building import load_model
 from fer_models.training import MODEL_FILE, Epoch, read_progress
-from tasks.comparison import METRICS, ArmResult, best_result
+from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.evaluation import Evaluation
 from tasks.files import write_json
-from tasks.index import index_digest, load_arrays
+from tasks.folds import TRAIN
+from tasks.index import index_digest, load_arrays, read_side
 from tasks.layout import Layout
-from tasks.runs import Run
+from tasks.manifest import read_manifest
+from tasks.runs import Run, training_of
 from tasks.settings import StudySettings, digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
-from tasks.splits import TRAIN
+from tasks.splits import SIDES, read_split
 
 _Record = TypeVar("_Record", bound=BaseModel)
 _REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
@@ -70,12 +72,14 @@ def _local_uri(layout: Layout) -> str:
     return f"sqlite:///{layout.root.absolute() / 'mlflow.db'}"
 
 
-def open_study(settings: StudySettings, manifest: pd.DataFrame, index: pd.DataFrame) -> StudyRun:
-    """The parent run for these settings and data: the one from before, or a new one."""
+def open_study(settings: StudySettings) -> StudyRun:
+    """The parent run for these settings and data: the one from before, or a new one. Opens no test side."""
     layout = Layout.of(settings)
-    client = _connect(layout)
+    client = connect(layout)
+    manifest = read_manifest(layout.manifest)
     manifest_digest = digest(manifest[["video_id", "sha256", "subject", "emotion", "status"]].to_csv(index=False))
-    identity = digest(settings, {"manifest": manifest_digest, "index": index_digest(index)})
+    split = read_split(layout.split).sort_values(["fold", "video_id", "sha256"])
+    identity = digest(settings, {"manifest": manifest_digest, "split": split.to_csv(index=False)})
     remembered = _read(StudyRun, layout.study / "mlflow.json")
     same = remembered and remembered.digest == identity and remembered.tracking_uri == tracking_uri(layout)
     if remembered and same and _exists(client, remembered.run_id):
@@ -84,14 +88,10 @@ def open_study(settings: StudySettings, manifest: pd.DataFrame, index: pd.DataFr
     run = client.create_run(experiment_id, run_name=f"{settings.name} study", tags={"fer.kind": "study"})
     with mlflow.start_run(run_id=run.info.run_id, nested=True):
         mlflow.log_params(_flat(settings.model_dump(mode="json", exclude={"arms", "seeds"})))
-        mlflow.set_tags({"arms": ", ".join(settings.arms), "seeds": ", ".join(map(str, settings.seeds)), **_revision()})
+        arms = ", ".join(arm.name for arm in settings.all_arms())
+        mlflow.set_tags({"arms": arms, "seeds": ", ".join(map(str, settings.seeds)), **_revision()})
         mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
-        source = str(layout.manifest.absolute())
-        for name, table, table_digest in (
-            ("manifest", manifest.drop(columns=["mtime_ns"]), manifest_digest),
-            ("index", index.drop(columns=["box"]), index_digest(index)),
-        ):
-            mlflow.log_input(mlflow.data.from_pandas(table, source=source, name=name, digest=table_digest), name)
+        _log_table("manifest", manifest.drop(columns=["mtime_ns"]), layout.manifest, manifest_digest)
     study_run = StudyRun(
         tracking_uri=tracking_uri(layout), experiment_id=experiment_id, run_id=run.info.run_id, digest=identity
     )
@@ -99,9 +99,14 @@ def open_study(settings: StudySettings, manifest: pd.DataFrame, index: pd.DataFr
     return study_run
 
 
+def _log_table(name: str, table: pd.DataFrame, source: Path, table_digest: str) -> None:
+    dataset = mlflow.data.from_pandas(table, source=str(source.absolute()), name=name, digest=table_digest)
+    mlflow.log_input(dataset, name)
+
+
 def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     """The id of the child run of a training run, created and described when it is new."""
-    client = _connect(Layout.of(settings))
+    client = connect(Layout.of(settings))
     child = _read(_ChildRun, run.folder / "mlflow.json")
     if child and child.parent_id == study_run.run_id and _exists(client, child.run_id):
         return child.run_id
@@ -110,15 +115,18 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         "fer.kind": "arm",
         "arm": run.arm.name,
         "seed": str(run.seed),
+        "fold": "all" if run.fold is None else str(run.fold),
+        "imbalance": training_of(settings, run.arm).imbalance,
         "fusion": run.arm.fusion or "none",
         "pooling": run.arm.pooling,
         "streams": " + ".join(run.arm.streams),
         "backend": keras.backend.backend(),
         **_revision(),
     }
-    created = client.create_run(study_run.experiment_id, run_name=f"{run.arm.name}, seed {run.seed}", tags=tags)
+    created = client.create_run(study_run.experiment_id, run_name=run.name, tags=tags)
     parameters = {"arm": run.arm.name, "seed": run.seed, "fusion": run.arm.fusion, "pooling": run.arm.pooling}
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
+    parameters["training.imbalance"] = training_of(settings, run.arm).imbalance
     client.log_batch(created.info.run_id, params=[Param(name, str(value)) for name, value in parameters.items()])
     write_json(run.folder / "mlflow.json", _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
     return created.info.run_id
@@ -137,7 +145,7 @@ def num_logged_epochs(run_id: str) -> int:
 
 
 def log_evaluation(
-    settings: StudySettings, study_run: StudyRun, run: Run, folder: Path, evaluation: Evaluation, index: pd.DataFrame
+    settings: StudySettings, study_run: StudyRun, run: Run, folder: Path, evaluation: Evaluation
 ) -> None:
     """Log the history, test scores, figures, predictions and the model of a run, unless that was done before."""
     run_id = open_run(settings, study_run, run)
@@ -159,28 +167,37 @@ def log_evaluation(
         for path in sorted(folder.iterdir()):
             mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
         mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
-        _log_model(settings, run, index)
+        _log_model(settings, run)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
     write_json(run.folder / "mlflow.json", child.model_copy(update={"evaluation": folder.name}))
 
 
 def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[ArmResult], report: Path) -> None:
-    """Log the comparison and the report to the parent run."""
-    client = _connect(Layout.of(settings))
+    """Log the comparison, the report and the data to the parent run."""
+    layout = Layout.of(settings)
+    client = connect(layout)
     best = best_result(results)
+    index = pd.concat([read_side(layout.index, 0, side, settings.corpus.emotions) for side in SIDES])
     with mlflow.start_run(run_id=study_run.run_id, nested=True):
+        _log_table("index", index.drop(columns=["box"]), layout.index, index_digest(index))
         mlflow.set_tag("best_arm", best.arm.name)
         text = (report / "report.md").read_text(encoding="utf-8")
         mlflow.set_tag("mlflow.note.content", text.partition("\n![")[0])  # down to the table, without figures
         mlflow.log_metrics({f"best_test_{metric}": best.mean(metric) for metric in METRICS})
-        mlflow.log_metrics(
-            {f"mean_{metric}/{result.arm.name}": result.mean(metric) for result in results for metric in METRICS}
-        )
+        for result in results:
+            mlflow.log_metrics({f"mean_{metric}/{_key(result)}": result.mean(metric) for metric in METRICS})
+            bounds = {"low": result.interval.low, "high": result.interval.high, "seed_sd": result.sd(HEADLINE) or 0.0}
+            mlflow.log_metrics({f"{HEADLINE}_{name}/{_key(result)}": value for name, value in bounds.items()})
         mlflow.log_artifacts(str(report), "report")
     client.set_terminated(study_run.run_id, "FINISHED")
 
 
-def _connect(layout: Layout) -> mlflow.MlflowClient:
+def _key(result: ArmResult) -> str:
+    return result.arm.name.replace("+", " ")  # MLflow takes no plus sign in the name of a metric
+
+
+def connect(layout: Layout) -> mlflow.MlflowClient:
+    """A client of the store that a study is logged to; makes the data root when it is not there."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     layout.root.mkdir(parents=True, exist_ok=True)
@@ -210,7 +227,7 @@ def _exists(client: mlflow.MlflowClient, run_id: str) -> bool:
         return False
 
 
-def _log_model(settings: StudySettings, run: Run, index: pd.DataFrame) -> None:
+def _log_model(settings: StudySettings, run: Run) -> None:
     tensor = np.dtype("float32")
     inputs = [
         TensorSpec(np.dtype("uint8"), (-1, *FACE_SHAPE), "face"),
@@ -220,8 +237,9 @@ def _log_model(settings: StudySettings, run: Run, index: pd.DataFrame) -> None:
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS]
     model = load_model(run.folder / MODEL_FILE)
     mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
-    rows = index[index["side"] == TRAIN].head(2).reset_index(drop=True)
-    example = load_arrays(rows, Layout.of(settings).prepared, settings.corpus.emotions)
+    layout = Layout.of(settings)
+    rows = read_side(layout.index, run.fold or 0, TRAIN, settings.corpus.emotions).head(2)
+    example = load_arrays(rows, layout.prepared, settings.corpus.emotions)
     values = {"face": example.faces.tolist(), "optical_flow": example.optical_flows.astype(float).round(4).tolist()}
     mlflow.log_dict({"inputs": values}, "input_example.json")
 

@@ -11,12 +11,17 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
+from flows.prepare import prepare
+from flows.split import split
 from flows.study import full_study
+from flows.train import train
 from tasks.configuration import resolve_settings
+from tasks.index import side_file
 from tasks.layout import Layout
 from tasks.prediction import predict_videos
 from tasks.runs import plan_runs
 from tasks.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus, write_video
+from tasks.splits import SIDES
 
 CORPUS = SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180))
 EMOTIONS = ("anger", "happiness", "sadness")
@@ -40,13 +45,27 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "arms": ["gap-sum", "optical-flow-only"],
         },
     }
-    report = full_study(**arguments)
     settings = resolve_settings(**arguments)
-    return {"arguments": arguments, "report": report, "settings": settings, "layout": Layout.of(settings)}
+    layout = Layout.of(settings)
+    prepare(**arguments)
+    split(**arguments)
+    test_side = side_file(layout.index, 0, "test")
+    hidden = test_side.rename(folder / "hidden.parquet")
+    train(**arguments)
+    hidden.rename(test_side)
+    trained = stamps(layout.runs, "model.keras")
+    report = full_study(**arguments)
+    return {"arguments": arguments, "report": report, "settings": settings, "layout": layout, "trained": trained}
 
 
 def stamps(folder: Path, pattern: str) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob(pattern)}
+
+
+def test_training_never_opened_the_test_side(study: dict[str, Any]) -> None:
+    """The models that were trained while the index of the test side was not there are those that were evaluated."""
+    assert len(study["trained"]) == 2
+    assert stamps(study["layout"].runs, "model.keras") == study["trained"]
 
 
 def child_runs(layout: Layout) -> pd.DataFrame:
@@ -71,7 +90,7 @@ def test_the_scores_are_those_of_the_predictions(study: dict[str, Any]) -> None:
     layout = study["layout"]
     runs = child_runs(layout)
     assert set(runs.index) == {"gap-sum", "optical-flow-only"}
-    for run in plan_runs(study["settings"], pd.read_parquet(layout.index)):
+    for run in plan_runs(study["settings"]):
         (predictions,) = run.folder.glob("test-*/predictions.parquet")
         segments = pd.read_parquet(predictions)
         assert set(segments["subject"]) == people_on_test(layout)
@@ -92,7 +111,7 @@ def people_on_test(layout: Layout) -> set[str]:
 
 
 def test_no_person_is_on_two_sides(study: dict[str, Any]) -> None:
-    index = pd.read_parquet(study["layout"].index)
+    index = pd.concat([pd.read_parquet(side_file(study["layout"].index, 0, side)) for side in SIDES])
     assert (index.groupby("subject")["side"].nunique() == 1).all()
     assert set(index["side"]) == {"train", "validation", "test"}
 
@@ -122,7 +141,7 @@ def test_mlflow_holds_the_run(study: dict[str, Any]) -> None:
 
 def test_the_report_is_self_contained_and_true(study: dict[str, Any]) -> None:
     html = study["report"].read_text(encoding="utf-8")
-    assert not re.findall(r"(?:src|href)=[\"'](?!data:)", html), "no outside requests"
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", html), "no outside requests"
     score = child_runs(study["layout"]).loc["gap-sum", "metrics.test_video_uar"]
     assert f"{100 * score:.1f}" in html
     markdown = (study["report"].parent / "report.md").read_text(encoding="utf-8")
@@ -143,7 +162,7 @@ def test_a_second_study_does_nothing_again(study: dict[str, Any]) -> None:
 
 
 def test_a_model_recognises_a_new_video(study: dict[str, Any], tmp_path: Path) -> None:
-    run = plan_runs(study["settings"], pd.read_parquet(study["layout"].index))[0]
+    run = plan_runs(study["settings"])[0]
     path = tmp_path / "new clip.mp4"
     write_video(path, render_clip(CORPUS, Clip(9, 1, "happiness")), 25)
     (tmp_path / "broken.mp4").write_bytes(b"broken")

@@ -24,7 +24,7 @@ from fer_models.training import predict
 from flows.cli import app
 from tasks.configuration import resolve_settings
 from tasks.explanations import EXPLANATION_FILE, Explanation, choose_segments, explain_run
-from tasks.index import build_index, load_arrays
+from tasks.index import build_index, load_arrays, read_side
 from tasks.layout import Layout
 from tasks.ledger import write_ledger
 from tasks.manifest import build_manifest
@@ -62,10 +62,11 @@ class World:
             for video in manifest.itertuples()
         }
         ledger = write_ledger(self.layout.ledger, manifest, reports, {})
-        split = manifest[list(KEY)].assign(side=TEST)
-        self.rows = build_index(ledger, split, self.layout.prepared, self.layout.index)
+        split = manifest[list(KEY)].assign(fold=0, side=TEST)
+        build_index(ledger, split, self.layout.prepared, self.layout.index)
+        self.rows = read_side(self.layout.index, 0, TEST, EMOTIONS)
         self.arrays = load_arrays(self.rows, self.layout.prepared, EMOTIONS)
-        self.run = Run(get_arm("gap-sum"), 3, self.layout.runs / "gap-sum-seed3-abc")
+        self.run = Run(get_arm("gap-sum"), 3, None, self.layout.runs / "gap-sum-seed3-abc")
         self.run.folder.mkdir(parents=True)
         model = self.settings.model.model_copy(update={"width": 4, "head_units": 16})
         build_model(self.run.arm, model, EMOTIONS, seed=3).save(self.run.folder / "model.keras")

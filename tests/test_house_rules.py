@@ -222,3 +222,16 @@ def test_imports_leave_no_trace(tmp_path: Path) -> None:
     assert plain == loud
     assert plain.startswith("[] {")
     assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_only_these_modules_know_the_test_side():
+    """Training, runs and models cannot read a test label: who names that side is drawn up here."""
+    naming = {
+        source
+        for source in SOURCES
+        if any(
+            isinstance(node, ast.ImportFrom) and node.module == "tasks.folds" and "TEST" in {a.name for a in node.names}
+            for node in ast.walk(parse(source))
+        )
+    }
+    assert naming == {"tasks/splits.py", "tasks/index.py", "tasks/evaluation.py", "tasks/report_input.py"}

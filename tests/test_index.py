@@ -8,7 +8,7 @@ import pytest
 from conftest import write_shard
 
 from fer_models.errors import UseError
-from tasks.index import build_index, index_digest, load_arrays, read_index
+from tasks.index import build_index, index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.outcomes import Outcome
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
 
@@ -66,15 +66,22 @@ def make_ledger() -> pd.DataFrame:
 def make_split() -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"video_id": name, "sha256": sha_of(name), "subject": values[0], "side": values[2]}
+            {"fold": 0, "video_id": name, "sha256": sha_of(name), "subject": values[0], "side": values[2]}
             for name, values in reversed(VIDEOS.items())
         ]
     )
 
 
 @pytest.fixture
-def index(prepared: Path, tmp_path: Path) -> pd.DataFrame:
-    return build_index(make_ledger(), make_split(), prepared, tmp_path / "index.parquet")
+def folder(prepared: Path, tmp_path: Path) -> Path:
+    build_index(make_ledger(), make_split(), prepared, tmp_path / "index")
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def index(folder: Path) -> pd.DataFrame:
+    sides = [pd.read_parquet(side_file(folder, 0, side)) for side in ("train", "validation", "test")]
+    return pd.concat(sides, ignore_index=True)
 
 
 def test_every_usable_segment_stands_in_order_with_its_side(index: pd.DataFrame) -> None:
@@ -86,16 +93,34 @@ def test_every_usable_segment_stands_in_order_with_its_side(index: pd.DataFrame)
         ["v3", 0, 0, 0, "ben", "fear", "test"],
         ["v3", 4, 1, 16, "ben", "fear", "test"],
         ["v3", 6, 2, 24, "ben", "fear", "test"],
-        ["v5", 0, 0, 0, "ben", "anger", "reserve"],
-    ]
+    ], "and what waits in reserve stands nowhere"
     assert index["pts_s"].tolist() == [0.16 * segment for segment in index["segment"]]
     assert [list(box) for box in index["box"]] == [[segment, 2, 30, 40] for segment in index["segment"]]
 
 
-def test_what_is_written_is_what_is_returned(index: pd.DataFrame, tmp_path: Path) -> None:
-    stored = read_index(tmp_path / "index.parquet", EMOTIONS)
-    assert [list(box) for box in stored.pop("box")] == [list(box) for box in index["box"]]
-    pd.testing.assert_frame_equal(stored, index.drop(columns="box"))
+def test_the_counts_of_each_side_are_returned(prepared: Path, tmp_path: Path) -> None:
+    counts = build_index(make_ledger(), make_split(), prepared, tmp_path)
+    assert counts.to_numpy().tolist() == [
+        [0, "test", 1, 1, 3],
+        [0, "train", 1, 1, 2],
+        [0, "validation", 1, 1, 1],
+    ]
+
+
+def test_a_video_stands_on_another_side_in_another_fold(prepared: Path, tmp_path: Path) -> None:
+    turned = make_split().assign(fold=1)
+    turned["side"] = turned["side"].map({"train": "test", "test": "validation", "validation": "train"})
+    build_index(make_ledger(), pd.concat([make_split(), turned]), prepared, tmp_path)
+    assert set(read_side(tmp_path, 1, "test", EMOTIONS)["subject"]) == {"anna"}
+    assert set(read_side(tmp_path, 0, "test", EMOTIONS)["subject"]) == {"ben"}
+
+
+def test_training_sees_two_sides_and_needs_no_third(folder: Path) -> None:
+    side_file(folder, 0, "test").unlink()
+    narrow = pd.read_parquet(side_file(folder, 0, "train")).assign(emotion="anger")
+    narrow.to_parquet(side_file(folder, 0, "train"))
+    narrow.assign(side="validation").to_parquet(side_file(folder, 0, "validation"))
+    assert set(read_seen(folder, 0, ("anger",))["side"]) == {"train", "validation"}
 
 
 @pytest.mark.parametrize("seed", [None, 0, 1], ids=["in-order", "shuffled", "shuffled-again"])
@@ -125,18 +150,23 @@ def test_labels_follow_the_order_of_the_classes(index: pd.DataFrame, prepared: P
 
 def test_nothing_usable_gives_an_empty_index(prepared: Path, tmp_path: Path) -> None:
     ledger = make_ledger().assign(outcome="no_face")
-    index = build_index(ledger, make_split(), prepared, tmp_path / "index.parquet")
-    assert len(index) == len(read_index(tmp_path / "index.parquet", ())) == 0
+    counts = build_index(ledger, make_split(), prepared, tmp_path)
+    assert counts["segments"].sum() == len(read_side(tmp_path, 0, "test", EMOTIONS)) == 0
 
 
 def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(UseError, match="`fer split` first"):
-        read_index(tmp_path / "index.parquet", EMOTIONS)
+        read_side(tmp_path, 0, "train", EMOTIONS)
 
 
-def test_an_index_of_other_classes_is_refused(index: pd.DataFrame, tmp_path: Path) -> None:
+@pytest.mark.parametrize("side", ["train", "test"])
+def test_an_index_of_other_classes_is_refused(folder: Path, side: str) -> None:
     with pytest.raises(UseError, match="made for other classes"):
-        read_index(tmp_path / "index.parquet", ("anger", "fear"))
+        read_side(folder, 0, side, ("joy", "sadness"))
+
+
+def test_the_test_side_of_a_fold_need_not_show_every_class(folder: Path) -> None:
+    assert set(read_side(folder, 0, "test", EMOTIONS)["emotion"]) == {"fear"}
 
 
 def test_the_digest_does_not_know_the_order_of_rows(index: pd.DataFrame) -> None:

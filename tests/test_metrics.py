@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from fer_models.metrics import by_video, count_confusions, mean_by_video, score, scores_by_group, worst_group
+from fer_models.metrics import by_video, count_confusions, score, scores_by_group, worst_group
 
 CLASSES = ("a", "b", "c")
 
@@ -93,7 +93,7 @@ def test_mean_by_video_sorts_names_and_averages_segments_that_are_not_neighbours
     videos = np.array(["v2", "v1", "v2", "v10", "v1", "v2"])
     labels = np.array([2, 1, 2, 0, 1, 2])
     probabilities = np.array([[0.0, 1.0], [1.0, 0.0], [0.6, 0.4], [0.3, 0.7], [0.5, 0.5], [0.9, 0.1]])
-    names, video_labels, means = mean_by_video(videos, labels, probabilities)
+    names, video_labels, means = by_video(videos, labels, probabilities)
     assert names.tolist() == ["v1", "v10", "v2"]
     assert video_labels.tolist() == [1, 0, 2]
     np.testing.assert_allclose(means, [[0.75, 0.25], [0.3, 0.7], [0.5, 0.5]])
@@ -101,7 +101,7 @@ def test_mean_by_video_sorts_names_and_averages_segments_that_are_not_neighbours
 
 def test_mean_by_video_adds_in_double_precision():
     probabilities = np.full((30_000, 1), 0.1, np.float32)
-    _, _, means = mean_by_video(np.zeros(30_000, int), np.zeros(30_000, int), probabilities)
+    _, _, means = by_video(np.zeros(30_000, int), np.zeros(30_000, int), probabilities)
     assert means.dtype == np.float64
     assert means[0, 0] == pytest.approx(float(np.float32(0.1)), rel=1e-9)
 
@@ -118,7 +118,7 @@ def test_by_video_counts_votes_or_weighs_logits():
     _, _, weighed = by_video(videos, labels, probabilities, "logit_mean")
     np.testing.assert_allclose(weighed, [[0.7, 0.3], geometric / geometric.sum()])
     _, _, means = by_video(videos, labels, probabilities)
-    np.testing.assert_allclose(means, mean_by_video(videos, labels, probabilities)[2])
+    np.testing.assert_allclose(means, by_video(videos, labels, probabilities)[2])
     assert means[1].argmax() != votes[1].argmax()
 
 

@@ -1,41 +1,18 @@
 """The split keeps people apart and never moves what it has placed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from ledgers import CLASSES, Video, make_ledger, people, sides_of_people
 
 from fer_models.errors import UseError
 from tasks.outcomes import Outcome
 from tasks.settings import SplitSettings
 from tasks.splits import SIDES, read_split, update_split
-
-CLASSES = ("anger", "fear", "sadness")
-Video = tuple[str, str]  # subject, emotion
-
-
-def make_ledger(videos: Iterable[Video], outcome: str = "ok", prefix: str = "v") -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "video_id": f"{prefix}{number}",
-                "sha256": f"content of {prefix}{number}",
-                "subject": subject,
-                "emotion": emotion,
-                "outcome": outcome,
-                "num_covered": 3 if outcome == Outcome.OK else 0,
-            }
-            for number, (subject, emotion) in enumerate(videos)
-        ]
-    )
-
-
-def people(number: int, classes: Sequence[str] = CLASSES, first: int = 0) -> list[Video]:
-    """So many people, each of whom shows every class."""
-    return [(f"p{i:03d}", emotion) for i in range(first, first + number) for emotion in classes]
 
 
 def random_people(rng: np.random.Generator, most: int = 30) -> list[Video]:
@@ -44,10 +21,6 @@ def random_people(rng: np.random.Generator, most: int = 30) -> list[Video]:
     for subject in {subject for subject, _ in videos}:
         videos += [(subject, str(rng.choice(CLASSES[:2]))) for _ in range(rng.integers(0, 11))]
     return videos
-
-
-def sides_of_people(split: pd.DataFrame) -> dict[str, set[str]]:
-    return {str(subject): set(rows["side"]) for subject, rows in split.groupby("subject")}
 
 
 def sides_of_videos(split: pd.DataFrame) -> dict[str, str]:
@@ -288,7 +261,7 @@ def test_videos_without_a_usable_segment_do_not_fill_a_side(tmp_path: Path) -> N
 
 
 def test_no_split(tmp_path: Path) -> None:
-    with pytest.raises(UseError, match="run `fer split` first"):
+    with pytest.raises(UseError, match="`fer split` first"):
         read_split(tmp_path / "split.parquet")
 
 

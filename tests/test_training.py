@@ -22,7 +22,7 @@ from fer_models.errors import FerError, TrainingDiverged
 from fer_models.metrics import score
 from fer_models.segments import SegmentArrays
 from fer_models.settings import AugmentationSettings, ConstantSchedule, ModelSettings, PlateauSchedule, TrainingSettings
-from fer_models.training import MODEL_FILE, Epoch, Progress, fit, predict, read_progress
+from fer_models.training import MODEL_FILE, Epoch, Progress, epoch_weights, fit, predict, read_progress
 
 MODEL = ModelSettings(width=4, head_units=8, dropout=0.0)
 #: Four epochs of two steps with nothing random in them but the order of rows.
@@ -387,6 +387,16 @@ def test_a_run_killed_before_its_model_took_its_name_only_finishes(tmp_path, mon
     train(tmp_path)
     assert trained_epochs == [1, 2, 3, 4]
     assert_same(final_weights(tmp_path), final_weights(undisturbed[0]))
+
+
+def test_the_weights_of_every_epoch_can_be_kept(tmp_path):
+    progress = train(tmp_path, PLAIN.model_copy(update={"epochs": 2, "keep_epochs": True}))
+    paths = epoch_weights(tmp_path)
+    assert len(paths) == 2
+    model = load_model(tmp_path / MODEL_FILE)
+    chosen = model.get_weights()
+    model.load_weights(paths[progress.best_epoch - 1])
+    assert_same(model.get_weights(), chosen)
 
 
 def test_a_finished_run_trains_nothing(undisturbed, trained_epochs, monkeypatch):

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tasks.plots import BLUE, ORANGE, VERMILION
 
-_COLOURS = {"train": BLUE, "validation": ORANGE, "test": VERMILION}
+_COLOURS = {"train": BLUE, "validation": ORANGE, "test": VERMILION, "tested once": BLUE}
 
 
 def plot_class_distribution(index: pd.DataFrame, emotions: Sequence[str]) -> Figure:
@@ -18,10 +18,12 @@ def plot_class_distribution(index: pd.DataFrame, emotions: Sequence[str]) -> Fig
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
     x = np.arange(len(emotions))
-    for number, (side, colour) in enumerate(_COLOURS.items()):
+    sides = [side for side in _COLOURS if (videos["side"] == side).any()]
+    for number, side in enumerate(sides):
         counts = videos.loc[videos["side"] == side, "emotion"].value_counts().reindex(list(emotions), fill_value=0)
         people = videos.loc[videos["side"] == side, "subject"].nunique()
-        bars = axes.bar(x + (number - 1) * 0.27, counts, 0.25, color=colour, label=f"{side} ({people} people)")
+        place = x + (number - (len(sides) - 1) / 2) * 0.27
+        bars = axes.bar(place, counts, 0.25, color=_COLOURS[side], label=f"{side} ({people} people)")
         axes.bar_label(bars, fontsize=8)
     axes.set_xticks(x, emotions)
     axes.set_ylabel("videos")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -13,10 +12,8 @@ from tasks.settings import StudySettings
 
 
 @task(name="evaluate-arm", task_run_name="evaluate {run.name}", cache_policy=NO_CACHE)
-def evaluate_arm(
-    settings: StudySettings, run: Run, index: pd.DataFrame, split: pd.DataFrame, study_run: tracking.StudyRun
-) -> tuple[Path, Evaluation]:
+def evaluate_arm(settings: StudySettings, run: Run, study_run: tracking.StudyRun) -> tuple[Path, Evaluation]:
     """Evaluate one trained arm on the test side and log it."""
-    folder, result = evaluation.evaluate_run(settings, run, index, split)
-    tracking.log_evaluation(settings, study_run, run, folder, result, index)
+    folder, result = evaluation.evaluate_run(settings, run)
+    tracking.log_evaluation(settings, study_run, run, folder, result)
     return folder, result

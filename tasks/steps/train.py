@@ -1,7 +1,5 @@
 """Training one run, as a Prefect task."""
 
-from pathlib import Path
-
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -12,10 +10,8 @@ from tasks.settings import StudySettings
 
 
 @task(name="train-arm", task_run_name="train {run.name}", cache_policy=NO_CACHE)
-def train_arm(settings: StudySettings, run: Run, index: Path, study_run: tracking.StudyRun) -> Progress:
+def train_arm(settings: StudySettings, run: Run, study_run: tracking.StudyRun) -> Progress:
     """Train one arm with one seed, or go on with it, telling MLflow of every epoch."""
     run_id = tracking.open_run(settings, study_run, run)
     logged = tracking.num_logged_epochs(run_id)
-    return train_run(
-        settings, run, index, lambda epoch: tracking.log_epoch(run_id, epoch) if epoch.epoch > logged else None
-    )
+    return train_run(settings, run, lambda epoch: tracking.log_epoch(run_id, epoch) if epoch.epoch > logged else None)

@@ -1,0 +1,198 @@
+"""Gathers what the report of an evaluated study says."""
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import keras
+import pandas as pd
+
+from fer_models.comparisons import PairComparison
+from fer_models.equivalence import Equivalence, find_equivalences, grouped
+from fer_models.labels import EMOTIONS
+from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result, compare, compare_pairs
+from tasks.configuration import settings_as_yaml
+from tasks.evaluation import Evaluation, read_evaluation
+from tasks.folds import TEST, TRAIN, VALIDATION
+from tasks.index import read_side
+from tasks.layout import Layout
+from tasks.ledger import count_outcomes, read_ledger
+from tasks.outcomes import Outcome
+from tasks.runs import plan_runs
+from tasks.settings import StudySettings
+from tasks.splits import SIDES, read_split
+
+_MOST_LOST = 40
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """What a report is made of. `folders` holds by arm the evaluation folder of its first run.
+
+    `index` is that of the first fold, all three sides.
+    """
+
+    settings: StudySettings
+    ledger: pd.DataFrame
+    index: pd.DataFrame
+    split: pd.DataFrame
+    results: Sequence[ArmResult]
+    pairs: Sequence[PairComparison]
+    equivalences: Sequence[Equivalence]
+    folders: dict[str, Path]
+
+    @property
+    def best(self) -> ArmResult:
+        return best_result(self.results)
+
+    @property
+    def num_folds(self) -> int:
+        return int(self.split["fold"].nunique())
+
+
+def collect(settings: StudySettings) -> ReportInput:
+    """Gather what the report of an evaluated study needs; raises `UseError` naming the step that is missing."""
+    layout = Layout.of(settings)
+    evaluated: list[tuple[Path, Evaluation]] = []
+    folders: dict[str, Path] = {}
+    for run in plan_runs(settings):
+        folder, evaluation = read_evaluation(settings, run)
+        evaluated.append((folder, evaluation))
+        folders.setdefault(run.arm.name, folder)
+    emotions = settings.corpus.emotions
+    results = compare(evaluated, emotions)
+    return ReportInput(
+        settings,
+        read_ledger(layout.ledger),
+        pd.concat([read_side(layout.index, 0, side, emotions) for side in SIDES], ignore_index=True),
+        read_split(layout.split),
+        results,
+        compare_pairs(results, settings.equivalence_margin),
+        find_equivalences([result.arm for result in results], settings.model),
+        folders,
+    )
+
+
+def describe(source: ReportInput) -> dict[str, Any]:
+    """What the templates of the report say, by name."""
+    settings = source.settings
+    best = source.best
+    lost = source.ledger[source.ledger["outcome"] != Outcome.OK].sort_values(["outcome", "video_id"])
+    meant = source.ledger[source.ledger["outcome"] != Outcome.OUT_OF_SCOPE]
+    seen = source.ledger[source.ledger["outcome"] == Outcome.OK]
+    emotions = settings.corpus.emotions
+    return {
+        "settings": settings,
+        "results": source.results,
+        "metrics": METRICS,
+        "headline": HEADLINE,
+        "best": best,
+        "baseline": max(
+            (result for result in source.results if not result.arm.fusion),
+            key=lambda result: result.mean(HEADLINE),
+            default=None,
+        ),
+        "pairs": source.pairs,
+        "against_best": {result.arm.name: _verdict(source, result) for result in source.results},
+        "num_called": sum(pair.verdict in ("better", "worse") for pair in source.pairs),
+        "num_equivalent": sum(pair.verdict.startswith("equivalent") for pair in source.pairs),
+        "optimism": _optimism(source),
+        "null_band": source.pairs[0].null_band if source.pairs else None,
+        "titles": {result.arm.name: result.arm.title for result in source.results},
+        "equivalences": grouped(source.equivalences),
+        "num_seeds": len(settings.seeds),
+        "num_folds": source.num_folds,
+        "num_test_videos": int(best.predictions.predicted.shape[1]),
+        "num_test_people": len(set(best.predictions.subjects)),
+        "emotions": emotions,
+        "chance": 1 / len(emotions),
+        "shows_printed": settings.corpus.adapter == "baum1" and emotions == EMOTIONS,
+        "num_videos": len(source.ledger),
+        "num_meant": len(meant),
+        "num_people": int(source.split["subject"].nunique()),
+        "video_facts": _video_facts(seen),
+        "outcomes": count_outcomes(source.ledger),
+        "lost": lost.head(_MOST_LOST).to_dict("records"),
+        "num_lost": len(lost),
+        "sides": _sides(source),
+        "classes": _classes(source),
+        "yaml": settings_as_yaml(settings),
+        "versions": {name: importlib.metadata.version(name) for name in ("fer-pipeline", "keras", "prefect", "mlflow")},
+        "backend": keras.backend.backend(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _optimism(source: ReportInput) -> float | None:
+    """How much higher the runs' UAR had been, had the test side chosen the epoch; None when epochs were not kept."""
+    gaps = [
+        evaluation.optimism_gap
+        for result in source.results
+        for seed in result.seeds
+        for evaluation in seed.evaluations
+        if evaluation.optimism_gap is not None
+    ]
+    return fmean(gaps) if gaps else None
+
+
+def _verdict(source: ReportInput, result: ArmResult) -> str:
+    """What is known of the best arm against another one."""
+    best = source.best.arm.name
+    for pair in source.pairs:
+        if (pair.first, pair.second) == (best, result.arm.name):
+            return {"better": "worse", "worse": "better"}.get(pair.verdict, pair.verdict)
+        if (pair.first, pair.second) == (result.arm.name, best):
+            return pair.verdict
+    return ""
+
+
+def _sides(source: ReportInput) -> list[dict[str, Any]]:
+    """A row a fold and side: people, videos, those with a usable face."""
+    rows = []
+    usable = set(source.ledger.loc[source.ledger["num_covered"] > 0, "video_id"])
+    for fold, members in source.split.groupby("fold"):
+        for side in (TRAIN, VALIDATION, TEST):
+            videos = members[members["side"] == side]
+            covered = videos["video_id"].isin(usable)
+            rows.append(
+                {
+                    "fold": fold,
+                    "name": side,
+                    "people": videos["subject"].nunique(),
+                    "videos": len(videos),
+                    "covered": int(covered.sum()),
+                }
+            )
+    return rows
+
+
+def _classes(source: ReportInput) -> list[dict[str, Any]]:
+    """A row a class: usable videos, people who show it, segments."""
+    videos = source.index.drop_duplicates("video_id")
+    return [
+        {
+            "name": emotion,
+            "videos": int((videos["emotion"] == emotion).sum()),
+            "people": videos.loc[videos["emotion"] == emotion, "subject"].nunique(),
+            "segments": int((source.index["emotion"] == emotion).sum()),
+        }
+        for emotion in source.settings.corpus.emotions
+    ]
+
+
+def _video_facts(videos: pd.DataFrame) -> str:
+    """Size, rate and length of the usable videos, as a phrase."""
+    sizes = videos.groupby(["width", "height"]).size().sort_values(ascending=False)
+    seconds = videos["num_frames"] / videos["fps"].where(videos["fps"] > 0)
+    listed = ", ".join(f"{width}x{height}" for width, height in sizes.index[:3])
+    more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+    rates = videos["fps"]
+    rate = f"{rates.min():.4g}" if rates.min() == rates.max() else f"{rates.min():.4g} to {rates.max():.4g}"
+    return f"{listed}{more} px, {rate} frames/s, {seconds.min():.1f} to {seconds.max():.1f} s long"

@@ -1,0 +1,139 @@
+"""The alias `champion` moves only for a model that beats the present one beyond the noise."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_models.arm_predictions import ArmPredictions
+from fer_models.arms import get_arm
+from fer_models.intervals import interval
+from fer_models.labels import EMOTIONS
+from tasks import champion
+from tasks.champion import crown
+from tasks.comparison import ArmResult, SeedResult
+from tasks.layout import Layout
+from tasks.scoring import labels_of
+from tasks.settings import StudySettings
+from tasks.tracking import StudyRun, connect
+
+NUM_PEOPLE, NUM_SEEDS = 12, 3
+
+
+def videos(share_right: float, seed: int, first_person: int = 0) -> pd.DataFrame:
+    """Each person shows every class once; the given share of the videos is recognised."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for person in range(first_person, first_person + NUM_PEOPLE):
+        for number, emotion in enumerate(EMOTIONS):
+            right = rng.random() < share_right
+            rows.append(
+                {
+                    "video_id": f"p{person}-{emotion}",
+                    "sha256": f"{person}{emotion}",
+                    "subject": f"p{person}",
+                    "emotion": emotion,
+                    "predicted": emotion if right else EMOTIONS[(number + 1 + rng.integers(5)) % 6],
+                    "num_segments": 1,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def arm_result(name: str, share_right: float, first_person: int = 0) -> ArmResult:
+    tables = [videos(share_right, seed, first_person) for seed in range(NUM_SEEDS)]
+    predictions = ArmPredictions(
+        labels=labels_of(tables[0], EMOTIONS),
+        subjects=tables[0]["subject"].to_numpy(str),
+        predicted=np.stack([labels_of(table, EMOTIONS, "predicted") for table in tables]),
+    )
+    scores = predictions.scores("uar")
+    seeds = tuple(
+        SeedResult(
+            seed, (SimpleNamespace(arm=name, seed=seed, fold=None, validation_uar=0.5 + seed / 100),), table, table,
+            {"video_uar": float(scores[seed])},
+        )
+        for seed, table in enumerate(tables)
+    )  # fmt: skip
+    return ArmResult(get_arm(name), seeds, predictions, interval(predictions, "uar"))
+
+
+class Study:
+    """A study in a store of its own; each `run` is another run of it."""
+
+    def __init__(self, name: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.settings = StudySettings(name=name, data_root=folder)
+        self.client = connect(Layout.of(self.settings))
+        self.experiment = self.client.create_experiment(name, (folder / "artifacts").as_uri())
+        self.registered: list[str] = []
+        patch.setattr(champion, "_register", self._register)
+
+    def _register(self, client: mlflow.MlflowClient, settings: StudySettings, run: StudyRun, best: ArmResult) -> str:
+        """What `_register` does, without a trained model behind it."""
+        if not self.registered:
+            client.create_registered_model(settings.name)
+        version = client.create_model_version(settings.name, source=f"runs:/{run.run_id}/model", run_id=run.run_id)
+        for tag, value in {"fer.study_run": run.run_id, "arm": best.arm.name}.items():
+            client.set_model_version_tag(settings.name, version.version, tag, value)
+        client.set_registered_model_alias(settings.name, champion.ALIAS, version.version)
+        self.registered.append(best.arm.name)
+        return str(version.version)
+
+    def run(self, *results: ArmResult) -> str:
+        run_id = self.client.create_run(self.experiment).info.run_id
+        (Layout.of(self.settings).study).mkdir(parents=True, exist_ok=True)
+        study_run = StudyRun(tracking_uri="", experiment_id=self.experiment, run_id=run_id, digest="")
+        sentence = crown(self.settings, study_run, results)
+        assert self.client.get_run(run_id).data.tags[champion.ALIAS] == sentence
+        return sentence
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one MLflow store, for making one takes seconds."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def study(store: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}/mlflow.db")
+    return Study(request.node.name, store, monkeypatch)
+
+
+def test_the_best_arm_is_the_first_champion_if_it_beats_chance(study: Study) -> None:
+    sentence = study.run(arm_result("gap-sum", 0.6), arm_result("gap-average", 0.4))
+    assert "is the first champion: it beats chance" in sentence
+    assert study.registered == ["gap-sum"]
+
+
+def test_chance_is_no_champion(study: Study) -> None:
+    assert "does not exclude chance" in study.run(arm_result("gap-sum", 1 / 6))
+    assert study.registered == []
+
+
+def test_only_a_clear_difference_takes_the_title(study: Study) -> None:
+    study.run(arm_result("gap-sum", 0.5))
+    assert "is not made champion, +" in study.run(arm_result("gap-average", 0.53))
+    assert study.registered == ["gap-sum"]
+    sentence = study.run(arm_result("flatten-sum", 0.85))
+    assert "is the new champion, +" in sentence
+    assert "(version 1, gap-sum): better" in sentence
+    assert study.registered == ["gap-sum", "flatten-sum"]
+
+
+def test_a_champion_of_other_videos_is_not_compared(study: Study) -> None:
+    study.run(arm_result("gap-sum", 0.5))
+    assert "was tested on other videos" in study.run(arm_result("flatten-sum", 0.9, first_person=50))
+    assert study.registered == ["gap-sum"]
+
+
+def test_the_champion_of_this_very_run_stays(study: Study) -> None:
+    results = [arm_result("gap-sum", 0.6)]
+    run_id = study.client.create_run(study.experiment).info.run_id
+    study_run = StudyRun(tracking_uri="", experiment_id=study.experiment, run_id=run_id, digest="")
+    crown(study.settings, study_run, results)
+    assert "is the champion already" in crown(study.settings, study_run, results)
+    assert study.registered == ["gap-sum"]

@@ -1,0 +1,127 @@
+"""Protocols of several folds: everybody is tested once, nested validation, nobody on two sides of a fold."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ledgers import CLASSES, make_ledger, people, sides_of_people
+
+from fer_models.errors import UseError
+from tasks.folds import deal
+from tasks.settings import SplitSettings
+from tasks.splits import update_split
+
+
+def draw(folder: Path, ledger: pd.DataFrame, classes: Sequence[str] = CLASSES, **settings: object) -> pd.DataFrame:
+    split = SplitSettings(**settings)
+    return update_split(ledger, classes, split, folder / f"{split.name}.parquet")
+
+
+def people_tested(split: pd.DataFrame) -> pd.Series:
+    """The people who are tested, by fold."""
+    return split[split["side"] == "test"].groupby("fold")["subject"].unique()
+
+
+def check_nested(split: pd.DataFrame, num_people: int) -> None:
+    for _, rows in split.groupby("fold"):
+        assert rows["subject"].nunique() == num_people
+        assert all(len(sides) == 1 for sides in sides_of_people(rows).values())
+        assert set(rows["side"]) == {"train", "validation", "test"}
+    names = np.concatenate(people_tested(split).to_list())
+    assert len(names) == len(set(names)) == num_people, "everybody is tested in one fold"
+
+
+def test_k_folds_test_everybody_once(tmp_path: Path) -> None:
+    split = draw(tmp_path, make_ledger(people(11)), protocol="kfold", folds=4)
+    check_nested(split, 11)
+    assert sorted(map(len, people_tested(split))) == [2, 3, 3, 3]
+    validating = split[split["side"] == "validation"].groupby("fold")["subject"].nunique()
+    assert set(validating) == {2}, "a fifth of the eight or nine others"
+
+
+def test_folds_are_alike_in_classes(tmp_path: Path) -> None:
+    """Each of nine people shows one class often; no fold of three gets the three of one class."""
+    videos = people(9) + [(f"p{i:03d}", CLASSES[i % 3]) for i in range(9) for _ in range(8)]
+    split = draw(tmp_path, make_ledger(videos), protocol="kfold", folds=3)
+    table = split[split["side"] == "test"].merge(make_ledger(videos)[["video_id", "emotion"]], on="video_id")
+    assert (pd.crosstab(table["fold"], table["emotion"]) == 11).all(axis=None)
+
+
+def test_leave_one_subject_out(tmp_path: Path) -> None:
+    split = draw(tmp_path, make_ledger(people(5)), protocol="loso")
+    check_nested(split, 5)
+    assert people_tested(split).map(len).to_list() == [1] * 5
+
+
+def test_who_has_no_usable_video_needs_no_fold(tmp_path: Path) -> None:
+    lost = make_ledger([("lost", "anger")], "no_face", "lost")
+    split = draw(tmp_path, pd.concat([make_ledger(people(5)), lost], ignore_index=True), protocol="loso")
+    assert split["fold"].nunique() == 5
+    assert sum("lost" in names for names in people_tested(split)) == 1, "but its videos count as errors once"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_folds_of_a_published_protocol(tmp_path: Path, suffix: str) -> None:
+    table = pd.DataFrame({"subject": [f"p{i:03d}" for i in range(7)], "fold": ["b", "a", "c", "a", "b", "c", "a"]})
+    path = tmp_path / f"published.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
+    split = draw(tmp_path, make_ledger(people(7)), protocol="file", folds_file=path)
+    check_nested(split, 7)
+    assert [sorted(names) for names in people_tested(split)] == [
+        ["p001", "p003", "p006"],
+        ["p000", "p004"],
+        ["p002", "p005"],
+    ]
+    assert (tmp_path / "file-published-validation0.2-seed7.parquet").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("subject,fold\np000,1\np001,2\n", r"no fold for 3 people \(p002 \(did you mean 'p00"),
+        ("subject,fold\np000,1\np001,2\np002,1\np003,1\np004,1\np004,2\n", "puts p004 into two folds"),
+        ("subject,fold\np000,1\np001,1\np002,1\np003,1\np004,1\n", "everybody into one fold"),
+        ("person,fold\np000,1\n", "needs the columns subject, fold; it has person, fold"),
+    ],
+)
+def test_a_table_of_folds_that_does_not_fit(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "folds.csv"
+    path.write_text(text)
+    with pytest.raises(UseError, match=words):
+        draw(tmp_path, make_ledger(people(5)), protocol="file", folds_file=path)
+
+
+def test_more_folds_than_people(tmp_path: Path) -> None:
+    with pytest.raises(UseError, match=r"4 people are too few for split.folds=5"):
+        draw(tmp_path, make_ledger(people(4)), protocol="kfold", folds=5)
+
+
+def test_new_videos_never_join_a_test_side(tmp_path: Path) -> None:
+    ledger = make_ledger(people(6))
+    before = draw(tmp_path, ledger, protocol="kfold", folds=3)
+    new = make_ledger([("p000", "fear"), ("newcomer", "fear")], prefix="new")
+    after = draw(tmp_path, pd.concat([ledger, new], ignore_index=True), protocol="kfold", folds=3)
+    pd.testing.assert_frame_equal(
+        after[after["side"] == "test"].reset_index(drop=True), before[before["side"] == "test"].reset_index(drop=True)
+    )
+    of_known = after[after["video_id"] == "new0"]
+    assert sorted(of_known["side"]) == sorted(
+        before[before["video_id"] == "v0"]["side"].replace({"test": "reserve"})
+    ), "it follows its person"
+    assert set(after.loc[after["video_id"] == "new1", "side"]) <= {"train", "validation"}
+
+
+def test_every_protocol_has_a_split_of_its_own(tmp_path: Path) -> None:
+    ledger = make_ledger(people(6))
+    for settings in ({"protocol": "holdout"}, {"protocol": "kfold", "folds": 3}, {"protocol": "loso"}, {"seed": 3}):
+        draw(tmp_path, ledger, **settings)
+    assert len(list(tmp_path.glob("*.parquet"))) == 4
+
+
+def test_dealing_finds_the_only_fair_deal() -> None:
+    """Two people with class 0 and two with class 1 into two groups of two."""
+    counts = np.array([[5, 0], [5, 0], [0, 5], [0, 5]], float)
+    groups = deal(counts, [2, 2], np.random.default_rng(0))
+    assert counts[groups == 0].sum(axis=0).tolist() == [5, 5]
