@@ -21,8 +21,8 @@ from tasks.shards import FACE_SHAPE
 FACES_PER_VIDEO = 8
 #: Both limits were chosen on drawn people, 3 people of MEAD and sign language clips, each against copies of the same
 #: clips: recompressed (crf 32 and 35), enlarged, shrunk to 0.6, brightened, or without their edges or first frames.
-#: 99 % of 497 copies were found. Nearest clips of two people: hashes 4 bits apart (median of the faces), correlation
-#: 0.945 for drawn people; 12 bits and 0.89 for those of MEAD.
+#: There, 491 of 497 copies are found and none of 54,167 pairs of two people. Nearest clips of two people: hashes 4 bits
+#: apart (median of the faces) and a correlation of 0.945 for drawn people, 12 bits and 0.89 for those of MEAD.
 HASH_LIMIT = 10
 MIN_CORRELATION = 0.95
 
