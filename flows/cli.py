@@ -321,6 +321,19 @@ def status(
     print_status(resolve_settings(preset, config, _overrides(set_, data_root)), out)
 
 
+@app.command(epilog="fer audit --preset sample && fer train --preset sample")
+def audit(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Look for leaks between the sides: people, files, footage, names, labels. Exits with 1 when there is one."""
+    prepare_environment(quiet=not debug)
+    from flows.audit import print_audit
+    from tasks.configuration import resolve_settings
+
+    if print_audit(resolve_settings(preset, config, _overrides(set_, data_root)), out):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="fer inspect baum1s/S001_001 --preset sample")
 def inspect(
     video: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="a video's id, or an unmistakable part of it")],

@@ -30,12 +30,16 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
     table.add_column("\narm", no_wrap=True)
     for head in ("videos\nUAR", "95 %\ninterval", "videos\nacc.", "segm.\nUAR"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("\nagainst the best", overflow="fold")
+    table.add_column("against\nthe best", no_wrap=True)
     for result in source.results:
         interval = f"{100 * result.interval.low:.0f}-{100 * result.interval.high:.0f}"
         cells = [result.text("video_uar"), interval, result.text("video_accuracy"), result.text("segment_uar")]
         is_best = result is source.best
-        verdict = "the best" if is_best else facts["against_best"][result.arm.name]
+        verdict = (
+            "the best"
+            if is_best
+            else facts["against_best"][result.arm.name].removesuffix(" shown").partition(" within")[0]
+        )
         table.add_row(result.arm.title, *cells, verdict, style="bold" if is_best else None)
     out.print(table)
     for sentence in _remarks(source, facts["null_band"]):

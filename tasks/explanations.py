@@ -1,7 +1,7 @@
 """Grad-CAM of a run's test predictions, in a form that can be checked.
 
 Leaves in the folder of an evaluation: `gradcam.jpg`, a few segments a class, and `tiles.parquet`, where each of them
-comes from; `gradcam_mean.png` and `gradcam_mean.npz`, the mean map of each class; `randomisation.png`, whether the maps
+comes from; `gradcam_mean.jpg` and `gradcam_mean.npz`, the mean map of each class; `randomisation.png`, whether the maps
 depend on the model's weights; `explanation.json`, the figures of that check and its verdict.
 """
 
@@ -91,7 +91,7 @@ def explain_run(
     means = _make_means(explainer, settings.corpus.emotions, arrays, predicted, run.seed)
     check = check_randomisation(explainer, arrays.faces[shown], arrays.optical_flows[shown], predicted[shown], run.seed)
     save_figure(plot_explanations(tiles, run.arm.title, _TILES_PER_CLASS), folder / "gradcam.jpg")
-    save_figure(plot_mean_maps(means, run.arm.title), folder / "gradcam_mean.png")
+    save_figure(plot_mean_maps(means, run.arm.title), folder / "gradcam_mean.jpg")
     save_figure(plot_randomisation(check, run.arm.title), folder / "randomisation.png")
     write_tiles(folder / TILES_FILE, tiles)
     _write_means(folder / "gradcam_mean.npz", means)

@@ -17,6 +17,7 @@ class Layout:
     <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
     <data_root>/prepared/<digest>/changes.parquet    what changed in the corpus from run to run
     <data_root>/studies/<name>/index/<split>/..      the segments of the study's classes: a file a fold and side
+    <data_root>/studies/<name>/audit.csv             what `fer audit` found
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html
     <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise
@@ -56,6 +57,10 @@ class Layout:
     @property
     def index(self) -> Path:
         return self.study / "index" / self.split.stem
+
+    @property
+    def audit(self) -> Path:
+        return self.study / "audit.csv"
 
     @property
     def runs(self) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_models.calibration import expected_calibration_error, reliability_bins
+from fer_models.calibration import reliability_bins
 from tasks.comparison import HEADLINE, ArmResult
 from tasks.contact_sheet import choose_segments, read_thumbnails
 from tasks.layout import Layout
@@ -21,7 +21,7 @@ from tasks.scoring import confusions, labels_of, probabilities_of, subject_uars
 
 CONTACT_SHEET_FILE = "contact_sheet.jpg"
 #: Figures of an arm's first run, as evaluation left them.
-RUN_FIGURES = ("learning_curves.png", "gradcam.jpg", "gradcam_mean.png", "randomisation.png")
+RUN_FIGURES = ("learning_curves.png", "gradcam.jpg", "gradcam_mean.jpg", "randomisation.png")
 #: Figures of an arm over all its runs.
 ARM_FIGURES = ("confusion_videos.png", "confusion_segments.png", "calibration.png", "subjects.png")
 
@@ -92,9 +92,12 @@ def _draw_arm(source: ReportInput, result: ArmResult, folder: Path) -> None:
     covered = [seed.videos[seed.videos["num_segments"] > 0] for seed in result.seeds]
     labels = np.concatenate([labels_of(videos, emotions) for videos in covered])
     curves = {}
-    for how, prefix in (("as trained", "p_"), ("after temperature scaling", "scaled_")):
+    for how, prefix, metric in (
+        ("as trained", "p_", "video_ece"),
+        ("after temperature scaling", "scaled_", "video_ece_scaled"),
+    ):
         probabilities = np.concatenate([probabilities_of(videos, emotions, prefix) for videos in covered])
-        curves[how] = (reliability_bins(labels, probabilities), expected_calibration_error(labels, probabilities))
+        curves[how] = (reliability_bins(labels, probabilities), result.mean(metric))
     save_figure(plot_calibration(curves, f"{title}, videos"), folder / f"{name}_calibration.png")
     people = _subject_scores(source, result)
     save_figure(plot_subjects(people, title, len(emotions)), folder / f"{name}_subjects.png")

@@ -111,7 +111,9 @@ def describe(source: ReportInput) -> dict[str, Any]:
         "num_test_people": len(set(best.predictions.subjects)),
         "emotions": emotions,
         "chance": 1 / len(emotions),
-        "shows_printed": settings.corpus.adapter == "baum1" and emotions == EMOTIONS,
+        "shows_printed": settings.corpus.adapter == "baum1"
+        and emotions == EMOTIONS
+        and not settings.corpus.draw_sample,
         "num_videos": len(source.ledger),
         "num_meant": len(meant),
         "num_people": int(source.split["subject"].nunique()),
@@ -195,4 +197,6 @@ def _video_facts(videos: pd.DataFrame) -> str:
     more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
     rates = videos["fps"]
     rate = f"{rates.min():.4g}" if rates.min() == rates.max() else f"{rates.min():.4g} to {rates.max():.4g}"
-    return f"{listed}{more} px, {rate} frames/s, {seconds.min():.1f} to {seconds.max():.1f} s long"
+    shortest, longest = f"{seconds.min():.1f}", f"{seconds.max():.1f}"
+    lengths = shortest if shortest == longest else f"{shortest} to {longest}"
+    return f"{listed}{more} px, {rate} frames/s, {lengths} s long"

@@ -92,7 +92,7 @@ def texts(figure: Figure) -> str:
 
 
 def test_all_files_are_written(world: World) -> None:
-    for name in ("gradcam.jpg", "gradcam_mean.png", "randomisation.png"):
+    for name in ("gradcam.jpg", "gradcam_mean.jpg", "randomisation.png"):
         with Image.open(world.folder / name) as picture:
             assert np.asarray(picture.convert("L")).std() > 10
     written = json.loads((world.folder / EXPLANATION_FILE).read_text(encoding="utf-8"))

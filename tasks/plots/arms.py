@@ -32,7 +32,12 @@ def plot_arms(arms: Sequence[ArmScores], num_classes: int) -> Figure:
             axes.plot(arm.seeds, np.full(len(arm.seeds), y), "o", color="black", markersize=3, alpha=0.65)
         axes.plot([arm.mean], [y], "D", color=colour, markersize=7, markeredgecolor="white")
         axes.annotate(
-            f"{100 * arm.mean:.1f}", (arm.high, y), (6, 0), textcoords="offset points", va="center", fontsize=9
+            f"{100 * arm.mean:.1f}",
+            (max(arm.high, *arm.seeds), y),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
         )
     axes.axvline(1 / num_classes, color=GREY, linestyle=":", linewidth=1)
     axes.annotate("chance", (1 / num_classes, -0.62), fontsize=8, color=GREY, ha="center", annotation_clip=False)

@@ -1,0 +1,54 @@
+"""What an audit looks like in a terminal."""
+
+from itertools import groupby
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tasks.audit import audit, present_split
+from tasks.findings import Finding, Severity, num_leaks, write_findings
+from tasks.layout import Layout
+from tasks.ledger import read_ledger
+from tasks.settings import StudySettings
+from tasks.splits import read_split
+
+#: Rows of one kind, and places in a row, that are shown; the file has all.
+_MOST_ROWS = 8
+_MOST_PLACES = 3
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+
+
+def print_audit(settings: StudySettings, out: Console) -> bool:
+    """Audit a study, write `audit.csv` into its folder and print what was found; returns whether it has a leak."""
+    layout = Layout.of(settings)
+    findings = audit(settings)
+    write_findings(layout.audit, findings)
+    if findings:
+        out.print(_table(findings))
+        for advice in dict.fromkeys(f"{finding.check}: {finding.advice}" for finding in findings):
+            out.print(escape(advice), soft_wrap=True, highlight=False)
+        out.print(escape(f"All findings: {layout.audit}"), soft_wrap=True, highlight=False)
+    videos = present_split(read_ledger(layout.ledger), read_split(layout.split))
+    num = num_leaks(findings)
+    found = f"{num} leak{'s' if num > 1 else ''} found" if num else "No leak found"
+    num_videos, num_people = videos["video_id"].nunique(), videos["subject"].nunique()
+    out.print(f"{found} in {num_videos} videos of {num_people} people.", style="bold" if num else None)
+    return num > 0
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in ("severity", "check", "what", "where"):
+        table.add_column(name, overflow="fold", no_wrap=name == "severity")
+    for (severity, check), group in groupby(findings, key=lambda finding: (finding.severity, finding.check)):
+        rows = list(group)
+        for finding in rows[:_MOST_ROWS]:
+            more = len(finding.where) - _MOST_PLACES
+            places = [*finding.where[:_MOST_PLACES], *([f"and {more} more"] if more > 0 else [])]
+            cells = (severity, check, finding.what, "\n".join(places))
+            table.add_row(*map(escape, cells), style=_STYLES[severity])
+        if len(rows) > _MOST_ROWS:
+            table.add_row("", check, f"and {len(rows) - _MOST_ROWS} more", "", style=_STYLES[severity])
+    return table
