@@ -243,7 +243,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> StudySettings:
     assert {report.outcome for report in reports.values()} == {Outcome.OK}
     ledger = write_ledger(layout.ledger, manifest, reports, {})
     sides = ledger["subject"].map(PEOPLE | {"Mallory": "test"})
-    ledger[["video_id", "sha256", "subject"]].assign(side=sides).to_parquet(layout.split)
+    layout.split.parent.mkdir()
+    ledger[["video_id", "sha256", "subject"]].assign(fold=0, side=sides).to_parquet(layout.split)
     return settings
 
 
@@ -251,7 +252,8 @@ def run_audit(settings: StudySettings, edit: Callable[[pd.DataFrame], pd.DataFra
     """Exit code and output of the command on a copy of the study with another split."""
     root = folder / "data"
     shutil.copytree(settings.data_root, root)
-    edit(pd.read_parquet(root / "split.parquet")).to_parquet(root / "split.parquet")
+    path = root / "splits" / Layout.of(settings).split.name
+    edit(pd.read_parquet(path)).to_parquet(path)
     arguments = ["audit", "--data-root", str(root), "--set", "prepare.segment_stride=4"]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
     return result.exit_code, result.stdout
