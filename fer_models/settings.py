@@ -108,4 +108,6 @@ class TrainingSettings(Settings):
         False, description="keep the weights of every epoch, so that the report can tell the optimism gap"
     )
     augmentation: AugmentationSettings | None = AugmentationSettings()
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(
+        "float32", description="`auto`: mixed_bfloat16 on a machine that computes it faster, else float32"
+    )

@@ -20,6 +20,7 @@ from tasks.files import write_json
 from tasks.folds import TRAIN, VALIDATION
 from tasks.index import index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.layout import Layout
+from tasks.machine import gains_from_bfloat16
 from tasks.preparation import prepare_digest
 from tasks.progress import progress, say
 from tasks.settings import StudySettings, digest
@@ -80,8 +81,12 @@ def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, several: b
 
 
 def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
-    """How an arm is trained."""
-    return settings.training.model_copy(update={"imbalance": arm.imbalance}) if arm.imbalance else settings.training
+    """How an arm is trained on this machine."""
+    training = settings.training
+    precision = training.precision
+    if precision == "auto":
+        precision = "mixed_bfloat16" if gains_from_bfloat16() else "float32"
+    return training.model_copy(update={"precision": precision, "imbalance": arm.imbalance or training.imbalance})
 
 
 def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
@@ -91,7 +96,7 @@ def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
         settings.model,
         labels=settings.corpus.emotions,
         augmentation=settings.training.augmentation,
-        precision=settings.training.precision,
+        precision=training_of(settings, run.arm).precision,
         prepare=carry_prepare(settings.prepare),
         seed=run.seed,
     )

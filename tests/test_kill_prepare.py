@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import httpx
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -59,7 +60,7 @@ class Study:
             cwd=self.folder,
             start_new_session=True,
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | self.environment,
-            stderr=subprocess.DEVNULL,
+            stderr=(self.folder / f"{data_root}.log").open("ab"),
         )
 
     def kill_at(self, data_root: str, seconds: float, whole_group: bool) -> bool:
@@ -92,6 +93,13 @@ class Study:
         return len(mine)
 
 
+def answers(api_url: str) -> bool:
+    try:
+        return httpx.get(f"{api_url}/health").is_success
+    except httpx.HTTPError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A Prefect server beside the runs; the environment that points to it."""
@@ -102,7 +110,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 300
-        while b"Check out the dashboard" not in (home / "log").read_bytes():
+        while not answers(environment["PREFECT_API_URL"]):
             assert process.poll() is None, (home / "log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.2)

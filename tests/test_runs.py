@@ -1,0 +1,102 @@
+"""Which runs a study has, and what their folders are named after."""
+
+import pandas as pd
+import pytest
+
+from fer_models.errors import UseError
+from tasks import runs
+from tasks.index import SCHEMA, side_file
+from tasks.layout import Layout
+from tasks.runs import Run, plan_runs, training_of
+from tasks.settings import StudySettings
+from tasks.splits import SIDES
+
+EMOTIONS = ("anger", "fear")
+
+
+@pytest.fixture
+def base(tmp_path) -> StudySettings:
+    """A study of two folds whose index has one segment a class and side."""
+    settings = StudySettings(data_root=tmp_path, corpus={"emotions": EMOTIONS}, arms=("gap-sum", "spatial-only"))
+    layout = Layout.of(settings)
+    layout.split.parent.mkdir(parents=True)
+    members = [{"fold": fold, "video_id": f"{side}{fold}", "side": side} for fold in (0, 1) for side in SIDES]
+    pd.DataFrame(members).to_parquet(layout.split)
+    for member in members:
+        rows = [dict.fromkeys(SCHEMA.names, "") | member | {"emotion": emotion} for emotion in EMOTIONS]
+        path = side_file(layout.index, member["fold"], member["side"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows).to_parquet(path)
+    return settings
+
+
+def names(settings: StudySettings) -> list[str]:
+    return [run.name for run in plan_runs(settings)]
+
+
+def folders(settings: StudySettings) -> set[str]:
+    return {run.folder.name for run in plan_runs(settings)}
+
+
+def change(settings: StudySettings, **values) -> StudySettings:
+    return StudySettings.model_validate(settings.model_dump() | values)
+
+
+def test_a_run_for_each_fold_arm_and_seed(base):
+    assert names(change(base, seeds=2)) == [
+        f"{arm}, seed {seed}, fold {fold}" for fold in (0, 1) for arm in base.arms for seed in (1, 2)
+    ]
+
+
+def test_treatments_multiply_arms(base):
+    settings = change(base, treatments=("none", "focal"))
+    assert names(settings)[:4] == [
+        "gap-sum+none, seed 1, fold 0",
+        "gap-sum+focal, seed 1, fold 0",
+        "spatial-only+none, seed 1, fold 0",
+        "spatial-only+focal, seed 1, fold 0",
+    ]
+    assert [training_of(settings, run.arm).imbalance for run in plan_runs(settings)[:2]] == ["none", "focal"]
+
+
+def test_an_arm_can_name_its_treatment(base):
+    settings = change(base, arms=("gap-sum", "gap-sum+smote"))
+    plain, smote = plan_runs(settings)[:2]
+    assert training_of(settings, plain.arm).imbalance == "none"
+    assert training_of(settings, smote.arm).imbalance == "smote"
+    assert smote.arm.title == "GAP + sum, smote"
+    with pytest.raises(UseError, match=r"no treatment 'smoke' \(did you mean 'smote'\?\)"):
+        change(base, arms=("gap-sum+smoke",)).all_arms()
+
+
+def test_folders_are_named_after_all_that_decides_a_result(base):
+    assert not folders(base) & folders(change(base, training={"epochs": 3}))
+    assert folders(base) == folders(change(base, execution={"workers": 3}))
+    path = side_file(Layout.of(base).index, 0, "train")
+    before = folders(base)
+    pd.read_parquet(path).assign(sha256="other").to_parquet(path)
+    after = folders(base)
+    assert before - after == {name for name in before if "fold0" in name}
+
+
+def test_the_test_side_has_no_part_in_a_name(base):
+    before = folders(base)
+    for fold in (0, 1):
+        side_file(Layout.of(base).index, fold, "test").unlink()
+    assert folders(base) == before
+
+
+@pytest.mark.parametrize(("gains", "precision"), [(True, "mixed_bfloat16"), (False, "float32")])
+def test_auto_is_what_the_machine_is_good_at(base, monkeypatch, gains, precision):
+    monkeypatch.setattr(runs, "gains_from_bfloat16", lambda: gains)
+    auto = change(base, training={"precision": "auto"})
+    assert {training_of(auto, run.arm).precision for run in plan_runs(auto)} == {precision}
+    assert folders(auto) == folders(change(base, training={"precision": precision}))
+
+
+def test_a_run_of_one_fold_does_not_speak_of_folds(base):
+    split = Layout.of(base).split
+    pd.read_parquet(split).query("fold == 0").to_parquet(split)
+    run = plan_runs(base)[0]
+    assert isinstance(run, Run)
+    assert (run.name, run.fold) == ("gap-sum, seed 1", None)
