@@ -42,6 +42,10 @@ test-faults: $(READY) ## inject every fault: damaged files, dying and hanging wo
 bench-prepare: $(READY) ## speed of preparation, into benchmarks/results
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/prepare.py
 
+.PHONY: bench-train
+bench-train: $(READY) ## speed and memory of training, into benchmarks/results
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/train.py
+
 .PHONY: lint
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .
