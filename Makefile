@@ -46,6 +46,10 @@ bench-prepare: $(READY) ## speed of preparation, into benchmarks/results
 bench-statistics: $(READY) ## how often arms that do not differ are called different
 	PYTHONPATH=. $(BIN)/python benchmarks/false_positives.py
 
+.PHONY: bench-train
+bench-train: $(READY) ## speed and memory of training, into benchmarks/results
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/train.py
+
 .PHONY: lint
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .

@@ -129,10 +129,10 @@ def worker_memory() -> dict[str, float]:
 def _peak_mb(path: Path, shard: Path) -> float:
     report = prepare_file(_video_file(path), shard, PrepareSettings(segment_stride=2))
     assert report.outcome is Outcome.OK, report
-    return _peak_of_this_process_mb()
+    return peak_of_this_process_mb()
 
 
-def _peak_of_this_process_mb() -> float:
+def peak_of_this_process_mb() -> float:
     """Linux: the high-water mark of the process itself; `getrusage` would count its parent's from before the start."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))

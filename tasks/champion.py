@@ -127,7 +127,10 @@ def _register(
         if (run.arm.name, run.seed, run.fold) == (chosen.arm, chosen.seed, chosen.fold)
     ]
     run_id = tracking.open_run(settings, study_run, run)
-    version = mlflow.register_model(f"runs:/{run_id}/model", settings.name)
+    model_id = client.get_run(run_id).outputs.model_outputs[0].model_id
+    if not client.search_registered_models(f"name = '{settings.name}'"):
+        client.create_registered_model(settings.name)
+    version = client.create_model_version(settings.name, f"models:/{model_id}", run_id, model_id=model_id)
     tags = {"fer.study_run": study_run.run_id, "arm": best.arm.name, "seed": str(run.seed)}
     tags["video_uar"] = f"{fmean(seed.scores['video_uar'] for seed in best.seeds):.4f}"
     for name, value in tags.items():

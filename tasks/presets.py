@@ -74,6 +74,7 @@ def corrected() -> StudySettings:
             learning_rate=2e-4,
             schedule=Triangular2Schedule(half_cycle_epochs=4, peak_factor=5, restart_patience=10),
             early_stopping_patience=20,
+            precision="auto",
             imbalance="class_weights",
             augmentation=AugmentationSettings(zoom=0.15, rotation_deg=10, shift=0.05, brightness=0.2),
         ),
