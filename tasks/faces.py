@@ -17,7 +17,7 @@ _FOLLOW_SIZES = (0.82, 1.3)
 _CENTRE_GAIN, _SIDE_GAIN = 0.5, 0.35
 #: Frames between two searches of the whole frame while a face is being followed; one costs as much as decoding
 #: 12 frames of 640x360 (faces from 90 px) or more.
-_FRAMES_BETWEEN_COUNTS = 200
+_FRAMES_BETWEEN_COUNTS = 250
 #: A followed face that this many such searches in a row miss, while they find others, is a mistake of the detector. The
 #: second comes `_PATIENCE_FRAMES` after the first.
 _MOST_DOUBTS = 2

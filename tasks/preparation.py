@@ -22,7 +22,7 @@ from tasks.settings import PrepareSettings, digest
 from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, open_shard, read_report
 
 #: Raised when the same settings give other shards than before; part of the preparation digest.
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 #: Faults of writing that no second attempt can mend.
 _HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})

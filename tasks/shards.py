@@ -3,7 +3,7 @@
 Columns: segment, frame, pts_s, box (x, y, width, height in px), num_faces, face (uint8 RGB 48x48x3) and optical_flow
 (float16 48x48x2, dx and dy in px a frame at the stored scale), both as raw bytes in C order. `num_faces` counts the
 faces of at least `min_face_px` in the last search of a whole frame: the first frame, whenever the followed face was out
-of sight, and again after 200 frames at most (`tasks.faces`). The file's metadata holds
+of sight, and again after 250 frames at most (`tasks.faces`). The file's metadata holds
 the `VideoReport`, so that a shard alone tells what became of its video. A video without usable segments has a shard
 too, with no rows.
 """

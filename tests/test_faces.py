@@ -132,12 +132,12 @@ def test_faces_are_counted_again_now_and_then_and_not_at_every_frame() -> None:
     detector = Scripted(LEFT)
     tracker = FaceTracker(detector, 48)
     counts = []
-    for index in range(450):
+    for index in range(550):
         detector.faces = [LEFT, RIGHT] if index >= 100 else [LEFT]
         box, num_faces = tracker.find(Still(EMPTY, index))
         assert box == LEFT
         counts.append(num_faces)
-    assert counts == [1] * 200 + [2] * 250
+    assert counts == [1] * 250 + [2] * 300
     assert detector.num_searches == 3
 
 
@@ -150,10 +150,10 @@ class Mistaken(Scripted):
 
 
 def test_what_no_search_confirms_is_let_go() -> None:
-    found = follow(Mistaken(), [EMPTY] * 240)
+    found = follow(Mistaken(), [EMPTY] * 290)
     boxes = [box for box, _ in found]
-    assert boxes[:225] == [LEFT] * 225
-    assert boxes[225] == RIGHT, "the second search in a row found another and not this one"
+    assert boxes[:275] == [LEFT] * 275
+    assert boxes[275] == RIGHT, "the second search in a row found another and not this one"
 
 
 def test_a_frame_of_another_size_is_searched() -> None:

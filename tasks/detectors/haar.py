@@ -49,7 +49,7 @@ class Haar:
         if high_px is None:
             found = self._scan(grey, _SEARCH_SIDE_PX / low_px, 1.1, _SEARCH_WINDOWS, low_px, None)
         else:
-            found = self._scan(grey, _LOOK_SIDE_PX / low_px, 1.1, _LOOK_WINDOWS, low_px, high_px)
+            found = self._scan(grey, _LOOK_SIDE_PX / low_px, 1.15, _LOOK_WINDOWS, low_px, high_px)
             found = found or self._scan(grey, _SECOND_LOOK_SIDE_PX / low_px, 1.05, _LOOK_WINDOWS, low_px, high_px)
         return [Box(window.x + box.x, window.y + box.y, box.width, box.height) for box in found]
 
