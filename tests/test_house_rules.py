@@ -186,6 +186,11 @@ def test_no_file_names_a_machine(path: str) -> None:
     assert re.findall(r"(?<![\w.<>*-])/(?:work|home|root|mnt|Users|tmp|opt|srv)/\S*|\b[A-Z]:\\\S*", text) == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "infra/README.md", "benchmarks/RESULTS.md"])
+def test_no_merge_was_left_half_done(name: str) -> None:
+    assert re.findall(r"^(?:<{7} |={7}$|>{7} ).*", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE) == []
+
+
 def test_the_lock_names_no_address() -> None:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "--hash=sha256:" in lock
