@@ -30,6 +30,7 @@ RunFlow = Callable[[str], Any]
 
 def watch_corpus(settings: StudySettings, run: RunFlow, out: Console) -> None:
     """Look at the corpus at every interval until the process is ended; a look that fails is followed by the next."""
+    say(f"Looking at {settings.corpus.root} every {settings.watch.interval_s:g} s; Ctrl-C ends it.")
     said = ""
     while True:
         try:
@@ -56,6 +57,7 @@ def look(settings: StudySettings, run: RunFlow, out: Console, said: str = "") ->
     with quietly as notes:
         scan = scan_corpus(settings)
     if worth_a_try(scan.plan.due, before, settings.watch.interval_s):
+        notes = []  # the flow says its own
         try:
             run("prepare")
         finally:
@@ -87,7 +89,8 @@ def _tell_drift(settings: StudySettings, before: pd.DataFrame | None, out: Conso
 def _run_study(settings: StudySettings, run: RunFlow, num_pending: int, out: Console) -> None:
     """Run the study; one that is broken off, after its split was extended perhaps, is due until it ends well."""
     unfinished = Layout.of(settings).unfinished
-    say(f"{_clock()} {num_pending} new labelled videos: a study begins." if num_pending else "The study goes on.")
+    goes_on = unfinished.is_file()
+    say(f"{_clock()} The study goes on." if goes_on else f"{_clock()} {num_pending} new videos: a study begins.")
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     unfinished.touch()
     report = run("study")
