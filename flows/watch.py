@@ -14,6 +14,7 @@ from flows.drift import print_drift
 from tasks.changes import say_changes
 from tasks.drift import measure_drift, newly_prepared, record_drift
 from tasks.fan_out import Attempts
+from tasks.files import held_alone
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, find_previous, read_ledger
 from tasks.pending import pending_videos, worth_a_try
@@ -49,8 +50,17 @@ def look(settings: StudySettings, run: RunFlow, out: Console, said: str = "") ->
         said: what the look before came to; nothing is printed when this one comes to the same.
 
     Returns:
-        What this look came to, in one sentence.
+        What this look came to.
     """
+    layout = Layout.of(settings)
+    with held_alone(layout.watch_lock) as alone:
+        found = _work(settings, run, out) if alone else f"Another `fer watch` is at work in {layout.root}."
+    if found != said:
+        say(f"{_clock()} {found}")
+    return found
+
+
+def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     layout = Layout.of(settings)
     before = find_previous(layout.ledger)
     quietly: AbstractContextManager[list[str]] = collected() if layout.manifest.is_file() else nullcontext([])
@@ -70,10 +80,7 @@ def look(settings: StudySettings, run: RunFlow, out: Console, said: str = "") ->
     if num_pending >= settings.watch.study_after or layout.unfinished.is_file():
         _run_study(settings, run, num_pending, out)
         num_pending = len(pending_videos(settings))
-    found = " ".join([*notes, _sum_up(read_ledger(layout.ledger), num_pending, settings.watch.study_after)])
-    if found != said:
-        say(f"{_clock()} {found}")
-    return found
+    return " ".join([*notes, _sum_up(read_ledger(layout.ledger), num_pending, settings.watch.study_after)])
 
 
 def _tell_drift(settings: StudySettings, before: pd.DataFrame | None, out: Console) -> None:

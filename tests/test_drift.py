@@ -192,7 +192,9 @@ def test_the_distance_of_blurred_faces_is_exact(world: World) -> None:
         world.rows = world.rows[:20]
         distances.append(row["distance"])
     assert row["remark"] == "lower"
-    assert distances == [0.75, 0.5, 0.75, 1.0], "all but a quarter are blurred more, then half; then three quarters are sharper, and all"
+    assert distances == [0.75, 0.5, 0.75, 1.0], (
+        "all but a quarter are blurred more, then half; then three quarters are sharper, and all"
+    )
 
 
 def test_videos_like_the_others_show_no_drift(world: World) -> None:
