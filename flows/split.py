@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.parameters import Preset, run_name
 from tasks.configuration import resolve_settings
 from tasks.index import build_index
 from tasks.layout import Layout
@@ -12,11 +13,17 @@ from tasks.progress import say
 from tasks.splits import SIDES, update_split
 
 
-@flow(name="fer-split", validate_parameters=False)
+@flow(name="fer-split", flow_run_name=run_name("split"), validate_parameters=False)
 def split(
-    preset: str | None = None, config: str | None = None, overrides: dict[str, Any] | None = None
+    preset: Preset | None = None, config: str | None = None, overrides: dict[str, Any] | None = None
 ) -> dict[str, int]:
-    """Give every new video a side and write the index; returns the number of segments a side, over all folds."""
+    """Give every new video a side and write the index; returns the number of segments a side, over all folds.
+
+    Args:
+        preset: Settings to start from; when empty those that the configuration file names, else `corrected`.
+        config: Path of a YAML file with settings that differ from the preset's, as the worker sees it.
+        overrides: Single settings by dotted key, e.g. {"split.protocol": "kfold"}.
+    """
     settings = resolve_settings(preset, config, overrides)
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger)
