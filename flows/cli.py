@@ -1,5 +1,6 @@
 """The command `fer`. Heavy packages are imported by the command that needs them, so that `fer --help` is quick."""
 
+import functools
 import multiprocessing
 import os
 import signal
@@ -80,23 +81,30 @@ def _run_flow(
     """
     prepare_environment(quiet=not debug)
     from tasks.configuration import resolve_settings
-    from tasks.progress import say
 
     overrides = _overrides(pairs, data_root, seeds)
     settings = resolve_settings(preset, config, overrides)
     signal.signal(signal.SIGINT, _stop)
+    if name in ("prepare", "study") and not os.environ.get("PREFECT_API_URL"):
+        from tasks.fan_out import Attempts
+        from tasks.scan import conclude, scan_corpus
+
+        scan = scan_corpus(settings, more.get("videos"))
+        if name == "prepare" and scan.plan.due.empty:
+            return conclude(scan, settings, Attempts())
+    return _start(name, preset, config, overrides, **more)
+
+
+def _start(name: str, preset: str | None, config: Path | None, overrides: dict[str, Any], **more: Any) -> Any:
+    """Run a flow in this process, with the server that was named or one that lives as long as the process."""
+    import importlib
+
+    from tasks.progress import say
+
     if server := os.environ.get("PREFECT_API_URL"):
         check_server(server)
-    else:
-        if name in ("prepare", "study"):
-            from tasks.fan_out import Attempts
-            from tasks.scan import conclude, scan_corpus
-
-            scan = scan_corpus(settings, more.get("videos"))
-            if name == "prepare" and scan.plan.due.empty:
-                return conclude(scan, settings, Attempts())
+    elif "prefect" not in sys.modules:
         say("Starting Prefect in this process: 20 seconds or so, up to a minute the first time.")
-    import importlib
 
     module, function = {
         "prepare": ("flows.prepare", "prepare"),
@@ -243,6 +251,34 @@ def study(
     """Do it all: prepare, split, train, evaluate, report. What is done is not done again."""
     report = _run_flow("study", preset, config, set_, data_root, debug, seeds)
     _show_results(report, preset, config, _overrides(set_, data_root, seeds))
+
+
+@app.command(epilog="fer watch --config study.yaml  |  in a crontab: fer watch --once --config study.yaml")
+def watch(
+    once: Annotated[bool, typer.Option("--once", help="one look, for cron; exits with 1 when it fails")] = False,
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    seeds: Seeds = None,
+    data_root: DataRoot = None,
+    debug: Debug = False,
+) -> None:
+    """Look at the corpus again and again: prepare what is new, and run the study when enough has come in."""
+    prepare_environment(quiet=not debug)
+    from flows.watch import SETTLE_S, look, watch_corpus
+    from tasks.configuration import resolve_settings
+
+    overrides = _overrides(set_, data_root, seeds)
+    settings = resolve_settings(preset, config, overrides)
+    if not settings.execution.settle_s:
+        overrides["execution.settle_s"] = SETTLE_S
+        settings = resolve_settings(preset, config, overrides)
+    signal.signal(signal.SIGINT, _stop)
+    run = functools.partial(_start, preset=preset, config=config, overrides=overrides)
+    if once:
+        look(settings, run, out)
+    else:
+        watch_corpus(settings, run, out)
 
 
 @app.command()

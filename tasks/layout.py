@@ -16,10 +16,12 @@ class Layout:
     <data_root>/prepared/<digest>/shards/..          one file a video
     <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
     <data_root>/prepared/<digest>/changes.parquet    what changed in the corpus from run to run
+    <data_root>/prepared/<digest>/drift.parquet      how each batch of new videos differed from the training data
     <data_root>/studies/<name>/index/<split>/..      the segments of the study's classes: a file a fold and side
     <data_root>/studies/<name>/audit.csv             what `fer audit` found
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html
+    <data_root>/studies/<name>/unfinished            there while `fer watch` has a study to bring to its end
     <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise
     """
 
@@ -55,6 +57,10 @@ class Layout:
         return self.prepared / "changes.parquet"
 
     @property
+    def drift(self) -> Path:
+        return self.prepared / "drift.parquet"
+
+    @property
     def index(self) -> Path:
         return self.study / "index" / self.split.stem
 
@@ -65,6 +71,10 @@ class Layout:
     @property
     def runs(self) -> Path:
         return self.study / "runs"
+
+    @property
+    def unfinished(self) -> Path:
+        return self.study / "unfinished"
 
     @property
     def report(self) -> Path:

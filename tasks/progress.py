@@ -15,13 +15,30 @@ console = Console(stderr=True)
 
 Advance = Callable[[str], None]
 
+#: What is said goes in here while there is such a list; see `collected`.
+_collected: list[str] | None = None
+
 
 @contextmanager
 def progress(description: str, total: int, done: int = 0) -> Iterator[Advance]:
     """Show how far a job is; the block calls what it is given once an item, with a short note (or an empty one)."""
+    if _collected is not None:
+        yield lambda note: None
+        return
     show = _bar if console.is_terminal else _lines
     with show(description, total, done) as advance:
         yield advance
+
+
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Keep the lines that are said in the block for the caller instead of printing them; show no progress."""
+    global _collected
+    before, _collected = _collected, []
+    try:
+        yield _collected
+    finally:
+        _collected = before
 
 
 @contextmanager
@@ -59,5 +76,8 @@ def _lines(description: str, total: int, done: int) -> Iterator[Advance]:
 
 def say(message: str) -> None:
     """One line for people, on standard error."""
+    if _collected is not None:
+        _collected.append(message)
+        return
     console.print(message, highlight=False, markup=False, soft_wrap=True)
     sys.stderr.flush()

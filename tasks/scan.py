@@ -60,7 +60,7 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     layout = Layout.of(settings)
     if settings.corpus.draw_sample:
         write_corpus(settings.corpus.root, SampleCorpus())
-    manifest = build_manifest(settings.corpus, layout.manifest)
+    manifest = build_manifest(settings.corpus, layout.manifest, settings.execution.settle_s)
     if settings.corpus.adapter != "videos":
         check_labels(manifest, settings.corpus.emotions)
     remove_leftovers(layout.shards, older_than_s=60.0)

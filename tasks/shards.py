@@ -140,6 +140,13 @@ def read_images(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
 
 
+def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Faces, uint8 (n, 48, 48, 3), and their boxes, int (n, 4), of the first segments of a shard, 256 at most."""
+    with pq.ParquetFile(path) as file:
+        table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=["face", "box"]))])
+    return _stack(table["face"], np.uint8, FACE_SHAPE), np.array(table["box"].to_pylist())
+
+
 def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The same in order, a few rows at a time, for long videos."""
     with pq.ParquetFile(path) as file:

@@ -87,7 +87,7 @@ def open_study(settings: StudySettings) -> StudyRun:
     manifest = read_manifest(layout.manifest)
     manifest_digest = digest(manifest[["video_id", "sha256", "subject", "emotion", "status"]].to_csv(index=False))
     split = read_split(layout.split).sort_values(["fold", "video_id", "sha256"])
-    identity = digest(settings, {"manifest": manifest_digest, "split": split.to_csv(index=False)})
+    identity = digest(settings.deciding(), {"manifest": manifest_digest, "split": split.to_csv(index=False)})
     remembered = _read(StudyRun, layout.study / "mlflow.json")
     same = remembered and remembered.digest == identity and remembered.tracking_uri == tracking_uri(layout)
     if remembered and same and _exists(client, remembered.run_id):
