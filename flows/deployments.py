@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
-from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType, WorkerStatus
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from fer_models.errors import UseError
 from flows.parameters import LIMIT
@@ -27,10 +28,13 @@ HEARTBEAT_S = 30
 _CRASHED = "fer: a run without a sign of life has crashed"
 
 
-def register(folder: Path, parameters: dict[str, Any], look_every_s: float | None, num_devices: int) -> None:
+def register(
+    api_url: str, folder: Path, parameters: dict[str, Any], look_every_s: float | None, num_devices: int
+) -> None:
     """Register all deployments, the limit of training runs, and the automation that notices dead runs.
 
     Args:
+        api_url: address of the server's API.
         folder: where the workers run; relative paths of settings start there. A copy of what is registered is left in
             its `fer-data/services`.
         parameters: defaults of all deployments, such as preset and config.
@@ -50,11 +54,11 @@ def register(folder: Path, parameters: dict[str, Any], look_every_s: float | Non
     with whole_file(folder / "fer-data" / "services" / "prefect.yaml") as path:
         path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
-        environment = os.environ | {"FER_HOME": str(folder)}
+        environment = os.environ | {"FER_HOME": str(folder), "PREFECT_API_URL": api_url}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UseError(f"Prefect did not take the deployments: {' '.join((done.stderr or done.stdout).split())[-600:]}")
-    with get_client(sync_client=True) as client:
+    with SyncPrefectClient(api_url) as client:
         try:
             allowed = client.read_global_concurrency_limit_by_name(LIMIT).limit
         except ObjectNotFound:
@@ -64,13 +68,15 @@ def register(folder: Path, parameters: dict[str, Any], look_every_s: float | Non
             client.create_automation(_crashes())
 
 
-def workers_of(pool: str) -> list[str]:
+def workers_of(api_url: str, pool: str) -> list[str]:
     """Names of the workers that are online; none when there is no such pool."""
-    with get_client(sync_client=True) as client:
+    with SyncPrefectClient(api_url) as client:
         try:
             workers = client.read_workers_for_work_pool(pool)
-        except ObjectNotFound:
-            return []
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                return []
+            raise
     return [worker.name for worker in workers if worker.status is WorkerStatus.ONLINE]
 
 

@@ -26,9 +26,7 @@ from tasks.steps.evaluate import evaluate_arm
     validate_parameters=False,
     task_runner=ThreadPoolTaskRunner(max_workers=1),
 )
-def evaluate(
-    preset: Preset | None = None, config: str | None = None, overrides: dict[str, Any] | None = None
-) -> Path:
+def evaluate(preset: Preset | None = None, config: str | None = None, overrides: dict[str, Any] | None = None) -> Path:
     """Evaluate every run of a study, log to MLflow and write the report; returns the path of the report.
 
     Args:

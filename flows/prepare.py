@@ -14,14 +14,17 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from fer_models.errors import StorageError
-from tasks.steps.artifacts import ProgressArtifact, announce_videos, show_preparation
 from flows.parameters import Preset, run_name
 from tasks.configuration import resolve_settings
+from tasks.drift import measure_drift, record_drift
 from tasks.fan_out import Batch, prepare_all
+from tasks.layout import Layout
 from tasks.outcomes import Outcome
+from tasks.pending import pending_videos
 from tasks.scan import conclude, due_jobs, most_failures, scan_corpus
 from tasks.settings import StudySettings
 from tasks.shards import VideoReport
+from tasks.steps.artifacts import ProgressArtifact, announce_videos, show_preparation
 from tasks.steps.prepare import prepare_batch
 
 _CORES = os.cpu_count() or 1
@@ -57,6 +60,8 @@ def prepare(
         announce: Emit the event `fer.videos.prepared`, which starts a study when enough videos are new.
     """
     settings = resolve_settings(preset, config, overrides)
+    if announce:
+        settings = settings.watching()
     scan = scan_corpus(settings, videos, since=_start_of_first_attempt())
     execution = settings.execution
     with ProgressArtifact("prepare", len(scan.plan.due)) as shown:
@@ -68,11 +73,13 @@ def prepare(
             most_failures(scan, settings),
         )
     conclusion = conclude(scan, settings, attempts)
-    show_preparation(settings, conclusion, scan.changes)
+    drift = measure_drift(settings, conclusion.newly_prepared)
+    record_drift(Layout.of(settings).drift, drift)
+    show_preparation(settings, conclusion, scan.changes, drift)
     for video in conclusion.failed.itertuples():
         get_run_logger().error("%s (%s): %s, %s", video.video_id, video.uri, video.outcome, video.message)
     if announce and len(conclusion.tried):
-        announce_videos(settings, conclusion)
+        announce_videos(settings, conclusion, len(pending_videos(settings)))
     end = Completed if tolerant or conclusion.failed.empty else Failed
     return end(message=conclusion.sentence, data=conclusion.counts)
 

@@ -58,8 +58,7 @@ def serve(
     """
     there = read_addresses(HOME)
     if there and prefect_answers(there.prefect) and mlflow_answers(there.mlflow):
-        os.environ |= there.environment()
-        register(Path.cwd(), parameters, look_every_s, 1)
+        register(there.prefect, Path.cwd(), parameters, look_every_s, 1)
         _show(there, look_every_s, out)
         out.print(f"All of it is run by `fer up` already (process {there.pid}); the deployments are registered anew.")
         return
@@ -70,17 +69,17 @@ def serve(
                 say(f"{service.name} answers at {address} already.")
             elif port_is_taken(address):
                 raise UseError(
-                    f"{service.name} cannot listen at {address}: another program does. End that, or choose another port "
-                    "with --prefect-port or --mlflow-port."
+                    f"{service.name} cannot listen at {address}: another program does. End that, or choose another "
+                    "port with --prefect-port or --mlflow-port."
                 )
             else:
                 say(f"Starting {service.name}: half a minute or so.")
                 supervisor.start(service)
-        workers = _workers(gpu_workers)
+        workers = _workers(addresses.prefect, gpu_workers)
         say(f"Starting {len(workers)} workers and registering the deployments.")
         for worker in workers:
             supervisor.start(worker)
-        register(Path.cwd(), parameters, look_every_s, len(workers) - 1)
+        register(addresses.prefect, Path.cwd(), parameters, look_every_s, len(workers) - 1)
         try:
             write_addresses(HOME, addresses)
             _let_prefect_find(addresses)
@@ -99,53 +98,48 @@ _FOR_RUNS = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
     "PREFECT_CLIENT_MAX_RETRIES": "8",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "fer",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
 def _servers(addresses: Addresses, databases: Callable[[], Databases]) -> Sequence[tuple[Service, str]]:
-    prefect_host, prefect_port = host_and_port(addresses.prefect)
-    mlflow_host, mlflow_port = host_and_port(addresses.mlflow)
+    def command(module: str, url: str, *words: str) -> list[str]:
+        host, port = host_and_port(url)
+        return [sys.executable, "-m", module, "server", *words, "--host", host, "--port", str(port)]
+
     artifacts = (HOME / "mlartifacts").absolute()
-    return (
-        (
-            Service(
-                "Prefect server",
-                [sys.executable, "-m", "prefect", "server", "start", "--host", prefect_host, "--port", str(prefect_port)],
-                lambda: databases().prefect,
-                lambda: prefect_answers(addresses.prefect),
-            ),
-            addresses.prefect,
-        ),
-        (
-            Service(
-                "MLflow server",
-                [sys.executable, "-m", "mlflow", "server", "--host", mlflow_host, "--port", str(mlflow_port)]
-                + ["--workers", "1", "--artifacts-destination", str(artifacts)],
-                lambda: databases().mlflow,
-                lambda: mlflow_answers(addresses.mlflow),
-            ),
-            addresses.mlflow,
-        ),
+    prefect = Service(
+        "Prefect server",
+        command("prefect", addresses.prefect, "start"),
+        lambda: databases().prefect,
+        lambda: prefect_answers(addresses.prefect),
     )
+    mlflow = Service(
+        "MLflow server",
+        [*command("mlflow", addresses.mlflow), "--workers", "1", "--artifacts-destination", str(artifacts)],
+        lambda: databases().mlflow,
+        lambda: mlflow_answers(addresses.mlflow),
+    )
+    return (prefect, addresses.prefect), (mlflow, addresses.mlflow)
 
 
-def _workers(num_gpu: int | None) -> list[Service]:
+def _workers(api_url: str, num_gpu: int | None) -> list[Service]:
     gpus = list_gpus()
-    workers = [_worker("fer-cpu", "", _CPU_RUNS, {})]
+    workers = [_worker(api_url, "fer-cpu", "", _CPU_RUNS, {})]
     for number in range(num_gpu or len(gpus) or 1):
         seen = {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}
-        workers.append(_worker("fer-gpu", f"-{number}", 1, seen))
+        workers.append(_worker(api_url, "fer-gpu", f"-{number}", 1, seen))
     return workers
 
 
-def _worker(pool: str, suffix: str, num_runs: int, environment: dict[str, str]) -> Service:
+def _worker(api_url: str, pool: str, suffix: str, num_runs: int, environment: dict[str, str]) -> Service:
     name = f"{platform.node()}-{os.getpid()}-{pool}{suffix}"
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
     return Service(
         f"worker {pool}{suffix}",
         [*command, "--name", name, "--limit", str(num_runs)],
         lambda: environment,
-        lambda: name in workers_of(pool),
+        lambda: name in workers_of(api_url, pool),
     )
 
 
@@ -161,8 +155,10 @@ def _is_ours(path: Path) -> bool:
 
 
 def _show(addresses: Addresses, look_every_s: float | None, out: Console) -> None:
-    looks = f"New videos are looked for every {look_every_s:g} s." if look_every_s else (
-        "New videos are not looked for: name a study, e.g. fer up --config study.yaml."
+    looks = (
+        f"New videos are looked for every {look_every_s:g} s."
+        if look_every_s
+        else ("New videos are not looked for: name a study, e.g. fer up --config study.yaml.")
     )
     for line in (
         f"Prefect: {addresses.prefect.removesuffix('/api')}",

@@ -121,6 +121,11 @@ class Conclusion:
     failed: pd.DataFrame
 
     @property
+    def newly_prepared(self) -> set[str]:
+        """SHA-256 of the videos that this run made a shard of."""
+        return set(self.tried.loc[self.tried["shard"] != "", "sha256"])
+
+    @property
     def sentence(self) -> str:
         """How many videos failed and why, with one of each kind; or how many were prepared."""
         if self.failed.empty:

@@ -48,9 +48,7 @@ class Addresses(BaseModel):
     @classmethod
     def of(cls, host: str, prefect_port: int, mlflow_port: int) -> "Addresses":
         """Services of this process at these ports."""
-        return cls(
-            prefect=f"http://{host}:{prefect_port}/api", mlflow=f"http://{host}:{mlflow_port}", pid=os.getpid()
-        )
+        return cls(prefect=f"http://{host}:{prefect_port}/api", mlflow=f"http://{host}:{mlflow_port}", pid=os.getpid())
 
     def environment(self) -> dict[str, str]:
         """The environment variables by which Prefect and MLflow find them."""

@@ -25,6 +25,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging import get_logger
 
 from tasks import tracking
+from tasks.drift import drift_rows
 from tasks.report_input import ReportInput, describe
 from tasks.scan import Conclusion
 from tasks.scoring import confusions
@@ -74,8 +75,10 @@ class ProgressArtifact:
         return f"{self._title}: {self._done} of {self._total}"
 
 
-def show_preparation(settings: StudySettings, conclusion: Conclusion, changes: pd.DataFrame) -> None:
-    """The ledger, failures first, and what changed in the corpus since the run before."""
+def show_preparation(
+    settings: StudySettings, conclusion: Conclusion, changes: pd.DataFrame, drift: pd.DataFrame
+) -> None:
+    """The ledger, failures first; what changed in the corpus since the run before; how the new videos differ."""
     ledger = conclusion.ledger.sort_values("outcome", key=lambda outcome: outcome == "ok", kind="stable")
     names = {"video_id": "video", "outcome": "outcome", "message": "why", "attempts": "attempts"}
     names |= {"num_covered": "segments with a face", "subject": "person", "emotion": "emotion", "uri": "file"}
@@ -84,6 +87,9 @@ def show_preparation(settings: StudySettings, conclusion: Conclusion, changes: p
     if len(changes):
         counted = ", ".join(f"{count} {name}" for name, count in changes["change"].value_counts().items())
         _show_table(settings, "what-changed", changes, f"Changes of the corpus: {counted}")
+    if len(drift):
+        rows = pd.DataFrame(drift_rows(drift))
+        _show_table(settings, "drift", rows, f"{drift['num_new'].max()} new videos beside {drift['num_before'].max()}")
 
 
 def announce_videos(settings: StudySettings, conclusion: Conclusion, num_pending: int) -> None:
@@ -126,7 +132,7 @@ def show_comparison(source: ReportInput, report: Path, study_run: tracking.Study
     ]
     _show_table(settings, "comparison", pd.DataFrame(rows), "Scores on people that no model saw")
     emotions = settings.corpus.emotions
-    counts = sum(confusions(seed.videos, emotions) for seed in best.seeds)
+    counts = confusions(pd.concat([seed.videos for seed in best.seeds]), emotions)
     text = f"Test videos of {best.arm.title}, all seeds; a row a true class, a column a recognised one.\n\n"
     with _optional():
         create_markdown_artifact(
