@@ -25,5 +25,7 @@ def print_drift(drift: pd.DataFrame, out: Console) -> None:
     for name in rows[0]:
         table.add_column(name, justify="right" if name == "distance" else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row.values()), style=None if row["remark"] in ("", TOO_FEW) else "bold")
+        measure, before, new, *rest = map(escape, row.values())
+        one_a_line = (shares.replace(", ", "\n") for shares in (before, new))
+        table.add_row(measure, *one_a_line, *rest, style=None if row["remark"] in ("", TOO_FEW) else "bold")
     out.print(table)

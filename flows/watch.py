@@ -14,6 +14,7 @@ from flows.drift import print_drift
 from tasks.changes import say_changes
 from tasks.drift import read_drift
 from tasks.fan_out import Attempts
+from tasks.files import held_alone
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, find_previous, read_ledger
 from tasks.pending import pending_videos, worth_a_try
@@ -27,6 +28,7 @@ RunFlow = Callable[[str], Any]
 
 def watch_corpus(settings: StudySettings, run: RunFlow, out: Console) -> None:
     """Look at the corpus at every interval until the process is ended; a look that fails is followed by the next."""
+    say(f"Looking at {settings.corpus.root} every {settings.watch.interval_s:g} s; Ctrl-C ends it.")
     said = ""
     while True:
         try:
@@ -45,17 +47,28 @@ def look(settings: StudySettings, run: RunFlow, out: Console, said: str = "") ->
         said: what the look before came to; nothing is printed when this one comes to the same.
 
     Returns:
-        What this look came to, in one sentence.
+        What this look came to.
     """
+    layout = Layout.of(settings)
+    with held_alone(layout.watch_lock) as alone:
+        found = _work(settings, run, out) if alone else f"Another `fer watch` is at work in {layout.root}."
+    if found != said:
+        say(f"{_clock()} {found}")
+    return found
+
+
+def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     layout = Layout.of(settings)
     before = find_previous(layout.ledger)
     quietly: AbstractContextManager[list[str]] = collected() if layout.manifest.is_file() else nullcontext([])
     with quietly as notes:
         scan = scan_corpus(settings)
     if worth_a_try(scan.plan.due, before, settings.watch.interval_s):
-        drift = read_drift(layout.drift)
-        run("prepare")
-        _tell_drift(drift, settings, out)
+        notes, drift = [], read_drift(layout.drift)  # the flow says its own
+        try:
+            run("prepare")
+        finally:
+            _tell_drift(drift, settings, out)
     else:
         with collected():
             conclude(scan, settings, Attempts())
@@ -64,10 +77,7 @@ def look(settings: StudySettings, run: RunFlow, out: Console, said: str = "") ->
     if num_pending >= settings.watch.study_after or layout.unfinished.is_file():
         _run_study(settings, run, num_pending, out)
         num_pending = len(pending_videos(settings))
-    found = " ".join([*notes, _sum_up(read_ledger(layout.ledger), num_pending, settings.watch.study_after)])
-    if found != said:
-        say(f"{_clock()} {found}")
-    return found
+    return " ".join([*notes, _sum_up(read_ledger(layout.ledger), num_pending, settings.watch.study_after)])
 
 
 def _tell_drift(drift_before: pd.DataFrame, settings: StudySettings, out: Console) -> None:
@@ -78,7 +88,8 @@ def _tell_drift(drift_before: pd.DataFrame, settings: StudySettings, out: Consol
 def _run_study(settings: StudySettings, run: RunFlow, num_pending: int, out: Console) -> None:
     """Run the study; one that is broken off, after its split was extended perhaps, is due until it ends well."""
     unfinished = Layout.of(settings).unfinished
-    say(f"{_clock()} {num_pending} new labelled videos: a study begins." if num_pending else "The study goes on.")
+    goes_on = unfinished.is_file()
+    say(f"{_clock()} The study goes on." if goes_on else f"{_clock()} {num_pending} new videos: a study begins.")
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     unfinished.touch()
     report = run("study")

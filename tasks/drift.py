@@ -181,7 +181,7 @@ def _total_variation(new: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def _list_shares(shares: pd.Series) -> str:
-    named = [f"{name} {100 * share:.0f} %" for name, share in shares[shares > 0].items()]
+    named = [f"{name} {100 * share:.0f} %" for name, share in shares.items()]
     more = len(named) - _MOST_SHARES
     return ", ".join([*named[:_MOST_SHARES], *([f"{more} others"] if more > 0 else [])])
 

@@ -1,15 +1,18 @@
 """Whole files or none: write under a temporary name in the same folder, then rename."""
 
 import os
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
+
+from fer_models.errors import StorageError
 
 _TEMPORARY = ".part-"
 
@@ -41,6 +44,25 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Write a Parquet file, whole or not at all."""
     with whole_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+@contextmanager
+def held_alone(path: Path) -> Iterator[bool]:
+    """Hold a lock for the block; yields False, and holds nothing, when another process does.
+
+    The lock is SQLite's on an empty database: it ends with its process, however that ends, on every system.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        alone = True
+        try:
+            database = stack.enter_context(closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)))
+            database.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise StorageError(f"{path} cannot be locked ({error}); is its folder writable?") from error
+            alone = False
+        yield alone
 
 
 def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> int:

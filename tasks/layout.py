@@ -22,6 +22,7 @@ class Layout:
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html
     <data_root>/studies/<name>/unfinished            there while `fer watch` has a study to bring to its end
+    <data_root>/watch.lock                           held while `fer watch` works
     <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise
     """
 
@@ -43,6 +44,10 @@ class Layout:
     @property
     def manifest(self) -> Path:
         return self.root / "manifest.parquet"
+
+    @property
+    def watch_lock(self) -> Path:
+        return self.root / "watch.lock"
 
     @property
     def shards(self) -> Path:
