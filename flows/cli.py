@@ -117,7 +117,8 @@ def _start(name: str, preset: str | None, config: Path | None, overrides: dict[s
     }[name]
     with silent_imports():
         run = getattr(importlib.import_module(module), function)
-    return run(preset=preset, config=str(config.absolute()) if config else None, overrides=overrides, **more)
+    given = {"preset": preset, "config": str(config.absolute()) if config else None, "overrides": overrides}
+    return run(**{name: value for name, value in given.items() if value}, **more)
 
 
 @app.command(epilog="fer sample corpus --subjects 100 --clips 20 --size 640x480")

@@ -17,14 +17,15 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from fer_models.errors import UseError
-from flows.parameters import LIMIT
+from flows.limits import DEVICES
 from tasks.files import whole_file
 
 POOLS = ("fer-cpu", "fer-gpu")
 _FILE = Path(__file__).parent.parent / "infra" / "prefect.yaml"
 #: A run that gave no sign of life for so long has died with its worker.
 _SILENCE = datetime.timedelta(minutes=5)
-HEARTBEAT_S = 30
+#: Seconds between two signs of life of a run.
+HEARTBEAT_S = 60
 _CRASHED = "fer: a run without a sign of life has crashed"
 
 
@@ -60,10 +61,10 @@ def register(
         raise UseError(f"Prefect did not take the deployments: {' '.join((done.stderr or done.stdout).split())[-600:]}")
     with SyncPrefectClient(api_url) as client:
         try:
-            allowed = client.read_global_concurrency_limit_by_name(LIMIT).limit
+            allowed = client.read_global_concurrency_limit_by_name(DEVICES).limit
         except ObjectNotFound:
             allowed = 0
-        client.upsert_global_concurrency_limit_by_name(LIMIT, max(allowed, num_devices))
+        client.upsert_global_concurrency_limit_by_name(DEVICES, max(allowed, num_devices))
         if not client.read_automations_by_name(_CRASHED):
             client.create_automation(_crashes())
 

@@ -1,16 +1,14 @@
 """Flow `fer-evaluate`: every trained run on the test side -> MLflow -> report."""
 
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from fer_models.errors import UseError
-from flows.parameters import Preset, run_name
+from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks import tracking
 from tasks.champion import crown
-from tasks.configuration import resolve_settings
 from tasks.layout import Layout
 from tasks.progress import progress, say
 from tasks.report import write_report
@@ -26,15 +24,15 @@ from tasks.steps.evaluate import evaluate_arm
     validate_parameters=False,
     task_runner=ThreadPoolTaskRunner(max_workers=1),
 )
-def evaluate(preset: Preset | None = None, config: str | None = None, overrides: dict[str, Any] | None = None) -> Path:
+def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides = NO_OVERRIDES) -> Path:
     """Evaluate every run of a study, log to MLflow and write the report; returns the path of the report.
 
     Args:
-        preset: Settings to start from; when empty those that the configuration file names, else `corrected`.
-        config: Path of a YAML file with settings that differ from the preset's, as the worker sees it.
+        preset: Settings to start from; `as configured`: what the configuration file names, else `corrected`.
+        config: Path of a YAML file with settings that differ from the preset's, as workers see it; may be empty.
         overrides: Single settings by dotted key, e.g. {"training.epochs": 20}.
     """
-    settings = resolve_settings(preset, config, overrides)
+    settings = settings_of(preset, config, overrides)
     layout = Layout.of(settings)
     runs = plan_runs(settings)
     untrained = [run.name for run in runs if not run.trained]

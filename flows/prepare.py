@@ -14,8 +14,8 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from fer_models.errors import StorageError
-from flows.parameters import Preset, run_name
-from tasks.configuration import resolve_settings
+from flows.limits import alone_in
+from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.drift import measure_drift, record_drift
 from tasks.fan_out import Batch, prepare_all
 from tasks.layout import Layout
@@ -40,9 +40,9 @@ _CLOCKS_DIFFER = datetime.timedelta(minutes=1)
     task_runner=ThreadPoolTaskRunner(max_workers=_UNDER_WAY),
 )
 def prepare(
-    preset: Preset | None = None,
-    config: str | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset = AS_CONFIGURED,
+    config: str = "",
+    overrides: Overrides = NO_OVERRIDES,
     videos: list[str] | None = None,
     tolerant: bool = False,
     announce: bool = False,
@@ -52,27 +52,28 @@ def prepare(
     The run fails when videos failed in it, with their number and the reasons; retrying it tries those again.
 
     Args:
-        preset: Settings to start from; when empty those that the configuration file names, else `corrected`.
-        config: Path of a YAML file with settings that differ from the preset's, as the worker sees it.
+        preset: Settings to start from; `as configured`: what the configuration file names, else `corrected`.
+        config: Path of a YAML file with settings that differ from the preset's, as workers see it; may be empty.
         overrides: Single settings by dotted key, e.g. {"corpus.root": "/data/videos"}.
         videos: Ids of the only videos to prepare, again if need be.
         tolerant: Complete although videos failed; more than `execution.max_failed_share` of them fail the run anyway.
         announce: Emit the event `fer.videos.prepared`, which starts a study when enough videos are new.
     """
-    settings = resolve_settings(preset, config, overrides)
+    settings = settings_of(preset, config, overrides)
     if announce:
         settings = settings.watching()
-    scan = scan_corpus(settings, videos, since=_start_of_first_attempt())
-    execution = settings.execution
-    with ProgressArtifact("prepare", len(scan.plan.due)) as shown:
-        attempts = prepare_all(
-            due_jobs(scan, settings),
-            functools.partial(_run_batches, settings=settings, shown=shown),
-            execution.retries,
-            execution.retry_pause_s,
-            most_failures(scan, settings),
-        )
-    conclusion = conclude(scan, settings, attempts)
+    with alone_in(settings.data_root):
+        scan = scan_corpus(settings, videos, since=_start_of_first_attempt())
+        execution = settings.execution
+        with ProgressArtifact("prepare", len(scan.plan.due)) as shown:
+            attempts = prepare_all(
+                due_jobs(scan, settings),
+                functools.partial(_run_batches, settings=settings, shown=shown),
+                execution.retries,
+                execution.retry_pause_s,
+                most_failures(scan, settings),
+            )
+        conclusion = conclude(scan, settings, attempts)
     drift = measure_drift(settings, conclusion.newly_prepared)
     record_drift(Layout.of(settings).drift, drift)
     show_preparation(settings, conclusion, scan.changes, drift)

@@ -1,26 +1,19 @@
 """Flow `fer-train`: every arm, seed and fold of a study, here one after another, or each on a worker of its own."""
 
-from contextlib import nullcontext
-from typing import Any
-
 from prefect import flow
-from prefect.concurrency.sync import concurrency
-from prefect.runtime import deployment
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from fer_models.errors import FerError, UseError
 from fer_models.suggest import nearest
-from flows.parameters import LIMIT, Place, Preset, run_name
+from flows.limits import one_device
+from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Preset, run_name, settings_of
 from tasks import tracking
-from tasks.configuration import resolve_settings
 from tasks.progress import say
 from tasks.runs import Run, plan_runs
 from tasks.steps.train import train_arm, train_on_worker
 
 #: Runs that are submitted to workers at once; each costs a thread that waits.
 _SUBMITTED = 64
-#: Seconds after which a slot of the limit is free again when its holder died.
-_LEASE_S = 60
 
 
 @flow(
@@ -30,22 +23,22 @@ _LEASE_S = 60
     task_runner=ThreadPoolTaskRunner(max_workers=_SUBMITTED),
 )
 def train(
-    preset: Preset | None = None,
-    config: str | None = None,
-    overrides: dict[str, Any] | None = None,
+    preset: Preset = AS_CONFIGURED,
+    config: str = "",
+    overrides: Overrides = NO_OVERRIDES,
     training: Place = "here",
-    run: str | None = None,
+    run: str = "",
 ) -> list[str]:
     """Train what is not trained yet; a failed run leaves the others alone. Returns the names of the runs.
 
     Args:
-        preset: Settings to start from; when empty those that the configuration file names, else `corrected`.
-        config: Path of a YAML file with settings that differ from the preset's, as the worker sees it.
+        preset: Settings to start from; `as configured`: what the configuration file names, else `corrected`.
+        config: Path of a YAML file with settings that differ from the preset's, as workers see it; may be empty.
         overrides: Single settings by dotted key, e.g. {"training.epochs": 20}.
         training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.
         run: Train only this run, such as `gap-sum, seed 1`; all that are due when empty.
     """
-    settings = resolve_settings(preset, config, overrides)
+    settings = settings_of(preset, config, overrides)
     runs = plan_runs(settings)
     if run:
         runs = [_named(runs, run)]
@@ -56,7 +49,7 @@ def train(
         futures = [train_on_worker.submit(one, parameters, settings.execution.retries) for one in due]
         results = [future.result(raise_on_failure=False) for future in futures]
     else:
-        with concurrency(LIMIT, strict=True, lease_duration=_LEASE_S) if deployment.id else nullcontext():
+        with one_device():
             states = [train_arm(settings, one, study_run, return_state=True) for one in due]
             results = [state.result(raise_on_failure=False) for state in states]
     failures = {}

@@ -26,6 +26,7 @@ from prefect.logging import get_logger
 
 from tasks import tracking
 from tasks.drift import drift_rows
+from tasks.report import MARKDOWN_FILE
 from tasks.report_input import ReportInput, describe
 from tasks.scan import Conclusion
 from tasks.scoring import confusions
@@ -140,12 +141,27 @@ def show_comparison(source: ReportInput, report: Path, study_run: tracking.Study
             key=_key(settings.name, "confusion"),
             description=f"Confusion matrix of {best.arm.title}",
         )
-        page = tracking.page_of(study_run)
-        if page:
-            create_link_artifact(page, "The study in MLflow", key=_key(settings.name, "mlflow"))
-            create_link_artifact(f"{page}/artifacts/report/index.html", "The report", key=_key(settings.name, "report"))
-        else:
-            create_link_artifact(report.absolute().as_uri(), f"The report: {report}", key=_key(settings.name, "report"))
+    if page := tracking.page_of(study_run):
+        _show_link(settings, "mlflow", "The study in MLflow", page)
+        _show_link(settings, "report", "The report", f"{page}/artifacts/report/index.html")
+    else:
+        _show_link(settings, "report", f"The report: {report}", report.absolute().as_uri())
+
+
+def show_summary(settings: StudySettings, report: Path) -> None:
+    """The first part of the report, and where to find the rest."""
+    text = (report.parent / MARKDOWN_FILE).read_text(encoding="utf-8").partition("\n![")[0]
+    page = tracking.page_of(tracking.open_study(settings))
+    where = f"[report]({page}/artifacts/report/index.html), [MLflow]({page})" if page else f"report: `{report}`"
+    with _optional():
+        create_markdown_artifact(
+            f"{text}\n\n{where}\n", key=_key(settings.name, "summary"), description=f"What {settings.name} came to"
+        )
+
+
+def _show_link(settings: StudySettings, name: str, text: str, url: str) -> None:
+    with _optional():
+        create_link_artifact(url, text, key=_key(settings.name, name), description=text)
 
 
 def _show_table(settings: StudySettings, name: str, table: pd.DataFrame, description: str) -> None:
