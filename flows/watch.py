@@ -12,7 +12,7 @@ from rich.console import Console
 from fer_models.errors import FerError
 from flows.drift import print_drift
 from tasks.changes import say_changes
-from tasks.drift import measure_drift, newly_prepared, record_drift
+from tasks.drift import read_drift
 from tasks.fan_out import Attempts
 from tasks.files import held_alone
 from tasks.layout import Layout
@@ -21,9 +21,6 @@ from tasks.pending import pending_videos, worth_a_try
 from tasks.progress import collected, say
 from tasks.scan import conclude, scan_corpus
 from tasks.settings import StudySettings
-
-#: While `fer watch` looks, a file that was written to within so many seconds waits for the next look.
-SETTLE_S = 5.0
 
 #: Runs the flow of that name, `prepare` or `study`, on the settings that are watched.
 RunFlow = Callable[[str], Any]
@@ -67,11 +64,11 @@ def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     with quietly as notes:
         scan = scan_corpus(settings)
     if worth_a_try(scan.plan.due, before, settings.watch.interval_s):
-        notes = []  # the flow says its own
+        notes, drift = [], read_drift(layout.drift)  # the flow says its own
         try:
             run("prepare")
         finally:
-            _tell_drift(settings, before, out)
+            _tell_drift(drift, settings, out)
     else:
         with collected():
             conclude(scan, settings, Attempts())
@@ -83,14 +80,9 @@ def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     return " ".join([*notes, _sum_up(read_ledger(layout.ledger), num_pending, settings.watch.study_after)])
 
 
-def _tell_drift(settings: StudySettings, before: pd.DataFrame | None, out: Console) -> None:
-    layout = Layout.of(settings)
-    now = find_previous(layout.ledger)
-    batch = newly_prepared(before, now) if now is not None else set()
-    if batch:
-        drift = measure_drift(settings, batch)
-        record_drift(layout.drift, drift)
-        print_drift(drift, out)
+def _tell_drift(drift_before: pd.DataFrame, settings: StudySettings, out: Console) -> None:
+    drift = read_drift(Layout.of(settings).drift)
+    print_drift(drift[~drift["time"].isin(drift_before["time"])], out)
 
 
 def _run_study(settings: StudySettings, run: RunFlow, num_pending: int, out: Console) -> None:

@@ -1,9 +1,10 @@
 """Progress of anything that takes longer than two seconds: a bar in a terminal, a line now and then elsewhere."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 LINE_INTERVAL_S = 10.0
 
 console = Console(stderr=True)
+_log = logging.getLogger("fer")
 
 Advance = Callable[[str], None]
 
@@ -75,9 +77,11 @@ def _lines(description: str, total: int, done: int) -> Iterator[Advance]:
 
 
 def say(message: str) -> None:
-    """One line for people, on standard error."""
+    """One line for people, on standard error; and for those who collect logs, such as Prefect on a worker."""
     if _collected is not None:
         _collected.append(message)
         return
-    console.print(message, highlight=False, markup=False, soft_wrap=True)
-    sys.stderr.flush()
+    _log.info(message)
+    with suppress(BrokenPipeError):  # whoever read this has gone; the work goes on
+        console.print(message, highlight=False, markup=False, soft_wrap=True)
+        sys.stderr.flush()

@@ -11,6 +11,9 @@ from fer_models.arms import STUDY_ARMS, Arm, get_arm
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
 
+#: While a corpus is watched, a file that was written to within so many seconds waits for the next look.
+SETTLE_S = 5.0
+
 
 class CorpusSettings(Settings):
     """Which videos, and how their labels are read."""
@@ -158,6 +161,11 @@ class StudySettings(Settings):
     def deciding(self) -> dict[str, Any]:
         """All that can change a result: not how, when and how fast the work is done."""
         return self.model_dump(mode="json", exclude={"execution", "watch"})
+
+    def watching(self) -> "StudySettings":
+        """These settings for a corpus that grows meanwhile: a file that is being copied waits for the next look."""
+        settle_s = self.execution.settle_s or SETTLE_S
+        return self.model_copy(update={"execution": self.execution.model_copy(update={"settle_s": settle_s})})
 
     def all_arms(self) -> list[Arm]:
         """The arms of the study, each with each treatment; raises `UseError` for one that there is not."""

@@ -32,7 +32,7 @@ from tasks.folds import TRAIN
 from tasks.index import index_digest, load_arrays, read_side
 from tasks.layout import Layout
 from tasks.manifest import read_manifest
-from tasks.runs import Run, training_of
+from tasks.runs import Run, imbalance_of, training_of
 from tasks.settings import StudySettings, digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from tasks.splits import SIDES, read_split
@@ -70,6 +70,14 @@ def tracking_uri(layout: Layout) -> str:
 
 def _local_uri(layout: Layout) -> str:
     return f"sqlite:///{layout.root.absolute() / 'mlflow.db'}"
+
+
+def page_of(study_run: StudyRun) -> str | None:
+    """Address of a study's page, when MLflow is a server."""
+    server = study_run.tracking_uri.rstrip("/")
+    if not server.startswith("http"):
+        return None
+    return f"{server}/#/experiments/{study_run.experiment_id}/runs/{study_run.run_id}"
 
 
 def open_study(settings: StudySettings) -> StudyRun:
@@ -116,7 +124,8 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         "arm": run.arm.name,
         "seed": str(run.seed),
         "fold": "all" if run.fold is None else str(run.fold),
-        "imbalance": training_of(settings, run.arm).imbalance,
+        "imbalance": imbalance_of(settings, run.arm),
+        "precision": training_of(settings, run.arm).precision,
         "fusion": run.arm.fusion or "none",
         "pooling": run.arm.pooling,
         "streams": " + ".join(run.arm.streams),
@@ -126,7 +135,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     created = client.create_run(study_run.experiment_id, run_name=run.name, tags=tags)
     parameters = {"arm": run.arm.name, "seed": run.seed, "fusion": run.arm.fusion, "pooling": run.arm.pooling}
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
-    parameters["training.imbalance"] = training_of(settings, run.arm).imbalance
+    parameters["training.imbalance"] = imbalance_of(settings, run.arm)
     client.log_batch(created.info.run_id, params=[Param(name, str(value)) for name, value in parameters.items()])
     write_json(run.folder / "mlflow.json", _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
     return created.info.run_id
