@@ -92,8 +92,6 @@ def _run_flow(
         scan = scan_corpus(settings, more.get("videos"))
         if name == "prepare" and scan.plan.due.empty:
             return conclude(scan, settings, Attempts()).counts
-    if name == "prepare":
-        more["tolerant"] = True
     return _start(name, preset, config, overrides, **more)
 
 
@@ -117,6 +115,8 @@ def _start(name: str, preset: str | None, config: Path | None, overrides: dict[s
     }[name]
     with silent_imports():
         run = getattr(importlib.import_module(module), function)
+    if name == "prepare":
+        more["tolerant"] = True  # the ledger and the last line tell of failed videos
     given = {"preset": preset, "config": str(config.absolute()) if config else None, "overrides": overrides}
     return run(**{name: value for name, value in given.items() if value}, **more)
 
