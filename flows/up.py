@@ -64,21 +64,14 @@ def serve(
         return
     os.environ |= addresses.environment() | _FOR_RUNS
     with Supervisor(HOME / "logs") as supervisor:
-        for service, address in _servers(addresses, databases):
-            if service.is_ready():
-                say(f"{service.name} answers at {address} already.")
-            elif port_is_taken(address):
-                raise UseError(
-                    f"{service.name} cannot listen at {address}: another program does. End that, or choose another "
-                    "port with --prefect-port or --mlflow-port."
-                )
-            else:
-                say(f"Starting {service.name}: half a minute or so.")
-                supervisor.start(service)
+        missing = [service for service, address in _servers(addresses, databases) if _is_missing(service, address)]
+        if missing:
+            names = " and ".join(service.name for service in missing)
+            say(f"Starting {names}: half a minute or so.")
+            supervisor.start(*missing)
         workers = _workers(addresses.prefect, gpu_workers)
         say(f"Starting {len(workers)} workers and registering the deployments.")
-        for worker in workers:
-            supervisor.start(worker)
+        supervisor.start(*workers)
         register(addresses.prefect, Path.cwd(), parameters, look_every_s, len(workers) - 1)
         try:
             write_addresses(HOME, addresses)
@@ -121,6 +114,18 @@ def _servers(addresses: Addresses, databases: Callable[[], Databases]) -> Sequen
         lambda: mlflow_answers(addresses.mlflow),
     )
     return (prefect, addresses.prefect), (mlflow, addresses.mlflow)
+
+
+def _is_missing(service: Service, address: str) -> bool:
+    if service.is_ready():
+        say(f"{service.name} answers at {address} already.")
+        return False
+    if port_is_taken(address):
+        raise UseError(
+            f"{service.name} cannot listen at {address}: another program does. End that, or choose another port with "
+            "--prefect-port or --mlflow-port."
+        )
+    return True
 
 
 def _workers(api_url: str, num_gpu: int | None) -> list[Service]:

@@ -39,16 +39,18 @@ def free_port() -> int:
 class Lab:
     """`fer up` in a folder, on ports of its own."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], *options: str, **environment: str) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], *options: str, watched: bool = True) -> None:
+        """Args as `fer up` takes them; `watched` names the study to it, so that new videos are looked for."""
         self.folder = folder
         self.ports = free_port(), free_port()
         self.log = folder / "up.log"
         (folder / "study.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         unset = ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "PREFECT_LOGGING_LEVEL")
         self.environment = {name: value for name, value in os.environ.items() if name not in unset}
-        self.environment |= {"PREFECT_HOME": str(folder / "prefect-home"), "PYTHONPATH": str(ROOT), **environment}
+        self.environment |= {"PREFECT_HOME": str(folder / "prefect-home"), "PYTHONPATH": str(ROOT)}
         ports = ["--prefect-port", str(self.ports[0]), "--mlflow-port", str(self.ports[1])]
-        self.command = [str(BIN / "fer"), "up", "--config", "study.yaml", *ports, *options]
+        named = ["--config", "study.yaml"] if watched else []
+        self.command = [str(BIN / "fer"), "up", *named, *ports, *options]
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Lab":
@@ -113,8 +115,8 @@ class Lab:
         url = f"http://127.0.0.1:{self.ports[0]}/api/deployments/{self.deployment(deployment)}"
         httpx.patch(url, json={"paused": paused}, timeout=60.0).raise_for_status()
 
-    def pid_of(self, words: str) -> int:
-        """The process below `fer up` whose command has these words."""
+    def process_of(self, words: str) -> psutil.Process:
+        """The innermost process below `fer up` whose command has these words."""
         assert self.process
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return next(process.pid for process in below if words in " ".join(process.cmdline()))
+        return [process for process in below if words in " ".join(process.cmdline())][-1]
