@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks import tracking
+from tasks.addresses import hide_password
 from tasks.changes import read_changes
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, failed_videos, read_ledger
@@ -45,8 +46,9 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
     for sentence in _remarks(source, facts["null_band"]):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
-    store = shlex.quote(tracking.tracking_uri(layout))
-    for line in (f"Report: {report}", f"MLflow: mlflow ui --backend-store-uri {store}"):
+    store = hide_password(tracking.tracking_uri(layout))
+    mlflow = store if store.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(store)}"
+    for line in (f"Report: {report}", f"MLflow: {mlflow}"):
         out.print(escape(line), soft_wrap=True, highlight=False)
 
 
