@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet
-RUNTIME := --extra dask --extra postgres --extra s3 --constraint requirements.lock --python-version 3.12
+RUNTIME := --extra auth --extra dask --extra postgres --extra s3 --constraint requirements.lock --python-version 3.12
 
 .DEFAULT_GOAL := help
 
