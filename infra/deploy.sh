@@ -1,7 +1,9 @@
 #!/bin/sh
 # Tells the server of PREFECT_API_URL what there is to run. What is there already stays as it is, so that a pool of
 # another type (see kubernetes/) and limits that were changed are kept; deployments are brought up to date.
+# FER_HOME is the folder that relative paths start from on every worker.
 set -eu
+: "${FER_HOME:?name the folder that workers run in}"
 cd "$(dirname "$0")/.."
 
 for pool in fer-cpu fer-gpu; do
