@@ -290,8 +290,8 @@ def test_a_database_that_is_not_there(
 @pytest.mark.parametrize(
     ("address", "state", "words"),
     [
-        ("sqlite+aiosqlite:///{folder}/prefect.db", State.OK, "prefect.db: 3."),
-        ("sqlite:///{folder}/mlflow.db", State.OK, "mlflow.db: 3."),
+        ("sqlite+aiosqlite:///{folder}/prefect.db", State.OK, "prefect.db: SQLite 3."),
+        ("sqlite:///{folder}/mlflow.db", State.OK, "mlflow.db: SQLite 3."),
         ("sqlite:///{folder}/absent/mlflow.db", State.ERROR, "there is no folder"),
         ("no database", State.ERROR, "not the address of a database"),
         ("oracle://u:hush@127.0.0.1:1/x", State.ERROR, "oracle://u:***@"),

@@ -22,7 +22,7 @@ TEMPLATES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in
 LOCKS = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "requirements.lock", *INFRA.glob("*.lock")])
 POOLS = {"fer-cpu", "fer-gpu"}
 OWN_IMAGES = {"fer-pipeline", "fer-pipeline-gpu"}
-SECRET = re.compile(r"(?i)password|secret|auth_string|access_key|token")
+SECRET = re.compile(r"(?i)password|secret|auth_string|_key$|token")
 #: What a name of a secret may be followed by: a variable, the path of a file, or nothing.
 REFERENCE = re.compile(r"\$\{[A-Z0-9_]+:\?[^}]+\}")
 

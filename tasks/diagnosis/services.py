@@ -127,7 +127,7 @@ def _database(name: str, url: str, mend: str) -> Condition:
     try:
         if (silence := _silence(url)) is not None:
             return Condition(name, State.ERROR, f"{shown}: {silence}", mend)
-        return Condition(name, State.OK, f"{shown}: {_version(url)}")
+        return Condition(name, State.OK, f"{shown}: {' '.join(_version(url).split()[:2])}")
     except ModuleNotFoundError as error:
         how = "pip install 'fer-pipeline[postgres]', and let the address begin with postgresql+psycopg2://"
         return Condition(name, State.ERROR, f"{shown}: {error}", how)
@@ -156,7 +156,8 @@ def _version(url: str) -> str:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     place = make_url(url)
-    question = text("select sqlite_version()" if place.get_backend_name() == "sqlite" else "select version()")
+    is_sqlite = place.get_backend_name() == "sqlite"
+    question = text("select 'SQLite ' || sqlite_version()" if is_sqlite else "select version()")
 
     async def ask_async() -> str:
         engine = create_async_engine(place)
@@ -168,7 +169,7 @@ def _version(url: str) -> str:
 
     if place.get_dialect().is_async:
         return asyncio.run(ask_async())
-    limit = {} if place.get_backend_name() == "sqlite" else {"connect_timeout": int(_TIMEOUT_S)}
+    limit = {} if is_sqlite else {"connect_timeout": int(_TIMEOUT_S)}
     engine = create_engine(place, connect_args=limit)
     try:
         with engine.connect() as connection:
