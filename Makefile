@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet
+RUNTIME := --extra auth --extra dask --extra postgres --extra s3 --constraint requirements.lock --python-version 3.12
 
 .DEFAULT_GOAL := help
 
@@ -62,8 +64,10 @@ format: $(READY) ## put the code in house style
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: ## resolve pyproject.toml again into requirements.lock (needs uv)
-	uv pip compile pyproject.toml --universal --generate-hashes --extra dev --python-version 3.11 --no-header --quiet -o requirements.lock
+lock: ## resolve pyproject.toml again into requirements.lock and the locks of the images (needs uv)
+	$(COMPILE) --extra dev --python-version 3.11 -o requirements.lock
+	$(COMPILE) $(RUNTIME) -o infra/requirements.lock
+	$(COMPILE) $(RUNTIME) --extra gpu -o infra/requirements-gpu.lock
 
 .PHONY: clean
 clean: ## remove the environment and the caches (never your data)

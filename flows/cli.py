@@ -404,6 +404,20 @@ def status(
     print_status(resolve_settings(preset, config, _overrides(set_, data_root)), out)
 
 
+@app.command(epilog="fer doctor --config study.yaml")
+def doctor(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Check that this machine can run a study: packages, codecs, devices, disk, servers. Exits with 1 when not."""
+    prepare_environment(quiet=not debug)
+    with silent_imports():
+        from flows.doctor import print_diagnosis
+    from tasks.configuration import resolve_settings
+
+    if print_diagnosis(resolve_settings(preset, config, _overrides(set_, data_root)), out):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="fer audit --preset sample && fer train --preset sample")
 def audit(
     preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 
@@ -69,12 +70,14 @@ def silent_imports() -> Iterator[None]:
 
 def check_server(api_url: str) -> None:
     """Raise `UseError` when no Prefect server answers at the address of its API."""
+    from tasks.addresses import hide_password
+
     try:
         httpx.get(f"{api_url.rstrip('/')}/health", timeout=30.0).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UseError(
-            f"No Prefect server answers at PREFECT_API_URL = {api_url!r}; start `prefect server start` and wait "
-            "until it does, or unset PREFECT_API_URL to do without one."
+            f"No Prefect server answers at PREFECT_API_URL = {hide_password(api_url)!r}; start `prefect server start` "
+            "and wait until it does, or unset PREFECT_API_URL to do without one."
         ) from error
 
 
@@ -89,7 +92,13 @@ def kill_prefect_server() -> None:
 
 def _check_shadowing() -> None:
     """The packages have common names; say so when one of them comes from elsewhere."""
-    homes = {package.__name__: Path(str(package.__file__)).parent.parent for package in (flows, tasks, fer_models)}
+    homes = {package.__name__: _home(package) for package in (flows, tasks, fer_models)}
     if len(set(homes.values())) > 1:
         where = ", ".join(f"{name} from {home}" for name, home in homes.items())
         raise UseError(f"Another package hides one of this project's: {where}; rename or move the other one.")
+
+
+def _home(package: ModuleType) -> Path:
+    """The folder that a package, or a module in its place, lies in."""
+    file = Path(package.__file__ or next(iter(package.__path__)) + "/__init__.py")
+    return file.parents[1] if file.name == "__init__.py" else file.parent
