@@ -1,7 +1,6 @@
 """A PostgreSQL server for tests and benchmarks: new, in a temporary folder, on a free port of this machine."""
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -58,6 +57,8 @@ def _without_root() -> dict[str, Any]:
     """Whom a command is run as: PostgreSQL refuses root."""
     if os.geteuid():
         return {}
+    import pwd  # which not every system has
+
     users = {user.pw_name: user for user in pwd.getpwall()}
     user = users.get("postgres") or users["nobody"]
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
