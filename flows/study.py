@@ -9,6 +9,9 @@ from flows.evaluate import evaluate
 from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
+from tasks.configuration import resolve_settings
+from tasks.layout import Layout
+from tasks.tracking import tracking_uri
 
 
 @flow(name="fer", validate_parameters=False)
@@ -20,6 +23,7 @@ def full_study(preset: str | None = None, config: str | None = None, overrides: 
         config: path of a YAML file with settings that differ from the preset's.
         overrides: single settings by dotted key, e.g. {"training.epochs": 20}.
     """
+    tracking_uri(Layout.of(resolve_settings(preset, config, overrides)))  # that there is none shows here, not in hours
     prepare(preset, config, overrides)
     split(preset, config, overrides)
     train(preset, config, overrides)
