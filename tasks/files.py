@@ -4,14 +4,16 @@ A local file is written under a temporary name in the same folder, then renamed.
 temporary folder, then uploaded: an upload is whole or leaves nothing.
 """
 
+import hashlib
 import io
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from fer_models.errors import StorageError
 from tasks.places import as_remote
 
 if TYPE_CHECKING:
@@ -144,6 +147,28 @@ def remove_files(paths: Sequence[Path]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def held_alone(path: Path) -> Iterator[bool]:
+    """Hold a lock for the block; yields False, and holds nothing, when another process does.
+
+    The lock is SQLite's on an empty database: it ends with its process, however that ends, on every system. For a path
+    in an object store it lies among the temporary files of this machine, and other machines know nothing of it.
+    """
+    if as_remote(path):
+        path = Path(tempfile.gettempdir()) / f"fer-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        alone = True
+        try:
+            database = stack.enter_context(closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)))
+            database.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise StorageError(f"{path} cannot be locked ({error}); is its folder writable?") from error
+            alone = False
+        yield alone
 
 
 def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> int:

@@ -53,13 +53,18 @@ class Plan:
 
 
 def plan_preparation(
-    manifest: pd.DataFrame, previous: pd.DataFrame | None, shards: Path, again: Collection[str] | None = None
+    manifest: pd.DataFrame,
+    previous: pd.DataFrame | None,
+    shards: Path,
+    again: Collection[str] = (),
+    others: bool = True,
 ) -> Plan:
     """Tell what is done from what is due, without opening a video.
 
     Args:
         previous: the ledger of the last run; saves reading the reports out of the shards.
-        again: ids of the videos that are due although they have a shard; no others are.
+        again: ids of the videos that are due although they have a shard.
+        others: the other videos may be due too.
 
     Raises:
         UseError: `again` names a video that the manifest does not have, or one that is no use.
@@ -67,14 +72,15 @@ def plan_preparation(
     known = _reports(previous)
     existing = {path.stem: path for path in list_files(shards, "*/*.parquet")}
     wanted = manifest[manifest["status"] == Outcome.OK]
-    if again is not None:
-        _check_ids(again, manifest, wanted)
-        chosen = wanted[wanted["video_id"].isin(list(again))]
+    _check_ids(again, manifest, wanted)
     done = [sha256 for sha256 in wanted["sha256"].unique() if sha256 in existing]
     settled = {sha256: known[sha256] for sha256 in done if sha256 in known and known[sha256].outcome not in TRANSIENT}
     untold = [sha256 for sha256 in done if sha256 not in settled]
     settled |= zip(untold, read_reports([existing[sha256] for sha256 in untold]), strict=True)
-    due = chosen if again is not None else wanted[~wanted["sha256"].isin(list(settled))]
+    is_due = wanted["video_id"].isin(list(again))
+    if others:
+        is_due |= ~wanted["sha256"].isin(list(settled))
+    due = wanted[is_due]
     return Plan(settled, due.drop_duplicates("sha256").reset_index(drop=True))
 
 

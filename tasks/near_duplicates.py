@@ -14,7 +14,7 @@ from scipy.fft import dctn
 
 from fer_models.geometry import FACE_SIZE_PX
 from tasks.progress import progress
-from tasks.shards import read_faces_of
+from tasks.shards import read_all_faces
 
 #: Faces that stand for a video, evenly spread over it; a shorter one gives some of them twice.
 FACES_PER_VIDEO = 8
@@ -56,7 +56,7 @@ def perceptual_hash(faces: np.ndarray) -> np.ndarray:
 
 def sample_faces(shard: Path) -> np.ndarray:
     """`FACES_PER_VIDEO` faces of a shard that has any, evenly spread: uint8 RGB (8, 48, 48, 3)."""
-    return _spread(next(read_faces_of([shard])))
+    return _spread(next(read_all_faces([shard])))
 
 
 def _spread(faces: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ def hash_videos(shards: Sequence[Path]) -> np.ndarray:
     """The hashes of the sampled faces of each shard, uint64 (shards, 8)."""
     hashes = np.empty((len(shards), FACES_PER_VIDEO), np.uint64)
     with progress("Reading faces", len(shards)) as advance:
-        for number, faces in enumerate(read_faces_of(shards)):
+        for number, faces in enumerate(read_all_faces(shards)):
             hashes[number] = perceptual_hash(_spread(faces))
             advance("")
     return hashes

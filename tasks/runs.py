@@ -13,7 +13,7 @@ import keras
 from fer_models.arms import Arm
 from fer_models.building import build_model
 from fer_models.segments import SegmentArrays
-from fer_models.settings import TrainingSettings
+from fer_models.settings import Imbalance, TrainingSettings
 from fer_models.training import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit, read_progress
 from tasks.carried import carry_prepare
 from tasks.files import write_json
@@ -74,20 +74,25 @@ def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, several: b
     part = f"fold{fold}-" if several else ""
     runs = []
     for arm in settings.all_arms():
-        what = digest(*common, training_of(settings, arm), asdict(replace(arm, name="", title="", imbalance=None)))
+        training = settings.training.model_copy(update={"imbalance": imbalance_of(settings, arm)})
+        what = digest(*common, training, asdict(replace(arm, name="", title="", imbalance=None)))
         for seed in settings.seeds:
             folder = layout.runs / f"{arm.name}-{part}seed{seed}-{digest(what, {'seed': seed})}"
             runs.append(Run(arm, seed, fold if several else None, folder))
     return runs
 
 
+def imbalance_of(settings: StudySettings, arm: Arm) -> Imbalance:
+    """What is done about rare classes when an arm is trained."""
+    return arm.imbalance or settings.training.imbalance
+
+
 def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
-    """How an arm is trained on this machine."""
-    training = settings.training
-    precision = training.precision
+    """How an arm is trained on this machine. A run's name does not depend on the machine, so that any can take it."""
+    precision = settings.training.precision
     if precision == "auto":
         precision = "mixed_bfloat16" if gains_from_bfloat16() else "float32"
-    return training.model_copy(update={"precision": precision, "imbalance": arm.imbalance or training.imbalance})
+    return settings.training.model_copy(update={"precision": precision, "imbalance": imbalance_of(settings, arm)})
 
 
 def build_run_model(settings: StudySettings, run: Run) -> keras.Model:

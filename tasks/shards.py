@@ -156,10 +156,17 @@ def read_images_of(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarr
         yield faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
 
 
-def read_faces_of(paths: Sequence[Path]) -> Iterator[np.ndarray]:
-    """The faces alone of many shards, in order."""
+def read_all_faces(paths: Sequence[Path]) -> Iterator[np.ndarray]:
+    """All faces, uint8 (n, 48, 48, 3), of each of many shards, in order."""
     for table in read_tables(paths, columns=["face"]):
         yield _stack(table["face"], np.uint8, FACE_SHAPE)
+
+
+def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Faces, uint8 (n, 48, 48, 3), and their boxes, int (n, 4), of the first segments of a shard, 256 at most."""
+    with pq.ParquetFile(readable(path)) as file:
+        table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=["face", "box"]))])
+    return _stack(table["face"], np.uint8, FACE_SHAPE), np.array(table["box"].to_pylist())
 
 
 def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:

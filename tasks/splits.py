@@ -90,7 +90,7 @@ def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings
 
 def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings, path: Path) -> pd.DataFrame:
     """Add new videos to a fold; nothing that is known moves."""
-    known = _follow_names(known, videos)
+    known = follow_names(known, videos)
     renamed = known.merge(videos[["video_id", "subject"]], on="video_id", suffixes=("", "_now"))
     renamed = renamed[renamed["subject"] != renamed["subject_now"]]
     if len(renamed):
@@ -116,7 +116,7 @@ def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings, 
     return pd.concat([known[~replaced], new[[*KEY, "subject"]].assign(side=sides)], ignore_index=True)
 
 
-def _follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     """The known rows under the present names of their contents."""
     now = videos[~videos["video_id"].isin(known["video_id"]) & (videos["sha256"] != "")]
     names = dict(zip(now["sha256"], now["video_id"], strict=True))

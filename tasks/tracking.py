@@ -34,7 +34,7 @@ from tasks.index import index_digest, load_arrays, read_side
 from tasks.layout import Layout
 from tasks.manifest import read_manifest
 from tasks.places import as_remote
-from tasks.runs import Run, training_of
+from tasks.runs import Run, imbalance_of, training_of
 from tasks.settings import StudySettings, digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from tasks.splits import SIDES, read_split
@@ -86,6 +86,14 @@ def _is_local(uri: str, layout: Layout) -> bool:
     return not as_remote(layout.root) and uri == _local_uri(layout)
 
 
+def page_of(study_run: StudyRun) -> str | None:
+    """Address of a study's page, when MLflow is a server."""
+    server = study_run.tracking_uri.rstrip("/")
+    if not server.startswith("http"):
+        return None
+    return f"{server}/#/experiments/{study_run.experiment_id}/runs/{study_run.run_id}"
+
+
 def open_study(settings: StudySettings) -> StudyRun:
     """The parent run for these settings and data: the one from before, or a new one. Opens no test side."""
     layout = Layout.of(settings)
@@ -93,7 +101,7 @@ def open_study(settings: StudySettings) -> StudyRun:
     manifest = read_manifest(layout.manifest)
     manifest_digest = digest(manifest[["video_id", "sha256", "subject", "emotion", "status"]].to_csv(index=False))
     split = read_split(layout.split).sort_values(["fold", "video_id", "sha256"])
-    identity = digest(settings, {"manifest": manifest_digest, "split": split.to_csv(index=False)})
+    identity = digest(settings.deciding(), {"manifest": manifest_digest, "split": split.to_csv(index=False)})
     remembered = _read(StudyRun, layout.study / "mlflow.json")
     same = remembered and remembered.digest == identity and remembered.tracking_uri == tracking_uri(layout)
     if remembered and same and _exists(client, remembered.run_id):
@@ -130,7 +138,8 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         "arm": run.arm.name,
         "seed": str(run.seed),
         "fold": "all" if run.fold is None else str(run.fold),
-        "imbalance": training_of(settings, run.arm).imbalance,
+        "imbalance": imbalance_of(settings, run.arm),
+        "precision": training_of(settings, run.arm).precision,
         "fusion": run.arm.fusion or "none",
         "pooling": run.arm.pooling,
         "streams": " + ".join(run.arm.streams),
@@ -140,7 +149,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     created = client.create_run(study_run.experiment_id, run_name=run.name, tags=tags)
     parameters = {"arm": run.arm.name, "seed": run.seed, "fusion": run.arm.fusion, "pooling": run.arm.pooling}
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
-    parameters["training.imbalance"] = training_of(settings, run.arm).imbalance
+    parameters["training.imbalance"] = imbalance_of(settings, run.arm)
     client.log_batch(created.info.run_id, params=[Param(name, str(value)) for name, value in parameters.items()])
     write_json(run.folder / "mlflow.json", _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
     return created.info.run_id
