@@ -44,6 +44,10 @@ test-slow: $(READY) ## the slow tests too
 test-faults: $(READY) ## inject every fault: damaged files, dying and hanging workers, full disks, kills; about a quarter of an hour
 	$(BIN)/python -m pytest -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_workers.py tests/test_kill_prepare.py tests/test_lab_faults.py
 
+.PHONY: test-services
+test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
+	$(BIN)/python -m pytest -m services
+
 .PHONY: bench-prepare
 bench-prepare: $(READY) ## speed of preparation, into benchmarks/results
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/prepare.py

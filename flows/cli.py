@@ -39,12 +39,16 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="one setting, e.g. training.epochs=20")
 ]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="train every arm with so many seeds")]
-DataRoot = Annotated[Path | None, typer.Option("--data-root", help="folder for all that is made, one corpus each")]
+DataRoot = Annotated[
+    str | None,
+    typer.Option("--data-root", help="folder or s3://bucket/prefix for all that is made, one corpus each"),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
 
 
-def _overrides(pairs: list[str] | None, data_root: Path | None, seeds: int | None = None) -> dict[str, Any]:
-    overrides: dict[str, Any] = {"data_root": data_root} if data_root else {}
+def _overrides(pairs: list[str] | None, data_root: str | None, seeds: int | None = None) -> dict[str, Any]:
+    # a string is read as YAML, which takes 2024 for a number; a path is taken as it is
+    overrides: dict[str, Any] = {"data_root": data_root if "://" in data_root else Path(data_root)} if data_root else {}
     if seeds:
         overrides["seeds"] = seeds
     for pair in pairs or []:
@@ -70,7 +74,7 @@ def _run_flow(
     preset: str | None,
     config: Path | None,
     pairs: list[str] | None,
-    data_root: Path | None,
+    data_root: str | None,
     debug: bool,
     seeds: int | None = None,
     **more: Any,
@@ -471,7 +475,7 @@ def explain(
 
 @app.command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
 def predict(
-    model: Annotated[Path, typer.Argument(help="a model.keras of a study")],
+    model: Annotated[str, typer.Argument(help="a model.keras of a study, a path or a URL")],
     videos: Annotated[list[Path], typer.Argument(help="videos, or folders of them")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="also write a CSV file")] = None,
     detector_model: Annotated[
@@ -483,10 +487,11 @@ def predict(
     prepare_environment(quiet=not debug)
     with silent_imports():
         from tasks.prediction import predict_videos
+    from tasks.places import read_place
 
     if output and not output.parent.is_dir():
         raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
-    predictions = predict_videos(model, videos, detector_model)
+    predictions = predict_videos(read_place(model), videos, detector_model)
     table = Table()
     for name in ("video", "expression", "probability", "segments", "remark"):
         table.add_column(name, justify="right" if name in ("probability", "segments") else "left")

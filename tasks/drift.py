@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy.stats import ks_2samp
 
-from tasks.files import write_table
+from tasks.files import read_frame, write_table
 from tasks.folds import TRAIN
 from tasks.layout import Layout
 from tasks.ledger import read_ledger
@@ -218,4 +218,4 @@ def record_drift(path: Path, drift: pd.DataFrame) -> None:
 
 def read_drift(path: Path) -> pd.DataFrame:
     """The drift of all batches, oldest first; see `SCHEMA`."""
-    return pd.read_parquet(path) if path.is_file() else SCHEMA.empty_table().to_pandas()
+    return read_frame(path) if path.is_file() else SCHEMA.empty_table().to_pandas()

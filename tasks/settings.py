@@ -3,13 +3,43 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from fer_models.arms import STUDY_ARMS, Arm, get_arm
+from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
+from tasks.places import as_remote, is_place, read_place
+
+
+def _read_place(value: Any, as_path: ValidatorFunctionWrapHandler) -> Path:
+    if not (isinstance(value, str) or is_place(value)):
+        return as_path(value)
+    try:
+        place = read_place(str(value))
+    except UseError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+    return place if as_remote(place) else as_path(place)
+
+
+def _write_place(place: Path, info: SerializationInfo) -> Any:
+    return str(place) if info.mode == "json" else place
+
+
+#: A local path, or a URL of an object store (`tasks.places`); a string in JSON and YAML.
+Place = Annotated[Path, WrapValidator(_read_place), PlainSerializer(_write_place)]
 
 #: While a corpus is watched, a file that was written to within so many seconds waits for the next look.
 SETTLE_S = 5.0
@@ -125,7 +155,9 @@ class StudySettings(Settings):
     name: str = Field(
         "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the study's folder and MLflow experiment"
     )
-    data_root: Path = Field(Path("fer-data"), description="folder for all that is made; one corpus each")
+    data_root: Place = Field(
+        Path("fer-data"), description="folder, or URL such as s3://bucket/prefix, for all that is made; one corpus each"
+    )
     corpus: CorpusSettings = CorpusSettings()
     prepare: PrepareSettings = PrepareSettings()
     split: SplitSettings = SplitSettings()
