@@ -110,7 +110,7 @@ def _servers(addresses: Addresses, databases: Callable[[], Databases]) -> Sequen
     mlflow = Service(
         "MLflow server",
         [*command("mlflow", addresses.mlflow), "--workers", "1", "--artifacts-destination", str(artifacts)],
-        lambda: databases().mlflow,
+        lambda: {**databases().mlflow, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # none is used here
         lambda: mlflow_answers(addresses.mlflow),
     )
     return (prefect, addresses.prefect), (mlflow, addresses.mlflow)
