@@ -97,13 +97,34 @@ class SplitSettings(Settings):
 class ExecutionSettings(Settings):
     """How the work is done; nothing here changes a result."""
 
-    workers: PositiveInt | None = Field(None, description="videos prepared at once; one a core by default")
+    workers: PositiveInt | None = Field(
+        None,
+        description="videos prepared at once, one a core by default; with the address of a cluster: by each worker of "
+        "Dask, by default one a thread (Ray: always one a CPU)",
+    )
     timeout_s: float = Field(600.0, gt=0, description="a video that takes longer ends as `timeout`")
     retries: int = Field(2, ge=0, description="further attempts of a video that crashed or could not be read")
     retry_pause_s: float = Field(
         2.0, ge=0, description="before the first of them; each later pause is five times longer"
     )
     max_failed_share: Share = Field(0.5, description="stop when a larger share of the videos could not be used")
+    task_runner: Literal["threads", "dask", "ray"] = Field(
+        "threads",
+        description="where batches of videos are prepared; the workers of a cluster must find the corpus and "
+        "`data_root` under the same absolute paths as this machine",
+    )
+    task_runner_address: str | None = Field(
+        None,
+        description="`dask`, `ray`: address of a scheduler or cluster that runs already, such as tcp://host:8786 or "
+        "ray://host:10001; without one a cluster is started on this machine for the run",
+    )
+
+    @field_validator("task_runner_address")
+    @classmethod
+    def _of_a_cluster(cls, address: str | None, others: ValidationInfo) -> str | None:
+        if address is not None and others.data.get("task_runner") == "threads":
+            raise ValueError("threads have no address; set execution.task_runner to dask or ray too")
+        return address
 
 
 class StudySettings(Settings):
