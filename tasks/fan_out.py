@@ -134,7 +134,7 @@ def _round(
 def batch_size(num_videos: int, crew: Crew, seconds: float | None) -> int:
     """How many of a round's videos the next batch should have: one, or more where there are many or tasks cost much.
 
-    Every worker gets a batch, however much that costs, and all get equally many where there are few.
+    Where they cost much, every worker gets a batch all the same, and all get equally many.
 
     Args:
         num_videos: videos of the whole round.
@@ -143,9 +143,11 @@ def batch_size(num_videos: int, crew: Crew, seconds: float | None) -> int:
     if crew.task_cost_s and seconds is None:
         return 1
     least = math.ceil(crew.task_cost_s / _MOST_OVERHEAD / seconds) if seconds and crew.task_cost_s else 1
-    a_worker = num_videos // least // crew.num_workers
-    num_batches = min(a_worker * crew.num_workers, max(_TASKS, _BATCHES_A_WORKER * crew.num_workers))
-    return max(1, min(-(-num_videos // max(num_batches, crew.num_workers)), max(_MOST_VIDEOS, least)))
+    num_batches = num_videos // least
+    if least > 1:
+        num_batches = max(num_batches - num_batches % crew.num_workers, crew.num_workers)
+    num_batches = min(num_batches, max(_TASKS, _BATCHES_A_WORKER * crew.num_workers))
+    return max(1, min(-(-num_videos // max(num_batches, 1)), max(_MOST_VIDEOS, least)))
 
 
 def split_into_batches(jobs: Sequence[Job], size: Callable[[], int]) -> Iterator[Batch]:
