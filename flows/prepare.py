@@ -50,7 +50,11 @@ def prepare(
 
 def _run_batches(batches: Iterator[Batch], settings: StudySettings, runner: Runner) -> Iterator[dict[str, VideoReport]]:
     """Run each batch as a task, and yield their reports as they end."""
-    fixed = {"settings": settings.prepare, "workers": runner.workers, "timeout_s": settings.execution.timeout_s}
+    fixed = {
+        "settings": settings.prepare.anywhere(),
+        "workers": runner.workers,
+        "timeout_s": settings.execution.timeout_s,
+    }
     calls = ((batch, {"name": batch.name, "jobs": batch.jobs, **fixed}) for batch in batches)
     for batch, result in runner.run(prepare_batch, calls):
         yield _reports(batch, result)

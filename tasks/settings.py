@@ -52,6 +52,10 @@ class PrepareSettings(Settings):
             raise ValueError("detector yunet needs the ONNX file of a YuNet model")
         return model
 
+    def anywhere(self) -> "PrepareSettings":
+        """The same for processes that work in another folder: with the absolute path of the model file."""
+        return self.model_copy(update={"detector_model": self.detector_model and self.detector_model.absolute()})
+
 
 class SplitSettings(Settings):
     """Sides by subject: no person is ever on two of them. Choosing is done on validation people, never on others."""

@@ -185,17 +185,26 @@ def test_a_dask_worker_that_is_killed_costs_nothing(
 
 
 @pytest.mark.services
-def test_a_cluster_without_workers_ends_the_run(
-    tmp_path: Path, study: Study, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("victim", ["the only worker", "the scheduler"])
+def test_a_cluster_that_is_gone_ends_the_run(
+    tmp_path: Path, study: Study, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, victim: str
 ) -> None:
     monkeypatch.setattr(runners, "_LOOK_S", 0.5)
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "5s")  # how long a client looks for its scheduler
+    importlib.import_module("dask").config.refresh()
+
+    def kill() -> None:
+        worker = parent_of(process_that_reads(study.long))
+        monkeypatch.setattr(runners, "_WORKER_S", 3.0)
+        os.kill(cluster.processes[0].pid if victim == "the scheduler" else worker, signal.SIGKILL)
+
     with dask_cluster(tmp_path) as cluster:
         cluster.start_worker("--no-nanny")
-        killer = threading.Thread(target=lambda: os.kill(parent_of(process_that_reads(study.long)), signal.SIGKILL))
+        killer = threading.Thread(target=kill)
         killer.start()
-        monkeypatch.setattr(runners, "_WORKER_S", 20.0)
         with pytest.raises(UseError, match=r"The cluster at tcp://\S+ has no workers .* What is prepared stays"):
-            study.prepare("alone", task_runner="dask", task_runner_address=cluster.address)
+            study.prepare(f"without {victim}", task_runner="dask", task_runner_address=cluster.address)
         killer.join()
 
 
