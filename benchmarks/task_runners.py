@@ -1,7 +1,7 @@
-"""What a task costs on threads and on Dask, and its share of a preparation: `python benchmarks/task_runners.py`.
+"""What a task costs on threads and on Dask, and its share of a preparation, on two workers.
 
-Empty tasks, the runners alternating, medians; then the sample corpus (`fer sample`) prepared from nothing with each.
-Prints two tables. Everything lies in a temporary folder, Prefect's database too.
+`PYTHONPATH=. .venv/bin/python benchmarks/task_runners.py` alternates the runners and takes medians: of empty tasks, and
+of a preparation of the sample corpus (`fer sample`) from nothing. Prints a table; Prefect's database is temporary.
 """
 
 import argparse
@@ -10,9 +10,13 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from flows.environment import prepare_environment
+from tasks.fan_out import Batch
+from tasks.sample.corpus import SampleCorpus, write_corpus
+from tasks.shards import VideoReport
 
 RUNNERS = ("threads", "dask")
 
@@ -43,30 +47,37 @@ def task_seconds(task_runner: str, num_tasks: int) -> float:
 
 
 def prepare_corpus(task_runner: str, corpus: Path, data_root: Path) -> tuple[float, float, int]:
-    """Prepare a corpus: wall clock, s; what the videos took, s; number of tasks."""
-    import pandas as pd
+    """Prepare a corpus as `fer prepare` does: wall clock, s; what the videos took, s; number of tasks."""
+    from prefect import flow
 
-    from flows import prepare as flow_module
+    from flows.prepare import run_batches
     from tasks.configuration import resolve_settings
-    from tasks.layout import Layout
+    from tasks.fan_out import prepare_all
+    from tasks.scan import due_jobs, scan_corpus
+    from tasks.steps.runners import open_runner
 
-    overrides = {
-        "corpus.root": str(corpus),
-        "data_root": str(data_root),
-        "execution.task_runner": task_runner,
-        "execution.workers": 2,
-    }
-    counted: list[object] = []
-    of_batch = flow_module._reports
-    flow_module._reports = lambda batch, result: (counted.append(batch), of_batch(batch, result))[1]
-    start = time.perf_counter()
-    try:
-        flow_module.prepare("sample", None, overrides)
-    finally:
-        flow_module._reports = of_batch
-    wall_s = time.perf_counter() - start
-    ledger = pd.read_parquet(Layout.of(resolve_settings("sample", None, overrides)).ledger)
-    return wall_s, float(ledger["seconds"].sum()), len(counted)
+    overrides = {"corpus.root": str(corpus), "data_root": str(data_root)}
+    overrides |= {"execution.task_runner": task_runner, "execution.workers": 2}
+    settings = resolve_settings("sample", None, overrides)
+
+    @flow
+    def preparation() -> tuple[float, float, int]:
+        jobs = due_jobs(scan_corpus(settings), settings)
+        start = time.perf_counter()
+        num_tasks = 0
+        with open_runner(settings.execution) as runner:
+
+            def run(batches: Iterator[Batch]) -> Iterator[dict[str, VideoReport]]:
+                nonlocal num_tasks
+                for reports in run_batches(batches, settings, runner):
+                    num_tasks += 1
+                    yield reports
+
+            attempts = prepare_all(jobs, run, 0, 0.0, len(jobs), runner.crew)
+        videos_s = sum(report.seconds for report in attempts.reports.values())
+        return time.perf_counter() - start, videos_s, num_tasks
+
+    return preparation()
 
 
 def main() -> None:
@@ -74,22 +85,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=SampleCorpus.seconds, help="length of a clip")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PREFECT_HOME"] = folder
         prepare_environment(quiet=True)
-        from tasks.sample.corpus import SampleCorpus, write_corpus
-
         corpus = Path(folder) / "corpus"
-        write_corpus(corpus, SampleCorpus())
+        write_corpus(corpus, SampleCorpus(seconds=arguments.seconds))
         costs: dict[str, list[float]] = {name: [] for name in RUNNERS}
         runs: dict[str, list[tuple[float, float, int]]] = {name: [] for name in RUNNERS}
         for number, name in itertools.product(range(arguments.repeats), RUNNERS):
             costs[name].append(task_seconds(name, arguments.tasks))
             runs[name].append(prepare_corpus(name, corpus, Path(folder) / f"{name}{number}"))
-    print(
-        "| runner | ms a task | tasks | videos, s | tasks over videos, % | wall clock, s |\n|---|---:|---:|---:|---:|---:|"
-    )
+    print("| runner | ms a task | tasks | videos, s | tasks over videos, % | wall clock, s |")
+    print("|---|---:|---:|---:|---:|---:|")
     for name in RUNNERS:
         cost_s = statistics.median(costs[name])
         wall_s, work_s, num_tasks = (statistics.median(values) for values in zip(*runs[name], strict=True))

@@ -38,7 +38,7 @@ def prepare(
     with open_runner(execution) as runner:
         attempts = prepare_all(
             jobs,
-            functools.partial(_run_batches, settings=settings, runner=runner),
+            functools.partial(run_batches, settings=settings, runner=runner),
             execution.retries,
             execution.retry_pause_s,
             most_failures(scan, settings),
@@ -48,7 +48,7 @@ def prepare(
     return conclude(scan, settings, attempts)
 
 
-def _run_batches(batches: Iterator[Batch], settings: StudySettings, runner: Runner) -> Iterator[dict[str, VideoReport]]:
+def run_batches(batches: Iterator[Batch], settings: StudySettings, runner: Runner) -> Iterator[dict[str, VideoReport]]:
     """Run each batch as a task, and yield their reports as they end."""
     fixed = {
         "settings": settings.prepare.anywhere(),

@@ -1,7 +1,8 @@
 """Where tasks run: threads of this process, or the workers of a Dask or Ray cluster.
 
-A task on a cluster costs its worker and this process 0.1 to 0.2 s, whatever it does (`benchmarks/task_runners.py`), and
-reports to a Prefect server that the workers must reach. Videos are decoded in child processes everywhere.
+A task on a cluster costs its worker some tenths of a second, whatever it does (`benchmarks/task_runners.py`): Prefect
+makes its settings, a client and a TLS context anew. It reports to a Prefect server, which the workers must reach.
+Videos are decoded in child processes everywhere.
 """
 
 import importlib
@@ -29,8 +30,8 @@ from tasks.settings import ExecutionSettings
 
 Item = TypeVar("Item")
 
-#: What a task costs on a cluster beside its work.
-CLUSTER_TASK_S = 0.15
+#: What a task costs a worker of a cluster beside its work.
+CLUSTER_TASK_S = 0.3
 #: A scheduler must answer within this time ...
 _ANSWER_S = 20.0
 #: ... and a cluster have a worker: long enough for one that died to be replaced.
