@@ -15,6 +15,7 @@ import fer_models
 import flows
 import tasks
 from fer_models.errors import UseError
+from tasks import opencv
 
 #: In a terminal the project's own progress says what happens; Prefect's log lines stay in its database.
 _QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"}
@@ -24,10 +25,9 @@ _DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    # 8192x8192: a small file that claims to be a huge image is refused before it fills the memory
-    "OPENCV_IO_MAX_IMAGE_PIXELS": str(2**26),
-    "OPENCV_LOG_LEVEL": "SILENT",  # a damaged image is told by its outcome
+    **opencv.ENVIRONMENT,
 }
 
 
