@@ -1,5 +1,6 @@
 """The command `fer`. Heavy packages are imported by the command that needs them, so that `fer --help` is quick."""
 
+import functools
 import multiprocessing
 import os
 import signal
@@ -38,12 +39,16 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="one setting, e.g. training.epochs=20")
 ]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="train every arm with so many seeds")]
-DataRoot = Annotated[Path | None, typer.Option("--data-root", help="folder for all that is made, one corpus each")]
+DataRoot = Annotated[
+    str | None,
+    typer.Option("--data-root", help="folder or s3://bucket/prefix for all that is made, one corpus each"),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
 
 
-def _overrides(pairs: list[str] | None, data_root: Path | None, seeds: int | None = None) -> dict[str, Any]:
-    overrides: dict[str, Any] = {"data_root": data_root} if data_root else {}
+def _overrides(pairs: list[str] | None, data_root: str | None, seeds: int | None = None) -> dict[str, Any]:
+    # a string is read as YAML, which takes 2024 for a number; a path is taken as it is
+    overrides: dict[str, Any] = {"data_root": data_root if "://" in data_root else Path(data_root)} if data_root else {}
     if seeds:
         overrides["seeds"] = seeds
     for pair in pairs or []:
@@ -69,7 +74,7 @@ def _run_flow(
     preset: str | None,
     config: Path | None,
     pairs: list[str] | None,
-    data_root: Path | None,
+    data_root: str | None,
     debug: bool,
     seeds: int | None = None,
     **more: Any,
@@ -80,23 +85,30 @@ def _run_flow(
     """
     prepare_environment(quiet=not debug)
     from tasks.configuration import resolve_settings
-    from tasks.progress import say
 
     overrides = _overrides(pairs, data_root, seeds)
     settings = resolve_settings(preset, config, overrides)
     signal.signal(signal.SIGINT, _stop)
+    if name in ("prepare", "study") and not os.environ.get("PREFECT_API_URL"):
+        from tasks.fan_out import Attempts
+        from tasks.scan import conclude, scan_corpus
+
+        scan = scan_corpus(settings, more.get("videos"))
+        if name == "prepare" and scan.plan.due.empty:
+            return conclude(scan, settings, Attempts()).counts
+    return _start(name, preset, config, overrides, **more)
+
+
+def _start(name: str, preset: str | None, config: Path | None, overrides: dict[str, Any], **more: Any) -> Any:
+    """Run a flow in this process, with the server that was named or one that lives as long as the process."""
+    import importlib
+
+    from tasks.progress import say
+
     if server := os.environ.get("PREFECT_API_URL"):
         check_server(server)
-    else:
-        if name in ("prepare", "study"):
-            from tasks.fan_out import Attempts
-            from tasks.scan import conclude, scan_corpus
-
-            scan = scan_corpus(settings, more.get("videos"))
-            if name == "prepare" and scan.plan.due.empty:
-                return conclude(scan, settings, Attempts())
+    elif "prefect" not in sys.modules:
         say("Starting Prefect in this process: 20 seconds or so, up to a minute the first time.")
-    import importlib
 
     module, function = {
         "prepare": ("flows.prepare", "prepare"),
@@ -107,7 +119,10 @@ def _run_flow(
     }[name]
     with silent_imports():
         run = getattr(importlib.import_module(module), function)
-    return run(preset=preset, config=str(config.absolute()) if config else None, overrides=overrides, **more)
+    if name == "prepare":
+        more["tolerant"] = True  # the ledger and the last line tell of failed videos
+    given = {"preset": preset, "config": str(config.absolute()) if config else None, "overrides": overrides}
+    return run(**{name: value for name, value in given.items() if value}, **more)
 
 
 @app.command(epilog="fer sample corpus --subjects 100 --clips 20 --size 640x480")
@@ -243,6 +258,78 @@ def study(
     """Do it all: prepare, split, train, evaluate, report. What is done is not done again."""
     report = _run_flow("study", preset, config, set_, data_root, debug, seeds)
     _show_results(report, preset, config, _overrides(set_, data_root, seeds))
+
+
+@app.command(epilog="fer up --config study.yaml  |  FER_POSTGRES=postgresql://user:password@host fer up")
+def up(
+    host: Annotated[str, typer.Option(help="address that the servers listen at")] = "127.0.0.1",
+    prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="port of Prefect's server")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="port of MLflow's server")] = 5000,
+    postgres: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FER_POSTGRES",
+            metavar="URL",
+            help="keep their records on this PostgreSQL server, not in SQLite files; "
+            "as an environment variable no other user sees the password",
+        ),
+    ] = None,
+    gpu_workers: Annotated[
+        int | None, typer.Option(min=1, help="training runs at once; one a GPU, or one without GPUs, by default")
+    ] = None,
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    data_root: DataRoot = None,
+    debug: Debug = False,
+) -> None:
+    """Run Prefect, MLflow and workers on this machine until Ctrl-C; a study that is named is looked after."""
+    prepare_environment()
+    from tasks.configuration import resolve_settings
+
+    overrides = _overrides(set_, data_root)
+    settings = resolve_settings(preset, config, overrides)
+    with silent_imports():
+        from flows.up import serve
+    from tasks.databases import Databases
+    from tasks.services import HOME, Addresses
+
+    named = {"preset": preset, "config": str(config.absolute()) if config else None, "overrides": overrides}
+    parameters = {name: value for name, value in named.items() if value}
+    serve(
+        Addresses.of(host, prefect_port, mlflow_port),
+        lambda: Databases.on_postgres(postgres) if postgres else Databases.in_folder(HOME),
+        parameters,
+        settings.watch.interval_s if parameters else None,
+        gpu_workers,
+        out,
+    )
+
+
+@app.command(epilog="fer watch --config study.yaml  |  in a crontab: fer watch --once --config study.yaml")
+def watch(
+    once: Annotated[bool, typer.Option("--once", help="one look, for cron; exits with 1 when it fails")] = False,
+    preset: Preset = None,
+    config: Config = None,
+    set_: Set = None,
+    seeds: Seeds = None,
+    data_root: DataRoot = None,
+    debug: Debug = False,
+) -> None:
+    """Look at the corpus again and again: prepare what is new, and run the study when enough has come in."""
+    prepare_environment(quiet=not debug)
+    from flows.watch import look, watch_corpus
+    from tasks.configuration import resolve_settings
+
+    overrides = _overrides(set_, data_root, seeds)
+    settings = resolve_settings(preset, config, overrides).watching()
+    overrides["execution.settle_s"] = settings.execution.settle_s
+    signal.signal(signal.SIGINT, _stop)
+    run = functools.partial(_start, preset=preset, config=config, overrides=overrides)
+    if once:
+        look(settings, run, out)
+    else:
+        watch_corpus(settings, run, out)
 
 
 @app.command()
@@ -388,7 +475,7 @@ def explain(
 
 @app.command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
 def predict(
-    model: Annotated[Path, typer.Argument(help="a model.keras of a study")],
+    model: Annotated[str, typer.Argument(help="a model.keras of a study, a path or a URL")],
     videos: Annotated[list[Path], typer.Argument(help="videos, or folders of them")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="also write a CSV file")] = None,
     detector_model: Annotated[
@@ -400,10 +487,11 @@ def predict(
     prepare_environment(quiet=not debug)
     with silent_imports():
         from tasks.prediction import predict_videos
+    from tasks.places import read_place
 
     if output and not output.parent.is_dir():
         raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
-    predictions = predict_videos(model, videos, detector_model)
+    predictions = predict_videos(read_place(model), videos, detector_model)
     table = Table()
     for name in ("video", "expression", "probability", "segments", "remark"):
         table.add_column(name, justify="right" if name in ("probability", "segments") else "left")

@@ -34,11 +34,23 @@ _DEFAULTS = {
 def prepare_environment(quiet: bool = False) -> None:
     """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
     _check_shadowing()
+    _find_services()
     for name, value in (_DEFAULTS | (_QUIET if quiet else {})).items():
         os.environ.setdefault(name, value)
     if quiet:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module=r"mlflow\..*")
+
+
+def _find_services() -> None:
+    """Use the services that `fer up` runs in this folder, unless the user names others."""
+    if not Path("fer-data/services/services.json").is_file():
+        return
+    from tasks.services import HOME, read_addresses
+
+    if addresses := read_addresses(HOME):
+        for name, value in addresses.environment().items():
+            os.environ.setdefault(name, value)
 
 
 @contextmanager

@@ -1,10 +1,8 @@
 """Flow `fer-split`: ledger -> side of every video -> index."""
 
-from typing import Any
-
 from prefect import flow
 
-from tasks.configuration import resolve_settings
+from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.index import build_index
 from tasks.layout import Layout
 from tasks.ledger import read_ledger
@@ -12,12 +10,16 @@ from tasks.progress import say
 from tasks.splits import SIDES, update_split
 
 
-@flow(name="fer-split", validate_parameters=False)
-def split(
-    preset: str | None = None, config: str | None = None, overrides: dict[str, Any] | None = None
-) -> dict[str, int]:
-    """Give every new video a side and write the index; returns the number of segments a side, over all folds."""
-    settings = resolve_settings(preset, config, overrides)
+@flow(name="fer-split", flow_run_name=run_name("split"), validate_parameters=False)
+def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides = NO_OVERRIDES) -> dict[str, int]:
+    """Give every new video a side and write the index; returns the number of segments a side, over all folds.
+
+    Args:
+        preset: Settings to start from; `as configured`: what the configuration file names, else `corrected`.
+        config: Path of a YAML file with settings that differ from the preset's, as workers see it; may be empty.
+        overrides: Single settings by dotted key, e.g. {"split.protocol": "kfold"}.
+    """
+    settings = settings_of(preset, config, overrides)
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger)
     sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)

@@ -12,6 +12,7 @@ from rich.table import Table
 from tasks import tracking
 from tasks.addresses import hide_password
 from tasks.changes import read_changes
+from tasks.drift import TOO_FEW, read_drift
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, failed_videos, read_ledger
 from tasks.outcomes import TRANSIENT
@@ -87,6 +88,15 @@ def _print_changes(changes: pd.DataFrame, out: Console) -> None:
     out.print(f"Last change of the corpus, {newest[:16].replace('T', ' ')} UTC: {counts}.")
 
 
+def _print_drift(drift: pd.DataFrame, out: Console) -> None:
+    if drift.empty:
+        return
+    newest = drift["time"].iloc[-1]
+    latest = drift[(drift["time"] == newest) & ~drift["remark"].isin(["", TOO_FEW])]
+    differs = "; ".join(f"{row.measure}: {row.remark}" for row in latest.itertuples()) or "nothing notable"
+    out.print(f"How the newest videos differ, {newest[:16].replace('T', ' ')} UTC: {escape(differs)}.", highlight=False)
+
+
 def print_status(settings: StudySettings, out: Console) -> None:
     """The ledger's counts, what failed and why, and the training runs."""
     layout = Layout.of(settings)
@@ -103,6 +113,7 @@ def print_status(settings: StudySettings, out: Console) -> None:
     if len(lost):
         _print_failures(lost, out)
     _print_changes(read_changes(layout.changes), out)
+    _print_drift(read_drift(layout.drift), out)
     if layout.index.is_dir():
         runs = Table(title=f"Runs of {settings.name!r}")
         for name in ("run", "trained"):

@@ -1,26 +1,39 @@
 """Flow `fer`: the whole study."""
 
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 
 from flows.evaluate import evaluate
+from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Preset, run_name, settings_of
 from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
+from tasks.layout import Layout
+from tasks.steps.artifacts import show_summary
+from tasks.tracking import tracking_uri
 
 
-@flow(name="fer", validate_parameters=False)
-def full_study(preset: str | None = None, config: str | None = None, overrides: dict[str, Any] | None = None) -> Path:
+@flow(name="fer", flow_run_name=run_name("study"), validate_parameters=False)
+def full_study(
+    preset: Preset = AS_CONFIGURED,
+    config: str = "",
+    overrides: Overrides = NO_OVERRIDES,
+    training: Place = "here",
+) -> Path:
     """Labelled videos in, compared models and a report out. Repeats nothing that is done.
 
     Args:
-        preset: `sample`, `study` or `corrected`.
-        config: path of a YAML file with settings that differ from the preset's.
-        overrides: single settings by dotted key, e.g. {"training.epochs": 20}.
+        preset: Settings to start from: `sample` draws its own videos and needs nothing; `study` repeats the published
+            study; `corrected` mends it. `as configured`: what the configuration file names, else `corrected`.
+        config: Path of a YAML file with settings that differ from the preset's, as workers see it; may be empty.
+        overrides: Single settings by dotted key, e.g. {"training.epochs": 20, "seeds": 3, "corpus.root": "/data"}.
+        training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.
     """
-    prepare(preset, config, overrides)
+    tracking_uri(Layout.of(settings_of(preset, config, overrides)))  # that there is none shows here, not in hours
+    prepare(preset, config, overrides, tolerant=True)
     split(preset, config, overrides)
-    train(preset, config, overrides)
-    return evaluate(preset, config, overrides)
+    train(preset, config, overrides, training)
+    report = evaluate(preset, config, overrides)
+    show_summary(settings_of(preset, config, overrides), report)
+    return report

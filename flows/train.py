@@ -1,34 +1,72 @@
-"""Flow `fer-train`: every arm, seed and fold of a study, one after another on one device."""
-
-from typing import Any
+"""Flow `fer-train`: every arm, seed and fold of a study, here one after another, or each on a worker of its own."""
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from fer_models.errors import FerError, UseError
+from fer_models.suggest import nearest
+from flows.limits import one_device
+from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Preset, run_name, settings_of
 from tasks import tracking
-from tasks.configuration import resolve_settings
 from tasks.progress import say
-from tasks.runs import plan_runs
-from tasks.steps.train import train_arm
+from tasks.runs import Run, plan_runs
+from tasks.steps.train import train_arm, train_on_worker
+
+#: Runs that are submitted to workers at once; each costs a thread that waits.
+_SUBMITTED = 64
 
 
-@flow(name="fer-train", validate_parameters=False, task_runner=ThreadPoolTaskRunner(max_workers=1))
-def train(preset: str | None = None, config: str | None = None, overrides: dict[str, Any] | None = None) -> list[str]:
-    """Train what is not trained yet; a failed arm leaves the others alone. Returns the names of the runs."""
-    settings = resolve_settings(preset, config, overrides)
+@flow(
+    name="fer-train",
+    flow_run_name=run_name("train"),
+    validate_parameters=False,
+    task_runner=ThreadPoolTaskRunner(max_workers=_SUBMITTED),
+)
+def train(
+    preset: Preset = AS_CONFIGURED,
+    config: str = "",
+    overrides: Overrides = NO_OVERRIDES,
+    training: Place = "here",
+    run: str = "",
+) -> list[str]:
+    """Train what is not trained yet; a failed run leaves the others alone. Returns the names of the runs.
+
+    Args:
+        preset: Settings to start from; `as configured`: what the configuration file names, else `corrected`.
+        config: Path of a YAML file with settings that differ from the preset's, as workers see it; may be empty.
+        overrides: Single settings by dotted key, e.g. {"training.epochs": 20}.
+        training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.
+        run: Train only this run, such as `gap-sum, seed 1`; all that are due when empty.
+    """
+    settings = settings_of(preset, config, overrides)
     runs = plan_runs(settings)
-    due = [run for run in runs if not run.trained]
+    if run:
+        runs = [_named(runs, run)]
+    due = [one for one in runs if not one.trained]
     study_run = tracking.open_study(settings)
-    futures = {run.name: train_arm.submit(settings, run, study_run) for run in due}
+    if training == "workers":
+        parameters = {"preset": preset, "config": config, "overrides": overrides}
+        futures = [train_on_worker.submit(one, parameters, settings.execution.retries) for one in due]
+        results = [future.result(raise_on_failure=False) for future in futures]
+    else:
+        with one_device():
+            states = [train_arm(settings, one, study_run, return_state=True) for one in due]
+            results = [state.result(raise_on_failure=False) for state in states]
     failures = {}
-    for name, future in futures.items():
-        result = future.result(raise_on_failure=False)
+    for one, result in zip(due, results, strict=True):
         if isinstance(result, FerError):
-            failures[name] = str(result)
+            failures[one.name] = str(result)
         elif isinstance(result, BaseException):
             raise result
     say(f"Trained {len(due) - len(failures)} of {len(runs)} runs, {len(runs) - len(due)} were trained before.")
     if failures:
         raise UseError("; ".join(f"{name} was not trained: {message}" for name, message in failures.items()))
-    return [run.name for run in runs]
+    return [one.name for one in runs]
+
+
+def _named(runs: list[Run], name: str) -> Run:
+    for run in runs:
+        if run.name == name:
+            return run
+    names = [run.name for run in runs]
+    raise UseError(f"The study has no run {name!r}{nearest(name, names)}; it has {'; '.join(names)}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from tasks.files import write_table
+from tasks.files import read_frame, write_table
 from tasks.progress import say
 
 SCHEMA = pa.schema(
@@ -82,4 +82,4 @@ def record_changes(path: Path, changes: pd.DataFrame) -> None:
 
 def read_changes(path: Path) -> pd.DataFrame:
     """All recorded changes, oldest first; columns time, change, video_id, previous."""
-    return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=SCHEMA.names)
+    return read_frame(path) if path.is_file() else pd.DataFrame(columns=SCHEMA.names)

@@ -1,4 +1,4 @@
-"""Where everything lies below a data root. One obvious place for each thing."""
+"""Where everything lies below a data root, a folder or a URL. One obvious place for each thing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,18 @@ class Layout:
     <data_root>/prepared/<digest>/shards/..          one file a video
     <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
     <data_root>/prepared/<digest>/changes.parquet    what changed in the corpus from run to run
+    <data_root>/prepared/<digest>/drift.parquet      how each batch of new videos differed from the training data
     <data_root>/studies/<name>/index/<split>/..      the segments of the study's classes: a file a fold and side
     <data_root>/studies/<name>/audit.csv             what `fer audit` found
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html
-    <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise
+    <data_root>/studies/<name>/unfinished            there while `fer watch` has a study to bring to its end
+    <data_root>/watch.lock                           held while `fer watch` works
+    <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise; only in a folder
+
+
+    In an object store the paths are `tasks.remote.RemotePath`s; `tasks.files` and `tasks.working_folders` read and
+    write both kinds.
     """
 
     root: Path
@@ -43,6 +50,10 @@ class Layout:
         return self.root / "manifest.parquet"
 
     @property
+    def watch_lock(self) -> Path:
+        return self.root / "watch.lock"
+
+    @property
     def shards(self) -> Path:
         return self.prepared / "shards"
 
@@ -55,6 +66,10 @@ class Layout:
         return self.prepared / "changes.parquet"
 
     @property
+    def drift(self) -> Path:
+        return self.prepared / "drift.parquet"
+
+    @property
     def index(self) -> Path:
         return self.study / "index" / self.split.stem
 
@@ -65,6 +80,10 @@ class Layout:
     @property
     def runs(self) -> Path:
         return self.study / "runs"
+
+    @property
+    def unfinished(self) -> Path:
+        return self.study / "unfinished"
 
     @property
     def report(self) -> Path:

@@ -5,8 +5,10 @@ Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion,
 
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -16,10 +18,10 @@ from fer_models.errors import UseError, VideoFault
 from tasks.adapters import ADAPTERS
 from tasks.adapters.source import SourceVideo
 from tasks.contents import content_sha256, content_state
-from tasks.files import write_table
+from tasks.files import read_frame, write_table
 from tasks.image_sequences import describe_gaps, is_image_sequence, sequence_images
 from tasks.outcomes import Outcome
-from tasks.progress import progress
+from tasks.progress import progress, say
 from tasks.settings import CorpusSettings
 
 SCHEMA = pa.schema(
@@ -39,8 +41,13 @@ SCHEMA = pa.schema(
 )
 
 
-def build_manifest(corpus: CorpusSettings, path: Path) -> pd.DataFrame:
-    """Read the corpus and write its manifest to `path`; files that did not change since are not hashed again."""
+def build_manifest(corpus: CorpusSettings, path: Path, settle_s: float = 0.0) -> pd.DataFrame:
+    """Read the corpus and write its manifest to `path`; files that did not change since are not hashed again.
+
+    Args:
+        settle_s: a file that was written to within so many seconds may still grow: it keeps its former row, or gets
+            none yet.
+    """
     sources = ADAPTERS[corpus.adapter](corpus)
     if not sources:
         layout = (sys.modules[ADAPTERS[corpus.adapter].__module__].__doc__ or "").splitlines()[0]
@@ -49,10 +56,28 @@ def build_manifest(corpus: CorpusSettings, path: Path) -> pd.DataFrame:
         )
     previous = read_manifest(path) if path.is_file() else pd.DataFrame(columns=SCHEMA.names)
     known = {(row.uri, row.size_bytes, row.mtime_ns): row.sha256 for row in previous.itertuples() if row.sha256}
-    manifest = pd.DataFrame(_add_files(sources, known), columns=SCHEMA.names)
+    growing = [source for source in sources if settle_s and _may_grow(source.path, known, settle_s)]
+    settled = [source for source in sources if source not in growing] if growing else sources
+    if growing:
+        say(f"{len(growing)} of {len(sources)} videos may still be growing; the next run takes them.")
+    if not settled:
+        raise UseError(
+            f"All videos were written to within the last {settle_s:g} s (execution.settle_s); wait for that long."
+        )
+    former = previous[previous["uri"].isin([as_text(str(source.path.absolute())) for source in growing])]
+    manifest = pd.DataFrame([*_add_files(settled, known), *former.to_dict("records")], columns=SCHEMA.names)
     _refuse_other_corpus(previous, manifest, path)
     write_table(path, pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False))
     return manifest
+
+
+def _may_grow(path: Path, known: Collection[tuple[str, int, int]], settle_s: float) -> bool:
+    """Whether a file was written to a moment ago and is not as it was when it was last looked at."""
+    with suppress(OSError, VideoFault, ValueError):  # which its row will tell of
+        size_bytes, mtime_ns = content_state(path)
+        age_s = time.time() - mtime_ns / 1e9
+        return abs(age_s) < settle_s and (str(path.absolute()), size_bytes, mtime_ns) not in known
+    return False
 
 
 def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
@@ -78,7 +103,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     """The manifest as a data frame; raises `UseError` when there is none."""
     if not path.is_file():
         raise UseError(f"There is no manifest at {str(path)!r}; run `fer prepare` first.")
-    return pd.read_parquet(path)
+    return read_frame(path)
 
 
 def _add_files(sources: list[SourceVideo], known: dict[tuple[str, int, int], str]) -> list[dict[str, object]]:

@@ -1,9 +1,10 @@
 """Progress of anything that takes longer than two seconds: a bar in a terminal, a line now and then elsewhere."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,16 +13,34 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 LINE_INTERVAL_S = 10.0
 
 console = Console(stderr=True)
+_log = logging.getLogger("fer")
 
 Advance = Callable[[str], None]
+
+#: What is said goes in here while there is such a list; see `collected`.
+_collected: list[str] | None = None
 
 
 @contextmanager
 def progress(description: str, total: int, done: int = 0) -> Iterator[Advance]:
     """Show how far a job is; the block calls what it is given once an item, with a short note (or an empty one)."""
+    if _collected is not None:
+        yield lambda note: None
+        return
     show = _bar if console.is_terminal else _lines
     with show(description, total, done) as advance:
         yield advance
+
+
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Keep the lines that are said in the block for the caller instead of printing them; show no progress."""
+    global _collected
+    before, _collected = _collected, []
+    try:
+        yield _collected
+    finally:
+        _collected = before
 
 
 @contextmanager
@@ -58,6 +77,11 @@ def _lines(description: str, total: int, done: int) -> Iterator[Advance]:
 
 
 def say(message: str) -> None:
-    """One line for people, on standard error."""
-    console.print(message, highlight=False, markup=False, soft_wrap=True)
-    sys.stderr.flush()
+    """One line for people, on standard error; and for those who collect logs, such as Prefect on a worker."""
+    if _collected is not None:
+        _collected.append(message)
+        return
+    _log.info(message)
+    with suppress(BrokenPipeError):  # whoever read this has gone; the work goes on
+        console.print(message, highlight=False, markup=False, soft_wrap=True)
+        sys.stderr.flush()

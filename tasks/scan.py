@@ -12,7 +12,16 @@ from tasks.detectors import load_detector
 from tasks.fan_out import Attempts
 from tasks.files import remove_leftovers
 from tasks.layout import Layout
-from tasks.ledger import Plan, check_failed_share, count_outcomes, find_previous, plan_preparation, write_ledger
+from tasks.ledger import (
+    Plan,
+    check_failed_share,
+    count_outcomes,
+    failed_videos,
+    find_previous,
+    plan_preparation,
+    reasons,
+    write_ledger,
+)
 from tasks.manifest import build_manifest, check_labels
 from tasks.outcomes import UNWANTED, Outcome
 from tasks.progress import say
@@ -24,19 +33,25 @@ from tasks.workers import Job
 
 @dataclass(frozen=True)
 class Scan:
-    """A corpus as it is now; `again` when videos were named that are due whether or not they have a shard."""
+    """A corpus as it is now. `again` names the videos that are due whether or not they have a shard.
+
+    Args:
+        only: no other videos are due.
+    """
 
     manifest: pd.DataFrame
     plan: Plan
     changes: pd.DataFrame
-    again: bool
+    again: frozenset[str]
+    only: bool
 
 
-def scan_corpus(settings: StudySettings, again: Collection[str] | None = None) -> Scan:
+def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, since: str = "") -> Scan:
     """Read the corpus and tell what is done, what is due and what changed, without decoding anything.
 
     Args:
-        again: ids of the videos that are due, and no others are, whatever became of them before.
+        only: ids of the videos that are due, and no others are, whatever became of them before.
+        since: a time as in the ledger; those that failed since then are due again, faults of their data included.
 
     Raises:
         UseError: the corpus cannot become a study, or holds no video of such an id.
@@ -45,13 +60,24 @@ def scan_corpus(settings: StudySettings, again: Collection[str] | None = None) -
     layout = Layout.of(settings)
     if settings.corpus.draw_sample:
         write_corpus(settings.corpus.root, SampleCorpus())
-    manifest = build_manifest(settings.corpus, layout.manifest)
+    manifest = build_manifest(settings.corpus, layout.manifest, settings.execution.settle_s)
     if settings.corpus.adapter != "videos":
         check_labels(manifest, settings.corpus.emotions)
     remove_leftovers(layout.shards, older_than_s=60.0)
     before = find_previous(layout.ledger)
-    plan = plan_preparation(manifest, before, layout.shards, again)
-    return Scan(manifest, plan, find_changes(before, manifest), again is not None)
+    again = frozenset(only or ())
+    if since and before is not None:
+        failed = _failed_since(before, since, manifest)
+        again = failed if only is None else again & failed
+    plan = plan_preparation(manifest, before, layout.shards, again, others=only is None)
+    return Scan(manifest, plan, find_changes(before, manifest), again, only is not None)
+
+
+def _failed_since(ledger: pd.DataFrame, since: str, manifest: pd.DataFrame) -> frozenset[str]:
+    """Ids of the videos whose last attempt failed since a time, and which the corpus still has."""
+    failed = failed_videos(ledger)
+    there = manifest.loc[manifest["status"] == Outcome.OK, "video_id"]
+    return frozenset(failed.loc[(failed["tried_at"] >= since) & failed["video_id"].isin(there), "video_id"])
 
 
 def due_jobs(scan: Scan, settings: StudySettings) -> list[Job]:
@@ -62,7 +88,7 @@ def due_jobs(scan: Scan, settings: StudySettings) -> list[Job]:
             str(row["video_id"]),
             VideoFile(Path(row["uri"]), row["sha256"], int(row["size_bytes"]), int(row["mtime_ns"])),
             shard_path(folder, row["sha256"]),
-            replace=scan.again,
+            replace=row["video_id"] in scan.again,
         )
         for row in scan.plan.due.to_dict("records")
     ]
@@ -70,7 +96,7 @@ def due_jobs(scan: Scan, settings: StudySettings) -> list[Job]:
 
 def most_failures(scan: Scan, settings: StudySettings) -> float:
     """How many of the due videos may fail before the limit for the whole corpus is passed; any, if they were named."""
-    if scan.again:
+    if scan.only:
         return float("inf")
     status = scan.manifest["status"]
     num_meant = int((~status.isin(UNWANTED)).sum())
@@ -79,8 +105,37 @@ def most_failures(scan: Scan, settings: StudySettings) -> float:
     return settings.execution.max_failed_share * num_meant - num_failed
 
 
-def conclude(scan: Scan, settings: StudySettings, attempts: Attempts) -> dict[str, int]:
-    """Write the ledger, say what it came to and return its counts.
+@dataclass(frozen=True)
+class Conclusion:
+    """What a preparation came to.
+
+    Args:
+        counts: videos per outcome, over the whole ledger.
+        tried: rows of the ledger that this run prepared.
+        failed: rows of the ledger that this run could not use: tried in vain, or new and faulty as they are.
+    """
+
+    ledger: pd.DataFrame
+    counts: dict[str, int]
+    tried: pd.DataFrame
+    failed: pd.DataFrame
+
+    @property
+    def newly_prepared(self) -> set[str]:
+        """SHA-256 of the videos that this run made a shard of."""
+        return set(self.tried.loc[self.tried["shard"] != "", "sha256"])
+
+    @property
+    def sentence(self) -> str:
+        """How many videos failed and why, with one of each kind; or how many were prepared."""
+        if self.failed.empty:
+            return f"{len(self.tried)} videos prepared, none failed."
+        listed = "; ".join(" ".join(line.split()) for line in reasons(self.failed).splitlines())
+        return f"{len(self.failed)} videos could not be used: {listed}."
+
+
+def conclude(scan: Scan, settings: StudySettings, attempts: Attempts) -> Conclusion:
+    """Write the ledger and say what it came to.
 
     Raises:
         UseError: too many videos failed; the message has the table of reasons.
@@ -92,6 +147,8 @@ def conclude(scan: Scan, settings: StudySettings, attempts: Attempts) -> dict[st
     say_changes(scan.changes)
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
     say(f"{len(ledger)} videos, {len(attempts.counts)} of them prepared now: {listed}.")
-    if not scan.again:
+    if not scan.only:
         check_failed_share(ledger, settings.execution.max_failed_share)
-    return counts
+    tried = ledger["sha256"].isin(list(attempts.counts))
+    failed = failed_videos(ledger[tried | ledger["video_id"].isin(scan.changes["video_id"])])
+    return Conclusion(ledger, counts, ledger[tried], failed)

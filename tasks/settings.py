@@ -3,13 +3,46 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from fer_models.arms import STUDY_ARMS, Arm, get_arm
+from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
+from tasks.places import as_remote, is_place, read_place
+
+
+def _read_place(value: Any, as_path: ValidatorFunctionWrapHandler) -> Path:
+    if not (isinstance(value, str) or is_place(value)):
+        return as_path(value)
+    try:
+        place = read_place(str(value))
+    except UseError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+    return place if as_remote(place) else as_path(place)
+
+
+def _write_place(place: Path, info: SerializationInfo) -> Any:
+    return str(place) if info.mode == "json" else place
+
+
+#: A local path, or a URL of an object store (`tasks.places`); a string in JSON and YAML.
+Place = Annotated[Path, WrapValidator(_read_place), PlainSerializer(_write_place)]
+
+#: While a corpus is watched, a file that was written to within so many seconds waits for the next look.
+SETTLE_S = 5.0
 
 
 class CorpusSettings(Settings):
@@ -104,6 +137,16 @@ class ExecutionSettings(Settings):
         2.0, ge=0, description="before the first of them; each later pause is five times longer"
     )
     max_failed_share: Share = Field(0.5, description="stop when a larger share of the videos could not be used")
+    settle_s: float = Field(
+        0.0, ge=0, description="a file written to within so many seconds may still grow: the next run takes it"
+    )
+
+
+class WatchSettings(Settings):
+    """When `fer watch` does what; nothing here changes a result."""
+
+    interval_s: float = Field(600.0, gt=0, description="seconds between two looks at the corpus")
+    study_after: PositiveInt = Field(20, description="a study starts once so many new labelled videos are ready")
 
 
 class StudySettings(Settings):
@@ -112,13 +155,16 @@ class StudySettings(Settings):
     name: str = Field(
         "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the study's folder and MLflow experiment"
     )
-    data_root: Path = Field(Path("fer-data"), description="folder for all that is made; one corpus each")
+    data_root: Place = Field(
+        Path("fer-data"), description="folder, or URL such as s3://bucket/prefix, for all that is made; one corpus each"
+    )
     corpus: CorpusSettings = CorpusSettings()
     prepare: PrepareSettings = PrepareSettings()
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    watch: WatchSettings = WatchSettings()
     arms: tuple[str, ...] = Field(
         STUDY_ARMS,
         min_length=1,
@@ -143,6 +189,15 @@ class StudySettings(Settings):
         if len(set(values)) < len(values):
             raise ValueError("it names one twice")
         return values
+
+    def deciding(self) -> dict[str, Any]:
+        """All that can change a result: not how, when and how fast the work is done."""
+        return self.model_dump(mode="json", exclude={"execution", "watch"})
+
+    def watching(self) -> "StudySettings":
+        """These settings for a corpus that grows meanwhile: a file that is being copied waits for the next look."""
+        settle_s = self.execution.settle_s or SETTLE_S
+        return self.model_copy(update={"execution": self.execution.model_copy(update={"settle_s": settle_s})})
 
     def all_arms(self) -> list[Arm]:
         """The arms of the study, each with each treatment; raises `UseError` for one that there is not."""

@@ -155,7 +155,8 @@ def test_a_second_study_does_nothing_again(study: dict[str, Any]) -> None:
         stamps(layout.root, "*.keras") | stamps(layout.shards, "*.parquet") | stamps(layout.root, "evaluation.json")
     )
     runs = child_runs(layout)
-    full_study(**study["arguments"])
+    other_ways = {"execution.workers": 1, "watch.study_after": 3}  # which decide no result
+    full_study(**study["arguments"] | {"overrides": study["arguments"]["overrides"] | other_ways})
     after = stamps(layout.root, "*.keras") | stamps(layout.shards, "*.parquet") | stamps(layout.root, "evaluation.json")
     assert after == before
     assert list(child_runs(layout)["run_id"]) == list(runs["run_id"])

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
-from tasks.files import remove_leftovers, whole_file, write_json, write_table, write_text
+from fer_models.errors import StorageError
+from tasks.files import held_alone, remove_leftovers, whole_file, write_json, write_table, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -114,3 +115,27 @@ def test_a_writer_that_is_killed_leaves_no_final_file(tmp_path: Path) -> None:
 
 def test_leftovers_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert remove_leftovers(tmp_path / "nowhere") == 0
+
+
+def test_one_process_at_a_time_holds_a_lock_and_it_ends_with_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.lock"
+    code = f"""
+import pathlib, sys
+from tasks.files import held_alone
+with held_alone(pathlib.Path({str(path)!r})) as alone:
+    print(alone, flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"True\n"
+        with held_alone(path) as alone:
+            assert not alone
+        other.kill()
+    with held_alone(path) as alone, held_alone(path) as again:
+        assert (alone, again) == (True, False)
+
+
+def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"cannot be locked \(.*\); is its folder writable"), held_alone(tmp_path):
+        pass

@@ -106,6 +106,24 @@ def test_only_what_changed_or_is_new_is_hashed(corpus: CorpusSettings, target: P
     assert row_of(table, "fear/ben/1.mp4")["sha256"] == hashlib.sha256(b"two").hexdigest()
 
 
+def test_a_file_that_may_grow_keeps_its_former_row_or_gets_none_yet(
+    corpus: CorpusSettings, target: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UseError, match=r"All videos were written to within the last 60 s"):
+        build_manifest(corpus, target, settle_s=60)
+    before = build_manifest(corpus, target)
+    assert build_manifest(corpus, target, settle_s=60).equals(before), "as they were at the last look"
+    write(corpus.root / "loose.mp4", b"four, half of it")
+    write(corpus.root / "anger/anna/2.mp4", b"half")
+    capsys.readouterr()
+    now = build_manifest(corpus, target, settle_s=60)
+    assert "2 of 5 videos may still be growing; the next run takes them." in capsys.readouterr().err
+    pd.testing.assert_frame_equal(now.sort_values("video_id", ignore_index=True), before)
+    for name in ("loose.mp4", "anger/anna/2.mp4"):
+        os.utime(corpus.root / name, (1e9, 1e9))
+    assert len(build_manifest(corpus, target, settle_s=60)) == 5
+
+
 def test_a_video_that_left_has_no_row(corpus: CorpusSettings, target: Path) -> None:
     build_manifest(corpus, target)
     (corpus.root / "loose.mp4").unlink()

@@ -44,7 +44,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def run(corpus: dict[str, Any], *videos: str, **more: Any) -> tuple[dict[str, int], pd.DataFrame, Path]:
     overrides = corpus | more
-    counts = prepare(overrides=overrides, videos=list(videos) or None)
+    counts = prepare(overrides=overrides, videos=list(videos) or None, tolerant=True)
     layout = Layout.of(resolve_settings(None, None, overrides))
     return counts, pd.read_parquet(layout.ledger).set_index("video_id"), layout.changes
 
@@ -113,3 +113,16 @@ def test_prefect_shows_a_failed_video_by_its_name(tmp_path: Path, corpus: dict[s
     assert counts == {"ok": 2, "timeout": 1}
     states = states_of_newest_run()
     assert states["prepare anger/anna/slow.mp4"] == "FAILED"
+
+
+def test_a_run_with_failed_videos_fails_and_says_which_and_why(tmp_path: Path, corpus: dict[str, Any]) -> None:
+    overrides = corpus | {"data_root": str(tmp_path)}
+    state = prepare(overrides=overrides, return_state=True)
+    assert state.is_failed()
+    assert state.message == (
+        "1 videos could not be used: 1 undecodable such as anger/carl/wall.mp4: it cannot be decoded: "
+        "Invalid data found when processing input."
+    )
+    state = prepare(overrides=overrides, return_state=True)
+    assert state.is_completed(), "a fault of the data that is known already fails no further run"
+    assert state.message == "0 videos prepared, none failed."

@@ -9,7 +9,7 @@ import httpx
 
 from tasks.addresses import hide_password, hide_password_in
 from tasks.diagnosis.condition import Condition, State
-from tasks.diagnosis.ports import is_listening, listening_process
+from tasks.ports import is_listening, listening_process
 from tasks.settings import StudySettings
 
 _TIMEOUT_S = 5.0

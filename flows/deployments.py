@@ -1,0 +1,103 @@
+"""Registers what `infra/prefect.yaml` says with a Prefect server, and what a cluster of workers needs besides."""
+
+import datetime
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import StateType, WorkerStatus
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+from fer_models.errors import UseError
+from flows.limits import DEVICES
+from tasks.files import whole_file
+
+POOLS = ("fer-cpu", "fer-gpu")
+_FILE = Path(__file__).parent.parent / "infra" / "prefect.yaml"
+#: A run that gave no sign of life for so long has died with its worker.
+_SILENCE = datetime.timedelta(minutes=5)
+#: Seconds between two signs of life of a run.
+HEARTBEAT_S = 60
+_CRASHED = "fer: a run without a sign of life has crashed"
+
+
+def register(
+    api_url: str, folder: Path, parameters: dict[str, Any], look_every_s: float | None, num_devices: int
+) -> None:
+    """Register all deployments, the limit of training runs, and the automation that notices dead runs.
+
+    Args:
+        api_url: address of the server's API.
+        folder: where the workers run; relative paths of settings start there. A copy of what is registered is left in
+            its `fer-data/services`.
+        parameters: defaults of all deployments, such as preset and config.
+        look_every_s: seconds between two looks for new videos; none are looked for without.
+        num_devices: runs that may train at once. A higher limit that is there already stays.
+
+    Raises:
+        UseError: there is no `infra/prefect.yaml`, or Prefect refuses it.
+    """
+    if not _FILE.is_file():
+        raise UseError(f"There is no {_FILE}; run from a checkout of the repository, or deploy from its infra/ folder.")
+    wanted = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    for deployment in wanted["deployments"]:
+        deployment["parameters"] = deployment.get("parameters", {}) | parameters
+        for schedule in deployment.get("schedules", []):
+            schedule |= {"interval": look_every_s, "active": True} if look_every_s else {}
+    with whole_file(folder / "fer-data" / "services" / "prefect.yaml") as path:
+        path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
+        environment = os.environ | {"FER_HOME": str(folder), "PREFECT_API_URL": api_url}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UseError(f"Prefect did not take the deployments: {' '.join((done.stderr or done.stdout).split())[-600:]}")
+    with SyncPrefectClient(api_url) as client:
+        try:
+            allowed = client.read_global_concurrency_limit_by_name(DEVICES).limit
+        except ObjectNotFound:
+            allowed = 0
+        client.upsert_global_concurrency_limit_by_name(DEVICES, max(allowed, num_devices))
+        if not client.read_automations_by_name(_CRASHED):
+            client.create_automation(_crashes())
+
+
+def workers_of(api_url: str, pool: str) -> list[str]:
+    """Names of the workers that are online; none when there is no such pool."""
+    with SyncPrefectClient(api_url) as client:
+        try:
+            workers = client.read_workers_for_work_pool(pool)
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                return []
+            raise
+    return [worker.name for worker in workers if worker.status is WorkerStatus.ONLINE]
+
+
+def _crashes() -> AutomationCore:
+    """Ends runs whose machine died: they would stay `Running`, and who waits for them would wait for ever."""
+    heartbeat = "prefect.flow-run.heartbeat"
+    ended = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")}
+    return AutomationCore(
+        name=_CRASHED,
+        description=f"No heartbeat for {_SILENCE.total_seconds():g} s: the process or its machine is gone.",
+        trigger=EventTrigger(
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            for_each={"prefect.resource.id"},
+            after={heartbeat},
+            expect={heartbeat, *ended},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=_SILENCE,
+        ),
+        actions=[
+            ChangeFlowRunState(state=StateType.CRASHED, message="No sign of life: the process or its machine is gone.")
+        ],
+    )

@@ -1,0 +1,73 @@
+"""Where Prefect's and MLflow's servers keep their records: a SQLite file each, or a database each on PostgreSQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from fer_models.errors import UseError
+
+#: Names of the two databases; both servers want one of their own.
+NAMES = ("prefect", "mlflow")
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Connections of the two servers, in their own environment variables, so that no password stands in a command."""
+
+    prefect: Mapping[str, str]
+    mlflow: Mapping[str, str]
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "Databases":
+        """A SQLite file each."""
+        root = folder.absolute()
+        return cls.at(f"sqlite+aiosqlite:///{root / 'prefect.db'}", f"sqlite:///{root / 'mlflow.db'}")
+
+    @classmethod
+    def on_postgres(cls, url: str) -> "Databases":
+        """The databases `prefect` and `mlflow` of a PostgreSQL server, made when they are not there.
+
+        Args:
+            url: such as `postgresql://user:password@host:5432`; a database in it is only used to connect to.
+
+        Raises:
+            UseError: no such server, user or permission, or the package for PostgreSQL is missing. No message has the
+                password in it.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("postgresql", "postgres") or not parts.hostname:
+            raise UseError("--postgres takes an address such as postgresql://user:password@host:5432.")
+        _create_missing(urlunsplit(parts._replace(scheme="postgresql", path=parts.path or "/postgres")), parts.hostname)
+        of = {name: urlunsplit(parts._replace(scheme="", path=f"/{name}")) for name in NAMES}
+        return cls.at(f"postgresql+asyncpg:{of['prefect']}", f"postgresql+psycopg2:{of['mlflow']}")
+
+    @classmethod
+    def at(cls, prefect: str, mlflow: str) -> "Databases":
+        """These addresses, in the words of SQLAlchemy."""
+        return cls({"PREFECT_API_DATABASE_CONNECTION_URL": prefect}, {"MLFLOW_BACKEND_STORE_URI": mlflow})
+
+
+def _create_missing(url: str, host: str) -> None:
+    try:
+        import psycopg2
+    except ModuleNotFoundError as error:
+        raise UseError("PostgreSQL needs a package more: pip install 'fer-pipeline[postgres]'.") from error
+    try:
+        connection = psycopg2.connect(url, connect_timeout=10)
+    except psycopg2.Error as error:
+        reason = " ".join(str(error).split()).partition("FATAL: ")[2] or "it does not answer"
+        raise UseError(f"The PostgreSQL server at {host} cannot be used: {reason}.") from None
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            for name in NAMES:
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+                if cursor.fetchone() is None:
+                    cursor.execute(f'CREATE DATABASE "{name}"')
+    except psycopg2.Error as error:
+        raise UseError(
+            f"The databases {' and '.join(NAMES)} are not there and cannot be made: {' '.join(str(error).split())}."
+        ) from None
+    finally:
+        connection.close()
