@@ -100,7 +100,7 @@ def test_a_day(tmp_path: Path) -> None:
         assert files.side("test") == test_side
         assert {name for name, _ in files.side("train") | files.side("validation")} >= ok
 
-        lab.set_paused("new-videos", True)
+        lab.pause("new-videos")
         broken.unlink()
         write_clip(tmp_path, "fear/gina/broken", 7, start=0.5)
         again = lab.run("prefect", "flow-run", "retry", failed["id"])
