@@ -132,7 +132,8 @@ def _is_missing(service: Service, address: str) -> bool:
 
 def _workers(api_url: str, num_gpu: int | None) -> list[Service]:
     gpus = list_gpus()
-    workers = [_worker(api_url, "fer-cpu", "", _CPU_RUNS, {})]
+    none_seen = {"CUDA_VISIBLE_DEVICES": ""} if gpus else {}
+    workers = [_worker(api_url, "fer-cpu", "", _CPU_RUNS, none_seen)]
     for number in range(num_gpu or len(gpus) or 1):
         seen = {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}
         workers.append(_worker(api_url, "fer-gpu", f"-{number}", 1, seen))

@@ -26,6 +26,7 @@ from pydantic import BaseModel
 from fer_models.building import load_model
 from fer_models.errors import UseError
 from fer_models.training import MODEL_FILE, Epoch, read_progress
+from tasks.addresses import hide_password
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.evaluation import Evaluation
 from tasks.files import write_json
@@ -103,7 +104,8 @@ def open_study(settings: StudySettings) -> StudyRun:
     split = read_split(layout.split).sort_values(["fold", "video_id", "sha256"])
     identity = digest(settings.deciding(), {"manifest": manifest_digest, "split": split.to_csv(index=False)})
     remembered = _read(StudyRun, layout.study / "mlflow.json")
-    same = remembered and remembered.digest == identity and remembered.tracking_uri == tracking_uri(layout)
+    store = hide_password(tracking_uri(layout))
+    same = remembered and remembered.digest == identity and remembered.tracking_uri == store
     if remembered and same and _exists(client, remembered.run_id):
         return remembered
     experiment_id = _experiment(client, settings.name, layout)
@@ -114,9 +116,7 @@ def open_study(settings: StudySettings) -> StudyRun:
         mlflow.set_tags({"arms": arms, "seeds": ", ".join(map(str, settings.seeds)), **_revision()})
         mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
         _log_table("manifest", manifest.drop(columns=["mtime_ns"]), layout.manifest, manifest_digest)
-    study_run = StudyRun(
-        tracking_uri=tracking_uri(layout), experiment_id=experiment_id, run_id=run.info.run_id, digest=identity
-    )
+    study_run = StudyRun(tracking_uri=store, experiment_id=experiment_id, run_id=run.info.run_id, digest=identity)
     write_json(layout.study / "mlflow.json", study_run)
     return study_run
 
