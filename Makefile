@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet
+RUNTIME := --extra auth --extra dask --extra postgres --extra s3 --constraint requirements.lock --python-version 3.12
 
 .DEFAULT_GOAL := help
 
@@ -26,6 +28,10 @@ $(READY): requirements.lock pyproject.toml
 study: $(READY) ## draw the sample corpus and run the whole study on it
 	$(BIN)/fer study --preset sample
 
+.PHONY: up
+up: $(READY) ## Prefect, MLflow and workers on this machine, until Ctrl-C
+	$(BIN)/fer up
+
 .PHONY: test
 test: $(READY) ## the fast tests
 	$(BIN)/python -m pytest
@@ -36,7 +42,7 @@ test-slow: $(READY) ## the slow tests too
 
 .PHONY: test-faults
 test-faults: $(READY) ## inject every fault: damaged files, dying and hanging workers, full disks, kills; about a quarter of an hour
-	$(BIN)/python -m pytest -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_workers.py tests/test_kill_prepare.py
+	$(BIN)/python -m pytest -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_workers.py tests/test_kill_prepare.py tests/test_lab_faults.py
 
 .PHONY: test-services
 test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
@@ -66,8 +72,10 @@ format: $(READY) ## put the code in house style
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: ## resolve pyproject.toml again into requirements.lock (needs uv)
-	uv pip compile pyproject.toml --universal --generate-hashes --extra dev --python-version 3.11 --no-header --quiet -o requirements.lock
+lock: ## resolve pyproject.toml again into requirements.lock and the locks of the images (needs uv)
+	$(COMPILE) --extra dev --python-version 3.11 -o requirements.lock
+	$(COMPILE) $(RUNTIME) -o infra/requirements.lock
+	$(COMPILE) $(RUNTIME) --extra gpu -o infra/requirements-gpu.lock
 
 .PHONY: clean
 clean: ## remove the environment and the caches (never your data)

@@ -38,8 +38,8 @@ def interval(
     num_units = len(counts.support)
     without_one = counts.weighted(1 - np.eye(num_units)).scores(metric).mean(axis=1)
     tails = student_t.ppf([(1 - level) / 2, (1 + level) / 2], num_units - 1)
-    levels = norm.cdf(tails * np.sqrt(num_units / (num_units - 1)))
-    low, high = np.quantile(resampled, _bca_levels(levels, estimate, resampled, without_one))
+    tails = tails * np.sqrt(num_units / (num_units - 1))
+    low, high = np.quantile(resampled, _bca_levels(tails, estimate, resampled, without_one))
     return Interval(estimate, float(low), float(high))
 
 
@@ -53,13 +53,17 @@ def resampled_scores(counts: UnitCounts, metric: Metric, num_resamples: int, see
     return counts.weighted(times_drawn.astype(float)).scores(metric)
 
 
-def _bca_levels(levels: np.ndarray, estimate: float, resampled: np.ndarray, without_one: np.ndarray) -> np.ndarray:
-    """The quantiles of the resamples that stand for `levels`: corrected for bias and for skewness."""
+def _bca_levels(tails: np.ndarray, estimate: float, resampled: np.ndarray, without_one: np.ndarray) -> np.ndarray:
+    """The quantiles of the resamples that stand for two tails, in standard deviations of a normal distribution.
+
+    Corrected for bias and for skewness; a tail so far out that the correction has no value there is the outermost.
+    """
     share_below = np.mean((resampled < estimate) + (resampled == estimate) / 2)
     outermost = 0.5 / len(resampled)
     bias = norm.ppf(np.clip(share_below, outermost, 1 - outermost))
     influence = without_one.mean() - without_one
     spread = (influence**2).sum()
     acceleration = (influence**3).sum() / (6 * spread**1.5) if spread else 0.0
-    z = bias + norm.ppf(levels)
-    return norm.cdf(bias + z / (1 - acceleration * z))
+    z = bias + tails
+    room = 1 - acceleration * z
+    return np.where(room > 0, norm.cdf(bias + z / np.where(room > 0, room, 1.0)), z > 0)

@@ -96,8 +96,6 @@ def _run_flow(
         scan = scan_corpus(settings, more.get("videos"))
         if name == "prepare" and scan.plan.due.empty:
             return conclude(scan, settings, Attempts()).counts
-    if name == "prepare":
-        more["tolerant"] = True
     return _start(name, preset, config, overrides, **more)
 
 
@@ -121,6 +119,8 @@ def _start(name: str, preset: str | None, config: Path | None, overrides: dict[s
     }[name]
     with silent_imports():
         run = getattr(importlib.import_module(module), function)
+    if name == "prepare":
+        more["tolerant"] = True  # the ledger and the last line tell of failed videos
     given = {"preset": preset, "config": str(config.absolute()) if config else None, "overrides": overrides}
     return run(**{name: value for name, value in given.items() if value}, **more)
 
@@ -406,6 +406,20 @@ def status(
     from tasks.configuration import resolve_settings
 
     print_status(resolve_settings(preset, config, _overrides(set_, data_root)), out)
+
+
+@app.command(epilog="fer doctor --config study.yaml")
+def doctor(
+    preset: Preset = None, config: Config = None, set_: Set = None, data_root: DataRoot = None, debug: Debug = False
+) -> None:
+    """Check that this machine can run a study: packages, codecs, devices, disk, servers. Exits with 1 when not."""
+    prepare_environment(quiet=not debug)
+    with silent_imports():
+        from flows.doctor import print_diagnosis
+    from tasks.configuration import resolve_settings
+
+    if print_diagnosis(resolve_settings(preset, config, _overrides(set_, data_root)), out):
+        raise typer.Exit(1)
 
 
 @app.command(epilog="fer audit --preset sample && fer train --preset sample")

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 
@@ -14,6 +15,7 @@ import fer_models
 import flows
 import tasks
 from fer_models.errors import UseError
+from tasks import opencv
 
 #: In a terminal the project's own progress says what happens; Prefect's log lines stay in its database.
 _QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"}
@@ -23,10 +25,9 @@ _DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    # 8192x8192: a small file that claims to be a huge image is refused before it fills the memory
-    "OPENCV_IO_MAX_IMAGE_PIXELS": str(2**26),
-    "OPENCV_LOG_LEVEL": "SILENT",  # a damaged image is told by its outcome
+    **opencv.ENVIRONMENT,
 }
 
 
@@ -69,12 +70,14 @@ def silent_imports() -> Iterator[None]:
 
 def check_server(api_url: str) -> None:
     """Raise `UseError` when no Prefect server answers at the address of its API."""
+    from tasks.addresses import hide_password
+
     try:
         httpx.get(f"{api_url.rstrip('/')}/health", timeout=30.0).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UseError(
-            f"No Prefect server answers at PREFECT_API_URL = {api_url!r}; start `prefect server start` and wait "
-            "until it does, or unset PREFECT_API_URL to do without one."
+            f"No Prefect server answers at PREFECT_API_URL = {hide_password(api_url)!r}; start `prefect server start` "
+            "and wait until it does, or unset PREFECT_API_URL to do without one."
         ) from error
 
 
@@ -89,7 +92,13 @@ def kill_prefect_server() -> None:
 
 def _check_shadowing() -> None:
     """The packages have common names; say so when one of them comes from elsewhere."""
-    homes = {package.__name__: Path(str(package.__file__)).parent.parent for package in (flows, tasks, fer_models)}
+    homes = {package.__name__: _home(package) for package in (flows, tasks, fer_models)}
     if len(set(homes.values())) > 1:
         where = ", ".join(f"{name} from {home}" for name, home in homes.items())
         raise UseError(f"Another package hides one of this project's: {where}; rename or move the other one.")
+
+
+def _home(package: ModuleType) -> Path:
+    """The folder that a package, or a module in its place, lies in."""
+    file = Path(package.__file__ or next(iter(package.__path__)) + "/__init__.py")
+    return file.parents[1] if file.name == "__init__.py" else file.parent

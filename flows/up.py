@@ -15,6 +15,7 @@ from flows.deployments import HEARTBEAT_S, register, workers_of
 from tasks.databases import Databases
 from tasks.files import write_text
 from tasks.gpus import list_gpus
+from tasks.ports import is_listening, listening_process
 from tasks.progress import say
 from tasks.services import (
     HOME,
@@ -23,7 +24,6 @@ from tasks.services import (
     Supervisor,
     host_and_port,
     mlflow_answers,
-    port_is_taken,
     prefect_answers,
     read_addresses,
     remove_addresses,
@@ -64,21 +64,14 @@ def serve(
         return
     os.environ |= addresses.environment() | _FOR_RUNS
     with Supervisor(HOME / "logs") as supervisor:
-        for service, address in _servers(addresses, databases):
-            if service.is_ready():
-                say(f"{service.name} answers at {address} already.")
-            elif port_is_taken(address):
-                raise UseError(
-                    f"{service.name} cannot listen at {address}: another program does. End that, or choose another "
-                    "port with --prefect-port or --mlflow-port."
-                )
-            else:
-                say(f"Starting {service.name}: half a minute or so.")
-                supervisor.start(service)
+        missing = [service for service, address in _servers(addresses, databases) if _is_missing(service, address)]
+        if missing:
+            names = " and ".join(service.name for service in missing)
+            say(f"Starting {names}: half a minute or so.")
+            supervisor.start(*missing)
         workers = _workers(addresses.prefect, gpu_workers)
         say(f"Starting {len(workers)} workers and registering the deployments.")
-        for worker in workers:
-            supervisor.start(worker)
+        supervisor.start(*workers)
         register(addresses.prefect, Path.cwd(), parameters, look_every_s, len(workers) - 1)
         try:
             write_addresses(HOME, addresses)
@@ -117,10 +110,24 @@ def _servers(addresses: Addresses, databases: Callable[[], Databases]) -> Sequen
     mlflow = Service(
         "MLflow server",
         [*command("mlflow", addresses.mlflow), "--workers", "1", "--artifacts-destination", str(artifacts)],
-        lambda: databases().mlflow,
+        lambda: {**databases().mlflow, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # none is used here
         lambda: mlflow_answers(addresses.mlflow),
     )
     return (prefect, addresses.prefect), (mlflow, addresses.mlflow)
+
+
+def _is_missing(service: Service, address: str) -> bool:
+    if service.is_ready():
+        say(f"{service.name} answers at {address} already.")
+        return False
+    host, port = host_and_port(address)
+    if is_listening(port, host):
+        other = listening_process(port) or "another program"
+        raise UseError(
+            f"{service.name} cannot listen at {address}: {other} does. End that, or choose another port with "
+            "--prefect-port or --mlflow-port."
+        )
+    return True
 
 
 def _workers(api_url: str, num_gpu: int | None) -> list[Service]:

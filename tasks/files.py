@@ -171,6 +171,11 @@ def held_alone(path: Path) -> Iterator[bool]:
         yield alone
 
 
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Temporary files below a folder: of processes that write them now, or that were killed. A store holds none."""
+    return folder.rglob(f"{_TEMPORARY}*") if not as_remote(folder) and folder.is_dir() else iter(())
+
+
 def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> int:
     """Remove temporary files that a killed process left below a folder; returns how many.
 
@@ -180,7 +185,7 @@ def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> int:
         older_than_s: younger ones stay, for another process may be writing them.
     """
     num_removed = 0
-    for path in folder.rglob(f"{_TEMPORARY}*") if not as_remote(folder) and folder.is_dir() else ():
+    for path in leftovers(folder):
         with suppress(FileNotFoundError):  # renamed meanwhile by who wrote it
             if time.time() - path.stat().st_mtime >= older_than_s:
                 path.unlink()

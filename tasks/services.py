@@ -5,7 +5,6 @@ A service that ends by itself is started again; all end with the process that st
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -92,13 +91,6 @@ def host_and_port(url: str) -> tuple[str, int]:
     return parts.hostname, parts.port
 
 
-def port_is_taken(url: str) -> bool:
-    """Whether something listens at the host and port of an address."""
-    with socket.socket() as one:
-        one.settimeout(2.0)
-        return one.connect_ex(host_and_port(url)) == 0
-
-
 @dataclass(frozen=True)
 class Service:
     """A program to run.
@@ -140,26 +132,26 @@ class Supervisor:
         for running in reversed(self._running):
             _end(running.process)
 
-    @property
-    def names(self) -> list[str]:
-        """The services that were started here."""
-        return [running.service.name for running in self._running]
-
-    def start(self, service: Service) -> None:
-        """Start a service and wait until it is ready.
+    def start(self, *services: Service) -> None:
+        """Start services side by side and wait until all are ready.
 
         Raises:
-            UseError: it ended, or was not ready in time; the message has the end of its log.
+            UseError: one ended, or was not ready in time; the message has the end of its log.
         """
-        running = _Running(service, self._open(service), self._log(service), [time.monotonic()])
-        self._running.append(running)
-        deadline = time.monotonic() + _START_S
-        while not service.is_ready():
-            self._check_stopped()
+        new = [_Running(service, self._open(service), self._log(service), [time.monotonic()]) for service in services]
+        self._running += new
+        for running in new:
+            self._wait(running)
+
+    def _wait(self, running: _Running) -> None:
+        name = running.service.name
+        while not running.service.is_ready():
+            if self._stopping:
+                raise KeyboardInterrupt
             if (code := running.process.poll()) is not None:
-                raise UseError(f"{service.name} ended with exit code {code}; {_tail(running.log)}")
-            if time.monotonic() > deadline:
-                raise UseError(f"{service.name} was not ready after {_START_S:g} s; {_tail(running.log)}")
+                raise UseError(f"{name} ended with exit code {code}; {_tail(running.log)}")
+            if time.monotonic() - running.starts[0] > _START_S:
+                raise UseError(f"{name} was not ready after {_START_S:g} s; {_tail(running.log)}")
             time.sleep(_LOOK_S)
 
     def watch(self) -> None:
@@ -192,10 +184,6 @@ class Supervisor:
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
-
-    def _check_stopped(self) -> None:
-        if self._stopping:
-            raise KeyboardInterrupt
 
 
 def _open(service: Service, log: IO[bytes]) -> subprocess.Popen[bytes]:

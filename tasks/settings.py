@@ -85,6 +85,10 @@ class PrepareSettings(Settings):
             raise ValueError("detector yunet needs the ONNX file of a YuNet model")
         return model
 
+    def anywhere(self) -> "PrepareSettings":
+        """The same for processes that work in another folder: with the absolute path of the model file."""
+        return self.model_copy(update={"detector_model": self.detector_model and self.detector_model.absolute()})
+
 
 class SplitSettings(Settings):
     """Sides by subject: no person is ever on two of them. Choosing is done on validation people, never on others."""
@@ -130,7 +134,11 @@ class SplitSettings(Settings):
 class ExecutionSettings(Settings):
     """How the work is done; nothing here changes a result."""
 
-    workers: PositiveInt | None = Field(None, description="videos prepared at once; one a core by default")
+    workers: PositiveInt | None = Field(
+        None,
+        description="videos prepared at once, one a core by default; with the address of a cluster: by each worker of "
+        "Dask, by default one a thread (Ray: always one a CPU)",
+    )
     timeout_s: float = Field(600.0, gt=0, description="a video that takes longer ends as `timeout`")
     retries: int = Field(2, ge=0, description="further attempts of a video that crashed or could not be read")
     retry_pause_s: float = Field(
@@ -140,6 +148,23 @@ class ExecutionSettings(Settings):
     settle_s: float = Field(
         0.0, ge=0, description="a file written to within so many seconds may still grow: the next run takes it"
     )
+    task_runner: Literal["threads", "dask", "ray"] = Field(
+        "threads",
+        description="where batches of videos are prepared; the workers of a cluster must find the corpus and "
+        "`data_root` under the same absolute paths as this machine",
+    )
+    task_runner_address: str | None = Field(
+        None,
+        description="`dask`, `ray`: address of a scheduler or cluster that runs already, such as tcp://host:8786 or "
+        "ray://host:10001; without one a cluster is started on this machine for the run",
+    )
+
+    @field_validator("task_runner_address")
+    @classmethod
+    def _of_a_cluster(cls, address: str | None, others: ValidationInfo) -> str | None:
+        if address is not None and others.data.get("task_runner") == "threads":
+            raise ValueError("threads have no address; set execution.task_runner to dask or ray too")
+        return address
 
 
 class WatchSettings(Settings):

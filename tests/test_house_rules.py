@@ -191,12 +191,6 @@ def test_no_merge_was_left_half_done(name: str) -> None:
     assert re.findall(r"^(?:<{7} |={7}$|>{7} ).*", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE) == []
 
 
-def test_the_lock_names_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert "--hash=sha256:" in lock
-    assert re.findall(r"\S*(?:https?://|-url|--find-links)\S*", lock) == []
-
-
 def test_workers_start_without_orchestration_and_models(tmp_path: Path) -> None:
     loaded = loaded_after("import tasks.workers", tmp_path)
     assert {"tasks", "fer_models", "cv2"} <= loaded

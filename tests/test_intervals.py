@@ -65,3 +65,10 @@ def test_arms_meet_the_same_resamples():
     arm, other = arm_with_hits([3, 9, 5]), arm_with_hits([2, 8, 4])
     scores, others = (resampled_scores(one.counts, "accuracy", 100, seed=3) for one in (arm, other))
     np.testing.assert_allclose(scores - others, 0.1)
+
+
+@pytest.mark.parametrize("hits", [[3, 9], [0, 10], [9, 9], [10, 10], [1, 4, 10]])
+def test_two_or_three_people_leave_all_that_they_showed_open(hits: list[int]):
+    """Student's t of one degree of freedom is so far out that the normal distribution has nothing there."""
+    found = interval(arm_with_hits(hits), "accuracy")
+    assert (found.low, found.high) == (min(hits) / 10, max(hits) / 10)

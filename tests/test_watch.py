@@ -147,6 +147,17 @@ def test_a_file_that_may_grow_waits(corpus: Corpus) -> None:
     assert corpus.ledger["attempts"].to_dict() == before["attempts"].to_dict() | {"fear/person7/growing.mp4": 1}
 
 
+def test_a_video_that_cannot_be_used_ends_no_watch(corpus: Corpus) -> None:
+    path = corpus.add("fear/person8/damaged")
+    path.write_bytes(b"no film")
+    date(path, 3600.0)
+    _, said = corpus.look()
+    assert " ok, 1 undecodable; " in said[-1]
+    path.unlink()
+    _, said = corpus.look()
+    assert said[0] == "1 removed: fear/person8/damaged.mp4"
+
+
 def test_two_do_not_work_at_once(corpus: Corpus) -> None:
     corpus.add("fear/person8/0")
     with held_alone(corpus.layout.watch_lock):

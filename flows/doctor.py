@@ -1,0 +1,34 @@
+"""What a diagnosis looks like in a terminal."""
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tasks.diagnosis import diagnose, num_in
+from tasks.diagnosis.condition import Condition, State
+from tasks.settings import StudySettings
+
+_STYLES = {State.OK: "green", State.NOTE: "dim", State.WARNING: "yellow", State.ERROR: "bold red"}
+
+
+def print_diagnosis(settings: StudySettings, out: Console) -> bool:
+    """Look at the machine and print what was found; returns whether a study would fail."""
+    found = diagnose(settings)
+    out.print(_table(found))
+    errors, warnings = (num_in(found, state) for state in (State.ERROR, State.WARNING))
+    counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+    verdict = "This has to be mended first" if errors else "A study can run here"
+    out.print(f"{verdict}: {counts}.", style="bold" if errors else None)
+    return errors > 0
+
+
+def _table(found: list[Condition]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in ("what", "state", "found, and how to mend it"):
+        table.add_column(name, overflow="fold", no_wrap=name != "found, and how to mend it")
+    for condition in found:
+        style = _STYLES[condition.state]
+        mend = f"\n[{style}]-> {escape(condition.mend)}[/]" if condition.mend else ""
+        table.add_row(escape(condition.name), f"[{style}]{condition.state}[/]", escape(condition.found) + mend)
+    return table

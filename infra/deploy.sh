@@ -1,0 +1,14 @@
+#!/bin/sh
+# Tells the server of PREFECT_API_URL what there is to run. What is there already stays as it is, so that a pool of
+# another type (see kubernetes/) and limits that were changed are kept; deployments are brought up to date.
+# FER_HOME is the folder that relative paths start from on every worker.
+set -eu
+: "${FER_HOME:?name the folder that workers run in}"
+cd "$(dirname "$0")/.."
+
+for pool in fer-cpu fer-gpu; do
+    prefect work-pool inspect "$pool" >/dev/null 2>&1 || prefect work-pool create "$pool" --type process
+done
+prefect global-concurrency-limit inspect fer-gpu >/dev/null 2>&1 ||
+    prefect global-concurrency-limit create fer-gpu --limit "${FER_GPU_SLOTS:-1}"
+exec prefect --no-prompt deploy --all --prefect-file infra/prefect.yaml

@@ -1,0 +1,48 @@
+"""Whether this machine can run a study: checks of one shape, `(StudySettings) -> list[Condition]`.
+
+A check never raises for what it looks at and changes nothing. A new one is a function in the file of its subject and
+one line here.
+"""
+
+from collections.abc import Callable, Sequence
+
+from tasks.diagnosis import hardware, services, software, storage
+from tasks.diagnosis.condition import Condition, State
+from tasks.progress import progress
+from tasks.settings import StudySettings
+
+Check = Callable[[StudySettings], list[Condition]]
+
+CHECKS: tuple[Check, ...] = (
+    software.check_python,
+    software.check_packages,
+    software.check_extras,
+    software.check_opencv,
+    software.check_shadows,
+    software.check_preparation,
+    software.check_codecs,
+    hardware.check_cores,
+    hardware.check_memory,
+    hardware.check_backend,
+    storage.check_data_root,
+    storage.check_leftovers,
+    services.check_prefect,
+    services.check_prefect_database,
+    services.check_mlflow,
+    services.check_ports,
+)
+
+
+def diagnose(settings: StudySettings, checks: Sequence[Check] = CHECKS) -> list[Condition]:
+    """What all checks find, in their order, with progress on standard error."""
+    found = []
+    with progress("Looking at this machine", len(checks)) as advance:
+        for check in checks:
+            found += check(settings)
+            advance("")
+    return found
+
+
+def num_in(found: Sequence[Condition], state: State) -> int:
+    """How many conditions are in a state."""
+    return sum(condition.state is state for condition in found)

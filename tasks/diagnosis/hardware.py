@@ -1,0 +1,109 @@
+"""Cores, memory, and what Keras computes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from tasks.diagnosis.condition import Condition, State
+from tasks.settings import StudySettings
+
+#: TensorFlow, the project and a batch of the widest model take about 2 GB (`make bench-train`).
+_LEAST_MEMORY_GB = 2.0
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_MEMORY = Path("/proc/meminfo")
+_NVIDIA = Path("/dev/nvidiactl")
+_KERAS_TIMEOUT_S = 120.0
+_QUESTION = """
+import json, keras
+from tasks.machine import gains_from_bfloat16
+devices = keras.distribution.list_devices()
+print(json.dumps([keras.backend.backend(), devices, gains_from_bfloat16()]))
+"""
+
+
+def check_cores(settings: StudySettings) -> list[Condition]:
+    """Cores that this process may use, against the workers that the settings ask for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cpu_quota()
+    found = f"{cores}" + (f", {quota:g} by the container's limit" if quota and quota < cores else "")
+    usable = min(cores, quota or cores)
+    workers = settings.execution.workers or cores
+    if workers > usable + 0.5:
+        mend = f"--set execution.workers={max(int(usable), 1)}"
+        return [Condition("cores", State.WARNING, f"{found}, for {workers} workers", mend)]
+    return [Condition("cores", State.OK, found)]
+
+
+def check_memory(_: StudySettings) -> list[Condition]:
+    """Memory that is free, or what a container leaves of it."""
+    free_gb = _free_memory_gb()
+    if free_gb is None:
+        return [Condition("memory", State.NOTE, "how much is free is not known on this system")]
+    found = f"{free_gb:.1f} GB free"
+    if free_gb < _LEAST_MEMORY_GB:
+        mend = "end other programs, or use a smaller training.batch_size"
+        return [Condition("memory", State.WARNING, f"{found}; training takes about {_LEAST_MEMORY_GB:g} GB", mend)]
+    return [Condition("memory", State.OK, found)]
+
+
+def check_backend(settings: StudySettings) -> list[Condition]:
+    """Keras's backend, its devices, and the precision that pays here.
+
+    A child looks, because a CPU or driver that does not fit kills the process.
+    """
+    try:
+        backend, devices, faster = _ask_keras()
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        mend = "unset KERAS_BACKEND, or install what it names"
+        return [Condition("Keras", State.ERROR, str(error), mend)]
+    found = f"{backend} on {', '.join(devices)}; mixed_bfloat16 is {'faster' if faster else 'slower'} here"
+    if _NVIDIA.exists() and all(device.lower().startswith("cpu") for device in devices):
+        mend = "pip install 'fer-pipeline[gpu]', then KERAS_BACKEND=jax"
+        return [Condition("Keras", State.WARNING, f"{found}; there is a GPU that is not used", mend)]
+    if settings.training.precision == "mixed_bfloat16" and not faster:
+        return [Condition("Keras", State.WARNING, found, "--set training.precision=auto")]
+    return [Condition("Keras", State.OK, found)]
+
+
+def _ask_keras() -> tuple[str, list[str], bool]:
+    """Backend, devices and whether bfloat16 pays; raises `RuntimeError` with Python's last words, or how it died."""
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    child = subprocess.run(
+        [sys.executable, "-P", "-c", _QUESTION],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=_KERAS_TIMEOUT_S,
+        check=False,
+    )
+    if child.returncode:
+        words = child.stderr.strip().splitlines()
+        died = signal.Signals(-child.returncode).name if child.returncode < 0 else ""
+        raise RuntimeError(f"Python died of {died}" if died else words[-1] if words else "Python ended without a word")
+    backend, devices, faster = json.loads(child.stdout.splitlines()[-1])
+    return backend, devices, faster
+
+
+def _cpu_quota() -> float | None:
+    """Cores that the container is limited to."""
+    try:
+        quota, period = _QUOTA.read_text(encoding="utf-8").split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):  # no such limit
+        return None
+
+
+def _free_memory_gb() -> float | None:
+    try:
+        facts = dict(line.split(":", 1) for line in _MEMORY.read_text(encoding="utf-8").splitlines())
+        free = int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None
+    with suppress(OSError, ValueError):  # no such limit
+        free = min(free, int(_MEMORY_LIMIT.read_text(encoding="utf-8")))
+    return free / 1e9

@@ -1,0 +1,178 @@
+"""The servers that the environment names, their databases, and the ports that servers started here would take."""
+
+import asyncio
+import os
+import sqlite3
+from pathlib import Path
+
+import httpx
+
+from tasks.addresses import hide_password, hide_password_in
+from tasks.diagnosis.condition import Condition, State
+from tasks.ports import is_listening, listening_process
+from tasks.settings import StudySettings
+
+_TIMEOUT_S = 5.0
+PREFECT_PORT, MLFLOW_PORT = 4200, 5000
+_DATABASE_NAMES = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
+#: Prefect's server writes with `ON CONFLICT` and `RETURNING`.
+_LEAST_SQLITE = (3, 35, 0)
+
+
+def check_prefect(_: StudySettings) -> list[Condition]:
+    """The server of `PREFECT_API_URL`: that it answers, and lets this process in."""
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        return [Condition("Prefect", State.OK, "no PREFECT_API_URL: it runs in the process of each command")]
+    user, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")[::2]
+    return [
+        _server(
+            "Prefect",
+            url,
+            (f"{url.rstrip('/')}/health", f"{url.rstrip('/')}/admin/version"),
+            httpx.BasicAuth(user, password) if user else None,
+            unreachable="start `prefect server start`, or unset PREFECT_API_URL to do without one",
+            refused="set PREFECT_API_AUTH_STRING=user:password as the server has it",
+        )
+    ]
+
+
+def check_mlflow(settings: StudySettings) -> list[Condition]:
+    """The server or database of `MLFLOW_TRACKING_URI`: that it answers, and lets this process in."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return [Condition("MLflow", State.OK, f"no MLFLOW_TRACKING_URI: records go to {settings.data_root}/mlflow.db")]
+    if not uri.startswith(("http://", "https://")):
+        return [_database("MLflow", uri, "set MLFLOW_TRACKING_URI to a server or to a database that answers")]
+    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
+    base = uri.rstrip("/")
+    return [
+        _server(
+            "MLflow",
+            uri,
+            (f"{base}/health", f"{base}/api/2.0/mlflow/experiments/search?max_results=1"),
+            httpx.BasicAuth(user, password) if user else None,
+            unreachable="start `mlflow server`, or unset MLFLOW_TRACKING_URI to do without one",
+            refused="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; MLflow also refuses host names that "
+            "its --allowed-hosts does not list",
+        )
+    ]
+
+
+def check_prefect_database(_: StudySettings) -> list[Condition]:
+    """The database of the server that a command starts in its process."""
+    if os.environ.get("PREFECT_API_URL"):
+        return []
+    name = "Prefect's database"
+    for variable in _DATABASE_NAMES:
+        if url := os.environ.get(variable):
+            return [_database(name, url, f"mend {variable}, or unset it to use a SQLite file")]
+    found = f"SQLite {sqlite3.sqlite_version}, a file in PREFECT_HOME"
+    if sqlite3.sqlite_version_info < _LEAST_SQLITE:
+        needed = ".".join(map(str, _LEAST_SQLITE))
+        return [Condition(name, State.ERROR, f"{found}; it needs {needed}", "use a Python with a newer SQLite")]
+    return [Condition(name, State.OK, found)]
+
+
+def check_ports(_: StudySettings) -> list[Condition]:
+    """The ports that `prefect server start` and `mlflow server` take."""
+    return [
+        _port(PREFECT_PORT, "Prefect", "/api/health", "PREFECT_API_URL", "/api", "prefect server start --port 4201"),
+        _port(MLFLOW_PORT, "MLflow", "/health", "MLFLOW_TRACKING_URI", "", "mlflow server --port 5001"),
+    ]
+
+
+def _port(port: int, server: str, health: str, variable: str, path: str, elsewhere: str) -> Condition:
+    name = f"port {port}"
+    if not is_listening(port):
+        return Condition(name, State.OK, f"free for {server}")
+    if _is_healthy(f"http://127.0.0.1:{port}{health}"):
+        mend = "" if os.environ.get(variable) else f"to use it: export {variable}=http://127.0.0.1:{port}{path}"
+        return Condition(name, State.NOTE if mend else State.OK, f"a {server} server answers", mend)
+    owner = listening_process(port) or "another program"
+    return Condition(name, State.WARNING, f"taken by {owner}, not by {server}", f"end it, or use {elsewhere}")
+
+
+def _is_healthy(url: str) -> bool:
+    """Prefect answers `true`, MLflow `OK`."""
+    try:
+        answer = httpx.get(url, timeout=_TIMEOUT_S)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == httpx.codes.OK and answer.text.strip() in ("true", "OK")
+
+
+def _server(
+    name: str, url: str, paths: tuple[str, str], auth: httpx.Auth | None, unreachable: str, refused: str
+) -> Condition:
+    """Ask for health, which needs no password, then for something that does."""
+    shown = hide_password(url)
+    try:
+        health, inside = (httpx.get(path, timeout=_TIMEOUT_S, auth=auth) for path in paths)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        why = hide_password_in(str(error) or type(error).__name__, url)
+        return Condition(name, State.ERROR, f"{shown} does not answer: {why}", unreachable)
+    if not health.is_success:
+        return Condition(name, State.ERROR, f"{shown} answers {health.status_code}: not a healthy server", unreachable)
+    if inside.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return Condition(name, State.ERROR, f"{shown} answers, but refuses these credentials", refused)
+    return Condition(name, State.OK, f"{shown} answers")
+
+
+def _database(name: str, url: str, mend: str) -> Condition:
+    """Connect as the server would, and ask for the version."""
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    shown = hide_password(url)
+    try:
+        if (silence := _silence(url)) is not None:
+            return Condition(name, State.ERROR, f"{shown}: {silence}", mend)
+        return Condition(name, State.OK, f"{shown}: {' '.join(_version(url).split()[:2])}")
+    except ModuleNotFoundError as error:
+        how = "pip install 'fer-pipeline[postgres]', and let the address begin with postgresql+psycopg2://"
+        return Condition(name, State.ERROR, f"{shown}: {error}", how)
+    except ArgumentError:
+        return Condition(name, State.ERROR, f"{shown} is not the address of a database", mend)
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        why = str(getattr(error, "orig", None) or error).strip().splitlines()[-1]
+        return Condition(name, State.ERROR, f"{shown}: {hide_password_in(why, url)}", mend)
+
+
+def _silence(url: str) -> str | None:
+    """Why nothing can be asked there, in plainer words than a driver's."""
+    from sqlalchemy import make_url
+
+    place = make_url(url)
+    if place.get_backend_name() == "sqlite":
+        folder = Path(place.database or ".").absolute().parent
+        return None if folder.is_dir() else f"there is no folder {folder}"
+    if place.host and not is_listening(place.port or 5432, place.host, _TIMEOUT_S):
+        return f"nothing listens on {place.host}:{place.port or 5432}"
+    return None
+
+
+def _version(url: str) -> str:
+    from sqlalchemy import create_engine, make_url, text
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    place = make_url(url)
+    is_sqlite = place.get_backend_name() == "sqlite"
+    question = text("select 'SQLite ' || sqlite_version()" if is_sqlite else "select version()")
+
+    async def ask_async() -> str:
+        engine = create_async_engine(place)
+        try:
+            async with asyncio.timeout(_TIMEOUT_S), engine.connect() as connection:
+                return str((await connection.execute(question)).scalar_one())
+        finally:
+            await engine.dispose()
+
+    if place.get_dialect().is_async:
+        return asyncio.run(ask_async())
+    limit = {} if is_sqlite else {"connect_timeout": int(_TIMEOUT_S)}
+    engine = create_engine(place, connect_args=limit)
+    try:
+        with engine.connect() as connection:
+            return str(connection.execute(question).scalar_one())
+    finally:
+        engine.dispose()

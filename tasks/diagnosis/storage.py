@@ -1,0 +1,70 @@
+"""The data root: room, rights, and what killed processes left in it."""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from tasks.diagnosis.condition import Condition, State
+from tasks.files import leftovers
+from tasks.places import as_remote
+from tasks.remote import RemotePath
+from tasks.settings import StudySettings
+
+_LEAST_FREE_GB, _LITTLE_FREE_GB = 0.5, 5.0
+#: A temporary file that nobody has written to for so long belongs to no living process.
+_STALE_S = 3600.0
+
+
+def check_data_root(settings: StudySettings) -> list[Condition]:
+    """Whether the data root can be written to, and how much room it has."""
+    root = settings.data_root
+    if remote := as_remote(root):
+        return [_remote(remote)]
+    folder = root if root.is_dir() else next(parent for parent in root.absolute().parents if parent.exists())
+    try:
+        if root.exists() and not root.is_dir():
+            raise NotADirectoryError(0, "it is not a folder")
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        mend = "name another one with --data-root, or make it writable"
+        return [Condition("data root", State.ERROR, f"{root}: {error.strerror or error}", mend)]
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    found = f"{root}{'' if root.is_dir() else ' (will be made)'}: writable, {free_gb:.1f} GB free"
+    if free_gb < _LITTLE_FREE_GB:
+        state = State.ERROR if free_gb < _LEAST_FREE_GB else State.WARNING
+        return [Condition("data root", state, found, "make room (fer clean), or name another disk with --data-root")]
+    return [Condition("data root", State.OK, found)]
+
+
+def check_leftovers(settings: StudySettings) -> list[Condition]:
+    """Temporary files of processes that were killed."""
+    root = settings.data_root
+    stale = [path for path in leftovers(root) if _age_s(path) >= _STALE_S]
+    if not stale:
+        return [Condition("temporary files", State.OK, "no old ones")]
+    size_mb = sum(path.stat().st_size for path in stale) / 1e6
+    mend = f"when nothing runs: find '{root}' -name '{stale[0].name[:6]}*' -mmin +60 -delete"
+    return [Condition("temporary files", State.WARNING, f"{len(stale)} old ones, {size_mb:.1f} MB", mend)]
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:  # renamed meanwhile by who wrote it
+        return 0.0
+
+
+def _remote(root: RemotePath) -> Condition:
+    """Write a small object, read it again, remove it."""
+    probe = root / f"fer-doctor-{time.time_ns()}"
+    try:
+        probe.write_bytes(b"x")
+        same = probe.read_bytes() == b"x"
+        probe.unlink()
+    except Exception as error:  # what storage raises depends on its kind
+        mend = "check the bucket, AWS_ENDPOINT_URL and the credentials in the environment"
+        return Condition("data root", State.ERROR, f"{root}: {type(error).__name__}: {error}", mend)
+    return Condition("data root", State.OK if same else State.ERROR, f"{root}: written to, read, removed")
