@@ -13,6 +13,8 @@ from fer_models.errors import UseError
 from flows.cli import _overrides
 from tasks import tracking
 from tasks.configuration import resolve_settings, settings_as_yaml
+from tasks.diagnosis.condition import State
+from tasks.diagnosis.services import check_mlflow
 from tasks.files import (
     list_files,
     list_sizes,
@@ -89,6 +91,7 @@ def test_mlflow_needs_a_server_beside_an_object_store(monkeypatch: pytest.Monkey
     layout = Layout.of(StudySettings(data_root="s3://bucket/x"))
     with pytest.raises(UseError, match="set MLFLOW_TRACKING_URI to the address of an MLflow server"):
         tracking.tracking_uri(layout)
+    assert [found.state for found in check_mlflow(StudySettings(data_root="s3://bucket/x"))] == [State.ERROR]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
     assert tracking.tracking_uri(layout) == "http://somewhere:5000"
 
