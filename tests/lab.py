@@ -106,11 +106,10 @@ class Lab:
     def flow_runs(self, deployment: str) -> list[dict[str, Any]]:
         """The runs of a deployment, newest first."""
         wanted = {"id": {"any_": [self.deployment(deployment)]}}
-        runs = self.prefect("flow_runs/filter", deployments=wanted, sort="EXPECTED_START_TIME_DESC")
-        return [run for run in runs if run["state_type"] != "SCHEDULED"]
+        return list(self.prefect("flow_runs/filter", deployments=wanted, sort="EXPECTED_START_TIME_DESC"))
 
-    def pause(self, deployment: str) -> None:
-        self.prefect(f"deployments/{self.deployment(deployment)}", "PATCH", paused=True)
+    def pause(self, deployment: str, paused: bool = True) -> None:
+        self.prefect(f"deployments/{self.deployment(deployment)}", "PATCH", paused=paused)
 
     def process_of(self, words: str) -> psutil.Process:
         """The innermost process below `fer up` whose command has these words."""
