@@ -48,9 +48,19 @@ test-faults: $(READY) ## inject every fault: damaged files, dying and hanging wo
 test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
 	$(BIN)/python -m pytest -m services
 
+.PHONY: test-services
+test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
+	$(BIN)/python -m pytest -m services
+
 .PHONY: bench-prepare
 bench-prepare: $(READY) ## speed of preparation, into benchmarks/results
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/prepare.py
+
+.PHONY: bench-capacity
+bench-capacity: $(READY) ## 100,000 videos through servers with SQLite and PostgreSQL, into benchmarks/results; about half an hour
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/simulate.py --database sqlite
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/simulate.py --database postgres
+	PYTHONPATH=. $(BIN)/python benchmarks/shard_sizes.py
 
 .PHONY: bench-statistics
 bench-statistics: $(READY) ## how often arms that do not differ are called different

@@ -1,9 +1,10 @@
 """Where Prefect's and MLflow's servers keep their records: a SQLite file each, or a database each on PostgreSQL."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from fer_models.errors import UseError
 
@@ -35,10 +36,8 @@ class Databases:
             UseError: no such server, user or permission, or the package for PostgreSQL is missing. No message has the
                 password in it.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("postgresql", "postgres") or not parts.hostname:
-            raise UseError("--postgres takes an address such as postgresql://user:password@host:5432.")
-        _create_missing(urlunsplit(parts._replace(scheme="postgresql", path=parts.path or "/postgres")), parts.hostname)
+        parts, host = _split(url)
+        _create_missing(urlunsplit(parts._replace(scheme="postgresql", path=parts.path or "/postgres")), host)
         of = {name: urlunsplit(parts._replace(scheme="", path=f"/{name}")) for name in NAMES}
         return cls.at(f"postgresql+asyncpg:{of['prefect']}", f"postgresql+psycopg2:{of['mlflow']}")
 
@@ -46,6 +45,18 @@ class Databases:
     def at(cls, prefect: str, mlflow: str) -> "Databases":
         """These addresses, in the words of SQLAlchemy."""
         return cls({"PREFECT_API_DATABASE_CONNECTION_URL": prefect}, {"MLFLOW_BACKEND_STORE_URI": mlflow})
+
+
+def _split(url: str) -> tuple[SplitResult, str]:
+    """An address, and the host in it."""
+    with suppress(ValueError):  # whose message may hold the password
+        parts = urlsplit(url)
+        if parts.scheme in ("postgresql", "postgres") and parts.hostname and parts.port != 0:
+            return parts, parts.hostname
+    raise UseError(
+        "--postgres takes an address such as postgresql://user:password@host:5432, with special characters of the "
+        "password in their codes: %40 for @, %2F for /, %23 for #, %25 for %."
+    )
 
 
 def _create_missing(url: str, host: str) -> None:

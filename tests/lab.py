@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,8 +39,20 @@ def free_port() -> int:
 class Lab:
     """`fer up` in a folder, on ports of its own."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], *options: str, watched: bool = True) -> None:
-        """Args as `fer up` takes them; `watched` names the study to it, so that new videos are looked for."""
+    def __init__(
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        *options: str,
+        watched: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Args as `fer up` takes them.
+
+        Args:
+            watched: name the study to it, so that new videos are looked for.
+            environment: set for all commands of the lab, on top of what the tests run with.
+        """
         self.folder = folder
         self.ports = free_port(), free_port()
         self.log = folder / "up.log"
@@ -48,6 +60,7 @@ class Lab:
         unset = ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "PREFECT_LOGGING_LEVEL")
         self.environment = {name: value for name, value in os.environ.items() if name not in unset}
         self.environment |= {"PREFECT_HOME": str(folder / "prefect-home"), "PYTHONPATH": str(ROOT)}
+        self.environment |= environment or {}
         ports = ["--prefect-port", str(self.ports[0]), "--mlflow-port", str(self.ports[1])]
         named = ["--config", "study.yaml"] if watched else []
         self.command = [str(BIN / "fer"), "up", *named, *ports, *options]

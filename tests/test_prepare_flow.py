@@ -1,6 +1,7 @@
 """The preparation as a Prefect flow: what Prefect shows of it, and doing again only what is asked for."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,32 @@ def test_a_run_and_the_next(corpus: dict[str, Any], capsys: pytest.CaptureFixtur
         "removed": "anger/carl/long.mp4",
     }
     assert "1 renamed: fear/carl/c.mp4 -> fear/carl/renamed.mp4" in capsys.readouterr().err
+
+
+def test_parts_of_a_corpus_that_are_prepared_apart_become_one(tmp_path: Path) -> None:
+    """Each part in a data root of its own, on any machine: their shards put together leave nothing to decode."""
+    for person, (emotion, name) in enumerate((("anger", "anna"), ("fear", "ben"), ("fear", "carl"))):
+        path = tmp_path / "videos" / emotion / name / "a.mp4"
+        path.parent.mkdir(parents=True)
+        write_video(path, draw_moving_face(1.0, 20, person=person), FPS)
+    whole = {
+        "corpus.adapter": "folder",
+        "corpus.root": str(tmp_path / "videos"),
+        "corpus.emotions": ["anger", "fear"],
+        "data_root": str(tmp_path / "whole"),
+    }
+    for name in ("anger", "fear"):
+        part = {
+            "corpus.adapter": "videos",
+            "corpus.root": str(tmp_path / "videos" / name),
+            "data_root": str(tmp_path / name),
+        }
+        run(part)
+        source, target = (Layout.of(resolve_settings(None, None, one)).shards for one in (part, whole))
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    counts, ledger, _ = run(whole)
+    assert counts == {"ok": 3}
+    assert ledger["attempts"].tolist() == [0, 0, 0]
 
 
 def test_too_many_failures_fail_the_run_with_the_table_of_reasons(tmp_path: Path, corpus: dict[str, Any]) -> None:
