@@ -15,7 +15,6 @@ import fer_models
 import flows
 import tasks
 from fer_models.errors import UseError
-from tasks import opencv
 
 #: In a terminal the project's own progress says what happens; Prefect's log lines stay in its database.
 _QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"}
@@ -27,15 +26,16 @@ _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    **opencv.ENVIRONMENT,
 }
 
 
 def prepare_environment(quiet: bool = False) -> None:
     """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
     _check_shadowing()
+    from tasks import opencv  # only now is it known to be ours
+
     _find_services()
-    for name, value in (_DEFAULTS | (_QUIET if quiet else {})).items():
+    for name, value in (_DEFAULTS | opencv.ENVIRONMENT | (_QUIET if quiet else {})).items():
         os.environ.setdefault(name, value)
     if quiet:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)

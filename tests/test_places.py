@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from fer_models.errors import UseError
-from flows.cli import _overrides
+from flows.cli.options import Chosen
 from tasks import tracking
 from tasks.configuration import resolve_settings, settings_as_yaml
 from tasks.diagnosis.condition import State
@@ -80,7 +80,7 @@ def test_settings_hold_a_url_as_they_hold_a_folder() -> None:
         StudySettings.model_validate_json(remote.model_dump_json()),
     ):
         assert again == remote
-    assert resolve_settings(overrides=_overrides(None, "s3://bucket/some/where")).data_root == remote.data_root
+    assert Chosen(data_root="s3://bucket/some/where").settings().data_root == remote.data_root
     assert str(Layout.of(remote).report) == "s3://bucket/some/where/studies/study/report"
     with pytest.raises(UseError, match="data_root"):
         resolve_settings(overrides={"data_root": 2024})
