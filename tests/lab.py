@@ -121,6 +121,11 @@ class Lab:
         wanted = {"id": {"any_": [self.deployment(deployment)]}}
         return list(self.prefect("flow_runs/filter", deployments=wanted, sort="EXPECTED_START_TIME_DESC"))
 
+    def unfinished(self, deployment: str) -> list[dict[str, Any]]:
+        """The runs that are under way or will be."""
+        final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+        return [run for run in self.flow_runs(deployment) if run["state_type"] not in final]
+
     def pause(self, deployment: str, paused: bool = True) -> None:
         self.prefect(f"deployments/{self.deployment(deployment)}", "PATCH", paused=paused)
 
