@@ -28,6 +28,10 @@ $(READY): requirements.lock pyproject.toml
 study: $(READY) ## draw the sample corpus and run the whole study on it
 	$(BIN)/fer study --preset sample
 
+.PHONY: up
+up: $(READY) ## Prefect, MLflow and workers on this machine, until Ctrl-C
+	$(BIN)/fer up
+
 .PHONY: test
 test: $(READY) ## the fast tests
 	$(BIN)/python -m pytest
@@ -38,7 +42,11 @@ test-slow: $(READY) ## the slow tests too
 
 .PHONY: test-faults
 test-faults: $(READY) ## inject every fault: damaged files, dying and hanging workers, full disks, kills; about a quarter of an hour
-	$(BIN)/python -m pytest -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_workers.py tests/test_kill_prepare.py
+	$(BIN)/python -m pytest -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_workers.py tests/test_kill_prepare.py tests/test_lab_faults.py
+
+.PHONY: test-services
+test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
+	$(BIN)/python -m pytest -m services
 
 .PHONY: test-services
 test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask

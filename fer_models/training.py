@@ -27,7 +27,7 @@ from fer_models.segments import SegmentArrays, class_weights, epoch_batches, epo
 from fer_models.settings import TrainingSettings
 
 MODEL_FILE = "model.keras"
-_PROGRESS_FILE = "progress.json"
+PROGRESS_FILE = "progress.json"
 _EPOCHS_FOLDER = "epochs"
 #: Rows predicted at once; one size only, so that a compiled step is compiled once.
 _PREDICT_BATCH = 256
@@ -101,7 +101,7 @@ def fit(
 
 def read_progress(folder: Path) -> Progress | None:
     """How far the run in a folder is; None when it has not finished an epoch."""
-    path = folder / _PROGRESS_FILE
+    path = folder / PROGRESS_FILE
     return Progress.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
@@ -271,9 +271,9 @@ def _commit(
         best_epoch=best_epoch,
         finished=epoch.epoch >= settings.epochs or (patience is not None and epoch.epoch - best_epoch >= patience),
     )
-    temporary = folder / f".{_PROGRESS_FILE}"
+    temporary = folder / f".{PROGRESS_FILE}"
     temporary.write_text(now.model_dump_json(indent=1), encoding="utf-8")
-    os.replace(temporary, folder / _PROGRESS_FILE)
+    os.replace(temporary, folder / PROGRESS_FILE)
     for path in folder.glob("epoch-*.keras"):
         if path.name not in (now.last_checkpoint, now.best_checkpoint):
             path.unlink(missing_ok=True)

@@ -24,18 +24,18 @@ _DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    # 8192x8192: a small file that claims to be a huge image is refused before it fills the memory
-    "OPENCV_IO_MAX_IMAGE_PIXELS": str(2**26),
-    "OPENCV_LOG_LEVEL": "SILENT",  # a damaged image is told by its outcome
 }
 
 
 def prepare_environment(quiet: bool = False) -> None:
     """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
     _check_shadowing()
+    from tasks import opencv  # only now is it known to be ours
+
     _find_services()
-    for name, value in (_DEFAULTS | (_QUIET if quiet else {})).items():
+    for name, value in (_DEFAULTS | opencv.ENVIRONMENT | (_QUIET if quiet else {})).items():
         os.environ.setdefault(name, value)
     if quiet:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)

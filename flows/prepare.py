@@ -1,44 +1,32 @@
 """Flow `fer-prepare`: corpus -> manifest -> tasks over all due videos -> shards -> ledger."""
 
 import datetime
-import functools
-import itertools
-import os
 from collections.abc import Iterator
-from queue import SimpleQueue
 from typing import Any
 
 from prefect import State, flow, get_run_logger
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 
-from fer_models.errors import StorageError
+from fer_models.errors import UseError
 from flows.limits import alone_in
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.drift import measure_drift, record_drift
-from tasks.fan_out import Batch, prepare_all
+from tasks.fan_out import Attempts, Batch, prepare_all
 from tasks.layout import Layout
 from tasks.outcomes import Outcome
 from tasks.pending import pending_videos
-from tasks.scan import conclude, due_jobs, most_failures, scan_corpus
+from tasks.scan import Scan, conclude, due_jobs, most_failures, scan_corpus
 from tasks.settings import StudySettings
 from tasks.shards import VideoReport
 from tasks.steps.artifacts import ProgressArtifact, announce_videos, show_preparation
 from tasks.steps.prepare import prepare_batch
+from tasks.steps.runners import Runner, open_runner
 
-_CORES = os.cpu_count() or 1
-#: Task runs under way at once: more than workers, so that none waits; few, so that a run that must stop does.
-_UNDER_WAY = 2 * _CORES
 _CLOCKS_DIFFER = datetime.timedelta(minutes=1)
 
 
-@flow(
-    name="fer-prepare",
-    flow_run_name=run_name("prepare"),
-    validate_parameters=False,
-    task_runner=ThreadPoolTaskRunner(max_workers=_UNDER_WAY),
-)
+@flow(name="fer-prepare", flow_run_name=run_name("prepare"), validate_parameters=False)
 def prepare(
     preset: Preset = AS_CONFIGURED,
     config: str = "",
@@ -64,15 +52,7 @@ def prepare(
         settings = settings.watching()
     with alone_in(settings.data_root):
         scan = scan_corpus(settings, videos, since=_start_of_first_attempt())
-        execution = settings.execution
-        with ProgressArtifact("prepare", len(scan.plan.due)) as shown:
-            attempts = prepare_all(
-                due_jobs(scan, settings),
-                functools.partial(_run_batches, settings=settings, shown=shown),
-                execution.retries,
-                execution.retry_pause_s,
-                most_failures(scan, settings),
-            )
+        attempts = _prepare_due(scan, settings)
         conclusion = conclude(scan, settings, attempts)
     drift = measure_drift(settings, conclusion.newly_prepared)
     record_drift(Layout.of(settings).drift, drift)
@@ -97,37 +77,45 @@ def _start_of_first_attempt() -> str:
     return (start - _CLOCKS_DIFFER).astimezone(datetime.UTC).isoformat(timespec="seconds") if start else ""
 
 
-def _run_batches(
-    batches: Iterator[Batch], settings: StudySettings, shown: ProgressArtifact
-) -> Iterator[dict[str, VideoReport]]:
-    """Run each batch as a task, a few at once, and yield their reports as they end."""
-    ended: SimpleQueue[tuple[Batch, Any]] = SimpleQueue()
-    workers = settings.execution.workers or _CORES
-    num_running = 0
-    while True:
-        for batch in itertools.islice(batches, _UNDER_WAY - num_running):
-            future = prepare_batch.submit(
-                batch.name, batch.jobs, settings.prepare, workers, settings.execution.timeout_s
-            )
-            future.add_done_callback(functools.partial(_put, ended, batch))
-            num_running += 1
-        if not num_running:
-            return
-        batch, future = ended.get()
-        num_running -= 1
-        reports = _reports(batch, future.result(raise_on_failure=False))
-        shown.advance(len(reports))
-        yield reports
+def _prepare_due(scan: Scan, settings: StudySettings) -> Attempts:
+    jobs = due_jobs(scan, settings)
+    if not jobs:
+        return Attempts()
+    execution = settings.execution
+    with ProgressArtifact("prepare", len(jobs)) as shown, open_runner(execution) as runner:
+
+        def run(batches: Iterator[Batch]) -> Iterator[dict[str, VideoReport]]:
+            for reports in run_batches(batches, settings, runner):
+                shown.advance(len(reports))
+                yield reports
+
+        return prepare_all(
+            jobs,
+            run,
+            execution.retries,
+            execution.retry_pause_s,
+            most_failures(scan, settings),
+            runner.crew,
+            scan.plan.settled.values(),
+        )
 
 
-def _put(ended: SimpleQueue[tuple[Batch, Any]], batch: Batch, future: Any) -> None:
-    ended.put((batch, future))
+def run_batches(batches: Iterator[Batch], settings: StudySettings, runner: Runner) -> Iterator[dict[str, VideoReport]]:
+    """Run each batch as a task, and yield their reports as they end."""
+    fixed = {
+        "settings": settings.prepare.anywhere(),
+        "workers": runner.workers,
+        "timeout_s": settings.execution.timeout_s,
+    }
+    calls = ((batch, {"name": batch.name, "jobs": batch.jobs, **fixed}) for batch in batches)
+    for batch, result in runner.run(prepare_batch, calls):
+        yield _reports(batch, result)
 
 
 def _reports(batch: Batch, result: Any) -> dict[str, VideoReport]:
     if isinstance(result, dict):
         return result
-    if isinstance(result, StorageError):
+    if isinstance(result, UseError):
         raise result
     lost = VideoReport(outcome=Outcome.CRASHED, message=f"the task died: {result}")
     return {job.video.sha256: lost for job in batch.jobs}

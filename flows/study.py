@@ -9,7 +9,9 @@ from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Pres
 from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
+from tasks.layout import Layout
 from tasks.steps.artifacts import show_summary
+from tasks.tracking import tracking_uri
 
 
 @flow(name="fer", flow_run_name=run_name("study"), validate_parameters=False)
@@ -28,6 +30,7 @@ def full_study(
         overrides: Single settings by dotted key, e.g. {"training.epochs": 20, "seeds": 3, "corpus.root": "/data"}.
         training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.
     """
+    tracking_uri(Layout.of(settings_of(preset, config, overrides)))  # that there is none shows here, not in hours
     prepare(preset, config, overrides, tolerant=True)
     split(preset, config, overrides)
     train(preset, config, overrides, training)

@@ -15,6 +15,7 @@ from flows.deployments import HEARTBEAT_S, register, workers_of
 from tasks.databases import Databases
 from tasks.files import write_text
 from tasks.gpus import list_gpus
+from tasks.ports import is_listening, listening_process
 from tasks.progress import say
 from tasks.services import (
     HOME,
@@ -23,7 +24,6 @@ from tasks.services import (
     Supervisor,
     host_and_port,
     mlflow_answers,
-    port_is_taken,
     prefect_answers,
     read_addresses,
     remove_addresses,
@@ -110,7 +110,7 @@ def _servers(addresses: Addresses, databases: Callable[[], Databases]) -> Sequen
     mlflow = Service(
         "MLflow server",
         [*command("mlflow", addresses.mlflow), "--workers", "1", "--artifacts-destination", str(artifacts)],
-        lambda: databases().mlflow,
+        lambda: {**databases().mlflow, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # none is used here
         lambda: mlflow_answers(addresses.mlflow),
     )
     return (prefect, addresses.prefect), (mlflow, addresses.mlflow)
@@ -120,9 +120,11 @@ def _is_missing(service: Service, address: str) -> bool:
     if service.is_ready():
         say(f"{service.name} answers at {address} already.")
         return False
-    if port_is_taken(address):
+    host, port = host_and_port(address)
+    if is_listening(port, host):
+        other = listening_process(port) or "another program"
         raise UseError(
-            f"{service.name} cannot listen at {address}: another program does. End that, or choose another port with "
+            f"{service.name} cannot listen at {address}: {other} does. End that, or choose another port with "
             "--prefect-port or --mlflow-port."
         )
     return True
@@ -130,7 +132,8 @@ def _is_missing(service: Service, address: str) -> bool:
 
 def _workers(api_url: str, num_gpu: int | None) -> list[Service]:
     gpus = list_gpus()
-    workers = [_worker(api_url, "fer-cpu", "", _CPU_RUNS, {})]
+    none_seen = {"CUDA_VISIBLE_DEVICES": ""} if gpus else {}
+    workers = [_worker(api_url, "fer-cpu", "", _CPU_RUNS, none_seen)]
     for number in range(num_gpu or len(gpus) or 1):
         seen = {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}
         workers.append(_worker(api_url, "fer-gpu", f"-{number}", 1, seen))

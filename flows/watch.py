@@ -14,7 +14,7 @@ from flows.drift import print_drift
 from tasks.changes import say_changes
 from tasks.drift import read_drift
 from tasks.fan_out import Attempts
-from tasks.files import held_alone
+from tasks.files import held_alone, write_text
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, find_previous, read_ledger
 from tasks.pending import pending_videos, worth_a_try
@@ -90,8 +90,7 @@ def _run_study(settings: StudySettings, run: RunFlow, num_pending: int, out: Con
     unfinished = Layout.of(settings).unfinished
     goes_on = unfinished.is_file()
     say(f"{_clock()} The study goes on." if goes_on else f"{_clock()} {num_pending} new videos: a study begins.")
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.touch()
+    write_text(unfinished, "")
     report = run("study")
     unfinished.unlink(missing_ok=True)
     from flows.status import print_results  # which imports Keras, as the study did

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fer_models.errors import UseError
+from tasks.files import list_files
 from tasks.findings import Check, Finding, Severity
 from tasks.folds import TEST
 from tasks.layout import Layout
@@ -66,7 +67,7 @@ def audit_tables(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path) -> l
     usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
     has_side = _keys(usable).isin(sides.index)
     used = usable[has_side]
-    has_shard = np.array([(prepared / shard).is_file() for shard in used["shard"]], bool)
+    has_shard = used["sha256"].isin([path.stem for path in list_files(prepared, "shards/*/*.parquet")]).to_numpy()
     comparable = used[has_shard].reset_index(drop=True)
     pairs = find_face_pairs(comparable, sides, prepared)
     findings = [

@@ -21,6 +21,7 @@ from tasks.files import whole_file
 from tasks.layout import Layout
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
+from tasks.working_folders import local_copy
 
 ALIAS = "champion"
 PREDICTIONS_FILE = "video_predictions.parquet"
@@ -36,7 +37,8 @@ def crown(settings: StudySettings, study_run: tracking.StudyRun, results: Sequen
     path = layout.study / PREDICTIONS_FILE
     with whole_file(path) as temporary:
         table.to_parquet(temporary, index=False)
-    client.log_artifact(study_run.run_id, str(path), _ARTIFACTS)
+    with local_copy(path) as copy:
+        client.log_artifact(study_run.run_id, str(copy), _ARTIFACTS)
     champion = _champion(client, settings.name)
     deserved, sentence = _judge(champion, study_run, best, table, settings)
     if deserved:

@@ -1,13 +1,12 @@
 """What is different in a corpus since it was last prepared, told by content and not by name alone."""
 
-import datetime
 from enum import StrEnum
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from tasks.files import write_table
+from tasks.journal import append_rows, read_journal
 from tasks.progress import say
 
 SCHEMA = pa.schema(
@@ -73,13 +72,9 @@ def say_changes(changes: pd.DataFrame) -> None:
 
 def record_changes(path: Path, changes: pd.DataFrame) -> None:
     """Append changes, with the present time, to those recorded at `path`."""
-    if changes.empty:
-        return
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    recorded = pd.concat([read_changes(path), changes.assign(time=now)], ignore_index=True)
-    write_table(path, pa.Table.from_pandas(recorded[SCHEMA.names], schema=SCHEMA, preserve_index=False))
+    append_rows(path, SCHEMA, changes)
 
 
 def read_changes(path: Path) -> pd.DataFrame:
     """All recorded changes, oldest first; columns time, change, video_id, previous."""
-    return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=SCHEMA.names)
+    return read_journal(path, SCHEMA)

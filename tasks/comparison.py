@@ -17,6 +17,7 @@ from fer_models.arms import Arm, get_arm
 from fer_models.comparisons import PairComparison, compare_arms
 from fer_models.intervals import Interval, interval
 from tasks.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
+from tasks.files import read_frame
 from tasks.scoring import labels_of, score_tables
 
 #: Metrics of the table, in its order.
@@ -83,7 +84,7 @@ def compare(evaluated: Sequence[tuple[Path, Evaluation]], emotions: Sequence[str
 
 def _seed_result(evaluated: Sequence[tuple[Path, Evaluation]], seed: int, emotions: Sequence[str]) -> SeedResult:
     videos, segments = (
-        pd.concat([pd.read_parquet(folder / name) for folder, _ in evaluated]).sort_values(
+        pd.concat([read_frame(folder / name) for folder, _ in evaluated]).sort_values(
             ["video_id"], kind="stable", ignore_index=True
         )
         for name in (VIDEOS_FILE, PREDICTIONS_FILE)

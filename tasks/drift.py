@@ -6,7 +6,6 @@ decided here; of the split only the training side is read. Videos of one person 
 people is sooner called different.
 """
 
-import datetime
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 from scipy.stats import ks_2samp
 
-from tasks.files import write_table
 from tasks.folds import TRAIN
+from tasks.journal import append_rows, read_journal
 from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.outcomes import Outcome
@@ -209,13 +208,9 @@ def drift_rows(drift: pd.DataFrame) -> list[dict[str, str]]:
 
 def record_drift(path: Path, drift: pd.DataFrame) -> None:
     """Append a batch's drift, with the present time, to what is recorded at `path`."""
-    if drift.empty:
-        return
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    recorded = pd.concat([read_drift(path), drift.assign(time=now)], ignore_index=True)
-    write_table(path, pa.Table.from_pandas(recorded[SCHEMA.names], schema=SCHEMA, preserve_index=False))
+    append_rows(path, SCHEMA, drift, timespec="milliseconds")
 
 
 def read_drift(path: Path) -> pd.DataFrame:
     """The drift of all batches, oldest first; see `SCHEMA`."""
-    return pd.read_parquet(path) if path.is_file() else SCHEMA.empty_table().to_pandas()
+    return read_journal(path, SCHEMA)

@@ -4,6 +4,7 @@ Leaves, in a folder below the run's that is named after the test data: `predicti
 `videos.parquet` (a row a video, those without a usable face included), `evaluation.json` and the run's figures.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -34,6 +35,7 @@ from tasks.scoring import (
 )
 from tasks.settings import StudySettings, digest
 from tasks.splits import KEY, read_split
+from tasks.working_folders import working_folder
 
 #: Raised when the same model and test data give another evaluation than before.
 CODE_VERSION = 3
@@ -101,8 +103,13 @@ def evaluate_run(settings: StudySettings, run: Run) -> tuple[Path, Evaluation]:
     folder = _evaluation_folder(settings, run)
     if (folder / RESULT_FILE).is_file():
         return read_evaluation(settings, run)
+    with working_folder(run.folder, last=(RESULT_FILE,)) as working:
+        evaluation = _evaluate(settings, replace(run, folder=working.path), working.path / folder.name)
+    return folder, evaluation
+
+
+def _evaluate(settings: StudySettings, run: Run, folder: Path) -> Evaluation:
     emotions = settings.corpus.emotions
-    folder.mkdir(parents=True, exist_ok=True)
     test, test_videos = _test_side(settings, run)
     arrays = run_arrays(settings, run, TEST)
     model = load_model(run.folder / MODEL_FILE)
@@ -137,7 +144,7 @@ def evaluate_run(settings: StudySettings, run: Run) -> tuple[Path, Evaluation]:
     explain_run(folder, settings, run, model, test, arrays, probabilities)
     write_json(folder / RESULT_FILE, evaluation)
     keras.backend.clear_session()
-    return folder, evaluation
+    return evaluation
 
 
 def _optimism_gap(

@@ -4,21 +4,23 @@ Training reads the files of its two sides; that of the test side is opened by ev
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fer_models.errors import UseError
 from fer_models.segments import SegmentArrays
-from tasks.files import write_table
+from tasks.files import read_table, write_table
 from tasks.folds import TEST, TRAIN, VALIDATION
 from tasks.outcomes import Outcome
+from tasks.places import as_remote
+from tasks.progress import progress
 from tasks.settings import digest
-from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, read_images, read_rows
+from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, read_images_of, read_rows_of
 from tasks.splits import KEY, SIDES
 
 SCHEMA = pa.schema(
@@ -49,7 +51,9 @@ def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folde
         The number of people, videos and segments of each fold and side.
     """
     usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
-    rows_of = {shard: read_rows(prepared / shard).select(list(_OF_SHARD)) for shard in usable["shard"].unique()}
+    shards = usable["shard"].unique()
+    tables = read_rows_of([prepared / shard for shard in shards])
+    rows_of = {shard: rows.select(list(_OF_SHARD)) for shard, rows in zip(shards, tables, strict=True)}
     counts = []
     for (fold, side), members in split[split["side"].isin(SIDES)].groupby(["fold", "side"]):
         videos = usable.merge(members[KEY], on=KEY).sort_values("video_id")
@@ -78,7 +82,7 @@ def read_side(folder: Path, fold: int, side: str, emotions: Sequence[str]) -> pd
     path = side_file(folder, fold, side)
     if not path.is_file():
         raise UseError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
-    index = pq.read_table(path).to_pandas()
+    index = read_table(path).to_pandas()
     found = set(index["emotion"])
     if not found <= set(emotions) or (side != TEST and found != set(emotions)):
         raise UseError(f"The index was made for other classes ({', '.join(sorted(found))}); run `fer split` again.")
@@ -94,12 +98,14 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
     """The images and labels of the index's rows, in its order."""
     faces = np.empty((len(index), *FACE_SHAPE), np.uint8)
     optical_flows = np.empty((len(index), *OPTICAL_FLOW_SHAPE), np.float16)
-    position = np.arange(len(index))
     rows = index["row"].to_numpy()
-    for shard, group in pd.Series(position).groupby(index["shard"].to_numpy()):
-        at = group.to_numpy()
-        shard_faces, shard_flows = read_images(prepared / str(shard))
-        faces[at], optical_flows[at] = shard_faces[rows[at]], shard_flows[rows[at]]
+    positions = pd.Series(np.arange(len(index))).groupby(index["shard"].to_numpy()).indices
+    images = read_images_of([prepared / shard for shard in positions])
+    show = progress("Fetching shards", len(positions)) if as_remote(prepared) else nullcontext(lambda note: None)
+    with show as advance:
+        for at, (shard_faces, shard_flows) in zip(positions.values(), images, strict=True):
+            faces[at], optical_flows[at] = shard_faces[rows[at]], shard_flows[rows[at]]
+            advance("")
     number = {emotion: i for i, emotion in enumerate(emotions)}
     labels = index["emotion"].map(number).to_numpy(np.int64)
     names = (index["video_id"] + "#" + index["segment"].astype(str)).to_numpy()

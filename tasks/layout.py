@@ -1,4 +1,4 @@
-"""Where everything lies below a data root. One obvious place for each thing."""
+"""Where everything lies below a data root, a folder or a URL. One obvious place for each thing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,11 @@ class Layout:
     <data_root>/studies/<name>/report/index.html
     <data_root>/studies/<name>/unfinished            there while `fer watch` has a study to bring to its end
     <data_root>/watch.lock                           held while `fer watch` works
-    <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise
+    <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise; only in a folder
+
+
+    In an object store the paths are `tasks.remote.RemotePath`s; `tasks.files` and `tasks.working_folders` read and
+    write both kinds.
     """
 
     root: Path

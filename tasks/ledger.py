@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from fer_models.errors import UseError
 from fer_models.suggest import nearest
-from tasks.files import write_table
+from tasks.files import list_files, read_frame, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
-from tasks.shards import VideoReport, read_report, shard_path
+from tasks.shards import VideoReport, read_reports, shard_path
 
 SCHEMA = pa.schema(
     [
@@ -70,14 +70,13 @@ def plan_preparation(
         UseError: `again` names a video that the manifest does not have, or one that is no use.
     """
     known = _reports(previous)
-    existing = {path.stem: path for path in shards.glob("*/*.parquet")}
+    existing = {path.stem: path for path in list_files(shards, "*/*.parquet")}
     wanted = manifest[manifest["status"] == Outcome.OK]
     _check_ids(again, manifest, wanted)
-    settled: dict[str, VideoReport] = {}
-    for sha256 in wanted["sha256"].unique():
-        if sha256 in existing:
-            report = known.get(sha256)
-            settled[sha256] = report if report and report.outcome not in TRANSIENT else read_report(existing[sha256])
+    done = [sha256 for sha256 in wanted["sha256"].unique() if sha256 in existing]
+    settled = {sha256: known[sha256] for sha256 in done if sha256 in known and known[sha256].outcome not in TRANSIENT}
+    untold = [sha256 for sha256 in done if sha256 not in settled]
+    settled |= zip(untold, read_reports([existing[sha256] for sha256 in untold]), strict=True)
     is_due = wanted["video_id"].isin(list(again))
     if others:
         is_due |= ~wanted["sha256"].isin(list(settled))
@@ -123,14 +122,14 @@ def write_ledger(
 
 def find_previous(path: Path) -> pd.DataFrame | None:
     """The ledger that the last run left, if there is one."""
-    return pd.read_parquet(path) if path.is_file() else None
+    return read_frame(path) if path.is_file() else None
 
 
 def read_ledger(path: Path) -> pd.DataFrame:
     """The ledger as a data frame; raises `UseError` when nothing was prepared with these settings."""
     if not path.is_file():
         raise UseError(f"Nothing was prepared with these settings ({path} is not there); run `fer prepare` first.")
-    return pd.read_parquet(path)
+    return read_frame(path)
 
 
 def count_outcomes(ledger: pd.DataFrame) -> dict[str, int]:

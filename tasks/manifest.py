@@ -18,7 +18,7 @@ from fer_models.errors import UseError, VideoFault
 from tasks.adapters import ADAPTERS
 from tasks.adapters.source import SourceVideo
 from tasks.contents import content_sha256, content_state
-from tasks.files import write_table
+from tasks.files import read_frame, write_table
 from tasks.image_sequences import describe_gaps, is_image_sequence, sequence_images
 from tasks.outcomes import Outcome
 from tasks.progress import progress, say
@@ -103,7 +103,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     """The manifest as a data frame; raises `UseError` when there is none."""
     if not path.is_file():
         raise UseError(f"There is no manifest at {str(path)!r}; run `fer prepare` first.")
-    return pd.read_parquet(path)
+    return read_frame(path)
 
 
 def _add_files(sources: list[SourceVideo], known: dict[tuple[str, int, int], str]) -> list[dict[str, object]]:

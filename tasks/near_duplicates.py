@@ -10,12 +10,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow.parquet as pq
 from scipy.fft import dctn
 
 from fer_models.geometry import FACE_SIZE_PX
 from tasks.progress import progress
-from tasks.shards import FACE_SHAPE
+from tasks.shards import read_all_faces
 
 #: Faces that stand for a video, evenly spread over it; a shorter one gives some of them twice.
 FACES_PER_VIDEO = 8
@@ -57,17 +56,19 @@ def perceptual_hash(faces: np.ndarray) -> np.ndarray:
 
 def sample_faces(shard: Path) -> np.ndarray:
     """`FACES_PER_VIDEO` faces of a shard that has any, evenly spread: uint8 RGB (8, 48, 48, 3)."""
-    faces = pq.read_table(shard, columns=["face"])["face"]
-    chosen = np.linspace(0, len(faces) - 1, FACES_PER_VIDEO).round().astype(int)
-    return np.frombuffer(b"".join(faces[int(row)].as_py() for row in chosen), np.uint8).reshape(-1, *FACE_SHAPE)
+    return _spread(next(read_all_faces([shard])))
+
+
+def _spread(faces: np.ndarray) -> np.ndarray:
+    return faces[np.linspace(0, len(faces) - 1, FACES_PER_VIDEO).round().astype(int)]
 
 
 def hash_videos(shards: Sequence[Path]) -> np.ndarray:
     """The hashes of the sampled faces of each shard, uint64 (shards, 8)."""
     hashes = np.empty((len(shards), FACES_PER_VIDEO), np.uint64)
     with progress("Reading faces", len(shards)) as advance:
-        for number, shard in enumerate(shards):
-            hashes[number] = perceptual_hash(sample_faces(shard))
+        for number, faces in enumerate(read_all_faces(shards)):
+            hashes[number] = perceptual_hash(_spread(faces))
             advance("")
     return hashes
 

@@ -19,13 +19,14 @@ from tasks.outcomes import Outcome
 from tasks.preparation import prepare_video
 from tasks.progress import progress
 from tasks.settings import PrepareSettings
+from tasks.working_folders import local_copy
 
 
 def predict_videos(model_file: Path, sources: Sequence[Path], detector_model: Path | None = None) -> pd.DataFrame:
     """Predict each video, and each video in or below each folder; a folder of numbered images is one.
 
     Args:
-        model_file: a model.keras of a study.
+        model_file: a model.keras of a study, local or not.
         sources: videos and folders.
         detector_model: where the detector's model file lies, if no longer where it lay when the model was trained.
 
@@ -44,7 +45,8 @@ def predict_videos(model_file: Path, sources: Sequence[Path], detector_model: Pa
     missing = [str(path) for path in videos if not (path.is_file() or is_image_sequence(path))]
     if missing or not videos:
         raise UseError(f"There is no video at {', '.join(missing or map(str, sources))}.")
-    model = load_model(model_file)
+    with local_copy(model_file) as copy:
+        model = load_model(copy)
     settings = carried_prepare(model_prepare(model), detector_model)
     load_detector(settings)  # a fault of its file is not one of each video
     rows = []

@@ -15,6 +15,7 @@ from tasks.explanations import read_explanation
 from tasks.files import whole_file, write_text
 from tasks.report_figures import CONTACT_SHEET_FILE, draw_figures
 from tasks.report_input import ReportInput, describe
+from tasks.working_folders import working_folder
 
 HTML_FILE = "index.html"
 MARKDOWN_FILE = "report.md"
@@ -29,6 +30,12 @@ def write_report(source: ReportInput, folder: Path) -> Path:
     Returns:
         The path of the page.
     """
+    with working_folder(folder, last=(HTML_FILE,)) as working:
+        _write(source, working.path)
+    return folder / HTML_FILE
+
+
+def _write(source: ReportInput, folder: Path) -> None:
     figures = folder / "figures"
     draw_figures(source, figures)
     for name, table in (("results.csv", _results_table(source.results)), ("comparison.csv", _pairs_table(source))):
@@ -46,7 +53,6 @@ def write_report(source: ReportInput, folder: Path) -> Path:
     ):
         template = environment.get_template(_TEMPLATE_OF[name])
         write_text(folder / name, template.render(facts, figure=figure))
-    return folder / HTML_FILE
 
 
 def _environment() -> jinja2.Environment:

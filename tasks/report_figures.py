@@ -7,6 +7,7 @@ import numpy as np
 from fer_models.calibration import reliability_bins
 from tasks.comparison import HEADLINE, ArmResult
 from tasks.contact_sheet import choose_segments, read_thumbnails
+from tasks.files import list_files
 from tasks.layout import Layout
 from tasks.plots import save_figure
 from tasks.plots.arms import ArmScores, plot_arms
@@ -76,7 +77,8 @@ def _draw_contact_sheet(source: ReportInput, path: Path) -> None:
     """Draw it where its shards are still there; else the one from before, if any, stays."""
     settings, prepared = source.settings, Layout.of(source.settings).prepared
     rows = choose_segments(source.index, settings.corpus.emotions, settings.seeds[0])
-    if all((prepared / shard).is_file() for shard in rows["shard"].unique()):
+    there = {shard.stem for shard in list_files(prepared, "shards/*/*.parquet")}
+    if there.issuperset(rows["sha256"]):
         save_figure(plot_contact_sheet(read_thumbnails(rows, prepared, settings.corpus.emotions)), path)
 
 

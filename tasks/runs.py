@@ -14,7 +14,7 @@ from fer_models.arms import Arm
 from fer_models.building import build_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import Imbalance, TrainingSettings
-from fer_models.training import MODEL_FILE, Epoch, Progress, fit, read_progress
+from fer_models.training import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit, read_progress
 from tasks.carried import carry_prepare
 from tasks.files import write_json
 from tasks.folds import TRAIN, VALIDATION
@@ -25,6 +25,7 @@ from tasks.preparation import prepare_digest
 from tasks.progress import progress, say
 from tasks.settings import StudySettings, digest
 from tasks.splits import read_split
+from tasks.working_folders import working_folder
 
 #: Raised when the same settings and data give another model than before.
 CODE_VERSION = 2
@@ -113,19 +114,22 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
     if run.trained and done:
         return done
     train, validation = (run_arrays(settings, run, side) for side in (TRAIN, VALIDATION))
-    run.folder.mkdir(parents=True, exist_ok=True)
-    write_json(run.folder / "settings.json", settings)
     if done:
         say(f"{run.name}: going on after epoch {len(done.history)}")
     epochs = settings.training.epochs
-    with progress(f"Training {run.name}", epochs) as advance:
+    with (
+        working_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,
+        progress(f"Training {run.name}", epochs) as advance,
+    ):
+        write_json(working.path / "settings.json", settings)
 
         def tell(epoch: Epoch) -> None:
+            working.save()
             on_epoch(epoch)
             advance(f"validation UAR {epoch.val_uar:.3f}")
 
         training = training_of(settings, run.arm)
-        result = fit(lambda: build_run_model(settings, run), train, validation, training, run.folder, run.seed, tell)
+        result = fit(lambda: build_run_model(settings, run), train, validation, training, working.path, run.seed, tell)
     keras.backend.clear_session()
     return result
 

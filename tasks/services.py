@@ -5,7 +5,6 @@ A service that ends by itself is started again; all end with the process that st
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -90,13 +89,6 @@ def host_and_port(url: str) -> tuple[str, int]:
     assert parts.hostname
     assert parts.port
     return parts.hostname, parts.port
-
-
-def port_is_taken(url: str) -> bool:
-    """Whether something listens at the host and port of an address."""
-    with socket.socket() as one:
-        one.settimeout(2.0)
-        return one.connect_ex(host_and_port(url)) == 0
 
 
 @dataclass(frozen=True)

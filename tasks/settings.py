@@ -3,13 +3,43 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from fer_models.arms import STUDY_ARMS, Arm, get_arm
+from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
+from tasks.places import as_remote, is_place, read_place
+
+
+def _read_place(value: Any, as_path: ValidatorFunctionWrapHandler) -> Path:
+    if not (isinstance(value, str) or is_place(value)):
+        return as_path(value)
+    try:
+        place = read_place(str(value))
+    except UseError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+    return place if as_remote(place) else as_path(place)
+
+
+def _write_place(place: Path, info: SerializationInfo) -> Any:
+    return str(place) if info.mode == "json" else place
+
+
+#: A local path, or a URL of an object store (`tasks.places`); a string in JSON and YAML.
+Place = Annotated[Path, WrapValidator(_read_place), PlainSerializer(_write_place)]
 
 #: While a corpus is watched, a file that was written to within so many seconds waits for the next look.
 SETTLE_S = 5.0
@@ -54,6 +84,10 @@ class PrepareSettings(Settings):
         if others.data.get("detector") == "yunet" and model is None:
             raise ValueError("detector yunet needs the ONNX file of a YuNet model")
         return model
+
+    def anywhere(self) -> "PrepareSettings":
+        """The same for processes that work in another folder: with the absolute path of the model file."""
+        return self.model_copy(update={"detector_model": self.detector_model and self.detector_model.absolute()})
 
 
 class SplitSettings(Settings):
@@ -100,7 +134,11 @@ class SplitSettings(Settings):
 class ExecutionSettings(Settings):
     """How the work is done; nothing here changes a result."""
 
-    workers: PositiveInt | None = Field(None, description="videos prepared at once; one a core by default")
+    workers: PositiveInt | None = Field(
+        None,
+        description="videos prepared at once, one a core by default; with the address of a cluster: by each worker of "
+        "Dask, by default one a thread (Ray: always one a CPU)",
+    )
     timeout_s: float = Field(600.0, gt=0, description="a video that takes longer ends as `timeout`")
     retries: int = Field(2, ge=0, description="further attempts of a video that crashed or could not be read")
     retry_pause_s: float = Field(
@@ -110,6 +148,23 @@ class ExecutionSettings(Settings):
     settle_s: float = Field(
         0.0, ge=0, description="a file written to within so many seconds may still grow: the next run takes it"
     )
+    task_runner: Literal["threads", "dask", "ray"] = Field(
+        "threads",
+        description="where batches of videos are prepared; the workers of a cluster must find the corpus and "
+        "`data_root` under the same absolute paths as this machine",
+    )
+    task_runner_address: str | None = Field(
+        None,
+        description="`dask`, `ray`: address of a scheduler or cluster that runs already, such as tcp://host:8786 or "
+        "ray://host:10001; without one a cluster is started on this machine for the run",
+    )
+
+    @field_validator("task_runner_address")
+    @classmethod
+    def _of_a_cluster(cls, address: str | None, others: ValidationInfo) -> str | None:
+        if address is not None and others.data.get("task_runner") == "threads":
+            raise ValueError("threads have no address; set execution.task_runner to dask or ray too")
+        return address
 
 
 class WatchSettings(Settings):
@@ -125,7 +180,9 @@ class StudySettings(Settings):
     name: str = Field(
         "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the study's folder and MLflow experiment"
     )
-    data_root: Path = Field(Path("fer-data"), description="folder for all that is made; one corpus each")
+    data_root: Place = Field(
+        Path("fer-data"), description="folder, or URL such as s3://bucket/prefix, for all that is made; one corpus each"
+    )
     corpus: CorpusSettings = CorpusSettings()
     prepare: PrepareSettings = PrepareSettings()
     split: SplitSettings = SplitSettings()

@@ -8,7 +8,7 @@ the `VideoReport`, so that a shard alone tells what became of its video. A video
 too, with no rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from fer_models.geometry import FACE_SIZE_PX
-from tasks.files import whole_file
+from tasks.files import read_footers, read_tables, readable, whole_file
 from tasks.outcomes import Outcome
 
 #: Raised when the meaning of a column changes; part of the preparation digest.
@@ -125,31 +125,53 @@ def open_shard(path: Path) -> Iterator[ShardWriter]:
 
 def read_report(path: Path) -> VideoReport:
     """The report in a shard's metadata."""
-    return VideoReport.model_validate_json(pq.read_metadata(path).metadata[_REPORT_KEY])
+    return next(read_reports([path]))
+
+
+def read_reports(paths: Sequence[Path]) -> Iterator[VideoReport]:
+    """The reports of many shards, in order."""
+    for footer in read_footers(paths):
+        yield VideoReport.model_validate_json(footer.metadata[_REPORT_KEY])
 
 
 def read_rows(path: Path) -> pa.Table:
     """What identifies a shard's segments, without the pixels."""
-    return pq.read_table(path, columns=["segment", "frame", "pts_s", "box", "num_faces"])
+    return next(read_rows_of([path]))
+
+
+def read_rows_of(paths: Sequence[Path]) -> Iterator[pa.Table]:
+    """The same of many shards, in order."""
+    return read_tables(paths, columns=["segment", "frame", "pts_s", "box", "num_faces"])
 
 
 def read_images(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Faces, uint8 (n, 48, 48, 3), and optical flows, float16 (n, 48, 48, 2), of a shard."""
-    table = pq.read_table(path, columns=["face", "optical_flow"])
-    faces = _stack(table["face"], np.uint8, FACE_SHAPE)
-    return faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
+    return next(read_images_of([path]))
+
+
+def read_images_of(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same of many shards, in order."""
+    for table in read_tables(paths, columns=["face", "optical_flow"]):
+        faces = _stack(table["face"], np.uint8, FACE_SHAPE)
+        yield faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
+
+
+def read_all_faces(paths: Sequence[Path]) -> Iterator[np.ndarray]:
+    """All faces, uint8 (n, 48, 48, 3), of each of many shards, in order."""
+    for table in read_tables(paths, columns=["face"]):
+        yield _stack(table["face"], np.uint8, FACE_SHAPE)
 
 
 def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Faces, uint8 (n, 48, 48, 3), and their boxes, int (n, 4), of the first segments of a shard, 256 at most."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(readable(path)) as file:
         table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=["face", "box"]))])
     return _stack(table["face"], np.uint8, FACE_SHAPE), np.array(table["box"].to_pylist())
 
 
 def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The same in order, a few rows at a time, for long videos."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(readable(path)) as file:
         for batch in file.iter_batches(_ROWS_PER_GROUP, columns=["face", "optical_flow"]):
             table = pa.Table.from_batches([batch])
             faces = _stack(table["face"], np.uint8, FACE_SHAPE)

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import UseError
-from tasks.files import write_table
+from tasks.files import read_frame, write_table
 from tasks.folds import TEST, TRAIN, VALIDATION, draw_folds
 from tasks.outcomes import Outcome
 from tasks.settings import SplitSettings
@@ -46,7 +46,7 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     labelled = ledger[ledger["emotion"].isin(list(emotions)) & (ledger["subject"] != "") & _was_meant(ledger)]
     if labelled.empty:
         raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
-    known = pd.read_parquet(path) if path.is_file() else None
+    known = read_frame(path) if path.is_file() else None
     if known is None:
         split = _draw(labelled, emotions, settings)
     else:
@@ -63,7 +63,7 @@ def read_split(path: Path) -> pd.DataFrame:
     """The side of every video; raises `UseError` when there is none."""
     if not path.is_file():
         raise UseError(f"There is no split at {str(path)!r}; run `fer prepare` and `fer split` first.")
-    return pd.read_parquet(path)
+    return read_frame(path)
 
 
 def _was_meant(ledger: pd.DataFrame) -> pd.Series:

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import UseError
 from fer_models.geometry import FACE_SIZE_PX
 from fer_models.suggest import nearest
 from tasks.boxes import Box
-from tasks.files import write_table
+from tasks.files import list_files, read_frame, write_table
 from tasks.settings import digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 
@@ -100,7 +99,7 @@ def write_tiles(path: Path, tiles: Sequence[Tile]) -> None:
 
 def read_tiles(path: Path) -> list[Tile]:
     """The tiles of one run."""
-    return [_tile(row) for row in pd.read_parquet(path).to_dict("records")]
+    return [_tile(row) for row in read_frame(path).to_dict("records")]
 
 
 def find_tile(runs: Path, wanted: str) -> Tile:
@@ -110,10 +109,10 @@ def find_tile(runs: Path, wanted: str) -> Tile:
         UseError: no run has tiles, none or several fit; the message names the nearest or those that fit.
     """
     # the newest first: where the test side changed, an older evaluation may hold the same tile
-    files = sorted(runs.glob(f"*/*/{TILES_FILE}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    files = sorted(list_files(runs, f"*/*/{TILES_FILE}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     where: dict[str, Path] = {}
     for path in files:
-        for tile_id in pd.read_parquet(path, columns=["tile_id"])["tile_id"]:
+        for tile_id in read_frame(path, columns=["tile_id"])["tile_id"]:
             where.setdefault(tile_id, path)
     if not where:
         raise UseError(f"No run below {str(runs)!r} has Grad-CAM tiles; run `fer evaluate` first.")

@@ -24,7 +24,9 @@ from mlflow.types import Schema, TensorSpec
 from pydantic import BaseModel
 
 from fer_models.building import load_model
+from fer_models.errors import UseError
 from fer_models.training import MODEL_FILE, Epoch, read_progress
+from tasks.addresses import hide_password
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.evaluation import Evaluation
 from tasks.files import write_json
@@ -32,10 +34,12 @@ from tasks.folds import TRAIN
 from tasks.index import index_digest, load_arrays, read_side
 from tasks.layout import Layout
 from tasks.manifest import read_manifest
+from tasks.places import as_remote
 from tasks.runs import Run, imbalance_of, training_of
 from tasks.settings import StudySettings, digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from tasks.splits import SIDES, read_split
+from tasks.working_folders import local_copy
 
 _Record = TypeVar("_Record", bound=BaseModel)
 _REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
@@ -63,13 +67,24 @@ _set_here: set[str] = set()
 
 
 def tracking_uri(layout: Layout) -> str:
-    """`MLFLOW_TRACKING_URI`, or a SQLite file in the data root."""
+    """`MLFLOW_TRACKING_URI`, or a SQLite file in the data root; raises `UseError` where there can be none."""
     named = os.environ.get("MLFLOW_TRACKING_URI")
-    return named if named and named not in _set_here else _local_uri(layout)
+    if named and named not in _set_here:
+        return named
+    if as_remote(layout.root):
+        raise UseError(
+            f"The data root {layout.root} cannot hold MLflow's database; set MLFLOW_TRACKING_URI to the address of an "
+            "MLflow server, such as http://localhost:5000."
+        )
+    return _local_uri(layout)
 
 
 def _local_uri(layout: Layout) -> str:
     return f"sqlite:///{layout.root.absolute() / 'mlflow.db'}"
+
+
+def _is_local(uri: str, layout: Layout) -> bool:
+    return not as_remote(layout.root) and uri == _local_uri(layout)
 
 
 def page_of(study_run: StudyRun) -> str | None:
@@ -89,7 +104,8 @@ def open_study(settings: StudySettings) -> StudyRun:
     split = read_split(layout.split).sort_values(["fold", "video_id", "sha256"])
     identity = digest(settings.deciding(), {"manifest": manifest_digest, "split": split.to_csv(index=False)})
     remembered = _read(StudyRun, layout.study / "mlflow.json")
-    same = remembered and remembered.digest == identity and remembered.tracking_uri == tracking_uri(layout)
+    store = hide_password(tracking_uri(layout))
+    same = remembered and remembered.digest == identity and remembered.tracking_uri == store
     if remembered and same and _exists(client, remembered.run_id):
         return remembered
     experiment_id = _experiment(client, settings.name, layout)
@@ -100,9 +116,7 @@ def open_study(settings: StudySettings) -> StudyRun:
         mlflow.set_tags({"arms": arms, "seeds": ", ".join(map(str, settings.seeds)), **_revision()})
         mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
         _log_table("manifest", manifest.drop(columns=["mtime_ns"]), layout.manifest, manifest_digest)
-    study_run = StudyRun(
-        tracking_uri=tracking_uri(layout), experiment_id=experiment_id, run_id=run.info.run_id, digest=identity
-    )
+    study_run = StudyRun(tracking_uri=store, experiment_id=experiment_id, run_id=run.info.run_id, digest=identity)
     write_json(layout.study / "mlflow.json", study_run)
     return study_run
 
@@ -173,8 +187,9 @@ def log_evaluation(
             "training_seconds": evaluation.training_seconds,
         }
         mlflow.log_metrics({**{f"test_{name}": value for name, value in evaluation.scores.items()}, **counts})
-        for path in sorted(folder.iterdir()):
-            mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
+        with local_copy(folder) as copy:
+            for path in sorted(copy.iterdir()):
+                mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
         mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
         _log_model(settings, run)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
@@ -197,7 +212,8 @@ def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[
             mlflow.log_metrics({f"mean_{metric}/{_key(result)}": result.mean(metric) for metric in METRICS})
             bounds = {"low": result.interval.low, "high": result.interval.high, "seed_sd": result.sd(HEADLINE) or 0.0}
             mlflow.log_metrics({f"{HEADLINE}_{name}/{_key(result)}": value for name, value in bounds.items()})
-        mlflow.log_artifacts(str(report), "report")
+        with local_copy(report) as copy:
+            mlflow.log_artifacts(str(copy), "report")
     client.set_terminated(study_run.run_id, "FINISHED")
 
 
@@ -211,7 +227,7 @@ def connect(layout: Layout) -> mlflow.MlflowClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     layout.root.mkdir(parents=True, exist_ok=True)
     uri = tracking_uri(layout)
-    if uri == _local_uri(layout):
+    if _is_local(uri, layout):
         _set_here.add(uri)
     mlflow.set_tracking_uri(uri)
     return mlflow.MlflowClient()
@@ -224,7 +240,7 @@ def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:
     if found:
         client.restore_experiment(found.experiment_id)
         return found.experiment_id
-    local = tracking_uri(layout) == _local_uri(layout)
+    local = _is_local(tracking_uri(layout), layout)
     artifacts = (layout.root.absolute() / "mlartifacts").as_uri() if local else None
     return client.create_experiment(name, artifacts, tags={"mlflow.experimentKind": "custom_model_development"})
 
@@ -244,7 +260,8 @@ def _log_model(settings: StudySettings, run: Run) -> None:
     ]
     signature = ModelSignature(Schema(inputs), Schema([TensorSpec(tensor, (-1, len(settings.corpus.emotions)))]))
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS]
-    model = load_model(run.folder / MODEL_FILE)
+    with local_copy(run.folder / MODEL_FILE) as copy:
+        model = load_model(copy)
     mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
     layout = Layout.of(settings)
     rows = read_side(layout.index, run.fold or 0, TRAIN, settings.corpus.emotions).head(2)

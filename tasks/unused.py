@@ -1,9 +1,9 @@
 """Shards that nothing refers to any more: of other preparation settings, and of videos that left the corpus."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.files import list_files, list_sizes, remove_files
 from tasks.layout import Layout
 from tasks.manifest import read_manifest
 
@@ -24,27 +24,21 @@ def find_unused(layout: Layout) -> list[Unused]:
     A study that was made with other preparation settings keeps its models and report, but would prepare its videos
     anew when it is run again.
     """
+    folder = layout.prepared.parent
+    sizes = list_sizes(folder, "*/shards/*/*.parquet")
+    others = {path.parents[2] for path in sizes} | {path.parent for path in list_files(folder, "*/ledger.parquet")}
     unused = []
-    for folder in sorted(layout.prepared.parent.glob("*/")):
-        if folder.name != layout.prepared.name:
-            shards = sorted(folder.glob("shards/*/*.parquet"))
-            unused.append(Unused(f"{folder}: made with other settings", (folder,), len(shards), _size(shards)))
+    for other in sorted(others - {layout.prepared}):
+        of_other = [size for path, size in sizes.items() if path.parents[2] == other]
+        unused.append(Unused(f"{other}: made with other settings", (other,), len(of_other), sum(of_other)))
     known = set(read_manifest(layout.manifest)["sha256"])
-    orphans = sorted(path for path in layout.shards.glob("*/*.parquet") if path.stem not in known)
+    orphans = [path for path in sizes if path.parents[2] == layout.prepared and path.stem not in known]
     if orphans:
-        unused.append(Unused("videos that are no longer in the corpus", tuple(orphans), len(orphans), _size(orphans)))
+        size_bytes = sum(sizes[path] for path in orphans)
+        unused.append(Unused("videos that are no longer in the corpus", tuple(orphans), len(orphans), size_bytes))
     return unused
 
 
 def remove(unused: list[Unused]) -> None:
     """Delete all of it."""
-    for item in unused:
-        for path in item.paths:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def _size(paths: list[Path]) -> int:
-    return sum(path.stat().st_size for path in paths)
+    remove_files([path for item in unused for path in item.paths])

@@ -2,16 +2,19 @@
 
 import atexit
 import functools
+import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
 
 import cv2
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from fer_models.errors import StorageError, VideoFault
+from fer_models.errors import StorageError, UseError, VideoFault
+from tasks import opencv
 from tasks.contents import VideoFile
 from tasks.outcomes import Outcome
 from tasks.preparation import prepare_file
@@ -50,9 +53,28 @@ def prepare_videos(
             future.cancel()  # does nothing to those that ended
 
 
-@functools.cache
 def worker_pool(workers: int) -> ProcessPool:
-    """The pool of this process; its children are replaced when they die and end with this process."""
+    """The pool of this process, for all its threads; its children are replaced when they die and end with it.
+
+    Raises:
+        UseError: this process may have no children.
+    """
+    if current_process().daemon:
+        raise UseError(
+            "A Dask worker under a nanny may not start processes, and every video is prepared in one of its own; "
+            "start the workers with DASK_DISTRIBUTED__WORKER__DAEMON=False in their environment."
+        )
+    with _ONE_AT_A_TIME:
+        return _open_pool(workers)
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@functools.cache
+def _open_pool(workers: int) -> ProcessPool:
+    for name, value in opencv.ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     pool = ProcessPool(max_workers=workers, context=get_context("spawn"), initializer=_start_worker)
     atexit.register(_end, pool)
     return pool

@@ -1,14 +1,18 @@
 """Settings of the test process, and a small synthetic world with known answers."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import absl.logging
 import pytest
 
 from flows.environment import prepare_environment
 
 prepare_environment(quiet=True)
+# Else absl, which TensorFlow uses, closes pytest's own file of standard error when Prefect sets logging up.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402

@@ -104,15 +104,13 @@ class Lab:
             check=False,
         )
 
-    def prefect(self, path: str, **body: Any) -> Any:
-        """What Prefect's API answers to a POST."""
-        url = f"http://127.0.0.1:{self.ports[0]}/api/{path}"
-        return httpx.post(url, json=body, timeout=60.0).raise_for_status().json()
+    def prefect(self, path: str, method: str = "POST", **body: Any) -> Any:
+        """What Prefect's API answers."""
+        return _answer(method, f"http://127.0.0.1:{self.ports[0]}/api/{path}", body)
 
     def mlflow(self, path: str, **body: Any) -> Any:
         """What MLflow's API answers to a POST."""
-        url = f"http://127.0.0.1:{self.ports[1]}/api/2.0/mlflow/{path}"
-        return httpx.post(url, json=body, timeout=60.0).raise_for_status().json()
+        return _answer("POST", f"http://127.0.0.1:{self.ports[1]}/api/2.0/mlflow/{path}", body)
 
     def deployment(self, name: str) -> str:
         (found,) = self.prefect("deployments/filter", deployments={"name": {"any_": [name]}})
@@ -121,15 +119,32 @@ class Lab:
     def flow_runs(self, deployment: str) -> list[dict[str, Any]]:
         """The runs of a deployment, newest first."""
         wanted = {"id": {"any_": [self.deployment(deployment)]}}
-        runs = self.prefect("flow_runs/filter", deployments=wanted, sort="EXPECTED_START_TIME_DESC")
-        return [run for run in runs if run["state_type"] != "SCHEDULED"]
+        return list(self.prefect("flow_runs/filter", deployments=wanted, sort="EXPECTED_START_TIME_DESC"))
 
-    def set_paused(self, deployment: str, paused: bool) -> None:
-        url = f"http://127.0.0.1:{self.ports[0]}/api/deployments/{self.deployment(deployment)}"
-        httpx.patch(url, json={"paused": paused}, timeout=60.0).raise_for_status()
+    def unfinished(self, deployment: str) -> list[dict[str, Any]]:
+        """The runs that are under way or will be."""
+        final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+        return [run for run in self.flow_runs(deployment) if run["state_type"] not in final]
+
+    def pause(self, deployment: str, paused: bool = True) -> None:
+        self.prefect(f"deployments/{self.deployment(deployment)}", "PATCH", paused=paused)
 
     def process_of(self, words: str) -> psutil.Process:
         """The innermost process below `fer up` whose command has these words."""
         assert self.process
         below = psutil.Process(self.process.pid).children(recursive=True)
         return [process for process in below if words in " ".join(process.cmdline())][-1]
+
+
+def _answer(method: str, url: str, body: dict[str, Any]) -> Any:
+    """A server that is busy (503), or away for a moment, is asked again."""
+
+    def ask() -> httpx.Response | None:
+        try:
+            response = httpx.request(method, url, json=body, timeout=60.0)
+        except httpx.TransportError:
+            return None
+        return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
+
+    response = wait_for(url, lambda: [found] if (found := ask()) is not None else None)[0].raise_for_status()
+    return response.json() if response.content else None

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from fer_models.errors import UseError
 from flows.cli import app
+from flows.cli.options import Chosen
 
 ROOT = Path(__file__).parent.parent
 runner = CliRunner()
@@ -77,12 +79,35 @@ def test_help_is_quick_and_has_examples(tmp_path: Path) -> None:
 
 def test_commands_of_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    known = set(get_command(app).commands)
     named = set(re.findall(r"^\s*(?:\.venv/bin/)?fer ([a-z]+)", text, re.MULTILINE))
     assert named
     assert named <= known
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"^\s*make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("study", ["--preset", "--config", "--set", "--seeds", "--data-root", "--debug"]),
+        ("prepare", ["--preset", "--config", "--set", "--data-root", "--debug"]),
+        ("retry", ["--reason", "--video", "--preset", "--config", "--set", "--data-root", "--debug"]),
+        ("config", ["--preset", "--config", "--set", "--debug"]),
+    ],
+)
+def test_shared_options_follow_a_commands_own(command: str, options: list[str]) -> None:
+    assert [option.opts[0] for option in get_command(app).commands[command].params] == options
+
+
+def test_shared_options_reach_a_flow_and_its_settings(tmp_path: Path) -> None:
+    chosen = Chosen("sample", pairs=["training.epochs=3"], seeds=2, data_root=str(tmp_path))
+    overrides = {"data_root": tmp_path, "seeds": 2, "training.epochs": "3"}
+    assert chosen.parameters() == {"preset": "sample", "overrides": overrides}
+    settings = chosen.settings()
+    assert (settings.data_root, settings.seeds, settings.training.epochs) == (tmp_path, (1, 2), 3)
+    assert Chosen().parameters() == {}
+    assert Chosen(config=Path("study.yaml")).parameters() == {"config": str(Path.cwd() / "study.yaml")}
 
 
 def test_models_lists_the_studys_parameters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from fer_models.arms import ARMS
 from fer_models.errors import UseError
 from fer_models.settings import ConstantSchedule, PlateauSchedule, Triangular2Schedule
-from flows.cli import _overrides
+from flows.cli.options import Chosen
 from tasks.configuration import DEFAULT_PRESET, resolve_settings, settings_as_yaml
 from tasks.presets import PRESETS
 from tasks.settings import CorpusSettings, StudySettings, digest
@@ -188,12 +188,12 @@ def test_a_single_key_that_is_no_yaml_is_the_users_mistake(value: str) -> None:
 
 
 def test_a_data_root_is_taken_from_the_command_line() -> None:
-    assert resolve_settings(overrides=_overrides(None, Path("some/where"))).data_root == Path("some/where")
+    assert Chosen(data_root="some/where").settings().data_root == Path("some/where")
 
 
 @pytest.mark.parametrize("name", ["results #2", "2024", "a: b"])
 def test_a_data_root_is_a_path_and_no_yaml(name: str) -> None:
-    assert resolve_settings(overrides=_overrides(None, Path(name))).data_root == Path(name)
+    assert Chosen(data_root=name).settings().data_root == Path(name)
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:

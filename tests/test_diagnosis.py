@@ -17,7 +17,7 @@ from flows.cli import app
 from tasks.addresses import hide_password, hide_password_in
 from tasks.diagnosis import diagnose, hardware, services, software, storage
 from tasks.diagnosis.condition import State
-from tasks.diagnosis.ports import is_listening, listening_process
+from tasks.ports import is_listening, listening_process
 from tasks.presets import PRESETS
 from tasks.settings import StudySettings
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import video_file
 
 from tasks.contents import VideoFile
-from tasks.fan_out import Batch, prepare_all, split_into_batches
+from tasks.fan_out import Batch, Crew, batch_size, prepare_all, split_into_batches
 from tasks.outcomes import Outcome
 from tasks.settings import PrepareSettings
 from tasks.shards import VideoReport, read_report
@@ -42,14 +42,65 @@ class Script:
 )
 def test_few_videos_have_a_task_each_and_many_share_them(number: int, sizes: list[int]) -> None:
     jobs = make_jobs(number)
-    batches = list(split_into_batches(jobs))
+    batches = list(split_into_batches(jobs, lambda: batch_size(number, Crew(2), None)))
     assert [len(batch.jobs) for batch in batches] == sizes
     assert [job for batch in batches for job in batch.jobs] == jobs
 
 
 def test_a_batch_is_named_after_its_videos() -> None:
-    assert [batch.name for batch in split_into_batches(make_jobs(2))] == ["v0", "v1"]
-    assert next(split_into_batches(make_jobs(130))).name == "v0 and 2 more"
+    assert [batch.name for batch in split_into_batches(make_jobs(2), lambda: 1)] == ["v0", "v1"]
+    assert next(split_into_batches(make_jobs(9), lambda: 3)).name == "v0 and 2 more"
+
+
+CLUSTER = Crew(num_workers=4, task_cost_s=0.15)
+
+
+@pytest.mark.parametrize("num_videos", [300, 5_000, 100_000])
+@pytest.mark.parametrize("seconds", [0.004, 0.05, 0.4, 3.0, 200.0])
+def test_tasks_that_cost_much_have_videos_enough_and_workers_tasks_enough(num_videos: int, seconds: float) -> None:
+    size = batch_size(num_videos, CLUSTER, seconds)
+    num_batches = -(-num_videos // size)
+    work_s = num_videos * seconds
+    assert num_batches >= CLUSTER.num_workers
+    if num_batches > CLUSTER.num_workers:
+        assert CLUSTER.task_cost_s <= 0.05 * size * seconds
+    if work_s >= 2 * 16 * CLUSTER.task_cost_s / 0.05:
+        assert num_batches >= 4 * CLUSTER.num_workers
+
+
+@pytest.mark.parametrize(
+    ("num_videos", "seconds", "size"),
+    [
+        (1000, None, 1),  # nothing is known yet
+        (1, 0.05, 1),
+        (3, 0.05, 1),
+        (7, 10.0, 1),
+        (24, 0.05, 6),  # a batch a worker, though it costs more than 5 %
+        (600, 0.05, 75),  # 60 would do; so every worker gets two
+        (1000, 10.0, 16),
+        (100_000, 10.0, 256),
+        (100_000, 0.004, 750),
+    ],
+)
+def test_batches_on_a_cluster(num_videos: int, seconds: float | None, size: int) -> None:
+    assert batch_size(num_videos, CLUSTER, seconds) == size
+
+
+def test_batches_grow_once_it_is_known_how_long_a_video_takes() -> None:
+    sizes: list[int] = []
+
+    def run(batches: Iterator[Batch]) -> Iterator[dict[str, VideoReport]]:
+        for number, batch in enumerate(batches):
+            sizes.append(len(batch.jobs))
+            outcome = Outcome.CRASHED if number == 3 else Outcome.OK
+            yield {job.video.sha256: VideoReport(outcome=outcome, seconds=0.1) for job in batch.jobs}
+
+    prepare_all(make_jobs(300), run, 1, 0.0, 0, CLUSTER)
+    assert sizes[:9] == [1, 38, 38, 38, 38, 38, 38, 38, 33]
+    assert sizes[9:] == [1] * 38, "what was lost together is taken apart"
+    sizes.clear()
+    prepare_all(make_jobs(300), run, 0, 0.0, 0, CLUSTER, [VideoReport(outcome=Outcome.OK, seconds=0.1)])
+    assert sizes[0] == 38, "the last run tells it too"
 
 
 def test_only_faults_that_may_pass_are_tried_again() -> None:

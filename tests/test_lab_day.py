@@ -55,10 +55,6 @@ class Files:
         return set(zip(rows["video_id"], rows["sha256"], strict=True))
 
 
-def newest(runs: list[dict[str, Any]], state: str) -> dict[str, Any] | None:
-    return runs[0] if runs and runs[0]["state_type"] == state else None
-
-
 def test_a_day(tmp_path: Path) -> None:
     for number, person in enumerate(PEOPLE):
         write_clip(tmp_path, f"anger/{person}/a", number)
@@ -69,6 +65,9 @@ def test_a_day(tmp_path: Path) -> None:
         assert "run by `fer up` already" in second.stdout
 
         files = Files(tmp_path)
+        wait_for("the first look", lambda: files.outcomes)
+        lab.pause("new-videos")
+        wait_for("the study that it starts", lambda: studies_done(lab))
         study = lab.run("prefect", "deployment", "run", "fer/full-study", "--watch")
         assert study.returncode == 0, study.stdout + study.stderr
         (experiment,) = [
@@ -82,25 +81,25 @@ def test_a_day(tmp_path: Path) -> None:
         keys = {artifact["key"] for artifact in lab.prefect("artifacts/filter")}
         assert keys >= {f"day-{name}" for name in ("ledger", "comparison", "confusion", "mlflow", "report", "summary")}
         test_side = files.side("test")
-        wait_for("a quiet lab", lambda: newest(lab.flow_runs("full-study"), "COMPLETED"))
-        studies = len(lab.flow_runs("full-study"))
+        studies = studies_done(lab)
 
         for name in ("anger/gina/a", "fear/gina/b"):
             write_clip(tmp_path, name, 7)
         broken = tmp_path / "videos/fear/gina/broken.mp4"
         broken.write_bytes(b"this is no film" * 100)
+        lab.pause("new-videos", False)
         ok = {"anger/gina/a.mp4", "fear/gina/b.mp4"}
         wait_for("the schedule", lambda: len(files.outcomes) == 15 and {files.outcomes[name] for name in ok} == {"ok"})
         assert files.outcomes["fear/gina/broken.mp4"] == "undecodable"
         failed = wait_for("the failed look", lambda: newest_failed(lab))
         assert "undecodable such as fear/gina/broken.mp4" in failed["state"]["message"]
 
-        wait_for("the study that starts by itself", lambda: len(lab.flow_runs("full-study")) > studies)
-        wait_for("its end", lambda: newest(lab.flow_runs("full-study"), "COMPLETED"))
+        wait_for("the study that starts by itself", lambda: studies_done(lab) > studies)
         assert files.side("test") == test_side
         assert {name for name, _ in files.side("train") | files.side("validation")} >= ok
 
-        lab.set_paused("new-videos", True)
+        lab.pause("new-videos")
+        wait_for("the last look", lambda: not lab.unfinished("new-videos"))
         broken.unlink()
         write_clip(tmp_path, "fear/gina/broken", 7, start=0.5)
         again = lab.run("prefect", "flow-run", "retry", failed["id"])
@@ -108,6 +107,13 @@ def test_a_day(tmp_path: Path) -> None:
         wait_for("the retried look", lambda: state_of(lab, failed["id"]) == "COMPLETED")
         assert files.outcomes["fear/gina/broken.mp4"] == "ok"
         assert files.side("test") == test_side
+
+
+def studies_done(lab: Lab) -> int:
+    """How many studies are done; 0 while one is not."""
+    runs = lab.flow_runs("full-study")
+    assert not {run["state_type"] for run in runs} & {"FAILED", "CRASHED", "CANCELLED"}
+    return 0 if lab.unfinished("full-study") else len(runs)
 
 
 def newest_failed(lab: Lab) -> dict[str, Any] | None:

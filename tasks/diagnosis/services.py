@@ -9,7 +9,8 @@ import httpx
 
 from tasks.addresses import hide_password, hide_password_in
 from tasks.diagnosis.condition import Condition, State
-from tasks.diagnosis.ports import is_listening, listening_process
+from tasks.places import as_remote
+from tasks.ports import is_listening, listening_process
 from tasks.settings import StudySettings
 
 _TIMEOUT_S = 5.0
@@ -40,6 +41,9 @@ def check_prefect(_: StudySettings) -> list[Condition]:
 def check_mlflow(settings: StudySettings) -> list[Condition]:
     """The server or database of `MLFLOW_TRACKING_URI`: that it answers, and lets this process in."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri and as_remote(settings.data_root):
+        mend = "set MLFLOW_TRACKING_URI to the address of an MLflow server"
+        return [Condition("MLflow", State.ERROR, f"{settings.data_root} cannot hold MLflow's database", mend)]
     if not uri:
         return [Condition("MLflow", State.OK, f"no MLFLOW_TRACKING_URI: records go to {settings.data_root}/mlflow.db")]
     if not uri.startswith(("http://", "https://")):

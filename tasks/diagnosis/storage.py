@@ -5,10 +5,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from upath import UPath
-
 from tasks.diagnosis.condition import Condition, State
 from tasks.files import leftovers
+from tasks.places import as_remote
+from tasks.remote import RemotePath
 from tasks.settings import StudySettings
 
 _LEAST_FREE_GB, _LITTLE_FREE_GB = 0.5, 5.0
@@ -18,9 +18,9 @@ _STALE_S = 3600.0
 
 def check_data_root(settings: StudySettings) -> list[Condition]:
     """Whether the data root can be written to, and how much room it has."""
-    root = UPath(settings.data_root)
-    if not isinstance(root, Path):
-        return [_remote(root)]
+    root = settings.data_root
+    if remote := as_remote(root):
+        return [_remote(remote)]
     folder = root if root.is_dir() else next(parent for parent in root.absolute().parents if parent.exists())
     try:
         if root.exists() and not root.is_dir():
@@ -41,9 +41,7 @@ def check_data_root(settings: StudySettings) -> list[Condition]:
 
 def check_leftovers(settings: StudySettings) -> list[Condition]:
     """Temporary files of processes that were killed."""
-    root = UPath(settings.data_root)
-    if not isinstance(root, Path):
-        return []
+    root = settings.data_root
     stale = [path for path in leftovers(root) if _age_s(path) >= _STALE_S]
     if not stale:
         return [Condition("temporary files", State.OK, "no old ones")]
@@ -59,7 +57,7 @@ def _age_s(path: Path) -> float:
         return 0.0
 
 
-def _remote(root: UPath) -> Condition:
+def _remote(root: RemotePath) -> Condition:
     """Write a small object, read it again, remove it."""
     probe = root / f"fer-doctor-{time.time_ns()}"
     try:

@@ -8,17 +8,23 @@ from prefect.states import Completed, Failed
 
 from tasks.outcomes import TRANSIENT
 from tasks.settings import PrepareSettings
+from tasks.steps.runners import videos_at_once
 from tasks.workers import Job, prepare_videos
 
 
 @task(name="prepare-videos", task_run_name="prepare {name}", cache_policy=NO_CACHE)
-def prepare_batch(name: str, jobs: Sequence[Job], settings: PrepareSettings, workers: int, timeout_s: float) -> State:
+def prepare_batch(
+    name: str, jobs: Sequence[Job], settings: PrepareSettings, workers: int | None, timeout_s: float
+) -> State:
     """Turn each video into one shard, in child processes.
 
     The task run's result is the reports by SHA-256. It ends as failed, naming the videos, when some of them left no
     shard; `name` says which videos these are.
+
+    Args:
+        workers: videos that this process prepares at once; None on a Dask worker that decides itself.
     """
-    reports = prepare_videos(jobs, settings, workers, timeout_s)
+    reports = prepare_videos(jobs, settings, workers or videos_at_once(), timeout_s)
     failed = [
         f"{job.video_id} ({job.video.path}): {report.outcome}, {report.message}"
         for job in jobs

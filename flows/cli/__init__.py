@@ -1,0 +1,43 @@
+"""The command `fer`. Heavy packages are imported by the command that needs them, so that `fer --help` is quick."""
+
+import sys
+import traceback
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from fer_models.errors import FerError
+from flows.cli import lab, looking, models, setting_up, study
+
+app = typer.Typer(
+    name="fer",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Facial expression recognition from video: prepare, train six fusion models, compare them honestly.",
+    epilog="Start with [b]fer study --preset sample[/b]; it needs no data.",
+)
+for family in (study, looking, models, lab, setting_up):
+    app.add_typer(family.commands)
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one sentence and exit code 1."""
+    try:
+        app()
+    except FerError as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        _complain(str(error))
+    except OSError as error:
+        if "--debug" in sys.argv:
+            raise
+        _complain(f"{error.filename or 'A file'}: {error.strerror or error}.")
+
+
+def _complain(sentence: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]fer:[/] {escape(sentence)}", highlight=False)
+    raise SystemExit(1) from None

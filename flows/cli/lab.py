@@ -1,0 +1,73 @@
+"""Commands that go on until they are ended: a lab on this machine, and a watch over a corpus."""
+
+import functools
+import signal
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import Chosen, study_options
+from flows.cli.running import out, start_flow, stop
+from flows.environment import prepare_environment, silent_imports
+
+commands = typer.Typer()
+_command = functools.partial(commands.command, rich_help_panel="A lab")
+
+
+@_command(epilog="fer up --config study.yaml  |  FER_POSTGRES=postgresql://user:password@host fer up")
+@study_options()
+def up(
+    chosen: Chosen,
+    host: Annotated[str, typer.Option(help="address that the servers listen at")] = "127.0.0.1",
+    prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="port of Prefect's server")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="port of MLflow's server")] = 5000,
+    postgres: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FER_POSTGRES",
+            metavar="URL",
+            help="keep their records on this PostgreSQL server, not in SQLite files; "
+            "as an environment variable no other user sees the password",
+        ),
+    ] = None,
+    gpu_workers: Annotated[
+        int | None, typer.Option(min=1, help="training runs at once; one a GPU, or one without GPUs, by default")
+    ] = None,
+) -> None:
+    """Run Prefect, MLflow and workers on this machine until Ctrl-C; a study that is named is looked after."""
+    prepare_environment()
+    settings = chosen.settings()
+    with silent_imports():
+        from flows.up import serve
+    from tasks.databases import Databases
+    from tasks.services import HOME, Addresses
+
+    parameters = chosen.parameters()
+    serve(
+        Addresses.of(host, prefect_port, mlflow_port),
+        lambda: Databases.on_postgres(postgres) if postgres else Databases.in_folder(HOME),
+        parameters,
+        settings.watch.interval_s if parameters else None,
+        gpu_workers,
+        out,
+    )
+
+
+@_command(epilog="fer watch --config study.yaml  |  in a crontab: fer watch --once --config study.yaml")
+@study_options(seeds=True)
+def watch(
+    chosen: Chosen,
+    once: Annotated[bool, typer.Option("--once", help="one look, for cron; exits with 1 when it fails")] = False,
+) -> None:
+    """Look at the corpus again and again: prepare what is new, and run the study when enough has come in."""
+    prepare_environment(quiet=not chosen.debug)
+    from flows.watch import look, watch_corpus
+
+    settings = chosen.settings().watching()
+    overrides = chosen.overrides | {"execution.settle_s": settings.execution.settle_s}
+    signal.signal(signal.SIGINT, stop)
+    run = functools.partial(start_flow, parameters=chosen.parameters() | {"overrides": overrides})
+    if once:
+        look(settings, run, out)
+    else:
+        watch_corpus(settings, run, out)

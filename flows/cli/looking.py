@@ -1,0 +1,69 @@
+"""Commands that look at what a study made, and change nothing of it."""
+
+import functools
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from flows.cli.options import Chosen, study_options
+from flows.cli.running import out
+from flows.environment import prepare_environment, silent_imports
+
+commands = typer.Typer()
+_command = functools.partial(commands.command, rich_help_panel="Looking closer")
+
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="where to write the PNG")]
+
+
+@_command()
+@study_options()
+def status(chosen: Chosen) -> None:
+    """Show what became of every video and which arms are trained."""
+    prepare_environment(quiet=not chosen.debug)
+    with silent_imports():
+        from flows.status import print_status
+
+    print_status(chosen.settings(), out)
+
+
+@_command(epilog="fer audit --preset sample && fer train --preset sample")
+@study_options()
+def audit(chosen: Chosen) -> None:
+    """Look for leaks between the sides: people, files, footage, names, labels. Exits with 1 when there is one."""
+    prepare_environment(quiet=not chosen.debug)
+    from flows.audit import print_audit
+
+    if print_audit(chosen.settings(), out):
+        raise typer.Exit(1)
+
+
+@_command(epilog="fer inspect baum1s/S001_001 --preset sample")
+@study_options()
+def inspect(
+    chosen: Chosen,
+    video: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="a video's id, or an unmistakable part of it")],
+    output: Output = None,
+) -> None:
+    """Draw a video on one page: faces, motion, outcome and why."""
+    prepare_environment(quiet=not chosen.debug)
+    from tasks.inspection import inspect_video
+
+    path = inspect_video(chosen.settings(), video, output)
+    out.print(escape(str(path)), soft_wrap=True, highlight=False)
+
+
+@_command(epilog="fer explain 3fa9c1d204 --preset sample")
+@study_options()
+def explain(
+    chosen: Chosen,
+    tile: Annotated[str, typer.Argument(metavar="TILE", help="id below a Grad-CAM tile, or its beginning")],
+    output: Output = None,
+) -> None:
+    """Draw a Grad-CAM tile on one page: frame, crop, motion, maps, probabilities and where all of it comes from."""
+    prepare_environment(quiet=not chosen.debug)
+    from tasks.tile_page import explain_tile
+
+    path = explain_tile(chosen.settings(), tile, output)
+    out.print(escape(str(path)), soft_wrap=True, highlight=False)

@@ -1,0 +1,101 @@
+"""Commands about models, trained and untrained."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from fer_models.errors import UseError
+from fer_models.settings import ModelSettings
+from flows.cli.options import Chosen, Debug, study_options
+from flows.cli.running import out
+from flows.environment import prepare_environment, silent_imports
+
+commands = typer.Typer()
+_command = functools.partial(commands.command, rich_help_panel="Models")
+
+
+@_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
+def predict(
+    model: Annotated[str, typer.Argument(help="a model.keras of a study, a path or a URL")],
+    videos: Annotated[list[Path], typer.Argument(help="videos, or folders of them")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="also write a CSV file")] = None,
+    detector_model: Annotated[
+        Path | None, typer.Option(help="the face detector's model file, if it was moved since the training")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Recognise the expression in new videos with a trained model."""
+    prepare_environment(quiet=not debug)
+    with silent_imports():
+        from tasks.prediction import predict_videos
+    from tasks.places import read_place
+
+    if output and not output.parent.is_dir():
+        raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
+    predictions = predict_videos(read_place(model), videos, detector_model)
+    table = Table()
+    for name in ("video", "expression", "probability", "segments", "remark"):
+        table.add_column(name, justify="right" if name in ("probability", "segments") else "left")
+    for row in predictions.to_dict("records"):
+        probability = f"{row['p_' + row['predicted']]:.2f}" if row["predicted"] else ""
+        remark = row["message"] if row["outcome"] != "ok" else ""
+        expression = row["predicted"] or row["outcome"]
+        table.add_row(escape(row["video"]), expression, probability, str(row["num_segments"]), escape(remark))
+    out.print(table)
+    if output:
+        predictions.to_csv(output, index=False)
+        out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
+    if not predictions["predicted"].any():
+        raise UseError("No video could be recognised; the table says why.")
+
+
+@_command()
+@study_options(data_root=False)
+def models(
+    chosen: Chosen,
+    equivalence: Annotated[
+        bool, typer.Option("--equivalence", help="also find out which arms of the study are the same function")
+    ] = False,
+) -> None:
+    """List the arms with their trainable parameters."""
+    prepare_environment(quiet=not chosen.debug)
+    with silent_imports():
+        from fer_models.building import build_model
+    from fer_models.arms import ARMS
+
+    settings = chosen.settings()
+    out.print(f"Arms in {settings.model.form} form, width {settings.model.width}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("arm", no_wrap=True)
+    table.add_column("what it is")
+    table.add_column("parameters", justify="right")
+    table.add_column("in the study", justify="center")
+    for arm in ARMS.values():
+        model = build_model(arm, settings.model, settings.corpus.emotions)
+        table.add_row(arm.name, arm.title, f"{model.count_params():,}", "yes" if arm.name in settings.arms else "")
+    out.print(table)
+    if equivalence:
+        _show_equivalences(settings.arms, settings.model)
+
+
+def _show_equivalences(arms: Sequence[str], settings: ModelSettings) -> None:
+    from fer_models.arms import get_arm
+    from fer_models.equivalence import describe, find_equivalences, grouped
+
+    found = find_equivalences([get_arm(name) for name in arms], settings)
+    if not found:
+        out.print(describe(found))
+        return
+    out.print("Computed with random weights and segments")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in ("arms", "other arms", "what they are to each other"):
+        table.add_column(name, overflow="fold")
+    for row in grouped(found):
+        table.add_row(", ".join(row.first), ", ".join(row.second), row.relation)
+    out.print(table)

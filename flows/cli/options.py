@@ -1,0 +1,102 @@
+"""The options that commands share, declared once: they reach a command as one `Chosen`."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fer_models.errors import UseError
+
+if TYPE_CHECKING:
+    from tasks.settings import StudySettings
+
+Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
+_Command = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The study that a command is about. The fields are the options, in the order of the help."""
+
+    preset: Annotated[str | None, typer.Option("--preset", "-p", help="sample, study or corrected (the default)")] = (
+        None
+    )
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="YAML file with settings that differ from the preset's")
+    ] = None
+    pairs: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="one setting, e.g. training.epochs=20")
+    ] = None
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="train every arm with so many seeds")] = None
+    data_root: Annotated[
+        str | None,
+        typer.Option("--data-root", help="folder or s3://bucket/prefix for all that is made, one corpus each"),
+    ] = None
+    debug: Debug = False
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Settings by dotted key, those of `--set` as texts that are YAML.
+
+        Raises:
+            UseError: a `--set` is not KEY=VALUE.
+        """
+        overrides: dict[str, Any] = {}
+        if self.data_root:
+            # a string is read as YAML, which takes 2024 for a number; a path is taken as it is
+            overrides["data_root"] = self.data_root if "://" in self.data_root else Path(self.data_root)
+        if self.seeds:
+            overrides["seeds"] = self.seeds
+        for pair in self.pairs or []:
+            key, equals, value = pair.partition("=")
+            if not equals or not key:
+                raise UseError(f"--set takes KEY=VALUE, not {pair!r}.")
+            overrides[key.strip()] = value
+        return overrides
+
+    def settings(self) -> "StudySettings":
+        """The settings of the study.
+
+        Raises:
+            UseError: there is no such preset, file or setting, or a value does not fit.
+        """
+        from tasks.configuration import resolve_settings
+
+        return resolve_settings(self.preset, self.config, self.overrides)
+
+    def parameters(self) -> dict[str, Any]:
+        """The same choice as parameters of a flow; what was not chosen is not among them."""
+        config = str(self.config.absolute()) if self.config else None
+        given = {"preset": self.preset, "config": config, "overrides": self.overrides}
+        return {name: value for name, value in given.items() if value}
+
+
+def study_options(*, seeds: bool = False, data_root: bool = True) -> Callable[[_Command], _Command]:
+    """Give a command, whose first parameter is a `Chosen`, the options of one, after its own.
+
+    Args:
+        seeds: `--seeds` is among them.
+        data_root: `--data-root` is among them.
+    """
+    shared = [
+        field.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for field in inspect.signature(Chosen).parameters.values()
+        if {"seeds": seeds, "data_root": data_root}.get(field.name, True)
+    ]
+
+    def decorate(command: _Command) -> _Command:
+        own = list(inspect.signature(command).parameters.values())[1:]
+
+        @functools.wraps(command)
+        def with_options(**given: Any) -> None:
+            chosen = Chosen(**{option.name: given.pop(option.name) for option in shared})
+            command(chosen, **given)
+
+        with_options.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+        return with_options
+
+    return decorate

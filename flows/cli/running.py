@@ -1,0 +1,84 @@
+"""Flows run by a command in its own process, and what such a process prints and how it ends."""
+
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from flows.cli.options import Chosen
+from flows.environment import check_server, kill_prefect_server, prepare_environment, silent_imports
+
+out = Console()
+
+_FLOWS = {
+    "prepare": ("flows.prepare", "prepare"),
+    "split": ("flows.split", "split"),
+    "train": ("flows.train", "train"),
+    "evaluate": ("flows.evaluate", "evaluate"),
+    "study": ("flows.study", "full_study"),
+}
+
+
+def run_flow(name: str, chosen: Chosen, **more: Any) -> Any:
+    """Check settings and corpus, then run a flow in this process.
+
+    With no server to tell of it, a preparation that has nothing to do ends here, without waiting for Prefect.
+
+    Args:
+        more: parameters that this flow alone has.
+    """
+    prepare_environment(quiet=not chosen.debug)
+    settings = chosen.settings()
+    signal.signal(signal.SIGINT, stop)
+    if name in ("prepare", "study") and not os.environ.get("PREFECT_API_URL"):
+        from tasks.fan_out import Attempts
+        from tasks.scan import conclude, scan_corpus
+
+        scan = scan_corpus(settings, more.get("videos"))
+        if name == "prepare" and scan.plan.due.empty:
+            return conclude(scan, settings, Attempts()).counts
+    return start_flow(name, chosen.parameters(), **more)
+
+
+def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
+    """Run a flow in this process, with the server that was named or one that lives as long as the process.
+
+    Args:
+        parameters: those that every flow has, see `Chosen.parameters`.
+        more: parameters that this flow alone has.
+    """
+    from tasks.progress import say
+
+    if server := os.environ.get("PREFECT_API_URL"):
+        check_server(server)
+    elif "prefect" not in sys.modules:
+        say("Starting Prefect in this process: 20 seconds or so, up to a minute the first time.")
+
+    module, function = _FLOWS[name]
+    with silent_imports():
+        run = getattr(importlib.import_module(module), function)
+    if name == "prepare":
+        more["tolerant"] = True  # the ledger and the last line tell of failed videos
+    return run(**parameters, **more)
+
+
+def stop(*_: object) -> NoReturn:
+    """Ctrl-C: leave at once. Files are whole or not there, so there is nothing to wait for."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    kill_prefect_server()
+    sys.stderr.write("\nfer: stopped; the same command goes on where it was.\n")
+    sys.stderr.flush()
+    os._exit(130)
+
+
+def show_results(report: Path, chosen: Chosen) -> None:
+    """Print the comparison table of an evaluated study and where its report lies."""
+    from flows.status import print_results
+
+    print_results(chosen.settings(), report, out)

@@ -1,0 +1,175 @@
+"""Places that users name, and files in an object store; fsspec's own store in memory stands for one here."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from fer_models.errors import UseError
+from flows.cli.options import Chosen
+from tasks import tracking
+from tasks.configuration import resolve_settings, settings_as_yaml
+from tasks.diagnosis.condition import State
+from tasks.diagnosis.services import check_mlflow
+from tasks.files import (
+    list_files,
+    list_sizes,
+    read_footers,
+    read_frame,
+    read_tables,
+    remove_files,
+    write_table,
+    write_text,
+)
+from tasks.layout import Layout
+from tasks.places import as_remote, read_place
+from tasks.settings import StudySettings, digest
+from tasks.working_folders import local_copy, working_folder
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> Path:
+    """A place of this test alone, in memory."""
+    return read_place(f"memory://bucket/{request.node.name}")
+
+
+@pytest.mark.parametrize("text", ["fer-data", "../up", "a:b", "C:\\data", "2024"])
+def test_what_is_no_url_is_a_path(text: str) -> None:
+    assert read_place(text) == Path(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("s4://bucket/x", "Nothing can be kept at s4://; take a folder, or a URL such as s3://bucket/prefix."),
+        ("https://host/x", "Nothing can be kept at https://; take"),
+        ("s3:/bucket/x", "'s3:/bucket/x' is no URL; write two slashes, s3://bucket/x."),
+        ("s3://", "'s3://' names no bucket; write s3://bucket/prefix."),
+    ],
+)
+def test_a_wrong_url_is_told(text: str, sentence: str) -> None:
+    with pytest.raises(UseError) as error:
+        read_place(text)
+    assert str(error.value).startswith(sentence)
+    with pytest.raises(UseError, match=r"^data_root: .*[^.] \(it is "):
+        resolve_settings(overrides={"data_root": text})
+
+
+def test_a_missing_package_is_told() -> None:
+    code = (
+        "import sys\nsys.modules['s3fs'] = None\nfrom tasks.places import read_place\n"
+        "try:\n    read_place('s3://bucket/x')\nexcept Exception as error:\n    print(type(error).__name__, error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "UseError A package for s3:// is not installed: pip install 'fer-pipeline[s3]'.\n"
+
+
+def test_settings_hold_a_url_as_they_hold_a_folder() -> None:
+    local, remote = (StudySettings(data_root=root) for root in ("some/where", "s3://bucket/some/where/"))
+    assert type(local.data_root) is type(Path())
+    assert local.model_dump(mode="json")["data_root"] == "some/where"
+    assert digest(local) == digest(StudySettings.model_validate(local.model_dump()))
+    assert "data_root: s3://bucket/some/where\n" in settings_as_yaml(remote)
+    for again in (
+        pickle.loads(pickle.dumps(remote)),
+        StudySettings.model_validate(remote.model_dump()),
+        StudySettings.model_validate_json(remote.model_dump_json()),
+    ):
+        assert again == remote
+    assert Chosen(data_root="s3://bucket/some/where").settings().data_root == remote.data_root
+    assert str(Layout.of(remote).report) == "s3://bucket/some/where/studies/study/report"
+    with pytest.raises(UseError, match="data_root"):
+        resolve_settings(overrides={"data_root": 2024})
+
+
+def test_mlflow_needs_a_server_beside_an_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    layout = Layout.of(StudySettings(data_root="s3://bucket/x"))
+    with pytest.raises(UseError, match="set MLFLOW_TRACKING_URI to the address of an MLflow server"):
+        tracking.tracking_uri(layout)
+    assert [found.state for found in check_mlflow(StudySettings(data_root="s3://bucket/x"))] == [State.ERROR]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
+    assert tracking.tracking_uri(layout) == "http://somewhere:5000"
+
+
+def test_tables_of_a_store_come_back_in_order(store: Path) -> None:
+    paths = [store / f"{number % 7}" / f"{number}.parquet" for number in range(70)]
+    for number, path in enumerate(paths):
+        write_table(path, pa.table({"x": [number], "y": ["a"]}))
+    assert [table["x"][0].as_py() for table in read_tables(paths, ["x"])] == list(range(70))
+    assert [footer.num_columns for footer in read_footers(paths)] == [2] * 70
+    pd.testing.assert_frame_equal(read_frame(paths[3]), pd.DataFrame({"x": [3], "y": ["a"]}))
+    assert sorted(list_files(store, "*/*.parquet")) == sorted(paths)
+    assert list_files(store, "*.parquet") == list_files(store, "a/*/*.parquet") == []
+    assert list_files(store / "1", "*.parquet") == [
+        store / "1" / f"{number}.parquet" for number in (1, 15, 22, 29, 36, 43, 50, 57, 64, 8)
+    ]
+    remove_files([store / "1", store / "2" / "2.parquet", store / "nowhere"])
+    assert len(list_sizes(store, "*/*.parquet")) == 59
+
+
+def test_a_footer_larger_than_what_is_fetched_first(store: Path) -> None:
+    wide = pa.table({f"column {number}": [number] for number in range(2000)})
+    write_table(store / "wide.parquet", wide)
+    (footer,) = read_footers([store / "wide.parquet"])
+    assert footer.num_columns == 2000
+
+
+def test_a_working_folder_saves_what_changed_and_its_promises_last(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text(store / "old" / "kept.txt", "kept")
+    write_text(store / "gone.txt", "gone")
+    uploaded: list[list[str]] = []
+    upload = type(store).upload
+
+    def record(place, files):  # type: ignore[no-untyped-def]
+        uploaded.append(sorted(path.name for path in files))
+        upload(place, files)
+
+    monkeypatch.setattr(type(store), "upload", record)
+    with working_folder(store, last=("progress.json", "model.keras")) as working:
+        assert (working.path / "old" / "kept.txt").read_text() == "kept"
+        (working.path / "gone.txt").unlink()
+        for name in ("model.keras", "progress.json", "epoch", ".hidden"):
+            (working.path / name).write_text(name)
+        working.save()
+        assert [names for names in uploaded if names] == [["epoch"], ["progress.json"], ["model.keras"]]
+        uploaded.clear()
+        working.save()
+        assert [names for names in uploaded if names] == []
+        (working.path / "late").write_text("late")
+    names = [str(path.relative_to(store)) for path in as_remote(store).sizes()]
+    assert names == ["epoch", "late", "model.keras", "old/kept.txt", "progress.json"]
+
+
+def test_a_working_folder_that_is_left_by_an_exception_keeps_what_was_saved(store: Path) -> None:
+    def break_off() -> None:
+        with working_folder(store) as working:
+            (working.path / "a").write_text("1")
+            working.save()
+            (working.path / "a").write_text("22")
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        break_off()
+    assert (store / "a").read_text() == "1"
+
+
+def test_local_folders_are_worked_in_as_they_are(tmp_path: Path) -> None:
+    with working_folder(tmp_path / "new", last=("a",)) as working, local_copy(tmp_path / "new") as copy:
+        assert working.path == copy == tmp_path / "new"
+        (copy / "a").write_text("1")
+        working.save()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+
+
+def test_copies_are_there_for_a_while(store: Path) -> None:
+    write_text(store / "a" / "b.txt", "b")
+    with local_copy(store / "a" / "b.txt") as file, local_copy(store / "a") as folder:
+        assert file.read_text() == (folder / "b.txt").read_text() == "b"
+    assert not file.exists()
