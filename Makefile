@@ -16,11 +16,12 @@ help: ## list the targets
 .PHONY: setup
 setup: $(READY) ## make .venv with the pinned dependencies
 
+# The lock is its own constraint: older pips do not see that name==1 and name[extra] mean one version.
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "fer needs Python 3.11, 3.12 or 3.13; name one: make setup PYTHON=/path/to/python3"; exit 1; }
 	@echo "Installing into $(VENV) with $$($(PYTHON) --version); this takes a few minutes once."
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -c requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -43,10 +44,6 @@ test-slow: $(READY) ## the slow tests too
 .PHONY: test-faults
 test-faults: $(READY) ## inject every fault: damaged files, dying and hanging workers, full disks, kills; about a quarter of an hour
 	$(BIN)/python -m pytest -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_workers.py tests/test_kill_prepare.py tests/test_lab_faults.py
-
-.PHONY: test-services
-test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
-	$(BIN)/python -m pytest -m services
 
 .PHONY: test-services
 test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
