@@ -48,10 +48,6 @@ test-faults: $(READY) ## inject every fault: damaged files, dying and hanging wo
 test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
 	$(BIN)/python -m pytest -m services
 
-.PHONY: test-services
-test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
-	$(BIN)/python -m pytest -m services
-
 .PHONY: bench-prepare
 bench-prepare: $(READY) ## speed of preparation, into benchmarks/results
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/prepare.py
