@@ -159,7 +159,7 @@ def prepare_many(server: Server, folder: Path, number: int) -> dict[str, float]:
     with silent_imports():
         from flows.prepare import prepare
     from tasks.configuration import resolve_settings
-    from tasks.fan_out import split_into_batches
+    from tasks.fan_out import Crew, batch_size, split_into_batches
     from tasks.layout import Layout
     from tasks.ledger import plan_preparation
     from tasks.manifest import read_manifest
@@ -175,7 +175,9 @@ def prepare_many(server: Server, folder: Path, number: int) -> dict[str, float]:
     layout = Layout.of(settings)
     write_files(folder / "videos", number)
     jobs, first_scan_s = timed(lambda: due_jobs(scan_corpus(settings), settings))
-    figures = {"videos": number, "batches": len(list(split_into_batches(jobs))), "first_scan_s": first_scan_s}
+    size = batch_size(number, Crew(os.cpu_count() or 1), None)
+    num_batches = len(list(split_into_batches(jobs, lambda: size)))
+    figures = {"videos": number, "batches": num_batches, "first_scan_s": first_scan_s}
     del jobs
     before_mb = peak_mb()
     workers.prepare_file = simulate_file
