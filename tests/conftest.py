@@ -66,17 +66,6 @@ def _own_prefect_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _absl_closes_no_file_of_pytest() -> None:
-    """Keras brings absl, whose log handler closes its stream when another library sets up its logging.
-
-    The stream is what stood for standard error when absl was imported, so at collection the file that pytest captures
-    to; it is spared only while it still stands there, which is not so in a command that `CliRunner` runs.
-    """
-    if absl := sys.modules.get("absl.logging"):
-        absl.get_absl_handler().python_handler.stream = sys.__stderr__
-
-
 def draw_moving_face(
     step_px: float,
     num_frames: int = 34,
