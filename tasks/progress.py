@@ -13,7 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 LINE_INTERVAL_S = 10.0
 
 console = Console(stderr=True)
+#: For those who collect logs, such as Prefect on a worker (`PREFECT_LOGGING_EXTRA_LOGGERS=fer`); nobody else shows it.
 _log = logging.getLogger("fer")
+_log.setLevel(logging.INFO)
+_log.propagate = False
 
 Advance = Callable[[str], None]
 
