@@ -26,7 +26,8 @@ _FILE = Path(__file__).parent.parent / "infra" / "prefect.yaml"
 _SILENCE = datetime.timedelta(minutes=5)
 #: Seconds between two signs of life of a run.
 HEARTBEAT_S = 60
-_CRASHED = "fer: a run without a sign of life has crashed"
+#: The tag of deployments whose runs go on by themselves after a crash.
+_GOES_ON = "goes-on-after-a-crash"
 
 
 def register(
@@ -65,8 +66,9 @@ def register(
         except ObjectNotFound:
             allowed = 0
         client.upsert_global_concurrency_limit_by_name(DEVICES, max(allowed, num_devices))
-        if not client.read_automations_by_name(_CRASHED):
-            client.create_automation(_crashes())
+        for automation in (_end_silent_runs(), _go_on_after_a_crash()):
+            if not client.read_automations_by_name(automation.name):
+                client.create_automation(automation)
 
 
 def workers_of(api_url: str, pool: str) -> list[str]:
@@ -81,12 +83,12 @@ def workers_of(api_url: str, pool: str) -> list[str]:
     return [worker.name for worker in workers if worker.status is WorkerStatus.ONLINE]
 
 
-def _crashes() -> AutomationCore:
+def _end_silent_runs() -> AutomationCore:
     """Ends runs whose machine died: they would stay `Running`, and who waits for them would wait for ever."""
     heartbeat = "prefect.flow-run.heartbeat"
     ended = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")}
     return AutomationCore(
-        name=_CRASHED,
+        name="fer: a run without a sign of life has crashed",
         description=f"No heartbeat for {_SILENCE.total_seconds():g} s: the process or its machine is gone.",
         trigger=EventTrigger(
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
@@ -99,5 +101,28 @@ def _crashes() -> AutomationCore:
         ),
         actions=[
             ChangeFlowRunState(state=StateType.CRASHED, message="No sign of life: the process or its machine is gone.")
+        ],
+    )
+
+
+def _go_on_after_a_crash() -> AutomationCore:
+    """Schedules a run anew when its process died, as *Retry* does; `stop_after_crashes` sees to it that this ends."""
+    return AutomationCore(
+        name="fer: a run that crashed goes on",
+        description="What is done is not done again. After three crashes in a row the run fails.",
+        trigger=EventTrigger(
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            match_related=ResourceSpecification(
+                {"prefect.resource.role": ["tag"], "prefect.resource.id": [f"prefect.tag.{_GOES_ON}"]}
+            ),
+            for_each={"prefect.resource.id"},
+            expect={"prefect.flow-run.Crashed"},
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED, name="AwaitingRetry", message="It crashed and goes on.", force=True
+            )
         ],
     )

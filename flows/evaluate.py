@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from fer_models.errors import UseError
+from flows.limits import stop_after_crashes
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks import tracking
 from tasks.champion import crown
@@ -32,6 +33,7 @@ def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overri
         config: Path of a YAML file with settings that differ from the preset's, as workers see it; may be empty.
         overrides: Single settings by dotted key, e.g. {"training.epochs": 20}.
     """
+    stop_after_crashes()
     settings = settings_of(preset, config, overrides)
     layout = Layout.of(settings)
     runs = plan_runs(settings)

@@ -1,19 +1,27 @@
-"""What runs of deployments wait for: slots of global concurrency limits, which Prefect's server counts.
+"""What holds for runs of deployments: what they wait for, and when they are given up.
 
-A run in a process of its own, without a deployment, waits for nothing.
+They wait for slots of global concurrency limits, which Prefect's server counts. A run in a process of its own, without
+a deployment, waits for nothing.
 """
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
+from uuid import UUID
 
 from prefect import get_client
+from prefect.client.schemas.objects import StateType
 from prefect.concurrency.sync import concurrency
-from prefect.runtime import deployment
+from prefect.runtime import deployment, flow_run
+
+from fer_models.errors import UseError
 
 #: Training runs share it: as many slots as there are devices. `fer up` makes it; else: prefect gcl create fer-gpu.
 DEVICES = "fer-gpu"
+#: Crashes in a row after which a run is not started again.
+_MOST_CRASHES = 3
 #: Seconds after which a slot is free again when its holder died.
 _LEASE_S = 60
 
@@ -39,6 +47,21 @@ def alone_in(data_root: Path) -> Iterator[None]:
             yield
     else:
         yield
+
+
+def stop_after_crashes() -> None:
+    """End a run that crashed again and again; raises `UseError`. Who retries it by hand begins to count anew."""
+    if not (deployment.id and flow_run.id):
+        return
+    with get_client(sync_client=True) as client:
+        states = client.read_flow_run_states(UUID(flow_run.id))
+    ended = [state.type for state in states if state.is_final()]
+    crashes = list(takewhile(lambda state: state is StateType.CRASHED, reversed(ended)))
+    if len(crashes) >= _MOST_CRASHES:
+        raise UseError(
+            f"Its process died {len(crashes)} times in a row, by lack of memory perhaps; see the logs of this run and "
+            "of its worker. Retry it when that is mended: what is done is not done again."
+        )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from fer_models.errors import UseError
-from flows.limits import alone_in
+from flows.limits import alone_in, stop_after_crashes
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.drift import measure_drift, record_drift
 from tasks.fan_out import Attempts, Batch, prepare_all
@@ -47,6 +47,7 @@ def prepare(
         tolerant: Complete although videos failed; more than `execution.max_failed_share` of them fail the run anyway.
         announce: Emit the event `fer.videos.prepared`, which starts a study when enough videos are new.
     """
+    stop_after_crashes()
     settings = settings_of(preset, config, overrides)
     if announce:
         settings = settings.watching()

@@ -5,6 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.evaluate import evaluate
+from flows.limits import stop_after_crashes
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Preset, run_name, settings_of
 from flows.prepare import prepare
 from flows.split import split
@@ -31,6 +32,7 @@ def full_study(
         training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.
     """
     tracking_uri(Layout.of(settings_of(preset, config, overrides)))  # that there is none shows here, not in hours
+    stop_after_crashes()
     prepare(preset, config, overrides, tolerant=True)
     split(preset, config, overrides)
     train(preset, config, overrides, training)
