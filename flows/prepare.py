@@ -37,7 +37,8 @@ def prepare(
 ) -> State:
     """Prepare what is new, changed or failed for no fault of its data; the result is the ledger's counts.
 
-    The run fails when videos failed in it, with their number and the reasons; retrying it tries those again.
+    The run fails with `UseError` when videos failed in it, with their number and the reasons; retrying it tries those
+    again.
 
     Args:
         preset: Settings to start from; `as configured`: what the configuration file names, else `corrected`.
@@ -62,8 +63,9 @@ def prepare(
         get_run_logger().error("%s (%s): %s, %s", video.video_id, video.uri, video.outcome, video.message)
     if announce and len(conclusion.tried):
         announce_videos(settings, conclusion, len(pending_videos(settings)))
-    end = Completed if tolerant or conclusion.failed.empty else Failed
-    return end(message=conclusion.sentence, data=conclusion.counts)
+    if tolerant or conclusion.failed.empty:
+        return Completed(message=conclusion.sentence, data=conclusion.counts)
+    return Failed(message=conclusion.sentence, data=UseError(conclusion.sentence))
 
 
 def _start_of_first_attempt() -> str:

@@ -47,7 +47,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
     settings = resolve_settings(**arguments)
     layout = Layout.of(settings)
-    prepare(**arguments)
+    prepare(**arguments, tolerant=True)
     split(**arguments)
     test_side = side_file(layout.index, 0, "test")
     hidden = test_side.rename(folder / "hidden.parquet")

@@ -147,6 +147,8 @@ def test_a_run_with_failed_videos_fails_and_says_which_and_why(tmp_path: Path, c
     overrides = corpus | {"data_root": str(tmp_path)}
     state = prepare(overrides=overrides, return_state=True)
     assert state.is_failed()
+    with pytest.raises(UseError, match=re.escape(state.message)):
+        state.result()
     assert re.fullmatch(r"[12] videos could not be used: \d \w+ such as anger/carl/\w+\.mp4: .*\.", state.message)
     state = prepare(overrides=overrides, return_state=True)
     assert state.is_completed(), "a fault of the data that is known already fails no further run"

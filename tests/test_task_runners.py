@@ -75,7 +75,7 @@ class Study:
     def prepare(self, name: str, **execution: Any) -> pd.DataFrame:
         """Prepare the corpus into a data root of that name; the ledger."""
         overrides = self.overrides(name, **execution)
-        prepare(overrides=overrides)
+        prepare(overrides=overrides, tolerant=True)
         return pd.read_parquet(Layout.of(resolve_settings(overrides=overrides)).ledger).set_index("video_id")
 
     def check_same(self, name: str, ledger: pd.DataFrame, undisturbed: pd.DataFrame) -> None:
