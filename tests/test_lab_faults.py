@@ -86,7 +86,7 @@ class Study:
         assert state["type"] == "COMPLETED", state["message"]
         ledger = pd.read_parquet(self.layout.ledger)
         assert ledger["outcome"].tolist() == ["ok"] * CLIPS * len(PEOPLE)
-        assert ledger["attempts"].tolist() == [1] * CLIPS * len(PEOPLE), "nothing was done twice"
+        assert ledger["attempts"].max() <= 1, "what is done is found done, and tried no second time"
         assert len(self.shards()) == CLIPS * len(PEOPLE)
         assert (self.layout.report / "index.html").is_file()
 
