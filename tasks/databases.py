@@ -39,7 +39,8 @@ class Databases:
         parts, host = _split(url)
         _create_missing(urlunsplit(parts._replace(scheme="postgresql", path=parts.path or "/postgres")), host)
         of = {name: urlunsplit(parts._replace(scheme="", path=f"/{name}")) for name in NAMES}
-        return cls.at(f"postgresql+asyncpg:{of['prefect']}", f"postgresql+psycopg2:{of['mlflow']}")
+        prefect = of["prefect"].replace("sslmode=", "ssl=")  # asyncpg's word for it
+        return cls.at(f"postgresql+asyncpg:{prefect}", f"postgresql+psycopg2:{of['mlflow']}")
 
     @classmethod
     def at(cls, prefect: str, mlflow: str) -> "Databases":

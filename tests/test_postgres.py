@@ -1,5 +1,6 @@
 """Records in PostgreSQL: two thousand videos of which no task run is lost, and a password that nobody sees."""
 
+import asyncio
 import re
 import struct
 import time
@@ -15,6 +16,8 @@ import pytest
 from conftest import FPS, draw_moving_face
 from lab import Lab, wait_for
 from postgres import PASSWORD, USER, find_binaries, postgres_server
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from fer_models.errors import UseError
 from tasks.configuration import resolve_settings
@@ -132,6 +135,22 @@ def test_missing_databases_are_made_once(server: str) -> None:
         made = ask(server, "postgres", "SELECT datname FROM pg_database WHERE datname IN ('prefect', 'mlflow')")
         assert sorted(made) == [("mlflow",), ("prefect",)]
     assert databases.prefect["PREFECT_API_DATABASE_CONNECTION_URL"].startswith("postgresql+asyncpg://fer:")
+
+
+def test_a_mode_of_tls_is_told_to_both_servers_in_their_words(server: str) -> None:
+    databases = Databases.on_postgres(f"{server}?sslmode=prefer")
+    url = databases.prefect["PREFECT_API_DATABASE_CONNECTION_URL"]
+    assert url.endswith("/prefect?ssl=prefer")
+    assert databases.mlflow["MLFLOW_BACKEND_STORE_URI"].endswith("/mlflow?sslmode=prefer")
+
+    async def answer() -> int:
+        engine = create_async_engine(url)
+        async with engine.connect() as connection:
+            found = (await connection.execute(text("SELECT 1"))).scalar_one()
+        await engine.dispose()
+        return int(found)
+
+    assert asyncio.run(answer()) == 1
 
 
 def refusal(url: str) -> str:
