@@ -26,7 +26,7 @@ FAULTS = CONFIG | {
     "training": {"epochs": EPOCHS, "batch_size": 32, "precision": "float32"},
     "execution": {"workers": 1},
 }
-SERVER = "prefect.server.api.server:create_app"
+SERVER = "prefect server start"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ class Study:
 
     def shards(self) -> dict[str, int]:
         """When each shard was written, by name."""
-        return {path.name: path.stat().st_mtime_ns for path in self.layout.shards.glob("*/*.parquet")}
+        return {path.name: path.stat().st_mtime_ns for path in self.layout.shards.glob("*/[0-9a-f]*.parquet")}
 
     def progress(self, arm: str) -> Progress | None:
         folders = list(self.layout.runs.glob(f"{arm}-*"))
