@@ -32,6 +32,8 @@ _START_S = 300.0
 #: Services are asked to end, and made to after this.
 _GRACE_S = 15.0
 _LOOK_S = 0.5
+#: Stands in the command of a worker's child that runs a flow.
+_FLOW_RUN = "prefect.engine"
 #: A service that ends so often within so many seconds is given up.
 _MOST_RESTARTS = 5
 _RESTARTS_WITHIN_S = 120.0
@@ -198,9 +200,11 @@ def _open(service: Service, log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a service and all that it started, flow runs of a worker among it."""
+    """End a service and all that it started."""
     try:
-        started = psutil.Process(process.pid).children(recursive=True)
+        service = psutil.Process(process.pid)
+        started = service.children(recursive=True)
+        _end_flow_runs(service)
     except psutil.NoSuchProcess:
         started = []
     process.terminate()
@@ -212,6 +216,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for child in started:
         with suppress(psutil.NoSuchProcess):
             child.kill()
+
+
+def _end_flow_runs(worker: psutil.Process) -> None:
+    """Let the flow runs of a worker tell the server that they end, so that they go on when there is a worker again.
+
+    The worker stands still meanwhile: it would take them up at once, and an ending one lets them tell nothing.
+    """
+    flow_runs = [child for child in worker.children() if _FLOW_RUN in child.cmdline()]
+    if not flow_runs:
+        return
+    worker.suspend()
+    for flow_run in flow_runs:
+        flow_run.terminate()
+    psutil.wait_procs(flow_runs, timeout=_GRACE_S)
+    worker.resume()
 
 
 def _tail(log: Path) -> str:

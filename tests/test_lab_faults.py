@@ -137,5 +137,15 @@ def test_the_server_stands_still_and_is_killed(lab: Lab) -> None:
     assert "Prefect server ended" in lab.said
 
 
+def test_what_ctrl_c_broke_off_goes_on_with_the_next_services(corpus: Path, tmp_path: Path) -> None:
+    config = FAULTS | {"corpus": FAULTS["corpus"] | {"root": str(corpus / "videos")}}
+    with Lab(tmp_path, config, watched=False) as lab:
+        study = Study(lab, "ended")
+        before = study.half_trained("spatial-only")
+    with Lab(tmp_path, config, watched=False) as study.lab:
+        study.wait()
+    assert kept(before, study.progress("spatial-only"))
+
+
 def is_flow_run(process: psutil.Process) -> bool:
     return "prefect.engine" in " ".join(process.cmdline())
