@@ -1,7 +1,6 @@
 """Flow `fer-train`: every arm, seed and fold of a study, here one after another, or each on a worker of its own."""
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from fer_models.errors import FerError, UseError
 from fer_models.suggest import nearest
@@ -10,18 +9,10 @@ from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Pres
 from tasks import tracking
 from tasks.progress import say
 from tasks.runs import Run, plan_runs
-from tasks.steps.train import train_arm, train_on_worker
-
-#: Runs that are submitted to workers at once; each costs a thread that waits.
-_SUBMITTED = 64
+from tasks.steps.train import train_arm, train_on_workers
 
 
-@flow(
-    name="fer-train",
-    flow_run_name=run_name("train"),
-    validate_parameters=False,
-    task_runner=ThreadPoolTaskRunner(max_workers=_SUBMITTED),
-)
+@flow(name="fer-train", flow_run_name=run_name("train"), validate_parameters=False)
 def train(
     preset: Preset = AS_CONFIGURED,
     config: str = "",
@@ -46,18 +37,16 @@ def train(
     study_run = tracking.open_study(settings)
     if training == "workers":
         parameters = {"preset": preset, "config": config, "overrides": overrides}
-        futures = [train_on_worker.submit(one, parameters, settings.execution.retries) for one in due]
-        results = [future.result(raise_on_failure=False) for future in futures]
+        failures = train_on_workers(due, parameters, settings.execution.retries)
     else:
+        failures = {}
         with one_device():
-            states = [train_arm(settings, one, study_run, return_state=True) for one in due]
-            results = [state.result(raise_on_failure=False) for state in states]
-    failures = {}
-    for one, result in zip(due, results, strict=True):
-        if isinstance(result, FerError):
-            failures[one.name] = str(result)
-        elif isinstance(result, BaseException):
-            raise result
+            for one in due:
+                result = train_arm(settings, one, study_run, return_state=True).result(raise_on_failure=False)
+                if isinstance(result, FerError):
+                    failures[one.name] = result
+                elif isinstance(result, BaseException):
+                    raise result
     say(f"Trained {len(due) - len(failures)} of {len(runs)} runs, {len(runs) - len(due)} were trained before.")
     if failures:
         raise UseError("; ".join(f"{name} was not trained: {message}" for name, message in failures.items()))

@@ -1,26 +1,38 @@
-"""Training one run, as a Prefect task: in this process, or as a run of a deployment that other workers take."""
+"""Training: one run as a Prefect task in this process, or several as runs of a deployment, which other workers take."""
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import httpx
-from prefect import get_client, get_run_logger, task
+from prefect import get_client, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import FlowRun
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType, FlowRunFilterTags
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
-from fer_models.errors import UseError
+from fer_models.errors import FerError, UseError
 from fer_models.training import Epoch, Progress
 from tasks import tracking
+from tasks.progress import progress, say
 from tasks.runs import Run, train_run
 from tasks.settings import StudySettings
 from tasks.steps.artifacts import ProgressArtifact
 
 DEPLOYMENT = "fer-train/gpu"
 _POLL_S = 2.0
+#: Flow runs that a server tells of in one answer.
+_MOST_ASKED = 200
 #: A server that does not answer for longer than this is given up.
 _OUTAGE_S = 900.0
 _UNFINISHED = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
@@ -41,35 +53,60 @@ def train_arm(settings: StudySettings, run: Run, study_run: tracking.StudyRun) -
         return train_run(settings, run, tell)
 
 
-@task(name="train-on-worker", task_run_name="train {run.name} on a worker", cache_policy=NO_CACHE)
-def train_on_worker(run: Run, parameters: dict[str, Any], retries: int) -> None:
-    """Have a run trained by whichever worker takes it, and wait for that.
+def train_on_workers(runs: Sequence[Run], parameters: dict[str, Any], retries: int) -> dict[str, FerError]:
+    """Have runs trained by whichever workers take them, and wait for all of them; returns what failed, by run.
 
-    A run that another study is having trained already is waited for, not trained twice. One whose worker died is
-    submitted again, `retries` times; it goes on after its last epoch.
+    Called in a flow, whose subflows they become. A run that another study is having trained already is waited for, not
+    trained twice. One whose worker died is submitted again, `retries` times; it goes on after its last epoch.
 
     Args:
         parameters: of the flow `fer-train`, but for the name of the run.
 
     Raises:
-        UseError: the run failed, or there is no such deployment.
+        UseError: there is no such deployment.
     """
-    for attempt in range(retries + 1):
-        flow_run = _wait(_find_unfinished(run) or _submit(run, parameters))
-        state = flow_run.state
-        if state is None or state.is_completed():
-            break
-        if not state.is_crashed() or attempt == retries:
-            raise UseError(f"its run {flow_run.name!r} of {DEPLOYMENT} ended as {state.name}: {state.message}")
-        get_run_logger().warning("%s: the worker died; it is trained again.", run.name)
-    if not run.trained:
-        raise UseError(
-            f"{DEPLOYMENT} trained it elsewhere than {run.folder}; workers need the same data root, the same "
-            "KERAS_BACKEND and the same version of this package."
-        )
+    under_way = {_start(run, parameters): run for run in runs}
+    crashes: Counter[str] = Counter()
+    failures: dict[str, FerError] = {}
+    answered = time.monotonic()
+    with progress("Training on workers", len(runs)) as advance, ProgressArtifact("train", len(runs)) as shown:
+        while under_way:
+            time.sleep(_POLL_S)
+            try:
+                ended = _ended(list(under_way))
+                answered = time.monotonic()
+            except (httpx.TransportError, httpx.HTTPStatusError):
+                if time.monotonic() - answered > _OUTAGE_S:
+                    raise
+                continue
+            for flow_run in ended:
+                run = under_way.pop(flow_run.id)
+                assert flow_run.state
+                if flow_run.state.is_crashed() and crashes[run.name] < retries:
+                    crashes[run.name] += 1
+                    say(f"{run.name}: the worker died; it is trained again.")
+                    under_way[_start(run, parameters)] = run
+                    continue
+                if not flow_run.state.is_completed():
+                    why = f"its run {flow_run.name!r} of {DEPLOYMENT} ended as {flow_run.state.name}"
+                    failures[run.name] = UseError(f"{why}: {flow_run.state.message}")
+                elif not run.trained:
+                    failures[run.name] = UseError(
+                        f"{DEPLOYMENT} trained it elsewhere than {run.folder}; workers need the same data root, the "
+                        "same KERAS_BACKEND and the same version of this package"
+                    )
+                advance(run.name)
+                shown.advance()
+    return failures
 
 
-def _submit(run: Run, parameters: dict[str, Any]) -> FlowRun:
+def _start(run: Run, parameters: dict[str, Any]) -> UUID:
+    """The flow run that trains a run already, or a new one."""
+    states = FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED))
+    chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=[run.folder.name]), state=states)
+    with get_client(sync_client=True) as client:
+        if found := client.read_flow_runs(flow_run_filter=chosen, limit=1):
+            return found[0].id
     try:
         return run_deployment(
             DEPLOYMENT,
@@ -77,29 +114,17 @@ def _submit(run: Run, parameters: dict[str, Any]) -> FlowRun:
             timeout=0,
             tags=[run.folder.name],
             flow_run_name=f"train {run.name}",
-        )
+        ).id
     except ObjectNotFound as error:
         raise UseError(f"There is no deployment {DEPLOYMENT}; `fer up` registers it.") from error
 
 
-def _find_unfinished(run: Run) -> FlowRun | None:
-    """The flow run that trains a run now, or will."""
-    states = FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED))
-    chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=[run.folder.name]), state=states)
+def _ended(flow_runs: Sequence[UUID]) -> list[FlowRun]:
+    """Those that are in a final state."""
+    final = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES)))
+    found: list[FlowRun] = []
     with get_client(sync_client=True) as client:
-        found = client.read_flow_runs(flow_run_filter=chosen, limit=1)
-    return found[0] if found else None
-
-
-def _wait(flow_run: FlowRun) -> FlowRun:
-    answered = time.monotonic()
-    while not (flow_run.state and flow_run.state.is_final()):
-        time.sleep(_POLL_S)
-        try:
-            with get_client(sync_client=True) as client:
-                flow_run = client.read_flow_run(flow_run.id)
-            answered = time.monotonic()
-        except (httpx.TransportError, httpx.HTTPStatusError):
-            if time.monotonic() - answered > _OUTAGE_S:
-                raise
-    return flow_run
+        for start in range(0, len(flow_runs), _MOST_ASKED):
+            ids = FlowRunFilterId(any_=list(flow_runs[start : start + _MOST_ASKED]))
+            found += client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids, state=final))
+    return found
