@@ -42,7 +42,7 @@ test-slow: $(READY) ## the slow tests too
 	$(BIN)/python -m pytest -m ""
 
 .PHONY: test-faults
-test-faults: $(READY) ## inject every fault: damaged files, dying and hanging workers, full disks, kills; about a quarter of an hour
+test-faults: $(READY) ## inject every fault: damaged files, dying and hanging workers, full disks, kills, servers that go away; about half an hour
 	$(BIN)/python -m pytest -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_workers.py tests/test_kill_prepare.py tests/test_lab_faults.py
 
 .PHONY: test-services
