@@ -86,6 +86,7 @@ def serve(
             say("Ending the services.")
 
 
+_LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 #: What runs on workers are given: signs of life, patience with a server that is away, the project's lines in the logs.
 _FOR_RUNS = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
@@ -104,7 +105,8 @@ def _servers(addresses: Addresses, databases: Callable[[], Databases]) -> Sequen
     prefect = Service(
         "Prefect server",
         command("prefect", addresses.prefect, "start"),
-        lambda: databases().prefect,
+        # leases in memory, as is the default, are gone after a restart, and with them the runs that hold them
+        lambda: {**databases().prefect, "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES},
         lambda: prefect_answers(addresses.prefect),
     )
     mlflow = Service(

@@ -91,8 +91,9 @@ class Study:
         assert (self.layout.report / "index.html").is_file()
 
     def _final_state(self) -> dict[str, str] | None:
+        """None while it runs, and when it crashed: then it goes on."""
         (run,) = self.lab.prefect("flow_runs/filter", flow_runs={"id": {"any_": [self.id]}})
-        return run["state"] if run["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+        return run["state"] if run["state"]["type"] in ("COMPLETED", "FAILED", "CANCELLED") else None
 
 
 def kept(before: Progress, after: Progress | None) -> bool:
