@@ -4,17 +4,20 @@ import datetime
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType, WorkerStatus
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from fer_models.errors import UseError
 from flows.limits import DEVICES
@@ -60,20 +63,25 @@ def register(
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UseError(f"Prefect did not take the deployments: {' '.join((done.stderr or done.stdout).split())[-600:]}")
-    with SyncPrefectClient(api_url) as client:
+    with _client(api_url) as client:
         try:
             allowed = client.read_global_concurrency_limit_by_name(DEVICES).limit
         except ObjectNotFound:
             allowed = 0
         client.upsert_global_concurrency_limit_by_name(DEVICES, max(allowed, num_devices))
-        for automation in (_end_silent_runs(), _go_on_after_a_crash()):
-            if not client.read_automations_by_name(automation.name):
-                client.create_automation(automation)
+        register_automations(client)
+
+
+def register_automations(client: SyncPrefectClient) -> None:
+    """Have the server notice runs whose machine died, and start those again that crashed."""
+    for automation in (_end_silent_runs(), _go_on_after_a_crash()):
+        if not client.read_automations_by_name(automation.name):
+            client.create_automation(automation)
 
 
 def workers_of(api_url: str, pool: str) -> list[str]:
     """Names of the workers that are online; none when there is no such pool."""
-    with SyncPrefectClient(api_url) as client:
+    with _client(api_url) as client:
         try:
             workers = client.read_workers_for_work_pool(pool)
         except PrefectHTTPStatusError as error:
@@ -81,6 +89,13 @@ def workers_of(api_url: str, pool: str) -> list[str]:
                 return []
             raise
     return [worker.name for worker in workers if worker.status is WorkerStatus.ONLINE]
+
+
+@contextmanager
+def _client(api_url: str) -> Iterator[SyncPrefectClient]:
+    """A client of that server, which brings the password of `PREFECT_API_AUTH_STRING`."""
+    with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
+        yield client
 
 
 def _end_silent_runs() -> AutomationCore:

@@ -11,4 +11,10 @@ for pool in fer-cpu fer-gpu; do
 done
 prefect global-concurrency-limit inspect fer-gpu >/dev/null 2>&1 ||
     prefect global-concurrency-limit create fer-gpu --limit "${FER_GPU_SLOTS:-1}"
-exec prefect --no-prompt deploy --all --prefect-file infra/prefect.yaml
+prefect --no-prompt deploy --all --prefect-file infra/prefect.yaml
+exec python -c '
+from prefect import get_client
+from flows.deployments import register_automations
+with get_client(sync_client=True) as client:
+    register_automations(client)
+'
