@@ -1,7 +1,6 @@
 """What an adapter says of one video, and what adapters share."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,7 @@ class SourceVideo:
         subject: names a person, over all data sets.
         emotion: the project's word, empty when unknown.
         label_raw: the label as the corpus spells it.
-        status: `ok`, or why the video cannot be used.
+        status: `ok`, or why the video cannot be used, whatever the classes of a study.
         reason: for people; may stand beside `ok` as a remark.
     """
 
@@ -40,13 +39,11 @@ class SourceVideo:
     reason: str = ""
 
 
-def label_status(label_raw: str, emotions: Iterable[str]) -> tuple[str, Outcome, str]:
-    """Canonical emotion, status and reason of a raw label, given the classes of the study."""
+def label_status(label_raw: str) -> tuple[str, Outcome, str]:
+    """Canonical emotion, status and reason of a raw label; whether a study wants that class is for `tasks.scope`."""
     emotion = canonical_emotion(label_raw)
     if not emotion:
         return "", Outcome.LABEL_MISSING, "it has no label"
-    if emotion not in set(emotions):
-        return emotion, Outcome.OUT_OF_SCOPE, f"{label_raw.strip()!r} is not among the study's classes"
     return emotion, Outcome.OK, ""
 
 

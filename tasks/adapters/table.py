@@ -49,7 +49,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _source(corpus: CorpusSettings, path: str, rows: pd.DataFrame) -> SourceVideo:
     subject, label_raw = (str(value).strip() for value in rows[["subject", "emotion"]].iloc[0])
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     if len(rows[["subject", "emotion"]].drop_duplicates()) > 1:
         status, reason = Outcome.LABEL_CONFLICT, "the table has several rows for it that differ"
     elif status is Outcome.OK and not subject:
