@@ -18,6 +18,10 @@ class StorageError(UseError):
     """The data root cannot be written to; every video would fail in the same way, so the run stops."""
 
 
+class WrongShard(UseError):
+    """A shard does not hold what its name says; the message says what it is instead, and how it is made again."""
+
+
 class TrainingDiverged(FerError):
     """The loss became NaN or infinite; the message names the epoch, the step and the rows of the batch."""
 

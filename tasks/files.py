@@ -88,14 +88,16 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def read_tables(paths: Sequence[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """Parquet files in order; of an object store many are fetched at once."""
+    """Parquet files in order, with the metadata of each; of an object store many are fetched at once."""
     if paths and (store := as_remote(paths[0])):
         for batch in _batches(paths):
             for content in store.read_many(batch):
-                yield pq.read_table(pa.BufferReader(content), columns=columns)
+                yield pq.ParquetFile(pa.BufferReader(content)).read(columns=columns)
     else:
         for path in paths:
-            yield pq.read_table(path, columns=columns)
+            with pq.ParquetFile(path) as file:
+                table = file.read(columns=columns)
+            yield table
 
 
 def read_footers(paths: Sequence[Path]) -> Iterator[pq.FileMetaData]:

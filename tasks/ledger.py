@@ -18,8 +18,9 @@ from fer_models.errors import UseError
 from fer_models.suggest import nearest
 from tasks.files import list_files, read_frame, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
+from tasks.progress import say
 from tasks.scope import NOT_TRIED, ledger_of_study, manifest_of_study
-from tasks.shards import VideoReport, read_reports, shard_path
+from tasks.shards import VideoReport, find_reports, shard_path
 
 SCHEMA = pa.schema(
     [
@@ -76,7 +77,7 @@ def plan_preparation(
         UseError: `again` names a video that the manifest does not have, or one that is no use.
     """
     known = _reports(previous)
-    existing = {path.stem: path for path in list_files(shards, "*/*.parquet")}
+    existing = {path.stem: path for path in list_files(shards, "*/*.parquet") if path.parent.name == path.stem[:2]}
     usable = manifest[manifest["status"] == Outcome.OK]
     meant = manifest if emotions is None else manifest_of_study(manifest, emotions)
     wanted = meant[meant["status"] == Outcome.OK]
@@ -84,7 +85,15 @@ def plan_preparation(
     done = [sha256 for sha256 in usable["sha256"].unique() if sha256 in existing]
     settled = {sha256: known[sha256] for sha256 in done if sha256 in known and known[sha256].outcome not in TRANSIENT}
     untold = [sha256 for sha256 in done if sha256 not in settled]
-    settled |= zip(untold, read_reports([existing[sha256] for sha256 in untold]), strict=True)
+    reports = dict(zip(untold, find_reports([existing[sha256] for sha256 in untold]), strict=True))
+    settled |= {sha256: report for sha256, report in reports.items() if report}
+    if wrong := [sha256 for sha256, report in reports.items() if not report]:
+        what = (
+            "shard is not what its name says and is"
+            if len(wrong) == 1
+            else "shards are not what their names say and are"
+        )
+        say(f"{len(wrong)} {what} made again, such as {existing[wrong[0]]}.")
     is_due = wanted["video_id"].isin(list(again))
     if others:
         is_due |= ~wanted["sha256"].isin(list(settled))

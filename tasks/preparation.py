@@ -19,7 +19,7 @@ from tasks.frames import Frame
 from tasks.optical_flow import WORKING_SIZE_PX, pair_optical_flow
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.settings import PrepareSettings, digest
-from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, open_shard, read_report
+from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, find_reports, open_shard
 
 #: Raised when the same settings give other shards than before; part of the preparation digest.
 CODE_VERSION = 3
@@ -42,14 +42,15 @@ def prepare_file(video: VideoFile, shard: Path, settings: PrepareSettings, repla
     """Prepare one video and write its shard; a fault of the data is an outcome, not an exception.
 
     Args:
-        replace: also when there is a shard; else that is left as it is (another run may have written it meanwhile).
+        replace: also when there is a shard; else that is left as it is (another run may have written it meanwhile), if
+            it holds what its name says.
 
     Raises:
         VideoFault: `unreadable` when the file could not be read, or is no longer what the manifest says.
         StorageError: the shard cannot be written, and no other could.
     """
-    if shard.exists() and not replace:
-        return read_report(shard)
+    if shard.exists() and not replace and (known := next(find_reports([shard]))):
+        return known
     start = time.monotonic()
     video.check_unchanged()
     try:

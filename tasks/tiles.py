@@ -125,7 +125,10 @@ def find_tile(runs: Path, wanted: str) -> Tile:
             f"There is no tile {wanted!r}{nearest(wanted.lower(), where)}; "
             "ids of tiles stand below the pictures of a run's gradcam.jpg."
         )
-    return next(tile for tile in read_tiles(where[fitting[0]]) if tile.tile_id == fitting[0])
+    for tile in read_tiles(where[fitting[0]]):
+        if tile.tile_id == fitting[0]:
+            return tile
+    raise UseError(f"{where[fitting[0]]} names the tile {fitting[0]} but holds another; remove it, `fer evaluate`.")
 
 
 def _row(tile: Tile) -> dict[str, Any]:

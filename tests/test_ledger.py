@@ -10,7 +10,15 @@ from conftest import write_shard
 
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS
-from tasks.ledger import check_failed_share, count_outcomes, find_previous, plan_preparation, read_ledger, write_ledger
+from tasks.ledger import (
+    check_failed_share,
+    count_outcomes,
+    find_previous,
+    plan_preparation,
+    read_ledger,
+    select_videos,
+    write_ledger,
+)
 from tasks.outcomes import Outcome
 from tasks.shards import VideoReport, shard_path
 
@@ -306,3 +314,26 @@ def test_too_many_failures_stop_the_run(names: Iterable[str], limit: float, word
         check_failed_share(outcomes(*names), limit)
     assert words in str(caught.value)
     assert "execution.max_failed_share" in str(caught.value)
+
+
+def test_shards_that_hold_something_else_are_made_again(
+    preparation: Preparation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two lie under the other's name, one in a folder where nobody looks for it; the ledger knows of none."""
+    preparation.run(THREE)
+    preparation.ledger.unlink()
+    first, second, third = (shard_path(preparation.shards, sha256) for sha256 in THREE["sha256"])
+    kept = first.read_bytes()
+    second.replace(first)
+    second.write_bytes(kept)
+    capsys.readouterr()
+    assert preparation.due(THREE) == ["a", "b"]
+    assert f"2 shards are not what their names say and are made again, such as {first}." in capsys.readouterr().err
+    (preparation.shards / "zz").mkdir()
+    third.replace(preparation.shards / "zz" / third.name)
+    assert preparation.due(THREE) == ["a", "b", "c"]
+
+
+def test_a_video_can_be_named_by_its_content(preparation: Preparation) -> None:
+    ledger = preparation.run(THREE)
+    assert select_videos(ledger, None, ["bb22", "c"]) == ["b", "c"]
