@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
+from tasks.in_use import using_shards
 from tasks.index import build_index
 from tasks.layout import Layout
 from tasks.ledger import read_ledger
@@ -21,9 +22,10 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     """
     settings = settings_of(preset, config, overrides)
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
-    sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
-    counts = build_index(ledger, sides, layout.prepared, layout.index)
+    with using_shards(settings, "split"):
+        ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+        sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
+        counts = build_index(ledger, sides, layout.prepared, layout.index)
     names = fold_names(sides)
     for fold, rows in counts.groupby("fold"):
         where = "Split" if len(names) == 1 else f"Fold {names[fold]}"

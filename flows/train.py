@@ -7,6 +7,7 @@ from fer_models.suggest import nearest
 from flows.limits import one_device
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Preset, run_name, settings_of
 from tasks import tracking
+from tasks.in_use import using_shards
 from tasks.progress import say
 from tasks.runs import Run, plan_runs
 from tasks.steps.train import train_arm, train_on_workers
@@ -35,18 +36,19 @@ def train(
         runs = [_named(runs, run)]
     due = [one for one in runs if not one.trained]
     study_run = tracking.open_study(settings)
-    if training == "workers":
-        parameters = {"preset": preset, "config": config, "overrides": overrides}
-        failures = train_on_workers(due, parameters, settings.execution.retries)
-    else:
-        failures = {}
-        with one_device():
-            for one in due:
-                result = train_arm(settings, one, study_run, return_state=True).result(raise_on_failure=False)
-                if isinstance(result, FerError):
-                    failures[one.name] = result
-                elif isinstance(result, BaseException):
-                    raise result
+    failures: dict[str, FerError] = {}
+    with using_shards(settings, "train"):
+        if training == "workers":
+            parameters = {"preset": preset, "config": config, "overrides": overrides}
+            failures = train_on_workers(due, parameters, settings.execution.retries)
+        else:
+            with one_device():
+                for one in due:
+                    result = train_arm(settings, one, study_run, return_state=True).result(raise_on_failure=False)
+                    if isinstance(result, FerError):
+                        failures[one.name] = result
+                    elif isinstance(result, BaseException):
+                        raise result
     say(f"Trained {len(due) - len(failures)} of {len(runs)} runs, {len(runs) - len(due)} were trained before.")
     if failures:
         raise UseError("; ".join(f"{name} was not trained: {message}" for name, message in failures.items()))

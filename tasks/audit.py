@@ -17,6 +17,7 @@ from fer_models.errors import UseError
 from tasks.files import list_files
 from tasks.findings import Check, Finding, Severity
 from tasks.folds import TEST
+from tasks.in_use import using_shards
 from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.near_duplicates import candidate_pairs, hash_videos, sample_faces, show_the_same
@@ -47,7 +48,9 @@ def audit(settings: StudySettings) -> list[Finding]:
     layout = Layout.of(settings)
     emotions = settings.corpus.emotions
     ledger = read_ledger(layout.ledger, emotions)
-    return audit_tables(ledger, present_split(ledger, read_split(layout.split), emotions), layout.prepared)
+    split = present_split(ledger, read_split(layout.split), emotions)
+    with using_shards(settings, "audit"):
+        return audit_tables(ledger, split, layout.prepared)
 
 
 def present_split(ledger: pd.DataFrame, split: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:

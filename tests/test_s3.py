@@ -308,7 +308,7 @@ def test_clean_removes_what_is_unused(studies: dict[str, dict[str, Any]]) -> Non
     before = list_sizes(layout.shards, "*/*.parquet")
     unused = find_unused(layout)
     assert [(item.num_shards, item.size_bytes) for item in unused] == [(1, 3), (1, 5)]
-    remove(unused)
+    remove(unused, layout)
     assert find_unused(layout) == []
     del before[orphan]
     assert list_sizes(layout.shards, "*/*.parquet") == before
