@@ -22,6 +22,11 @@ def plain_name(raw: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", seen).split())
 
 
+def composed(text: str) -> str:
+    """A text with composed letters and nothing else changed: for what names a file, which must stay what it is."""
+    return unicodedata.normalize("NFC", text)
+
+
 def whole_number(name: str) -> int | None:
     """The value of a plain name that is a whole number, as spreadsheets write them too (`7`, `007`, `7.0`)."""
     match = _WHOLE_NUMBER.fullmatch(name)

@@ -61,10 +61,14 @@ def say_look_alikes(videos: pd.DataFrame) -> None:
     Args:
         videos: one or more rows a person, with `subject`; those of a split also with `fold` and `side`.
     """
+    sides: dict[str, set[tuple[int, str]]] = defaultdict(set)
+    if "side" in videos:
+        for subject, fold, side in videos[["subject", "fold", "side"]].drop_duplicates().itertuples(index=False):
+            sides[subject].add((fold, side))
     told = []
     for names in look_alikes(name for name in videos["subject"].unique() if name):
-        own = videos[videos["subject"].isin(names)]
-        apart = "side" in own and (own.groupby("fold")["side"].nunique() > 1).any()
+        taken = set().union(*(sides[name] for name in names))
+        apart = len(taken) > len({fold for fold, _ in taken})
         told.append((not apart, " and ".join(map(repr, names)) + (" (on two sides)" if apart else "")))
     if told:
         listed = "; ".join(what for _, what in sorted(told)[:_MOST_NAMED])
