@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -22,7 +23,18 @@ from fer_models.arms import STUDY_ARMS, Arm, get_arm
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
-from tasks.places import as_remote, is_place, read_place
+from tasks.places import as_remote, is_place, local_path, read_place
+
+
+def _from_home(path: Path) -> Path:
+    try:
+        return local_path(path)
+    except UseError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+
+
+#: A path of this machine, `~` for the home folder.
+LocalPath = Annotated[Path, AfterValidator(_from_home)]
 
 
 def _read_place(value: Any, as_path: ValidatorFunctionWrapHandler) -> Path:
@@ -52,7 +64,7 @@ class CorpusSettings(Settings):
     adapter: Literal["baum1", "ckplus", "ckplus48", "folder", "table", "videos"] = Field(
         "folder", description="the corpus's layout on disk"
     )
-    root: Path = Field(Path("videos"), description="folder of the corpus; for `table` the CSV or Parquet file")
+    root: LocalPath = Field(Path("videos"), description="folder of the corpus; for `table` the CSV or Parquet file")
     subsets: tuple[str, ...] = Field(("s",), description="`baum1`: `s` (spontaneous), `a` (acted) or both")
     emotions: tuple[str, ...] = Field(EMOTIONS, min_length=2, description="the classes, in the order of the outputs")
     draw_sample: bool = Field(False, description="draw the sample corpus at `root` when it is not there")
@@ -63,6 +75,8 @@ class CorpusSettings(Settings):
         words = tuple(map(canonical_emotion, emotions))
         if len(set(words)) < len(words):
             raise ValueError("it names a class twice")
+        if "" in words:
+            raise ValueError("one of its classes has no name")
         return words
 
 
@@ -92,7 +106,7 @@ class PrepareSettings(Settings):
     min_face_px: int = Field(48, ge=24, description="smaller faces are not used")
     precropped: bool = Field(False, description="frames are face crops already: each is used whole, none is searched")
     detector: Literal["haar", "yunet"] = Field("haar", description="what finds the faces")
-    detector_model: Path | None = Field(
+    detector_model: LocalPath | None = Field(
         None, validate_default=True, description="`yunet`: its ONNX file; its content matters, not its place"
     )
     flow_method: Literal["farneback", "dis"] = "farneback"
@@ -118,7 +132,7 @@ class SplitSettings(Settings):
         "`file`: folds as in `folds_file`",
     )
     folds: int = Field(5, ge=2, description="`kfold`: number of folds")
-    folds_file: Path | None = Field(
+    folds_file: LocalPath | None = Field(
         None, validate_default=True, description="`file`: CSV or Parquet with the columns subject, fold"
     )
     validation_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects (in folds: of the untested)")
