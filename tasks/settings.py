@@ -23,6 +23,7 @@ from fer_models.arms import STUDY_ARMS, Arm, get_arm
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
+from tasks.addresses import refuse_secrets
 from tasks.places import as_remote, is_place, local_path, read_place
 
 
@@ -235,6 +236,13 @@ class StudySettings(Settings):
     equivalence_margin: float = Field(
         0.02, gt=0, lt=1, description="arms whose scores differ by less are equivalent for the verdict"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hold_no_secrets(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            refuse_secrets(values)
+        return values
 
     @field_validator("seeds", mode="before")
     @classmethod

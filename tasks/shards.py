@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from fer_models.geometry import FACE_SIZE_PX
+from fer_models.stored_names import path_below
 from tasks.files import read_footers, read_tables, readable, whole_file
 from tasks.outcomes import Outcome
 
@@ -45,6 +46,8 @@ SCHEMA = pa.schema(
     ]
 )
 _REPORT_KEY = b"fer.video"
+#: The folder of the shards, below that of the settings.
+_FOLDER = "shards"
 #: Segments that are held before they are written: 256 are 4 MB, whatever the length of the video.
 _ROWS_PER_GROUP = 256
 
@@ -94,8 +97,34 @@ class Segment:
 
 
 def shard_path(folder: Path, sha256: str) -> Path:
-    """Where the shard of a video with that content lies below a folder of shards."""
-    return folder / sha256[:2] / f"{sha256}.parquet"
+    """Where the shard of a video with that content lies below a folder of shards.
+
+    Raises:
+        UseError: the manifest, which digests come from, holds something that is none.
+    """
+    advice = "remove that manifest, and `fer prepare` makes it again"
+    return path_below(folder, _file_name(sha256), "manifest.parquet", advice)
+
+
+def shard_name(sha256: str) -> str:
+    """What a ledger and an index call the shard of a video with that content."""
+    return f"{_FOLDER}/{_file_name(sha256)}"
+
+
+def named_shard(prepared: Path, name: str) -> Path:
+    """The shard that a ledger or an index names, below the folder of the settings that it was prepared with.
+
+    Raises:
+        UseError: the name is that of something else.
+    """
+    folder, _, file = name.partition("/")
+    advice = "remove the file that names it, then run `fer prepare` and `fer split` again"
+    named = file if folder == _FOLDER else f"../{name}"
+    return path_below(prepared / _FOLDER, named, f"The ledger or an index of {prepared}", advice)
+
+
+def _file_name(sha256: str) -> str:
+    return f"{sha256[:2]}/{sha256}.parquet"
 
 
 class ShardWriter:
