@@ -9,6 +9,7 @@ from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.progress import say
 from tasks.splits import SIDES, fold_names, update_split
+from tasks.subject_names import say_look_alikes
 
 
 @flow(name="fer-split", flow_run_name=run_name("split"), validate_parameters=False)
@@ -25,6 +26,7 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     with using_shards(settings, "split"):
         ledger = read_ledger(layout.ledger, settings.corpus.emotions)
         sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
+        say_look_alikes(sides)
         counts = build_index(ledger, sides, layout.prepared, layout.index)
     names = fold_names(sides)
     for fold, rows in counts.groupby("fold"):

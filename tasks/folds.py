@@ -14,8 +14,11 @@ import numpy as np
 import pandas as pd
 
 from fer_models.errors import UseError
+from fer_models.names import whole_number
 from fer_models.suggest import nearest
 from tasks.settings import SplitSettings
+from tasks.subject_names import one_spelling
+from tasks.tables import read_rows
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _CANDIDATES = 4000
@@ -57,10 +60,11 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
     else:
         tested = _test_folds(counts, settings, rng)
         names = [str(fold) for fold in range(tested.max() + 1)]
-    are_numbers = all(name.isdecimal() and str(int(name)) == name and int(name) <= _MOST for name in names)
+    values = [number for name in names if (number := whole_number(name)) is not None and number <= _MOST]
+    numbers = values if len(values) == len(names) else range(len(names))
     return [
-        Fold(int(name) if are_numbers else at, name, _sides_of_fold(counts, tested == at, settings, rng))
-        for at, name in enumerate(names)
+        Fold(number, name, _sides_of_fold(counts, tested == at, settings, rng))
+        for at, (number, name) in enumerate(zip(numbers, names, strict=True))
     ]
 
 
@@ -135,21 +139,17 @@ def fold_of_people(path: Path, subjects: Iterable[str]) -> dict[str, str]:
     """The name of each person's fold in a table of folds; raises `UseError` when it does not fit these people."""
     if not path.is_file():
         raise UseError(f"There is no table of folds at {str(path)!r} (split.folds_file).")
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
-    if not {"subject", "fold"} <= set(table.columns):
-        raise UseError(f"{path} needs the columns subject, fold; it has {', '.join(map(str, table.columns))}.")
-    table = table[["subject", "fold"]].astype("string").fillna("").apply(lambda column: column.str.strip())
-    if len(blank := table[(table["fold"] == "") & (table["subject"] != "")]):
-        raise UseError(f"{path} names no fold for {blank['subject'].iloc[0]}; every person of it needs one.")
-    if table["fold"].str.fullmatch(r"\d+(\.0+)?").all():  # numbers, however a spreadsheet writes them
-        table["fold"] = table["fold"].str.partition(".")[0].map(lambda digits: str(int(digits)))
+    rows = (row.cells for row in read_rows(path, ("subject", "fold")))
+    table = pd.DataFrame([row for row in rows if row["fold"]], columns=["subject", "fold"])
+    people = one_spelling([*subjects, *table["subject"]])
+    table = table.assign(subject=table["subject"].map(people), fold=table["fold"].map(one_spelling(table["fold"])))
     table = table.drop_duplicates()
     if twice := table.loc[table["subject"].duplicated(), "subject"].tolist():
         raise UseError(f"{path} puts {twice[0]} into two folds; a person is tested once.")
     fold_of = dict(zip(table["subject"], table["fold"], strict=True))
-    if missing := [subject for subject in subjects if subject not in fold_of]:
+    if missing := [subject for subject in subjects if people[subject] not in fold_of]:
         raise UseError(f"{path} has no fold for {len(missing)} people ({missing[0]}{nearest(missing[0], fold_of)}).")
-    fold_of = {subject: fold_of[subject] for subject in subjects}
+    fold_of = {subject: fold_of[people[subject]] for subject in subjects}
     if len(set(fold_of.values())) < 2:
         raise UseError(f"{path} puts everybody into one fold; there must be two or more.")
     return fold_of

@@ -15,12 +15,13 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import UseError
+from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.files import list_files, read_frame, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
 from tasks.progress import say
 from tasks.scope import NOT_TRIED, ledger_of_study, manifest_of_study
-from tasks.shards import VideoReport, find_reports, shard_path
+from tasks.shards import VideoReport, find_reports, shard_name
 
 SCHEMA = pa.schema(
     [
@@ -130,7 +131,7 @@ def write_ledger(
                 "outcome": str(report.outcome),
                 "attempts": before.get("attempts", 0) + attempts.get(sha256, 0),
                 "tried_at": now if sha256 in attempts else before.get("tried_at", ""),
-                "shard": shard_path(Path("shards"), sha256).as_posix() if has_shard else "",
+                "shard": shard_name(sha256) if has_shard else "",
             }
         )
     ledger = pd.DataFrame(rows, columns=SCHEMA.names)
@@ -172,16 +173,17 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
         raise UseError(
             f"No video can be tried again as {outcome!r}{nearest(outcome, names)}; take one of {', '.join(names)}."
         )
+    ids = ledger["video_id"].map(composed)
     for video_id in video_ids:
-        if video_id not in {*ledger["video_id"], *ledger["sha256"]}:
+        if composed(video_id) not in {*ids, *ledger["sha256"]}:
             raise UseError(
                 f"There is no video {video_id!r}{nearest(video_id, ledger['video_id'])}; `fer status` lists them."
             )
     if video_ids:
-        named = ledger["video_id"].isin(list(video_ids)) | ledger["sha256"].isin(list(video_ids))
-        return ledger.loc[named, "video_id"].tolist()
-    wanted = [outcome] if outcome else [*TRANSIENT, Outcome.NOT_TRIED]
-    return prepared.loc[prepared["outcome"].isin(wanted), "video_id"].tolist()
+        wanted = list(map(composed, video_ids))
+        return ledger.loc[ids.isin(wanted) | ledger["sha256"].isin(wanted), "video_id"].tolist()
+    ends = [outcome] if outcome else [*TRANSIENT, Outcome.NOT_TRIED]
+    return prepared.loc[prepared["outcome"].isin(ends), "video_id"].tolist()
 
 
 def failed_videos(ledger: pd.DataFrame) -> pd.DataFrame:

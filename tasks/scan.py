@@ -30,6 +30,7 @@ from tasks.sample.corpus import SampleCorpus, write_corpus
 from tasks.scope import ledger_of_study, manifest_of_study
 from tasks.settings import StudySettings
 from tasks.shards import shard_path
+from tasks.subject_names import say_look_alikes
 from tasks.workers import Job
 
 
@@ -66,6 +67,9 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     emotions = settings.corpus.emotions
     check = None if settings.corpus.adapter == "videos" else functools.partial(check_labels, emotions=emotions)
     manifest = build_manifest(settings.corpus, layout.manifest, settings.execution.settle_s, check)
+    if check:
+        own = manifest_of_study(manifest, emotions)
+        say_look_alikes(own[own["status"] == Outcome.OK])
     remove_leftovers(layout.shards, older_than_s=60.0)
     before = find_previous(layout.ledger)
     again = frozenset(only or ())

@@ -20,6 +20,7 @@ from tasks.files import read_frame, write_table
 from tasks.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_people
 from tasks.outcomes import Outcome
 from tasks.settings import SplitSettings
+from tasks.subject_names import one_spelling
 
 RESERVE = "reserve"
 SIDES = (TRAIN, VALIDATION, TEST)
@@ -59,7 +60,8 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     drawn = not path.is_file()
     known = _draw(own, emotions, settings) if drawn else _with_names(read_split(path), settings)
     videos = labelled[labelled["subject"].isin({*known["subject"], *own["subject"]})]
-    known = pd.concat([follow_names(rows, videos) for _, rows in known.groupby("fold")], ignore_index=True)
+    folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
+    known = pd.concat(folds, ignore_index=True)
     _check_people(known, videos)
     tested = known[known["side"] == TEST]
     is_tested = videos["video_id"].isin(tested["video_id"]) | videos["sha256"].isin(tested["sha256"])
@@ -188,6 +190,23 @@ def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     gone = ~known["video_id"].isin(videos["video_id"]) & known["sha256"].isin(list(names))
     gone &= ~known["sha256"].duplicated()
     return known.assign(video_id=known["video_id"].where(~gone, known["sha256"].map(names)))
+
+
+def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """The known rows with people as they are spelled now; raises `UseError` when two that are one are on two sides."""
+    spelling = one_spelling([*known["subject"], *videos["subject"]])
+    people = set(videos["subject"])
+    now = {spelling[name]: name for name in people}
+    subjects = known["subject"].map(lambda name: name if name in people else now.get(spelling[name], name))
+    sides = known["side"].replace({RESERVE: TEST}).groupby(subjects).nunique()
+    for subject in sides.index[sides > 1]:
+        names = sorted(known.loc[subjects == subject, "subject"].unique())
+        if len(names) > 1:
+            raise UseError(
+                f"The split was drawn with {' and '.join(map(repr, names))} as several people, on two sides, who are "
+                f"one ({subject}); {_NEW_SPLIT}."
+            )
+    return known.assign(subject=subjects)
 
 
 def _keys(rows: pd.DataFrame) -> pd.Series:

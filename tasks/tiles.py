@@ -128,7 +128,10 @@ def find_tile(runs: Path, wanted: str) -> Tile:
     for tile in read_tiles(where[fitting[0]]):
         if tile.tile_id == fitting[0]:
             return tile
-    raise UseError(f"{where[fitting[0]]} names the tile {fitting[0]} but holds another; remove it, `fer evaluate`.")
+    raise UseError(
+        f"{where[fitting[0]]} was changed: tile {fitting[0]} is not what its id says. Remove its folder, and "
+        "`fer evaluate` explains the run anew."
+    )
 
 
 def _row(tile: Tile) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fer_models.names import plain_name
 from tasks.adapters.source import SourceVideo, label_status, require_folder, videos_below
 from tasks.outcomes import Outcome
 from tasks.settings import CorpusSettings
@@ -10,13 +11,13 @@ from tasks.settings import CorpusSettings
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
     """One record a video below the root."""
     root = require_folder(corpus.root)
-    return [_source(root, path, corpus) for path in videos_below(root)]
+    return [_source(root, path) for path in videos_below(root)]
 
 
-def _source(root: Path, path: Path, corpus: CorpusSettings) -> SourceVideo:
+def _source(root: Path, path: Path) -> SourceVideo:
     relative = path.relative_to(root)
     label_raw = relative.parts[0] if len(relative.parts) > 1 else ""
-    subject = relative.parts[1] if len(relative.parts) > 2 else ""
+    subject = plain_name(relative.parts[1]) if len(relative.parts) > 2 else ""
     emotion, status, reason = label_status(label_raw)
     if status is Outcome.OK and not subject:
         status, reason = Outcome.LABEL_MISSING, "it is in no subject's folder (<emotion>/<subject>/<video>)"

@@ -22,7 +22,7 @@ class SourceVideo:
     Args:
         video_id: unique over all data sets.
         path: a video file, or a folder or pattern of numbered images (see `tasks.image_sequences`).
-        subject: names a person, over all data sets.
+        subject: names a person, over all data sets; in the spelling of `fer_models.names.plain_name`.
         emotion: the project's word, empty when unknown.
         label_raw: the label as the corpus spells it.
         status: `ok`, or why the video cannot be used, whatever the classes of a study.
