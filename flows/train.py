@@ -20,6 +20,7 @@ def train(
     overrides: Overrides = NO_OVERRIDES,
     training: Place = "here",
     run: str = "",
+    fold: str = "",
 ) -> list[str]:
     """Train what is not trained yet; a failed run leaves the others alone. Returns the names of the runs.
 
@@ -29,9 +30,12 @@ def train(
         overrides: Single settings by dotted key, e.g. {"training.epochs": 20}.
         training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.
         run: Train only this run, such as `gap-sum, seed 1`; all that are due when empty.
+        fold: Train only the runs of this fold, by its name; those of all folds when empty.
     """
     settings = settings_of(preset, config, overrides)
     runs = plan_runs(settings)
+    if fold:
+        runs = of_fold(runs, fold)
     if run:
         runs = [_named(runs, run)]
     due = [one for one in runs if not one.trained]
@@ -53,6 +57,15 @@ def train(
     if failures:
         raise UseError("; ".join(f"{name} was not trained: {message}" for name, message in failures.items()))
     return [one.name for one in runs]
+
+
+def of_fold(runs: list[Run], name: str) -> list[Run]:
+    """The runs of the fold of that name; raises `UseError` when there is none."""
+    if found := [run for run in runs if run.fold_name == name]:
+        return found
+    names = list(dict.fromkeys(run.fold_name for run in runs if run.fold_name))
+    known = f"it has {', '.join(names)}" if names else "it has no folds; split.protocol kfold, loso or file makes some"
+    raise UseError(f"The study has no fold {name!r}{nearest(name, names)}; {known}.")
 
 
 def _named(runs: list[Run], name: str) -> Run:

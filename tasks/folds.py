@@ -68,9 +68,9 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
     ]
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def _natural(name: str) -> list[tuple[int, int, str]]:
     """Sorts names so that `fold 9` stands before `fold 10`."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _test_folds(counts: pd.DataFrame, settings: SplitSettings, rng: np.random.Generator) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 import base64
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import markupsafe
@@ -15,6 +17,7 @@ from tasks.explanations import read_explanation
 from tasks.files import whole_file, write_text
 from tasks.report_figures import CONTACT_SHEET_FILE, draw_figures
 from tasks.report_input import ReportInput, describe
+from tasks.splits import fold_names
 from tasks.working_folders import working_folder
 
 HTML_FILE = "index.html"
@@ -25,7 +28,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(source: ReportInput, folder: Path) -> Path:
-    """Write the page, `report.md`, `results.csv`, `comparison.csv`, `results.tex` and the figures.
+    """Write the page, `report.md`, `results.csv`, `comparison.csv`, `folds.csv`, `results.tex` and the figures.
 
     Returns:
         The path of the page.
@@ -38,21 +41,32 @@ def write_report(source: ReportInput, folder: Path) -> Path:
 def _write(source: ReportInput, folder: Path) -> None:
     figures = folder / "figures"
     draw_figures(source, figures)
-    for name, table in (("results.csv", _results_table(source.results)), ("comparison.csv", _pairs_table(source))):
+    tables = {"results.csv": _results_table(source.results), "comparison.csv": _pairs_table(source)}
+    if source.num_folds > 1:
+        tables["folds.csv"] = _folds_table(source)
+    for name, table in tables.items():
         with whole_file(folder / name) as temporary:
             table.to_csv(temporary, index=False)
     facts = describe(source) | {
         "contact_sheet": (figures / CONTACT_SHEET_FILE).is_file(),
         "explanations": {arm: read_explanation(of_run).verdict for arm, of_run in source.folders.items()},
     }
-    environment = _environment()
     for name, figure in (
         (HTML_FILE, lambda name: _data_uri(figures / name)),
         (MARKDOWN_FILE, lambda name: f"figures/{name}"),
         (LATEX_FILE, None),
     ):
-        template = environment.get_template(_TEMPLATE_OF[name])
-        write_text(folder / name, template.render(facts, figure=figure))
+        write_text(folder / name, render(name, facts, figure))
+
+
+def render(name: str, facts: Mapping[str, Any], figure: Callable[[str], str] | None) -> str:
+    """One file of the report as text.
+
+    Args:
+        facts: those of `describe`, with `contact_sheet` and, by arm, `explanations`.
+        figure: gives the address of a figure by its name.
+    """
+    return _environment().get_template(_TEMPLATE_OF[name]).render(facts, figure=figure)
 
 
 def _environment() -> jinja2.Environment:
@@ -67,6 +81,7 @@ def _environment() -> jinja2.Environment:
         "points": lambda value: f"{100 * value:+.1f}",
         "p_value": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
         "paragraphs": _paragraphs,
+        "code": _code,
         "tex": _tex,
         "title_of": lambda name: get_arm(name).title,
     }
@@ -76,7 +91,13 @@ def _environment() -> jinja2.Environment:
 def _paragraphs(text: str) -> markupsafe.Markup:
     """Text with blank lines between its paragraphs, as HTML."""
     paragraphs = [markupsafe.escape(part.strip()) for part in str(text).split("\n\n") if part.strip()]
-    return markupsafe.Markup("\n").join(markupsafe.Markup("<p>{}</p>").format(part) for part in paragraphs)
+    return markupsafe.Markup("\n").join(markupsafe.Markup("<p>{}</p>").format(_code(part)) for part in paragraphs)
+
+
+def _code(text: str) -> markupsafe.Markup:
+    """Text as HTML, with what stands between backticks as code."""
+    escaped = str(markupsafe.escape(text))
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))
 
 
 def _tex(text: str) -> str:
@@ -96,6 +117,24 @@ def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
         }
         for result in results
         for seed in result.seeds
+    ]
+    return pd.DataFrame(rows)
+
+
+def _folds_table(source: ReportInput) -> pd.DataFrame:
+    """A row an arm, seed and fold."""
+    names = fold_names(source.split)
+    rows = [
+        {
+            "arm": result.arm.name,
+            "seed": seed.seed,
+            "fold": names[evaluation.fold or 0],
+            "num_videos": evaluation.num_test_videos,
+            **evaluation.scores,
+        }
+        for result in source.results
+        for seed in result.seeds
+        for evaluation in seed.evaluations
     ]
     return pd.DataFrame(rows)
 

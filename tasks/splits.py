@@ -58,7 +58,7 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     if own.empty:
         raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
     drawn = not path.is_file()
-    known = _draw(own, emotions, settings) if drawn else _with_names(read_split(path), settings)
+    known = _draw(own, emotions, settings) if drawn else _with_names(read_split(path), own, settings)
     videos = labelled[labelled["subject"].isin({*known["subject"], *own["subject"]})]
     folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
     known = pd.concat(folds, ignore_index=True)
@@ -122,8 +122,10 @@ def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings
     return pd.concat(folds, ignore_index=True)
 
 
-def _with_names(known: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
+def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
     """A split with the names that a table of folds gives its folds, where there is one.
+
+    Those that are drawn now carry them; earlier ones were drawn without.
 
     Raises:
         UseError: the table puts people into other folds than those that they are tested in.
@@ -131,7 +133,8 @@ def _with_names(known: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
     path = Path(settings.folds_file or "")
     if settings.protocol != "file" or not path.is_file():
         return known
-    tested = known.loc[known["side"] == TEST, ["subject", "fold", "fold_name"]].drop_duplicates()
+    is_tested = (known["side"] == TEST) & known["subject"].isin(videos["subject"])
+    tested = known.loc[is_tested, ["subject", "fold"]].drop_duplicates()
     tested["named"] = tested["subject"].map(fold_of_people(path, tested["subject"]))
     names = tested.groupby("fold")["named"].agg(lambda named: named.iloc[0])
     other = tested[(tested["named"] != tested["fold"].map(names)) | tested["named"].map(names.value_counts()).gt(1)]
@@ -141,7 +144,7 @@ def _with_names(known: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
             f"{path} is not the table that this split was drawn from: it puts {first['subject']} into fold "
             f"{first['named']}, with others than before; {_NEW_SPLIT}."
         )
-    return known.assign(fold_name=known["fold"].map(names))
+    return known.assign(fold_name=known["fold"].map(names).fillna(known["fold_name"]))
 
 
 def _check_people(known: pd.DataFrame, videos: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from fer_models.errors import UseError
+from flows.train import of_fold
 from tasks import runs
 from tasks.index import SCHEMA, side_file
 from tasks.layout import Layout
@@ -103,3 +104,24 @@ def test_a_run_of_one_fold_does_not_speak_of_folds(base):
     run = plan_runs(base)[0]
     assert isinstance(run, Run)
     assert (run.name, run.fold) == ("gap-sum, seed 1", None)
+
+
+def test_a_fold_has_the_name_of_its_table(base):
+    """Files keep the number of the fold, so that what was trained before is found."""
+    split = Layout.of(base).split
+    before = folders(base)
+    pd.read_parquet(split).assign(fold_name=lambda rows: rows["fold"].map({0: "9", 1: "10"})).to_parquet(split)
+    assert [run.name for run in plan_runs(base) if run.fold == 1] == [
+        "gap-sum, seed 1, fold 10",
+        "spatial-only, seed 1, fold 10",
+    ]
+    assert folders(base) == before
+
+
+def test_the_runs_of_one_fold(base):
+    every = plan_runs(base)
+    assert [run.fold for run in of_fold(every, "1")] == [1, 1]
+    with pytest.raises(UseError, match=r"no fold '3'.*it has 0, 1\."):
+        of_fold(every, "3")
+    with pytest.raises(UseError, match="it has no folds"):
+        of_fold([Run(every[0].arm, 1, None, every[0].folder)], "3")

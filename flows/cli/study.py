@@ -61,9 +61,12 @@ def split(chosen: Chosen) -> None:
 
 @_command(epilog="fer train --preset corrected --set training.epochs=20 --set 'arms=\\[gap-sum]'")
 @study_options(seeds=True)
-def train(chosen: Chosen) -> None:
+def train(
+    chosen: Chosen,
+    fold: Annotated[str, typer.Option("--fold", help="only the runs of this fold, by its name in the split")] = "",
+) -> None:
     """Train the arms that are not trained yet."""
-    run_flow("train", chosen)
+    run_flow("train", chosen, fold=fold)
 
 
 @_command()
