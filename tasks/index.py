@@ -111,13 +111,14 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
         )
     faces = np.empty((len(index), *FACE_SHAPE), np.uint8)
     optical_flows = np.empty((len(index), *OPTICAL_FLOW_SHAPE), np.float16)
-    rows, numbers = index["row"].to_numpy(), index[["segment", "frame"]].to_numpy()
     positions = pd.Series(np.arange(len(index))).groupby(index["shard"].to_numpy()).indices
-    images = read_images_of([named_shard(prepared, shard) for shard in positions])
+    shards = [named_shard(prepared, shard) for shard in positions]
+    rows, numbers = index["row"].to_numpy(), index[["segment", "frame"]].to_numpy()
     show = progress("Fetching shards", len(positions)) if as_remote(prepared) else nullcontext(lambda note: None)
     with show as advance:
-        for (shard, at), (shard_numbers, shard_faces, shard_flows) in zip(positions.items(), images, strict=True):
-            _check_rows(prepared / str(shard), index.iloc[at], rows[at], numbers[at], shard_numbers)
+        of_shards = zip(shards, positions.values(), read_images_of(shards), strict=True)
+        for shard, at, (shard_numbers, shard_faces, shard_flows) in of_shards:
+            _check_rows(shard, index.iloc[at], rows[at], numbers[at], shard_numbers)
             faces[at], optical_flows[at] = shard_faces[rows[at]], shard_flows[rows[at]]
             advance("")
     number = {emotion: i for i, emotion in enumerate(emotions)}

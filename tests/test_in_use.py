@@ -66,7 +66,8 @@ def holder(root: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def clean(root: Path) -> str:
-    result = CliRunner().invoke(app, ["clean", "--yes", "--data-root", str(root)], env={"COLUMNS": "200"})
+    command = ["clean", "--yes", "--data-root", str(root), "--set", "prepare.segment_stride=16"]
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     return result.output
 
