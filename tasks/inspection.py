@@ -153,7 +153,8 @@ def gather(settings: StudySettings, video: dict[str, Any]) -> Inspected:
     shown = [frame for frame in frames or sorted(stills) if frame in stills or frame in images.by_frame]
     searched = bool(video["num_segments"]) and not lost
     what, advice = EXPLANATIONS[outcome]
-    covered = f"A face was found in {video['num_covered']:,} of {video['num_segments']:,} segments."
+    could = "A face was found in" if not settings.prepare.precropped else "Used were"
+    covered = f"{could} {video['num_covered']:,} of {video['num_segments']:,} segments."
     return Inspected(
         video_id=video["video_id"],
         outcome=str(outcome),

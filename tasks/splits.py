@@ -5,11 +5,13 @@ video of a known person follows that person, a new person joins training or vali
 is first drawn: later videos of a test person, and new content under the name of a test video, wait in `reserve`, so
 that a running comparison never changes under one's feet. A video that was only renamed keeps its side.
 
-The split is shared by all studies of a data root with the same split settings, whatever their classes: videos of other
-classes stand on their person's side too, and a study reads its own with `split_of_study`.
+The split is shared by all studies of a data root with the same split settings. A person has one side in all of them;
+each adds the videos of its own classes, and reads those with `split_of_study`. Of a class that no study had before,
+the videos of test people join the test side, and people who show nothing else are dealt out: nobody compared anything
+on them yet.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +21,7 @@ from fer_models.errors import UseError
 from tasks.files import read_frame, write_table
 from tasks.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_people
 from tasks.outcomes import Outcome
+from tasks.progress import say
 from tasks.settings import SplitSettings
 from tasks.subject_names import one_spelling
 
@@ -44,8 +47,7 @@ KEY = ["video_id", "sha256"]
 def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings, path: Path) -> pd.DataFrame:
     """Assign every labelled video of the ledger to a side, keeping what `path` already says, and write it there.
 
-    Videos that could not be used keep a side too: on the test side they count as uncovered. Those of other classes
-    get one where their person has one.
+    Videos that could not be used keep a side too: on the test side they count as uncovered.
 
     Returns:
         The study's part of the split.
@@ -53,22 +55,22 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     Raises:
         UseError: fewer than three people, or a side would lack videos or a class, naming the counts.
     """
-    labelled = ledger[(ledger["emotion"] != "") & (ledger["subject"] != "") & _was_meant(ledger)]
-    own = labelled[labelled["emotion"].isin(list(emotions))]
-    if own.empty:
+    videos = ledger[ledger["emotion"].isin(list(emotions)) & (ledger["subject"] != "") & _was_meant(ledger)]
+    if videos.empty:
         raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
     drawn = not path.is_file()
-    known = _draw(own, emotions, settings) if drawn else _with_names(read_split(path), own, settings)
-    videos = labelled[labelled["subject"].isin({*known["subject"], *own["subject"]})]
+    known = _draw(videos, emotions, settings) if drawn else _with_names(read_split(path), videos, settings)
     folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
     known = pd.concat(folds, ignore_index=True)
     _check_people(known, videos)
     tested = known[known["side"] == TEST]
     is_tested = videos["video_id"].isin(tested["video_id"]) | videos["sha256"].isin(tested["sha256"])
     compared = frozenset(videos.loc[is_tested, "emotion"])
-    folds = [_extend(rows, videos, compared, settings) for _, rows in known.groupby("fold")]
+    dealt = _deal_newcomers(videos, set(known["subject"]), compared, emotions, settings)
+    folds = [_extend(rows, videos, compared, dealt, settings) for _, rows in known.groupby("fold")]
     split = pd.concat(folds, ignore_index=True).astype({"fold": "int32"})[SCHEMA.names]
     part = split_of_study(split, ledger, emotions)
+    _say_never_tested(part, settings)
     for _, rows in part.groupby("fold"):
         _check(rows, settings.protocol != "holdout", ledger, emotions, drawn)
     write_table(path, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
@@ -110,16 +112,52 @@ def _is_usable(ledger: pd.DataFrame) -> pd.Series:
 
 
 def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings) -> pd.DataFrame:
-    subjects = sorted(videos["subject"].unique())
-    usable = videos[_is_usable(videos)]
-    counts = pd.crosstab(usable["subject"], usable["emotion"]).reindex(
-        index=subjects, columns=list(emotions), fill_value=0
-    )
     folds = [
         videos[[*KEY, "subject"]].assign(fold=fold.number, fold_name=fold.name, side=videos["subject"].map(fold.sides))
-        for fold in draw_folds(counts, settings)
+        for fold in draw_folds(_counts(videos, emotions), settings)
     ]
     return pd.concat(folds, ignore_index=True)
+
+
+def _counts(videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """Usable videos of each person (rows, sorted) and class."""
+    usable = videos[_is_usable(videos)]
+    return pd.crosstab(usable["subject"], usable["emotion"]).reindex(
+        index=sorted(videos["subject"].unique()), columns=list(emotions), fill_value=0
+    )
+
+
+def _deal_newcomers(
+    videos: pd.DataFrame,
+    known: Collection[str],
+    compared: Collection[str],
+    emotions: Sequence[str],
+    settings: SplitSettings,
+) -> dict[str, str]:
+    """The fold that tests each of the new people who show only classes that no study compared anything on."""
+    newcomers = videos[~videos["subject"].isin(list(known))]
+    late = newcomers.loc[newcomers["emotion"].isin(list(compared)), "subject"]
+    fresh = newcomers[~newcomers["subject"].isin(late)]
+    if fresh.empty or settings.protocol == "loso":
+        return {}
+    try:
+        folds = draw_folds(_counts(fresh, emotions), settings)
+    except UseError:
+        if settings.protocol == "file":
+            raise
+        return {}  # too few to deal out; they train and validate
+    return {subject: fold.name for fold in folds for subject, side in fold.sides.items() if side == TEST}
+
+
+def _say_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
+    """Folds test everybody once, but for those who came when they were drawn already."""
+    people = set(split["subject"])
+    never = people - set(split.loc[split["side"] == TEST, "subject"])
+    if never and settings.protocol != "holdout":
+        say(
+            f"{len(never)} of {len(people)} people came after the folds were drawn and are never tested "
+            f"({min(never)}, for one); another split.seed draws folds of all."
+        )
 
 
 def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
@@ -160,19 +198,25 @@ def _check_people(known: pd.DataFrame, videos: pd.DataFrame) -> None:
 
 
 def _extend(
-    known: pd.DataFrame, videos: pd.DataFrame, compared: Collection[str], settings: SplitSettings
+    known: pd.DataFrame,
+    videos: pd.DataFrame,
+    compared: Collection[str],
+    dealt: Mapping[str, str],
+    settings: SplitSettings,
 ) -> pd.DataFrame:
     """Add new videos to a fold; nothing that is known moves.
 
     Args:
-        compared: the classes with test videos: no others join those. The first videos of another class do, for no
-            study can have compared anything on them yet.
+        compared: the classes with test videos, which no others join.
+        dealt: as from `_deal_newcomers`.
     """
     new = videos[~_keys(videos).isin(_keys(known))]
     fold = {name: known[name].iloc[0] for name in ("fold", "fold_name")}
     of_subject = dict(zip(known["subject"], known["side"].replace({RESERVE: TEST}), strict=True))
     for subject, count in new["subject"].value_counts().items():
-        if subject not in of_subject:
+        if subject not in of_subject and dealt.get(str(subject)) == fold["fold_name"]:
+            of_subject[subject] = TEST
+        elif subject not in of_subject:
             sizes = known["side"].value_counts()
             tested = settings.test_share if settings.protocol == "holdout" else 0.0
             training = sizes.get(TRAIN, 0) / (1 - settings.validation_share - tested)

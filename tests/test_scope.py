@@ -141,10 +141,39 @@ def test_a_split_from_before_gets_the_classes_that_it_lacks(root: Root) -> None:
     pd.testing.assert_frame_equal(root.split(first), own)
 
 
+@pytest.mark.parametrize("protocol", ["holdout", "kfold", "file", "loso"])
+def test_people_who_show_only_the_others_classes_are_dealt_out_too(
+    root: Root, protocol: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for loso, whose folds are the people of the first study: that is said."""
+    for person in ("q0", "q1", "q2", "q3"):
+        for emotion in SECOND:
+            root.add(emotion, person)
+    table = root.folder / "folds.csv"
+    named = [f"{kind}{number},{number % 2}" for kind in "pq" for number in range(6)]
+    table.write_text("\n".join(["subject,fold", *named]))
+    split = {"protocol": protocol, "folds": 2, "folds_file": str(table)}
+    first, second = (root.study(emotions, split=split) for emotions in (FIRST, SECOND))
+    for settings in (first, second):
+        root.prepare(settings)
+        own = root.split(settings)
+    tested = set(own.query("side == 'test'")["subject"])
+    newcomers = {person for person in tested if person.startswith("q")}
+    assert len(newcomers) == {"holdout": 1, "loso": 0}.get(protocol, 4)
+    assert ("4 of 10 people came after the folds were drawn and are never tested (q0" in capsys.readouterr().err) == (
+        protocol == "loso"
+    )
+    if protocol == "file":
+        places = own.query("side == 'test'").drop_duplicates("subject").set_index("subject")["fold_name"]
+        assert places.to_dict() == {line.split(",")[0]: line[-1] for line in named if line[:2] in places}
+    assert set(root.split(first)["subject"]) == {f"p{number}" for number in range(6)}
+
+
 def test_the_test_side_of_a_class_that_is_compared_stays_as_it_is(root: Root) -> None:
     first, second = root.study(FIRST), root.study(SECOND)
-    root.prepare(first)
-    tested = root.split(first).query("side == 'test'")
+    for settings in (first, second):
+        root.prepare(settings)
+        tested = root.split(settings).query("side == 'test'")
     person = tested["subject"].iloc[0]
     for emotion in ("anger", "joy"):
         root.add(emotion, person, "later")
