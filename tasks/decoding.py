@@ -8,9 +8,11 @@ import av
 
 from fer_models.errors import VideoFault
 from tasks.containers import MAX_PIXELS, av_words, check_disk, is_cut, open_container, picture_stream
-from tasks.frames import Frame
+from tasks.frames import Frame, StreamDisplay
 from tasks.image_sequences import SEQUENCE_FPS, is_image_sequence, read_image, sequence_images
 from tasks.outcomes import Outcome
+
+_INTERLACED = range(2, 6)  # FFmpeg's AV_FIELD_TT, BB, TB and BT: what the container says of a codec that does not
 
 
 @dataclass
@@ -20,6 +22,8 @@ class Video:
     Args:
         width, height: of the first frame as it is shown, in px.
         num_damaged: frames that could not be decoded as they were filmed, or build on such a frame.
+        is_interlaced: whether frames hold two moments, in the even and in the odd lines.
+        is_hdr: whether the first frame's values follow a curve of high dynamic range.
         complete: whether the file ends where it should.
         fault: where and why an incomplete one breaks off, as far as that is known.
     """
@@ -29,6 +33,8 @@ class Video:
     fps: float = 0.0
     num_decoded: int = 0
     num_damaged: int = 0
+    is_interlaced: bool = False
+    is_hdr: bool = False
     complete: bool = True
     fault: str = ""
 
@@ -75,19 +81,23 @@ def _decode_images(path: Path, video: Video) -> Iterator[Frame]:
 def _decode_file(path: Path, video: Video) -> Iterator[Frame]:
     with open_container(path) as container:
         stream = picture_stream(container)
-        stream.thread_count = 1
+        codec = stream.codec_context
+        codec.thread_count = 1
         second = float(stream.time_base or 0)
-        video.width, video.height = stream.codec_context.width, stream.codec_context.height
+        video.width, video.height = codec.width, codec.height
         video.fps = float(stream.average_rate or 0)
-        faults = _Faults()
+        faults, display = _Faults(), StreamDisplay(stream)
         for frame in _frames(container, stream, faults):
             pts_s = frame.pts * second if frame.pts is not None and second else video.num_decoded / (video.fps or 25.0)
-            shown = Frame(video.num_decoded, pts_s, frame, faults.spoil(frame))
+            shown = Frame(video.num_decoded, pts_s, frame, faults.spoil(frame), display.of(frame))
             if not video.num_decoded:
                 video.height, video.width = shown.size
+                video.is_hdr = shown.is_hdr
             yield shown
             video.num_decoded += 1
+            video.is_interlaced |= shown.is_interlaced
             video.num_damaged += shown.damaged
+        video.is_interlaced |= codec.field_order in _INTERLACED
     cut = is_cut(path)
     if not video.num_decoded:
         raise _frameless(cut, faults.words, video)

@@ -22,7 +22,7 @@ from tasks.settings import PrepareSettings, digest
 from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, open_shard, read_report
 
 #: Raised when the same settings give other shards than before; part of the preparation digest.
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 #: Faults of writing that no second attempt can mend.
 _HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})
@@ -196,7 +196,7 @@ def _judge(
         return Outcome.TOO_SHORT, f"{count} fewer than one segment; {rule}"
     damaged = f"{video.num_damaged} of its {video.num_decoded} frames are damaged"
     if num_covered:
-        return Outcome.OK, f"{damaged} and were left out" if video.num_damaged else ""
+        return Outcome.OK, "; ".join(_remarks(video))
     if cutter.num_spoilt >= num_segments:
         return Outcome.UNDECODABLE, damaged
     hint = "; if its frames are face crops already, set prepare.precropped=true" if _is_tiny(video) else ""
@@ -208,6 +208,18 @@ def _judge(
             f"its largest face is {side} px wide, less than min_face_px = {settings.min_face_px}{hint}",
         )
     return Outcome.NO_FACE, f"no face was found in any segment{hint}"
+
+
+def _remarks(video: Video) -> list[str]:
+    """What is worth knowing of a video that can be used."""
+    remarks = []
+    if video.num_damaged:
+        remarks.append(f"{video.num_damaged} of its {video.num_decoded} frames are damaged and were left out")
+    if video.is_interlaced:
+        remarks.append("it is interlaced: each frame holds two moments, so that edges which move are combed")
+    if video.is_hdr:
+        remarks.append("its colours are HDR (PQ or HLG), used without tone mapping")
+    return remarks
 
 
 def _is_tiny(video: Video) -> bool:
