@@ -87,6 +87,22 @@ def is_cut(path: Path) -> bool | None:
         raise VideoFault(Outcome.UNREADABLE, f"the file cannot be read: {av_words(error)}") from error
 
 
+def is_listed_beyond_end(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
+    """Whether a container's index names a last picture that would lie beyond the end of the file.
+
+    The sizes of an MP4's boxes may be placeholders, or mean `up to the end`; its sample table tells what was there.
+    """
+    if not len(stream.index_entries):
+        return False
+    last = stream.index_entries[-1]
+    return 0 <= container.size < last.pos + last.size
+
+
+def is_short_of_frames(container: av.container.InputContainer, stream: av.VideoStream, end: int) -> bool:
+    """Whether an AVI, which counts time in frames, ends (`end`) before the number of frames in its header."""
+    return container.format.name == "avi" and end < stream.frames
+
+
 def check_disk(error: BaseException) -> None:
     """Raise a `VideoFault` when an error tells of the disk or the share and not of what stands in the file."""
     if isinstance(error, OSError) and error.errno in _IO_ERRORS:

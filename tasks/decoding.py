@@ -7,7 +7,16 @@ from pathlib import Path
 import av
 
 from fer_models.errors import VideoFault
-from tasks.containers import MAX_PIXELS, av_words, check_disk, is_cut, open_container, picture_stream
+from tasks.containers import (
+    MAX_PIXELS,
+    av_words,
+    check_disk,
+    is_cut,
+    is_listed_beyond_end,
+    is_short_of_frames,
+    open_container,
+    picture_stream,
+)
 from tasks.frames import Frame, StreamDisplay
 from tasks.image_sequences import SEQUENCE_FPS, is_image_sequence, read_image, sequence_images
 from tasks.outcomes import Outcome
@@ -98,21 +107,36 @@ def _decode_file(path: Path, video: Video) -> Iterator[Frame]:
             video.is_interlaced |= shown.is_interlaced
             video.num_damaged += shown.damaged
         video.is_interlaced |= codec.field_order in _INTERLACED
-    cut = is_cut(path)
+        cut, num_listed = is_cut(path), stream.frames
+        if cut is None:
+            cut = faults.last_is_corrupt or faults.packet_is_short or is_short_of_frames(container, stream, faults.end)
+        cut = cut or is_listed_beyond_end(container, stream) or (video.num_decoded > 0 and faults.packet_is_blank)
     if not video.num_decoded:
         raise _frameless(cut, faults.words, video)
     if not cut and faults.io_error:
         check_disk(faults.io_error)
-    video.complete = not cut if cut is not None else not faults.last_is_corrupt
+    video.complete = not cut
+    if cut and num_listed > video.num_decoded:
+        video.fault = f"its header lists {num_listed}"
 
 
 @dataclass
 class _Faults:
-    """What went wrong while packets were read, and whether it still spoils the frames that follow."""
+    """What went wrong while packets were read, and whether it still spoils the frames that follow.
+
+    Args:
+        last_is_corrupt: whether the last frame is not as it was filmed.
+        packet_is_short: whether the file ended within the last packet.
+        packet_is_blank: whether the last packet holds zeros and no picture: its place was reserved and never filled.
+        end: of the last packet, in the stream's units of time.
+    """
 
     words: str = ""
     io_error: OSError | None = None
     last_is_corrupt: bool = False
+    packet_is_short: bool = False
+    packet_is_blank: bool = False
+    end: int = 0
     _spoiling: bool = False
 
     def add(self, error: BaseException) -> None:
@@ -139,7 +163,11 @@ def _frames(container: av.container.InputContainer, stream: av.VideoStream, faul
         if packet is None:
             break
         if packet.size:  # an empty one repeats a frame (AVI) or ends the stream; for a decoder it is the end
-            yield from _decoded(stream, packet, faults)
+            frames = _decoded(stream, packet, faults)
+            faults.packet_is_short = packet.is_corrupt
+            faults.packet_is_blank = not frames and not any(bytes(packet))
+            faults.end = (packet.dts or 0) + (packet.duration or 0)
+            yield from frames
     yield from _decoded(stream, None, faults)
 
 

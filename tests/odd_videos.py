@@ -282,6 +282,19 @@ TIMES = [
 ]
 
 
+def with_junk_at_its_end(content: bytes) -> bytes:
+    """An AVI that was padded with zeros, which belong to it."""
+    length = int.from_bytes(content[4:8], "little") + 8 + 9000
+    return (
+        content[:4] + length.to_bytes(4, "little") + content[8:] + b"JUNK" + (9000).to_bytes(4, "little") + bytes(9000)
+    )
+
+
+def face_then_black(path: Path) -> None:
+    """Raw pictures, the last of them black: packets that hold nothing but zeros."""
+    encode(path, [*moving_face(), *[np.zeros((240, 320, 3), np.uint8)] * 2], "rawvideo", "rgb24")
+
+
 def several_streams() -> list[Case]:
     """Sound, other pictures, titles and rubbish beside or in front of the stream that counts."""
     face_then_wall = partial(encode_streams, streams=[moving_face(), wall(20)])
@@ -292,6 +305,7 @@ def several_streams() -> list[Case]:
         return content.replace("Caf\xe9".encode(), b"Caf\xe9\xe9")
 
     rubbish = bytes(range(256)) * 8
+    avi = face("mpeg4", container="avi")
     return [
         good("streams/two-videos", face_then_wall),
         good("streams/cover-behind", partial(encode_streams, streams=[moving_face()], cover=True)),
@@ -303,6 +317,10 @@ def several_streams() -> list[Case]:
         ),
         good("streams/rubbish-behind", rewritten(face(), lambda content: content + rubbish)),
         good("streams/zeros-behind", rewritten(face(), lambda content: content + bytes(4096))),
+        good("streams/zeros-behind-avi", rewritten(avi, lambda content: content + bytes(9999)), "clip.avi"),
+        good("streams/junk-at-the-end-avi", rewritten(avi, with_junk_at_its_end), "clip.avi"),
+        good("streams/zeros-behind-mkv", rewritten(face(), lambda content: content + bytes(9999)), "clip.mkv"),
+        good("streams/black-at-the-end", face_then_black, "clip.mov", shows=None, num_frames=NUM_FRAMES + 2),
         good("streams/rubbish-behind-mkv", rewritten(face(), lambda content: content + rubbish), "clip.mkv"),
         good("suffix/avi-named-mp4", face("mpeg4", container="avi"), quick=True),
         good("suffix/mkv-named-avi", face(container="matroska"), "clip.avi"),
