@@ -24,6 +24,9 @@ from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, open_shard, read_
 #: Raised when the same settings give other shards than before; part of the preparation digest.
 CODE_VERSION = 4
 
+#: What is advised where tiny frames show no face; a command may have another way to say it.
+CROPS_ADVICE = "set prepare.precropped=true"
+
 #: Faults of writing that no second attempt can mend.
 _HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})
 
@@ -199,7 +202,7 @@ def _judge(
         return Outcome.OK, "; ".join(_remarks(video))
     if cutter.num_spoilt >= num_segments:
         return Outcome.UNDECODABLE, damaged
-    hint = "; if its frames are face crops already, set prepare.precropped=true" if _is_tiny(video) else ""
+    hint = f"; if its frames are face crops already, {CROPS_ADVICE}" if _is_tiny(video) else ""
     small = [box for frame in cutter.faceless for box in cutter.tracker.search(frame, 24)]
     if small:
         side = max(box.width for box in small)
