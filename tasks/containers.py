@@ -10,6 +10,7 @@ import errno
 from pathlib import Path
 
 import av
+from av.codec.context import Flags
 
 from fer_models.errors import VideoFault
 from tasks.contents import content_state
@@ -72,6 +73,7 @@ def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
     if not known:
         raise VideoFault(Outcome.UNDECODABLE, "there is no decoder for its video stream")
     known[0].codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    known[0].codec_context.flags |= Flags.unaligned  # or what is cropped at the left is so by multiples of 32 px only
     return known[0]
 
 

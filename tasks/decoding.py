@@ -95,7 +95,7 @@ def _decode_file(path: Path, video: Video) -> Iterator[Frame]:
         second = float(stream.time_base or 0)
         video.width, video.height = codec.width, codec.height
         video.fps = float(stream.average_rate or 0)
-        faults, display = _Faults(), StreamDisplay(stream)
+        faults, display = _Faults(), StreamDisplay(path, stream)
         for frame in _frames(container, stream, faults):
             pts_s = frame.pts * second if frame.pts is not None and second else video.num_decoded / (video.fps or 25.0)
             shown = Frame(video.num_decoded, pts_s, frame, faults.spoil(frame), display.of(frame))

@@ -1,12 +1,13 @@
 """One decoded frame and the pictures that are cut from it, as players show it, with as few conversions as possible.
 
-As shown: pixels that are not square are stretched, the display matrix turns and mirrors, and colours are those of the
-declared matrix and range. Every size and box is in px of the frame as shown.
+As shown: what codec and container cut off is gone, pixels that are not square are stretched, the display matrix turns
+and mirrors, and colours are those of the declared matrix and range. Every size and box is in px of the frame as shown.
 """
 
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import av
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from tasks.boxes import Box
+from tasks.cropping import Margins, read_margins
 
 #: 8-bit formats whose first plane is the grey image, with the factors of their chroma planes.
 _PLANAR = {
@@ -39,13 +41,18 @@ _HDR_CURVES = frozenset({16, 18})  # AVCOL_TRC_SMPTE2084 (PQ) and AVCOL_TRC_ARIB
 _MAX_ASPECT = 4
 
 
+NO_MARGINS = Margins()
+
+
 class Display(NamedTuple):
-    """How a stored picture is shown: it is stretched, rows and columns change places, and it is mirrored.
+    """How a stored picture is shown: it is cropped and stretched, rows and columns change places, and it is mirrored.
 
     Args:
+        margins: what is cut off the stored picture.
         pixel_aspect: width of a stored pixel over its height.
     """
 
+    margins: Margins = NO_MARGINS
     pixel_aspect: Fraction | int = 1
     transposed: bool = False
     mirrored_x: bool = False
@@ -58,8 +65,10 @@ AS_STORED = Display()
 class StreamDisplay:
     """How the frames of a stream are shown, as FFmpeg's players do it."""
 
-    def __init__(self, stream: av.VideoStream) -> None:
+    def __init__(self, path: Path, stream: av.VideoStream) -> None:
         codec = stream.codec_context
+        self._margins = read_margins(path, codec.width, codec.height)
+        self._size = (codec.width, codec.height)
         # the container's word on the pixels counts; where it is the codec's, that may change on the way
         self._source = codec if stream.sample_aspect_ratio == codec.sample_aspect_ratio else stream
         self._degrees: int | None = None
@@ -69,7 +78,8 @@ class StreamDisplay:
         """How one of them is shown, the last that was decoded."""
         if frame.rotation != self._degrees:  # else not looked at: a frame whose side data were is freed late
             self._degrees, self._turned = frame.rotation, _turned(frame)
-        return Display(_believable(self._source.sample_aspect_ratio), *self._turned)
+        margins = self._margins if (frame.width, frame.height) == self._size else NO_MARGINS
+        return Display(margins, _believable(self._source.sample_aspect_ratio), *self._turned)
 
 
 def _turned(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
@@ -100,7 +110,8 @@ class Frame:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in px, as the frame is shown."""
-        height, width = self._frame.height, self._frame.width
+        left, right, top, bottom = self.display.margins
+        height, width = self._frame.height - top - bottom, self._frame.width - left - right
         if self.display.pixel_aspect != 1:
             width, height = self._stretched_size(width, height)
         return (width, height) if self.display.transposed else (height, width)
@@ -118,7 +129,8 @@ class Frame:
     @cached_property
     def grey(self) -> np.ndarray:
         """Luma, uint8 (height, width); read in place where the format allows it."""
-        return self._upright(_plane(self._frame, 0) if self._is_planar else self._frame.to_ndarray(format="gray"))
+        grey = _plane(self._frame, 0) if self._is_planar else self._frame.to_ndarray(format="gray")
+        return self._upright(self._cropped(grey))
 
     def grey_crop(self, box: Box, side_px: int) -> np.ndarray:
         """The box as a square grey image, uint8 (side_px, side_px)."""
@@ -142,7 +154,8 @@ class Frame:
         """A box in RGB from its resized luma (height, width)."""
         factor = _PLANAR[self._frame.format.name]
         part = Box(box.x // factor, box.y // factor, max(box.width // factor, 1), max(box.height // factor, 1))
-        planes = [crop(self._upright(_plane(self._frame, number)), part) for number in (1, 2)]
+        stored = (self._cropped(_plane(self._frame, number), factor) for number in (1, 2))
+        planes = [crop(self._upright(plane), part) for plane in stored]
         chroma = [resize(plane, luma.shape[1], luma.shape[0]) for plane in planes]
         return _yuv_to_rgb(np.stack([luma, *chroma], axis=-1), _LUMA_SHARES[self._matrix], self._is_full_range)
 
@@ -156,9 +169,9 @@ class Frame:
         return self._turned(cv2.resize(rgb, size, interpolation=interpolation) if size != rgb.shape[1::-1] else rgb)
 
     def _rgb(self) -> np.ndarray:
-        """The frame as it is stored, uint8 RGB (h, w, 3)."""
+        """The frame as it is stored but for its margins, uint8 RGB (h, w, 3)."""
         guessed = self._matrix if self._frame.colorspace == _UNSPECIFIED and not self._frame.format.is_rgb else None
-        return self._frame.to_ndarray(format="rgb24", src_colorspace=guessed)
+        return self._cropped(self._frame.to_ndarray(format="rgb24", src_colorspace=guessed))
 
     @property
     def _is_planar(self) -> bool:
@@ -183,15 +196,20 @@ class Frame:
             return round(width * aspect), height
         return width, round(height / aspect) if aspect < 1 else height
 
+    def _cropped(self, plane: np.ndarray, factor: int = 1) -> np.ndarray:
+        """A stored plane without its margins, as a view."""
+        left, right, top, bottom = (margin // factor for margin in self.display.margins)
+        return plane[top : plane.shape[0] - bottom, left : plane.shape[1] - right]
+
     def _upright(self, plane: np.ndarray) -> np.ndarray:
-        """A stored plane as it is shown; the same memory where its pixels are square."""
+        """A cropped plane as it is shown; the same memory where its pixels are square."""
         if self.display.pixel_aspect != 1:
             size = self._stretched_size(plane.shape[1], plane.shape[0])
             plane = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
         return self._turned(plane)
 
     def _turned(self, image: np.ndarray) -> np.ndarray:
-        _, transposed, mirrored_x, mirrored_y = self.display
+        transposed, mirrored_x, mirrored_y = self.display[2:]
         if transposed:
             image = image.swapaxes(0, 1)
         return image[:: -1 if mirrored_y else 1, :: -1 if mirrored_x else 1] if mirrored_x or mirrored_y else image
