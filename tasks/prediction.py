@@ -92,8 +92,8 @@ def _choose(
     if size is None or crops.may_hold(*size):
         return settings, ""
     remark = (
-        f"its frames of {size[0]}x{size[1]} px cannot be face crops as in the training (up to {crops.max_side_px} px), "
-        "so faces were searched; --precropped uses them whole"
+        f"frames of {size[0]}x{size[1]} px cannot be face crops as in the training (up to {crops.max_side_px} px): "
+        "searched for faces; --precropped uses them whole"
     )
     return settings.model_copy(update={"precropped": False}), remark
 

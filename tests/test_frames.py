@@ -93,10 +93,10 @@ def test_an_anamorphic_face_is_prepared_as_the_square_one(tmp_path: Path) -> Non
     for first, second in zip(square[0], narrow[0], strict=True):
         assert np.abs(np.subtract(first.box, second.box)).max() <= 8
         motions = [
-            np.median(segment.optical_flow[14:38, 14:34, 0].astype(float)) * segment.box[2] / 48
+            np.median(segment.optical_flow[14:38, 14:34, 0].astype(float)) * segment.box[2] / 48  # 75 px a second
             for segment in (first, second)
         ]
-        assert motions == pytest.approx([3.0, 3.0], abs=0.3)
+        assert motions == pytest.approx([2.5, 2.5], abs=0.3)
 
 
 def test_the_container_has_the_last_word_on_the_shape_of_pixels(tmp_path: Path) -> None:
