@@ -90,11 +90,12 @@ def is_cut(path: Path) -> bool | None:
 
 
 def is_listed_beyond_end(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
-    """Whether a container's index names a last picture that would lie beyond the end of the file.
+    """Whether the sample table of an MP4 names a last picture that would lie beyond the end of the file.
 
-    The sizes of an MP4's boxes may be placeholders, or mean `up to the end`; its sample table tells what was there.
+    The sizes of its boxes may be placeholders or mean `up to the end`; the table tells what was there. Other containers
+    can be read without their index, which may be wrong.
     """
-    if not len(stream.index_entries):
+    if "mp4" not in container.format.name or not len(stream.index_entries):
         return False
     last = stream.index_entries[-1]
     return 0 <= container.size < last.pos + last.size
