@@ -22,6 +22,7 @@ from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.manifest import read_manifest
 from tasks.outcomes import TRANSIENT, Outcome
+from tasks.outputs import PICTURE, check_output
 from tasks.plots import save_figure
 from tasks.plots.inspection import Inspected, plot_inspection
 from tasks.plots.inspection_moments import Moment
@@ -36,31 +37,25 @@ NUM_MOMENTS = 6
 _NUM_FACELESS = 2
 
 
-def inspect_video(settings: StudySettings, wanted: str, output: Path | None = None) -> Path:
+def inspect_video(settings: StudySettings, wanted: str, output: Path | None = None, force: bool = False) -> Path:
     """Draw one video; returns the path of the PNG.
 
     Args:
         wanted: the video's id, a part of it that no other id has, or the path of its file.
         output: where to write; `<data_root>/inspect/<id>.png` by default.
+        force: that may be a PNG which somebody else made.
 
     Raises:
-        UseError: nothing is prepared yet, no such video, or an output that is no PNG in a folder that exists.
+        UseError: nothing is prepared yet, no such video, or an output that must not be written (`tasks.outputs`).
     """
-    check_output(output)
     layout = Layout.of(settings)
-    video = find_video(read_ledger(layout.ledger), wanted)
+    ledger = read_ledger(layout.ledger)
+    video = find_video(ledger, wanted)
+    check_output(output, PICTURE, map(Path, ledger["uri"]), force)
     path = output or path_below(
         layout.root / "inspect", picture_name(video["video_id"]), layout.ledger, "name another place with --output"
     )
     return save_figure(plot_inspection(gather(settings, video)), path)
-
-
-def check_output(output: Path | None) -> None:
-    """Raise `UseError` when a picture cannot be written there."""
-    if output and output.suffix.lower() != ".png":
-        raise UseError(f"The picture is a PNG; --output should end in .png, not be {str(output)!r}.")
-    if output and not output.parent.is_dir():
-        raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
 
 
 def find_video(ledger: pd.DataFrame, wanted: str) -> dict[str, Any]:

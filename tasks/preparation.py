@@ -25,6 +25,9 @@ from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, open_shard, read_
 #: Raised when the same settings give other shards than before; part of the preparation digest.
 CODE_VERSION = 4
 
+#: What is advised where tiny frames show no face; a command may have another way to say it.
+CROPS_ADVICE = "set prepare.precropped=true"
+
 #: Faults of writing that no second attempt can mend.
 _HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})
 
@@ -197,11 +200,10 @@ def _judge(
         return Outcome.TOO_SHORT, f"{count} fewer than one segment; {rule}"
     damaged = f"{video.num_damaged} of its {video.num_decoded} frames are damaged"
     if num_covered:
-        remarks = [f"{damaged} and were left out"] if video.num_damaged else []
-        return Outcome.OK, "; ".join([*remarks, *_time_remarks(video, **cutter.facts())])
+        return Outcome.OK, "; ".join([*_picture_remarks(video), *_time_remarks(video, **cutter.facts())])
     if cutter.num_spoilt >= num_segments:
         return Outcome.UNDECODABLE, damaged
-    hint = "; if its frames are face crops already, set prepare.precropped=true" if _is_tiny(video) else ""
+    hint = f"; if its frames are face crops already, {CROPS_ADVICE}" if _is_tiny(video) else ""
     small = [box for frame in cutter.faceless for box in cutter.tracker.search(frame, 24)]
     if small:
         side = max(box.width for box in small)
@@ -210,6 +212,18 @@ def _judge(
             f"its largest face is {side} px wide, less than min_face_px = {settings.min_face_px}{hint}",
         )
     return Outcome.NO_FACE, f"no face was found in any segment{hint}"
+
+
+def _picture_remarks(video: Video) -> list[str]:
+    """What is worth knowing of the pictures of a video that can be used."""
+    remarks = []
+    if video.num_damaged:
+        remarks.append(f"{video.num_damaged} of its {video.num_decoded} frames are damaged and were left out")
+    if video.is_interlaced:
+        remarks.append("it is interlaced: each frame holds two moments, so that edges which move are combed")
+    if video.is_hdr:
+        remarks.append("its colours are HDR (PQ or HLG), used without tone mapping")
+    return remarks
 
 
 def _time_remarks(video: Video, repeated_share: float, interval_s: float, num_far: int) -> list[str]:

@@ -293,6 +293,21 @@ def test_an_output_that_cannot_be_is_refused(settings: StudySettings, tmp_path: 
         inspect_video(settings, "moving", tmp_path / "none" / "a.png")
 
 
+def test_a_page_takes_the_place_of_a_page_and_of_nothing_else(settings: StudySettings, tmp_path: Path) -> None:
+    page, photograph = tmp_path / "page.png", tmp_path / "photograph.png"
+    for _ in range(2):
+        assert inspect_video(settings, "short", page) == page
+    Image.new("RGB", (8, 8)).save(photograph)
+    before = photograph.read_bytes()
+    with pytest.raises(UseError, match="was not made by this command"):
+        inspect_video(settings, "short", photograph)
+    assert photograph.read_bytes() == before
+    inspect_video(settings, "short", photograph, force=True)
+    (tmp_path / "video.png").symlink_to(settings.corpus.root / "moving.mp4")
+    with pytest.raises(UseError, match="is one of the inputs"):
+        inspect_video(settings, "short", tmp_path / "video.png", force=True)
+
+
 def test_positions_are_spread() -> None:
     assert spread(0, 6) == []
     assert spread(4, 6) == [0, 1, 2, 3]
