@@ -64,7 +64,7 @@ def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     with quietly as notes:
         scan = scan_corpus(settings)
     if worth_a_try(scan.plan.due, before, settings.watch.interval_s):
-        notes, drift = [], read_drift(layout.drift)  # the flow says its own
+        notes, drift = [], read_drift(layout.drift, settings.name)  # the flow says its own
         try:
             run("prepare")
         finally:
@@ -82,7 +82,7 @@ def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
 
 
 def _tell_drift(drift_before: pd.DataFrame, settings: StudySettings, out: Console) -> None:
-    drift = read_drift(Layout.of(settings).drift)
+    drift = read_drift(Layout.of(settings).drift, settings.name)
     print_drift(drift[~drift["time"].isin(drift_before["time"])], out)
 
 

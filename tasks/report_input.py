@@ -18,12 +18,14 @@ from fer_models.labels import EMOTIONS
 from tasks.adapters.source import VIDEO_SUFFIXES
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result, compare, compare_pairs
 from tasks.configuration import settings_as_yaml
+from tasks.drift import seconds
 from tasks.evaluation import Evaluation, read_evaluation
 from tasks.folds import TEST, TRAIN, VALIDATION
 from tasks.index import read_side
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, read_ledger
 from tasks.outcomes import Outcome
+from tasks.remarks import motion_remarks
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
 from tasks.splits import SIDES, fold_names, read_split, split_of_study
@@ -121,6 +123,7 @@ def describe(source: ReportInput) -> dict[str, Any]:
         "num_meant": len(meant),
         "num_people": int(source.split["subject"].nunique()),
         "video_facts": _video_facts(seen),
+        "motion_remarks": motion_remarks(source.ledger, settings.prepare),
         "outcomes": count_outcomes(source.ledger),
         "lost": lost.head(_MOST_LOST).to_dict("records"),
         "num_lost": len(lost),
@@ -227,8 +230,7 @@ def _video_facts(videos: pd.DataFrame) -> str:
     images, films = videos[are_images], videos[~are_images]
     facts = [f"{listed}{more} px"]
     if len(films):
-        seconds = films["num_frames"] / films["fps"].where(films["fps"] > 0)
-        facts += [f"{_range(films['fps'], '.4g')} frames/s", f"{_range(seconds, '.1f')} s long"]
+        facts += [f"{_range(films['fps'], '.4g')} frames/s", f"{_range(seconds(films), '.1f')} s long"]
     if len(images):
         number = f"{len(images)} of them " if len(films) else ""
         facts.append(f"{number}{_range(images['num_frames'], '.0f')} numbered images each")

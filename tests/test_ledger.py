@@ -328,7 +328,7 @@ def test_shards_that_hold_something_else_are_made_again(
     second.write_bytes(kept)
     capsys.readouterr()
     assert preparation.due(THREE) == ["a", "b"]
-    assert f"2 shards are not what their names say and are made again, such as {first}." in capsys.readouterr().err
+    assert f"Shards that are not what their names say are made again: 2, such as {first}." in capsys.readouterr().err
     (preparation.shards / "zz").mkdir()
     third.replace(preparation.shards / "zz" / third.name)
     assert preparation.due(THREE) == ["a", "b", "c"]
@@ -337,3 +337,31 @@ def test_shards_that_hold_something_else_are_made_again(
 def test_a_video_can_be_named_by_its_content(preparation: Preparation) -> None:
     ledger = preparation.run(THREE)
     assert select_videos(ledger, None, ["bb22", "c"]) == ["b", "c"]
+
+
+def test_remarks_of_manifest_and_preparation_stand_together_and_do_not_pile_up(preparation: Preparation) -> None:
+    manifest = make_manifest(("a", "aa11", "ok"), ("b", "bb22", "ok")).assign(reason=["2 numbers are missing", ""])
+    remark = "48 % of its frames repeat the one before"
+    reports = {sha: VideoReport(sha256=sha, outcome=Outcome.OK, message=remark) for sha in ("aa11", "bb22")}
+    for report in reports.values():
+        write_shard(shard_path(preparation.shards, report.sha256), [], report)
+    wanted = [f"2 numbers are missing; {remark}", remark]
+    for known in (reports, {}, {}):
+        ledger = write_ledger(preparation.ledger, manifest, known, {})
+        assert ledger["message"].tolist() == wanted
+        assert ledger["remark"].tolist() == [remark, remark]
+    settled = plan_preparation(manifest, find_previous(preparation.ledger), preparation.shards).settled
+    assert [report.message for report in settled.values()] == [remark, remark]
+    mended = write_ledger(preparation.ledger, manifest.assign(reason=""), settled, {})
+    assert mended["message"].tolist() == [remark, remark]
+
+
+def test_a_ledger_of_an_older_version_is_read(preparation: Preparation) -> None:
+    """It has no codec, times and repeats; what it says of its videos counts."""
+    ledger = preparation.run(THREE, {"bb22": Outcome.NO_FACE})
+    new = ["remark", "codec", "duration_s", "repeated_share", "interval_s", "num_far"]
+    ledger.drop(columns=new).to_parquet(preparation.ledger)
+    assert preparation.due(THREE) == []
+    again = write_ledger(preparation.ledger, THREE, {}, {})
+    assert again["outcome"].tolist() == ["ok", "no_face", "ok"]
+    assert set(new) < set(find_previous(preparation.ledger).columns)
