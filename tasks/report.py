@@ -12,9 +12,10 @@ import pandas as pd
 from fer_models.arms import get_arm
 from tasks.comparison import ArmResult
 from tasks.explanations import read_explanation
-from tasks.files import whole_file, write_text
+from tasks.files import write_text
 from tasks.report_figures import CONTACT_SHEET_FILE, draw_figures
 from tasks.report_input import ReportInput, describe
+from tasks.spreadsheets import write_csv
 from tasks.working_folders import working_folder
 
 HTML_FILE = "index.html"
@@ -39,8 +40,7 @@ def _write(source: ReportInput, folder: Path) -> None:
     figures = folder / "figures"
     draw_figures(source, figures)
     for name, table in (("results.csv", _results_table(source.results)), ("comparison.csv", _pairs_table(source))):
-        with whole_file(folder / name) as temporary:
-            table.to_csv(temporary, index=False)
+        write_csv(folder / name, table)
     facts = describe(source) | {
         "contact_sheet": (figures / CONTACT_SHEET_FILE).is_file(),
         "explanations": {arm: read_explanation(of_run).verdict for arm, of_run in source.folders.items()},

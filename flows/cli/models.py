@@ -35,6 +35,7 @@ def predict(
     with silent_imports():
         from tasks.prediction import predict_videos
     from tasks.places import read_place
+    from tasks.spreadsheets import write_csv
 
     if output and not output.parent.is_dir():
         raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
@@ -49,7 +50,7 @@ def predict(
         table.add_row(escape(row["video"]), expression, probability, str(row["num_segments"]), escape(remark))
     out.print(table)
     if output:
-        predictions.to_csv(output, index=False)
+        write_csv(output, predictions)
         out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
     if not predictions["predicted"].any():
         raise UseError("No video could be recognised; the table says why.")
