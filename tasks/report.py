@@ -11,6 +11,7 @@ import pandas as pd
 
 from fer_models.arms import get_arm
 from tasks.comparison import ArmResult
+from tasks.escaping import fenced, latex, markdown
 from tasks.explanations import read_explanation
 from tasks.files import write_text
 from tasks.report_figures import CONTACT_SHEET_FILE, draw_figures
@@ -45,20 +46,21 @@ def _write(source: ReportInput, folder: Path) -> None:
         "contact_sheet": (figures / CONTACT_SHEET_FILE).is_file(),
         "explanations": {arm: read_explanation(of_run).verdict for arm, of_run in source.folders.items()},
     }
-    environment = _environment()
     for name, figure in (
         (HTML_FILE, lambda name: _data_uri(figures / name)),
         (MARKDOWN_FILE, lambda name: f"figures/{name}"),
         (LATEX_FILE, None),
     ):
-        template = environment.get_template(_TEMPLATE_OF[name])
+        template = _environment(is_html=name == HTML_FILE).get_template(_TEMPLATE_OF[name])
         write_text(folder / name, template.render(facts, figure=figure))
 
 
-def _environment() -> jinja2.Environment:
+def _environment(is_html: bool) -> jinja2.Environment:
+    """What is inserted is escaped in HTML; in Markdown and LaTeX by the filters `plain` and `tex`, where it may hold
+    anything."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=jinja2.select_autoescape(["html.j2"]),
+        autoescape=is_html,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -67,7 +69,9 @@ def _environment() -> jinja2.Environment:
         "points": lambda value: f"{100 * value:+.1f}",
         "p_value": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
         "paragraphs": _paragraphs,
-        "tex": _tex,
+        "plain": str if is_html else markdown,
+        "tex": latex,
+        "fenced": fenced,
         "title_of": lambda name: get_arm(name).title,
     }
     return environment
@@ -75,12 +79,8 @@ def _environment() -> jinja2.Environment:
 
 def _paragraphs(text: str) -> markupsafe.Markup:
     """Text with blank lines between its paragraphs, as HTML."""
-    paragraphs = [markupsafe.escape(part.strip()) for part in str(text).split("\n\n") if part.strip()]
+    paragraphs = [markupsafe.escape(part.strip()) for part in text.split("\n\n") if part.strip()]
     return markupsafe.Markup("\n").join(markupsafe.Markup("<p>{}</p>").format(part) for part in paragraphs)
-
-
-def _tex(text: str) -> str:
-    return text.translate({ord("±"): r"$\pm$"} | {ord(sign): f"\\{sign}" for sign in "&%$#_{}"})
 
 
 def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
