@@ -50,13 +50,14 @@ def audit(settings: StudySettings) -> list[Finding]:
 
 
 def present_split(ledger: pd.DataFrame, split: pd.DataFrame) -> pd.DataFrame:
-    """The split's rows of videos that the ledger still has; `fold` is 0 where there are no folds.
+    """The split's rows of videos that the ledger still has, with their people; `fold` is 0 where there are no folds.
 
     Raises:
         UseError: there are none.
     """
     split = split if "fold" in split else split.assign(fold=0)
-    present = split.merge(ledger[KEY].drop_duplicates(), on=KEY)
+    people = ledger[[*KEY, "subject"]].drop_duplicates(KEY)
+    present = split.drop(columns="subject").merge(people, on=KEY)
     if present.empty:
         raise UseError("The split has none of the prepared videos; run `fer split` first.")
     return present

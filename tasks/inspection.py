@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fer_models.errors import UseError
+from fer_models.names import composed
 from fer_models.stored_names import path_below
 from fer_models.suggest import nearest
 from tasks.advice import EXPLANATIONS
@@ -64,10 +65,12 @@ def check_output(output: Path | None) -> None:
 
 def find_video(ledger: pd.DataFrame, wanted: str) -> dict[str, Any]:
     """The ledger's row of a video; raises `UseError` naming the nearest id, or those that a part fits."""
-    ids = ledger["video_id"].astype(str)
+    exact = ledger["video_id"] == wanted
+    ids, wanted = ledger["video_id"].map(composed), composed(wanted)
     for fits in (
+        exact,
         ids == wanted,
-        ledger["uri"] == str(Path(wanted).absolute()),
+        ledger["uri"].map(composed) == composed(str(Path(wanted).absolute())),
         ids.str.endswith(f"/{wanted}"),
         ids.map(lambda video_id: PurePath(video_id).stem) == wanted,
         ids.str.contains(wanted, regex=False),

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import UseError
+from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.files import list_files, read_frame, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
@@ -153,13 +154,14 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
         raise UseError(
             f"No video can be tried again as {outcome!r}{nearest(outcome, names)}; take one of {', '.join(names)}."
         )
+    ids = ledger["video_id"].map(composed)
     for video_id in video_ids:
-        if video_id not in set(ledger["video_id"]):
+        if composed(video_id) not in set(ids):
             raise UseError(
                 f"There is no video {video_id!r}{nearest(video_id, ledger['video_id'])}; `fer status` lists them."
             )
     if video_ids:
-        return ledger.loc[ledger["video_id"].isin(list(video_ids)), "video_id"].tolist()
+        return ledger.loc[ids.isin(list(map(composed, video_ids))), "video_id"].tolist()
     return prepared.loc[prepared["outcome"].isin([outcome] if outcome else TRANSIENT), "video_id"].tolist()
 
 

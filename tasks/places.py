@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>.*)")
 
 
+def local_path(path: str | Path) -> Path:
+    """A path of this machine as a shell understands it, with `~` for the home folder.
+
+    Shells leave the `~` in `--set corpus.root=~/videos` as it is, and nobody else expands it in a file.
+
+    Raises:
+        UseError: it begins with `~name`, and there is no such user.
+    """
+    if not str(path).startswith("~"):
+        return Path(path)
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UseError(f"{str(path)!r} names the home folder of a user that there is not.") from error
+
+
 def read_place(text: str) -> Path:
     """The place that a user names: `s3://bucket/prefix` or another URL that fsspec knows, else a local path.
 
@@ -28,7 +44,7 @@ def read_place(text: str) -> Path:
     refuse_secrets({"The address": text})
     url = _URL.fullmatch(text)
     if not url:
-        return Path(text)
+        return local_path(text)
     scheme, rest = url["scheme"].lower(), url["rest"]
     if not rest.startswith("/"):
         raise UseError(f"{text!r} is no URL; write two slashes, {scheme}://{rest}.")

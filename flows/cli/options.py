@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fer_models.errors import UseError
+from tasks.places import local_path
 
 if TYPE_CHECKING:
     from tasks.settings import StudySettings
@@ -72,7 +73,7 @@ class Chosen:
 
     def parameters(self) -> dict[str, Any]:
         """The same choice as parameters of a flow; what was not chosen is not among them."""
-        config = str(self.config.absolute()) if self.config else None
+        config = str(local_path(self.config).absolute()) if self.config else None
         given = {"preset": self.preset, "config": config, "overrides": self.overrides}
         return {name: value for name, value in given.items() if value}
 
