@@ -1,6 +1,7 @@
 """Promises of the house, held by reading the sources and by fresh interpreters."""
 
 import ast
+import functools
 import json
 import os
 import re
@@ -38,6 +39,7 @@ LIGHT = [
 ]
 
 
+@functools.cache
 def parse(source: str) -> ast.Module:
     return ast.parse((ROOT / source).read_text(encoding="utf-8"), source)
 
