@@ -15,7 +15,7 @@ from tasks.changes import read_changes
 from tasks.drift import TOO_FEW, read_drift
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, failed_videos, read_ledger
-from tasks.outcomes import TRANSIENT
+from tasks.outcomes import TRANSIENT, Outcome
 from tasks.report_input import ReportInput, collect, describe
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
@@ -100,7 +100,7 @@ def _print_drift(drift: pd.DataFrame, out: Console) -> None:
 def print_status(settings: StudySettings, out: Console) -> None:
     """The ledger's counts, what failed and why, and the training runs."""
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger)
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     out.print(escape(f"Videos of {layout.manifest}"), soft_wrap=True, highlight=False)
     counts = Table()
     counts.add_column("outcome")
@@ -112,6 +112,8 @@ def print_status(settings: StudySettings, out: Console) -> None:
     lost = failed_videos(ledger)
     if len(lost):
         _print_failures(lost, out)
+    if num_waiting := int((ledger["outcome"] == Outcome.NOT_TRIED).sum()):
+        out.print(f"{num_waiting} videos were not tried yet; `fer prepare` does it.")
     _print_changes(read_changes(layout.changes), out)
     _print_drift(read_drift(layout.drift), out)
     if layout.index.is_dir():

@@ -77,7 +77,8 @@ def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     if num_pending >= settings.watch.study_after or layout.unfinished.is_file():
         _run_study(settings, run, num_pending, out)
         num_pending = len(pending_videos(settings))
-    return " ".join([*notes, _sum_up(read_ledger(layout.ledger), num_pending, settings.watch.study_after)])
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+    return " ".join([*notes, _sum_up(ledger, num_pending, settings.watch.study_after)])
 
 
 def _tell_drift(drift_before: pd.DataFrame, settings: StudySettings, out: Console) -> None:

@@ -66,8 +66,8 @@ def measure_drift(settings: StudySettings, batch: Collection[str]) -> pd.DataFra
         A row a measure (see `SCHEMA`, without the time); no row when there is nothing to compare, or to compare with.
     """
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger)
-    prepared = ledger[ledger["shard"] != ""]
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+    prepared = ledger[(ledger["shard"] != "") & (ledger["outcome"] != Outcome.OUT_OF_SCOPE)]
     is_new = prepared["sha256"].isin(list(batch))
     before, new = prepared[~is_new], prepared[is_new].drop_duplicates("sha256")
     reference = EARLIER

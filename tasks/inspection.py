@@ -47,7 +47,7 @@ def inspect_video(settings: StudySettings, wanted: str, output: Path | None = No
     """
     check_output(output)
     layout = Layout.of(settings)
-    video = find_video(read_ledger(layout.ledger), wanted)
+    video = find_video(read_ledger(layout.ledger, settings.corpus.emotions), wanted)
     path = output or layout.root / "inspect" / picture_name(video["video_id"])
     return save_figure(plot_inspection(gather(settings, video)), path)
 

@@ -1,11 +1,13 @@
 """The ledger: every video of the manifest with its one outcome. Nothing is dropped in silence.
 
+It is shared by all studies that prepare in the same way, so it says what became of a video whatever its class; a study
+reads it with `read_ledger`, for its own classes.
 What is done is decided by what is on disk: a video is due when no shard stands for its content and the preparation
 settings, and its last attempt, if any, ended in a transient fault or not at all.
 """
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.files import list_files, read_frame, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
+from tasks.scope import NOT_TRIED, ledger_of_study, manifest_of_study
 from tasks.shards import VideoReport, read_reports, shard_path
 
 SCHEMA = pa.schema(
@@ -59,6 +62,7 @@ def plan_preparation(
     shards: Path,
     again: Collection[str] = (),
     others: bool = True,
+    emotions: Sequence[str] | None = None,
 ) -> Plan:
     """Tell what is done from what is due, without opening a video.
 
@@ -66,15 +70,19 @@ def plan_preparation(
         previous: the ledger of the last run; saves reading the reports out of the shards.
         again: ids of the videos that are due although they have a shard.
         others: the other videos may be due too.
+        emotions: only videos of these classes are due, of any class if there are none; those of others that a study
+            beside this one prepared are settled all the same.
 
     Raises:
         UseError: `again` names a video that the manifest does not have, or one that is no use.
     """
     known = _reports(previous)
     existing = {path.stem: path for path in list_files(shards, "*/*.parquet")}
-    wanted = manifest[manifest["status"] == Outcome.OK]
-    _check_ids(again, manifest, wanted)
-    done = [sha256 for sha256 in wanted["sha256"].unique() if sha256 in existing]
+    usable = manifest[manifest["status"] == Outcome.OK]
+    meant = manifest if emotions is None else manifest_of_study(manifest, emotions)
+    wanted = meant[meant["status"] == Outcome.OK]
+    _check_ids(again, meant, wanted)
+    done = [sha256 for sha256 in usable["sha256"].unique() if sha256 in existing]
     settled = {sha256: known[sha256] for sha256 in done if sha256 in known and known[sha256].outcome not in TRANSIENT}
     untold = [sha256 for sha256 in done if sha256 not in settled]
     settled |= zip(untold, read_reports([existing[sha256] for sha256 in untold]), strict=True)
@@ -90,7 +98,8 @@ def write_ledger(
 ) -> pd.DataFrame:
     """Write the outcome of every video of the manifest.
 
-    A usable video of which nothing is known yet counts as `crashed`: the run was broken off before its turn.
+    A usable video of which nothing is known yet is `not_tried`: the run was broken off before its turn, or no study has
+    wanted its class.
 
     Args:
         reports: by SHA-256; of a video that is not among them the ledger keeps what it says.
@@ -122,15 +131,15 @@ def write_ledger(
 
 
 def find_previous(path: Path) -> pd.DataFrame | None:
-    """The ledger that the last run left, if there is one."""
+    """The ledger that the last run left, if there is one, for no study in particular."""
     return read_frame(path) if path.is_file() else None
 
 
-def read_ledger(path: Path) -> pd.DataFrame:
-    """The ledger as a data frame; raises `UseError` when nothing was prepared with these settings."""
+def read_ledger(path: Path, emotions: Sequence[str]) -> pd.DataFrame:
+    """The ledger as it is for a study of these classes; raises `UseError` when nothing was prepared that way."""
     if not path.is_file():
         raise UseError(f"Nothing was prepared with these settings ({path} is not there); run `fer prepare` first.")
-    return read_frame(path)
+    return ledger_of_study(read_frame(path), emotions)
 
 
 def count_outcomes(ledger: pd.DataFrame) -> dict[str, int]:
@@ -143,7 +152,8 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
 
     Args:
         outcome: those that ended so; any but a fault of the labels, which preparing again cannot mend.
-        video_ids: these, whatever became of them. With neither, those that failed for no fault of their data.
+        video_ids: these, by id or SHA-256, whatever became of them. With neither, those that failed for no fault of
+            their data, or were not tried.
 
     Raises:
         UseError: there is no such outcome or video.
@@ -156,18 +166,20 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
         )
     ids = ledger["video_id"].map(composed)
     for video_id in video_ids:
-        if composed(video_id) not in set(ids):
+        if composed(video_id) not in {*ids, *ledger["sha256"]}:
             raise UseError(
                 f"There is no video {video_id!r}{nearest(video_id, ledger['video_id'])}; `fer status` lists them."
             )
     if video_ids:
-        return ledger.loc[ids.isin(list(map(composed, video_ids))), "video_id"].tolist()
-    return prepared.loc[prepared["outcome"].isin([outcome] if outcome else TRANSIENT), "video_id"].tolist()
+        named = ids.isin(list(map(composed, video_ids))) | ledger["sha256"].isin(list(video_ids))
+        return ledger.loc[named, "video_id"].tolist()
+    wanted = [outcome] if outcome else [*TRANSIENT, Outcome.NOT_TRIED]
+    return prepared.loc[prepared["outcome"].isin(wanted), "video_id"].tolist()
 
 
 def failed_videos(ledger: pd.DataFrame) -> pd.DataFrame:
-    """The videos that the study wants and could not use, the newest attempts first."""
-    failed = ledger[~ledger["outcome"].isin([Outcome.OK, *UNWANTED])]
+    """The videos that the study wants and could not use, the newest attempts first; none that was not tried."""
+    failed = ledger[~ledger["outcome"].isin([Outcome.OK, Outcome.NOT_TRIED, *UNWANTED])]
     return failed.sort_values(["tried_at", "outcome", "video_id"], ascending=[False, True, True])
 
 
@@ -204,7 +216,7 @@ def _check_ids(again: Collection[str], manifest: pd.DataFrame, wanted: pd.DataFr
 def _report_on(video: dict[str, str], reports: Mapping[str, VideoReport]) -> VideoReport:
     if video["status"] != Outcome.OK:
         return VideoReport(outcome=Outcome(video["status"]), message=video["reason"])
-    never = VideoReport(outcome=Outcome.CRASHED, message="the run stopped before its turn")
+    never = VideoReport(outcome=Outcome.NOT_TRIED, message=NOT_TRIED)
     report = reports.get(video["sha256"], never)
     return report.model_copy(update={"message": video["reason"]}) if report.outcome is Outcome.OK else report
 
@@ -213,6 +225,6 @@ def _reports(previous: pd.DataFrame | None) -> dict[str, VideoReport]:
     """What a ledger says of the contents that were tried."""
     if previous is None:
         return {}
-    rows = previous[(previous["shard"] != "") | previous["outcome"].isin(TRANSIENT)]
+    rows = previous[(previous["shard"] != "") | (previous["outcome"].isin(TRANSIENT) & (previous["attempts"] > 0))]
     fields = [name for name in VideoReport.model_fields if name in rows.columns]
     return {row["sha256"]: VideoReport(**row) for row in rows[fields].to_dict("records")}

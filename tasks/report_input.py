@@ -25,7 +25,7 @@ from tasks.ledger import count_outcomes, read_ledger
 from tasks.outcomes import Outcome
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
-from tasks.splits import SIDES, read_split
+from tasks.splits import SIDES, fold_names, read_split, split_of_study
 
 _MOST_LOST = 40
 
@@ -34,7 +34,7 @@ _MOST_LOST = 40
 class ReportInput:
     """What a report is made of. `folders` holds by arm the evaluation folder of its first run.
 
-    `index` is that of the first fold, all three sides.
+    `split` has the study's own videos; `index` is that of the first fold, all three sides.
     """
 
     settings: StudySettings
@@ -66,11 +66,14 @@ def collect(settings: StudySettings) -> ReportInput:
         folders.setdefault(run.arm.name, folder)
     emotions = settings.corpus.emotions
     results = compare(evaluated, emotions)
+    ledger = read_ledger(layout.ledger, emotions)
+    split = split_of_study(read_split(layout.split), ledger, emotions)
+    first = int(split["fold"].min())
     return ReportInput(
         settings,
-        read_ledger(layout.ledger),
-        pd.concat([read_side(layout.index, 0, side, emotions) for side in SIDES], ignore_index=True),
-        read_split(layout.split),
+        ledger,
+        pd.concat([read_side(layout.index, first, side, emotions) for side in SIDES], ignore_index=True),
+        split,
         results,
         compare_pairs(results, settings.equivalence_margin),
         find_equivalences([result.arm for result in results], settings.model),
@@ -159,13 +162,14 @@ def _sides(source: ReportInput) -> list[dict[str, Any]]:
     """A row a fold and side: people, videos, those with a usable face."""
     rows = []
     usable = set(source.ledger.loc[source.ledger["num_covered"] > 0, "video_id"])
+    names = fold_names(source.split)
     for fold, members in source.split.groupby("fold"):
         for side in (TRAIN, VALIDATION, TEST):
             videos = members[members["side"] == side]
             covered = videos["video_id"].isin(usable)
             rows.append(
                 {
-                    "fold": fold,
+                    "fold": names[fold],
                     "name": side,
                     "people": videos["subject"].nunique(),
                     "videos": len(videos),

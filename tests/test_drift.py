@@ -11,6 +11,7 @@ from conftest import write_shard
 from rich.console import Console
 from scipy.stats import chi2_contingency
 
+from fer_models.labels import EMOTIONS
 from flows.drift import print_drift
 from tasks.drift import (
     compare,
@@ -168,7 +169,7 @@ def world(tmp_path: Path) -> World:
 
 def test_a_videos_measures(world: World) -> None:
     world.add(1, "a", side_px=77)
-    (facts,) = describe_videos(read_ledger(world.layout.ledger), world.layout.prepared).to_dict("records")
+    (facts,) = describe_videos(read_ledger(world.layout.ledger, EMOTIONS), world.layout.prepared).to_dict("records")
     noise = np.random.default_rng(7).integers(0, 256, FACE_SHAPE).astype(np.uint8)
     grey = cv2.cvtColor(noise, cv2.COLOR_RGB2GRAY)
     assert facts == {
@@ -238,7 +239,7 @@ def test_a_large_corpus_costs_no_more_than_a_sample(world: World) -> None:
 
 def test_the_first_batch_has_nothing_to_be_compared_with(world: World) -> None:
     batch = world.add(9, "first")
-    assert newly_prepared(None, read_ledger(world.layout.ledger)) == set(batch)
+    assert newly_prepared(None, read_ledger(world.layout.ledger, EMOTIONS)) == set(batch)
     drift = measure_drift(world.settings, batch)
     assert drift.empty
     assert drift_rows(drift) == []
@@ -248,10 +249,10 @@ def test_the_first_batch_has_nothing_to_be_compared_with(world: World) -> None:
 
 def test_a_batch_is_kept_and_shown(world: World) -> None:
     world.add(9, "old")
-    before = read_ledger(world.layout.ledger)
+    before = read_ledger(world.layout.ledger, EMOTIONS)
     emotions = ["anger", "fear", "sadness", "disgust", "happiness", "surprise"]
     batch = [sha for emotion in emotions for sha in world.add(4, emotion, emotion=emotion, width=1920, height=1080)]
-    assert newly_prepared(before, read_ledger(world.layout.ledger)) == set(batch)
+    assert newly_prepared(before, read_ledger(world.layout.ledger, EMOTIONS)) == set(batch)
     drift = measure_drift(world.settings, batch)
     record_drift(world.layout.drift, drift)
     record_drift(world.layout.drift, drift)

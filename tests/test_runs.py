@@ -21,7 +21,10 @@ def base(tmp_path) -> StudySettings:
     layout = Layout.of(settings)
     layout.split.parent.mkdir(parents=True)
     members = [{"fold": fold, "video_id": f"{side}{fold}", "side": side} for fold in (0, 1) for side in SIDES]
-    pd.DataFrame(members).to_parquet(layout.split)
+    split = pd.DataFrame(members).assign(sha256="content")
+    split.to_parquet(layout.split)
+    layout.ledger.parent.mkdir(parents=True)
+    split.drop(columns=["fold", "side"]).assign(emotion="fear", outcome="ok").to_parquet(layout.ledger)
     for member in members:
         rows = [dict.fromkeys(SCHEMA.names, "") | member | {"emotion": emotion} for emotion in EMOTIONS]
         path = side_file(layout.index, member["fold"], member["side"])

@@ -35,14 +35,17 @@ def prepare(chosen: Chosen) -> None:
 def retry(
     chosen: Chosen,
     reason: Annotated[str | None, typer.Option("--reason", help="only videos with this outcome, e.g. timeout")] = None,
-    video: Annotated[list[str] | None, typer.Option("--video", help="only this video; may be given again")] = None,
+    video: Annotated[
+        list[str] | None, typer.Option("--video", help="only this video, by its id or SHA-256; may be given again")
+    ] = None,
 ) -> None:
-    """Try failed videos again: those that crashed, hung or could not be read, or those that you name."""
+    """Try failed videos again: those that crashed, hung, could not be read or were not begun, or those you name."""
     from tasks.layout import Layout
     from tasks.ledger import read_ledger, select_videos
 
-    layout = Layout.of(chosen.settings())
-    videos = select_videos(read_ledger(layout.ledger), reason, video or [])
+    settings = chosen.settings()
+    ledger = read_ledger(Layout.of(settings).ledger, settings.corpus.emotions)
+    videos = select_videos(ledger, reason, video or [])
     if not videos:
         out.print(f"No video ended as {reason}." if reason else "No video crashed, hung or could not be read.")
         return

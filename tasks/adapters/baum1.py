@@ -147,7 +147,7 @@ def _source(
     match = _CLIP_NAME.match(name)
     subject = f"baum1/S{match[1]}" if match else ""
     label_raw = rows[0].emotion if rows else ""
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     conflicts = [problem for row in rows for problem in _contradictions(row, subset)]
     if len({canonical_emotion(row.emotion) for row in rows}) > 1:
         conflicts.append(f"rows {', '.join(str(row.line) for row in rows)} give it different labels")

@@ -43,7 +43,7 @@ def _source(name: str, films: Path, labels: Path, corpus: CorpusSettings) -> Sou
     files = sorted((labels / subject / clip).glob("[!.]*_emotion.txt"))
     text = files[0].read_text(encoding="utf-8", errors="replace").strip() if files else ""
     label_raw = _word(text)
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     images = _images(film)
     conflicts = _contradictions(name, files, text, images)
     if not match:

@@ -36,7 +36,7 @@ def read(corpus: CorpusSettings) -> list[SourceVideo]:
 
 def _source(name: str, patterns: list[Path], corpus: CorpusSettings) -> SourceVideo:
     label_raw = patterns[0].parent.name
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     if len(patterns) > 1:
         places = ", ".join(f"{path.parent.name}/{path.name}" for path in patterns)
         status, reason = Outcome.LABEL_CONFLICT, f"its images are in {len(patterns)} places: {places}"
@@ -46,7 +46,7 @@ def _source(name: str, patterns: list[Path], corpus: CorpusSettings) -> SourceVi
 
 def _stray(root: Path, path: Path, corpus: CorpusSettings) -> SourceVideo:
     label_raw = path.parent.name
-    emotion, _, _ = label_status(label_raw, corpus.emotions)
+    emotion, _, _ = label_status(label_raw)
     reason = f"{path.name!r} names no subject and clip (expected S010_004_00000017.png)"
     video_id = f"ckplus48/{path.relative_to(root).as_posix()}"
     return SourceVideo(video_id, "ckplus48", path, "", emotion, label_raw, Outcome.LABEL_MISSING, reason)

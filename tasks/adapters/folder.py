@@ -18,7 +18,7 @@ def _source(root: Path, path: Path, corpus: CorpusSettings) -> SourceVideo:
     relative = path.relative_to(root)
     label_raw = relative.parts[0] if len(relative.parts) > 1 else ""
     subject = plain_name(relative.parts[1]) if len(relative.parts) > 2 else ""
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     if status is Outcome.OK and not subject:
         status, reason = Outcome.LABEL_MISSING, "it is in no subject's folder (<emotion>/<subject>/<video>)"
     return SourceVideo(relative.as_posix(), "folder", path, subject, emotion, label_raw, status, reason)
