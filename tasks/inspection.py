@@ -14,6 +14,7 @@ import pandas as pd
 
 from fer_models.errors import UseError
 from fer_models.names import composed
+from fer_models.stored_names import path_below
 from fer_models.suggest import nearest
 from tasks.advice import EXPLANATIONS
 from tasks.contents import content_sha256, content_state
@@ -26,7 +27,7 @@ from tasks.plots.inspection import Inspected, plot_inspection
 from tasks.plots.inspection_moments import Moment
 from tasks.plots.inspection_timeline import Timeline
 from tasks.settings import StudySettings
-from tasks.shards import read_image_batches, read_rows
+from tasks.shards import named_shard, read_image_batches, read_rows
 from tasks.stills import Still, look_into, spread
 
 #: Frames on a page.
@@ -48,7 +49,9 @@ def inspect_video(settings: StudySettings, wanted: str, output: Path | None = No
     check_output(output)
     layout = Layout.of(settings)
     video = find_video(read_ledger(layout.ledger, settings.corpus.emotions), wanted)
-    path = output or layout.root / "inspect" / picture_name(video["video_id"])
+    path = output or path_below(
+        layout.root / "inspect", picture_name(video["video_id"]), layout.ledger, "name another place with --output"
+    )
     return save_figure(plot_inspection(gather(settings, video)), path)
 
 
@@ -137,7 +140,7 @@ def gather(settings: StudySettings, video: dict[str, Any]) -> Inspected:
     """
     layout = Layout.of(settings)
     path, outcome = Path(video["uri"]), Outcome(video["outcome"])
-    shard = layout.prepared / video["shard"] if video["shard"] else None
+    shard = named_shard(layout.prepared, video["shard"]) if video["shard"] else None
     lost = shard is not None and not shard.is_file()
     stored = _Stored.read(None if lost else shard)
     frames = _choose_frames(video, stored, settings.prepare.segment_stride)

@@ -20,7 +20,7 @@ from fer_models.suggest import nearest
 from tasks.files import list_files, read_frame, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
 from tasks.scope import NOT_TRIED, ledger_of_study, manifest_of_study
-from tasks.shards import VideoReport, read_reports, shard_path
+from tasks.shards import VideoReport, read_reports, shard_name
 
 SCHEMA = pa.schema(
     [
@@ -122,7 +122,7 @@ def write_ledger(
                 "outcome": str(report.outcome),
                 "attempts": before.get("attempts", 0) + attempts.get(sha256, 0),
                 "tried_at": now if sha256 in attempts else before.get("tried_at", ""),
-                "shard": shard_path(Path("shards"), sha256).as_posix() if has_shard else "",
+                "shard": shard_name(sha256) if has_shard else "",
             }
         )
     ledger = pd.DataFrame(rows, columns=SCHEMA.names)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fer_models.errors import UseError
+from tasks.addresses import refuse_secrets
 
 if TYPE_CHECKING:
     from tasks.remote import RemotePath
@@ -37,8 +38,10 @@ def read_place(text: str) -> Path:
     """The place that a user names: `s3://bucket/prefix` or another URL that fsspec knows, else a local path.
 
     Raises:
-        UseError: a URL of an unknown kind or without a bucket, or one whose package is not installed.
+        UseError: a URL of an unknown kind or without a bucket, one with a password, or one whose package is not
+            installed.
     """
+    refuse_secrets({"The address": text})
     url = _URL.fullmatch(text)
     if not url:
         return local_path(text)

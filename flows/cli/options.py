@@ -55,7 +55,9 @@ class Chosen:
         for pair in self.pairs or []:
             key, equals, value = pair.partition("=")
             if not equals or not key:
-                raise UseError(f"--set takes KEY=VALUE, not {pair!r}.")
+                from tasks.addresses import hide_secrets
+
+                raise UseError(f"--set takes KEY=VALUE, not {hide_secrets(pair)!r}.")
             overrides[key.strip()] = value
         return overrides
 

@@ -164,7 +164,7 @@ def _source(
         status, reason = Outcome.FILE_MISSING, f"row {rows[0].line} of the sheet names it, but there is no such file"
     elif status is Outcome.OK:
         reason = _remark(rows[0], match[2])
-    expected = folder / f"s{match[1]}" / f"{name}.mp4" if match else folder / f"{name}.mp4"
+    expected = folder / f"s{match[1]}" / f"{name}.mp4" if match else folder / re.sub(r"[^\w.-]", "_", f"{name}.mp4")
     return SourceVideo(
         f"baum1{subset}/{name}", f"baum1{subset}", path or expected, subject, emotion, label_raw, status, reason
     )
