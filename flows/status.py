@@ -16,6 +16,7 @@ from tasks.drift import TOO_FEW, read_drift
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, failed_videos, read_ledger
 from tasks.outcomes import TRANSIENT, Outcome
+from tasks.remarks import motion_remarks
 from tasks.report_input import ReportInput, collect, describe
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
@@ -114,6 +115,8 @@ def print_status(settings: StudySettings, out: Console) -> None:
         _print_failures(lost, out)
     if num_waiting := int((ledger["outcome"] == Outcome.NOT_TRIED).sum()):
         out.print(f"{num_waiting} videos were not tried yet; `fer prepare` does it.")
+    for remark in motion_remarks(ledger, settings.prepare):
+        out.print(escape(remark), highlight=False)
     _print_changes(read_changes(layout.changes), out)
     _print_drift(read_drift(layout.drift), out)
     if layout.index.is_dir():
