@@ -53,7 +53,7 @@ def audit(settings: StudySettings) -> list[Finding]:
 
 
 def present_split(ledger: pd.DataFrame, split: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
-    """The split's rows of a study's videos that the ledger still has, with the people of the ledger.
+    """The split's rows of a study's videos that the ledger still has, with their people.
 
     Raises:
         UseError: there are none.

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fer_models.errors import UseError
-from fer_models.names import plain_name, whole_number
+from fer_models.names import whole_number
 from fer_models.suggest import nearest
 from tasks.settings import SplitSettings
 from tasks.subject_names import one_spelling
@@ -60,16 +60,17 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
     else:
         tested = _test_folds(counts, settings, rng)
         names = [str(fold) for fold in range(tested.max() + 1)]
-    are_numbers = all(name.isdecimal() and str(int(name)) == name and int(name) <= _MOST for name in names)
+    values = [number for name in names if (number := whole_number(name)) is not None and number <= _MOST]
+    numbers = values if len(values) == len(names) else range(len(names))
     return [
-        Fold(int(name) if are_numbers else at, name, _sides_of_fold(counts, tested == at, settings, rng))
-        for at, name in enumerate(names)
+        Fold(number, name, _sides_of_fold(counts, tested == at, settings, rng))
+        for at, (number, name) in enumerate(zip(numbers, names, strict=True))
     ]
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def _natural(name: str) -> list[tuple[int, int, str]]:
     """Sorts names so that `fold 9` stands before `fold 10`."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _test_folds(counts: pd.DataFrame, settings: SplitSettings, rng: np.random.Generator) -> np.ndarray:
@@ -138,14 +139,10 @@ def fold_of_people(path: Path, subjects: Iterable[str]) -> dict[str, str]:
     """The name of each person's fold in a table of folds; raises `UseError` when it does not fit these people."""
     if not path.is_file():
         raise UseError(f"There is no table of folds at {str(path)!r} (split.folds_file).")
-    table = pd.DataFrame([row.cells for row in read_rows(path, ("subject", "fold"))], columns=["subject", "fold"])
+    rows = (row.cells for row in read_rows(path, ("subject", "fold")))
+    table = pd.DataFrame([row for row in rows if row["fold"]], columns=["subject", "fold"])
     people = one_spelling([*subjects, *table["subject"]])
-    table = table.assign(subject=table["subject"].map(people), fold=table["fold"].map(plain_name))
-    if len(blank := table[(table["fold"] == "") & (table["subject"] != "")]):
-        raise UseError(f"{path} names no fold for {blank['subject'].iloc[0]}; every person of it needs one.")
-    numbers = [whole_number(name) for name in table["fold"]]
-    if None not in numbers:  # however a spreadsheet writes them
-        table["fold"] = list(map(str, numbers))
+    table = table.assign(subject=table["subject"].map(people), fold=table["fold"].map(one_spelling(table["fold"])))
     table = table.drop_duplicates()
     if twice := table.loc[table["subject"].duplicated(), "subject"].tolist():
         raise UseError(f"{path} puts {twice[0]} into two folds; a person is tested once.")

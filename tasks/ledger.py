@@ -179,10 +179,10 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
                 f"There is no video {video_id!r}{nearest(video_id, ledger['video_id'])}; `fer status` lists them."
             )
     if video_ids:
-        named = ids.isin(list(map(composed, video_ids))) | ledger["sha256"].isin(list(video_ids))
-        return ledger.loc[named, "video_id"].tolist()
-    wanted = [outcome] if outcome else [*TRANSIENT, Outcome.NOT_TRIED]
-    return prepared.loc[prepared["outcome"].isin(wanted), "video_id"].tolist()
+        wanted = list(map(composed, video_ids))
+        return ledger.loc[ids.isin(wanted) | ledger["sha256"].isin(wanted), "video_id"].tolist()
+    ends = [outcome] if outcome else [*TRANSIENT, Outcome.NOT_TRIED]
+    return prepared.loc[prepared["outcome"].isin(ends), "video_id"].tolist()
 
 
 def failed_videos(ledger: pd.DataFrame) -> pd.DataFrame:

@@ -67,8 +67,10 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     emotions = settings.corpus.emotions
     check = None if settings.corpus.adapter == "videos" else functools.partial(check_labels, emotions=emotions)
     manifest = build_manifest(settings.corpus, layout.manifest, settings.execution.settle_s, check)
-    say_look_alikes(manifest[manifest["status"] == Outcome.OK])
-    _say_alike_labels(manifest, emotions)
+    if check:
+        own = manifest_of_study(manifest, emotions)
+        say_look_alikes(own[own["status"] == Outcome.OK])
+        _say_alike_labels(manifest, emotions)
     remove_leftovers(layout.shards, older_than_s=60.0)
     before = find_previous(layout.ledger)
     again = frozenset(only or ())

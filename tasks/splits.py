@@ -58,12 +58,10 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     if own.empty:
         raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
     drawn = not path.is_file()
-    if drawn:
-        known = _draw(own, emotions, settings)
-    else:
-        known = _with_names(_as_named_now(read_split(path), labelled), settings)
+    known = _draw(own, emotions, settings) if drawn else _with_names(read_split(path), own, settings)
     videos = labelled[labelled["subject"].isin({*known["subject"], *own["subject"]})]
-    known = pd.concat([follow_names(rows, videos) for _, rows in known.groupby("fold")], ignore_index=True)
+    folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
+    known = pd.concat(folds, ignore_index=True)
     _check_people(known, videos)
     tested = known[known["side"] == TEST]
     is_tested = videos["video_id"].isin(tested["video_id"]) | videos["sha256"].isin(tested["sha256"])
@@ -124,8 +122,10 @@ def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings
     return pd.concat(folds, ignore_index=True)
 
 
-def _with_names(known: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
+def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
     """A split with the names that a table of folds gives its folds, where there is one.
+
+    Those that are drawn now carry them; earlier ones were drawn without.
 
     Raises:
         UseError: the table puts people into other folds than those that they are tested in.
@@ -133,7 +133,8 @@ def _with_names(known: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
     path = Path(settings.folds_file or "")
     if settings.protocol != "file" or not path.is_file():
         return known
-    tested = known.loc[known["side"] == TEST, ["subject", "fold", "fold_name"]].drop_duplicates()
+    is_tested = (known["side"] == TEST) & known["subject"].isin(videos["subject"])
+    tested = known.loc[is_tested, ["subject", "fold"]].drop_duplicates()
     tested["named"] = tested["subject"].map(fold_of_people(path, tested["subject"]))
     names = tested.groupby("fold")["named"].agg(lambda named: named.iloc[0])
     other = tested[(tested["named"] != tested["fold"].map(names)) | tested["named"].map(names.value_counts()).gt(1)]
@@ -143,7 +144,7 @@ def _with_names(known: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
             f"{path} is not the table that this split was drawn from: it puts {first['subject']} into fold "
             f"{first['named']}, with others than before; {_NEW_SPLIT}."
         )
-    return known.assign(fold_name=known["fold"].map(names))
+    return known.assign(fold_name=known["fold"].map(names).fillna(known["fold_name"]))
 
 
 def _check_people(known: pd.DataFrame, videos: pd.DataFrame) -> None:
@@ -200,8 +201,8 @@ def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     people = set(videos["subject"])
     now = {spelling[name]: name for name in people}
     subjects = known["subject"].map(lambda name: name if name in people else now.get(spelling[name], name))
-    sides = known["side"].replace({RESERVE: TEST}).groupby([known["fold"], subjects]).nunique()
-    for _, subject in sides.index[sides > 1]:
+    sides = known["side"].replace({RESERVE: TEST}).groupby(subjects).nunique()
+    for subject in sides.index[sides > 1]:
         names = sorted(known.loc[subjects == subject, "subject"].unique())
         if len(names) > 1:
             raise UseError(
