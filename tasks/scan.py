@@ -70,9 +70,9 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     if check:
         own = manifest_of_study(manifest, emotions)
         say_look_alikes(own[own["status"] == Outcome.OK])
-        _say_alike_labels(manifest, emotions)
     remove_leftovers(layout.shards, older_than_s=60.0)
     before = find_previous(layout.ledger)
+    _say_alike_labels(manifest, emotions)
     again = frozenset(only or ())
     if since and before is not None:
         failed = _failed_since(ledger_of_study(before, emotions), since, manifest)
