@@ -15,6 +15,7 @@ from fer_models.settings import ModelSettings
 from flows.cli.options import Chosen, Debug, Force, study_options
 from flows.cli.running import out
 from flows.environment import prepare_environment, silent_imports
+from tasks.places import local_path
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, rich_help_panel="Models")
@@ -24,9 +25,15 @@ _command = functools.partial(commands.command, rich_help_panel="Models")
 def predict(
     model: Annotated[str, typer.Argument(help="a model.keras of a study, a path or a URL")],
     videos: Annotated[list[Path], typer.Argument(help="videos, or folders of them")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="also write a CSV file")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", parser=local_path, metavar="FILE", help="also write a CSV file"),
+    ] = None,
     detector_model: Annotated[
-        Path | None, typer.Option(help="the face detector's model file, if it was moved since the training")
+        Path | None,
+        typer.Option(
+            parser=local_path, metavar="FILE", help="the face detector's model file, if it was moved since the training"
+        ),
     ] = None,
     precropped: Annotated[
         bool | None,
