@@ -14,7 +14,7 @@ from fer_models.errors import UseError
 from fer_models.settings import ModelSettings
 from flows.cli.options import Chosen, Debug, study_options
 from flows.cli.running import out
-from flows.environment import prepare_environment, silent_imports
+from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, rich_help_panel="Models")
@@ -32,6 +32,7 @@ def predict(
 ) -> None:
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
+    check_keras()
     with silent_imports():
         from tasks.prediction import predict_videos
     from tasks.places import read_place
@@ -65,6 +66,7 @@ def models(
 ) -> None:
     """List the arms with their trainable parameters."""
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     with silent_imports():
         from fer_models.building import build_model
     from fer_models.arms import ARMS

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from flows.cli.options import Chosen
-from flows.environment import check_server, kill_prefect_server, prepare_environment, silent_imports
+from flows.environment import check_keras, check_server, import_prefect, prepare_environment, silent_imports
+from flows.own_server import end_own_server, start_own_server
 
 out = Console()
 
@@ -33,6 +34,7 @@ def run_flow(name: str, chosen: Chosen, **more: Any) -> Any:
         more: parameters that this flow alone has.
     """
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     settings = chosen.settings()
     signal.signal(signal.SIGINT, stop)
     if name in ("prepare", "study") and not os.environ.get("PREFECT_API_URL"):
@@ -56,11 +58,13 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
 
     if server := os.environ.get("PREFECT_API_URL"):
         check_server(server)
-    elif "prefect" not in sys.modules:
-        say("Starting Prefect in this process: 20 seconds or so, up to a minute the first time.")
+    else:
+        say("Starting Prefect for this command: 20 seconds or so, up to a minute the first time.")
+        start_own_server()
 
     module, function = _FLOWS[name]
     with silent_imports():
+        import_prefect()
         run = getattr(importlib.import_module(module), function)
     if name == "prepare":
         more["tolerant"] = True  # the ledger and the last line tell of failed videos
@@ -71,7 +75,7 @@ def stop(*_: object) -> NoReturn:
     """Ctrl-C: leave at once. Files are whole or not there, so there is nothing to wait for."""
     for child in multiprocessing.active_children():
         child.kill()
-    kill_prefect_server()
+    end_own_server()
     sys.stderr.write("\nfer: stopped; the same command goes on where it was.\n")
     sys.stderr.flush()
     os._exit(130)
