@@ -79,14 +79,13 @@ def check_keras() -> None:
 
 def import_prefect() -> None:
     """Import Prefect; raises `UseError` when its settings cannot be read."""
-    from tasks.foreign_settings import prefect_files
+    from tasks.foreign_settings import where_prefect_looks
 
     try:
         import prefect  # noqa: F401
     except (ValueError, OSError) as error:
-        files = ", ".join(map(str, prefect_files())) or "environment variables that begin with PREFECT_"
         why = " ".join(str(error).split())[:300]
-        raise UseError(f"Prefect cannot read its settings ({why}). They are in {files}: mend that.") from error
+        raise UseError(f"Prefect cannot read its settings: {why}. They are in {where_prefect_looks()}.") from error
 
 
 @contextmanager

@@ -5,11 +5,13 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 
 import httpx
 
 from fer_models.errors import UseError
+from tasks.foreign_settings import where_prefect_looks
 from tasks.ports import listen
 
 _HOST = "127.0.0.1"
@@ -22,15 +24,14 @@ def start_own_server() -> None:
     """Start a server that lives as long as this process, and let Prefect find it; call it before Prefect is imported.
 
     Raises:
-        UseError: it ended, or did not answer in time.
+        UseError: it ended, or did not answer in time; the message has its last words.
     """
-    with listen(_HOST, 0) as listening:
-        number = str(listening.fileno())
-        words = ["flows.servers", "prefect", "--host", _HOST, "--listening", number, "--parent", str(os.getpid())]
+    password = os.environ.get("PREFECT_API_AUTH_STRING") or f"fer:{secrets.token_urlsafe(24)}"
+    with listen(_HOST, 0) as listening, tempfile.TemporaryFile() as log:
         address = f"http://{_HOST}:{listening.getsockname()[1]}"
-        password = os.environ.get("PREFECT_API_AUTH_STRING") or f"fer:{secrets.token_urlsafe(24)}"
+        words = ["flows.servers", "prefect", "--host", _HOST, "--listening", str(listening.fileno())]
         server = subprocess.Popen(
-            [sys.executable, "-P", "-m", *words],
+            [sys.executable, "-P", "-m", *words, "--parent", str(os.getpid())],
             env=os.environ
             | {
                 "PREFECT_SERVER_API_AUTH_STRING": password,
@@ -40,16 +41,23 @@ def start_own_server() -> None:
                 "PREFECT__SERVER_EPHEMERAL": "1",  # no services that only a server for many needs
             },
             stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
             pass_fds=[listening.fileno()],
             umask=0o077,
         )
-    _servers.append(server)
-    atexit.register(end_own_server)
+        _servers.append(server)
+        atexit.register(end_own_server)
+        deadline = time.monotonic() + _START_S
+        while not _answers(address):
+            if server.poll() is not None or time.monotonic() > deadline:
+                log.seek(0)
+                said = log.read().decode(errors="replace").strip().splitlines()[-3:]
+                raise UseError(
+                    f"Prefect's server could not be started: {' '.join(' '.join(said).split())[-300:]}. Prefect's "
+                    f"settings are in {where_prefect_looks()}."
+                )
     os.environ |= {"PREFECT_API_URL": f"{address}/api", "PREFECT_API_AUTH_STRING": password}
-    deadline = time.monotonic() + _START_S
-    while not _answers(address):
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise UseError("Prefect's server could not be started for this command; the lines above may say why.")
 
 
 def end_own_server() -> None:

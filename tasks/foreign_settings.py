@@ -41,9 +41,9 @@ def keras_fault() -> str:
     backend = named or settings.get("backend", "tensorflow")
     where = "KERAS_BACKEND" if named else f'"backend" in {path}'
     if not isinstance(backend, str) or backend not in _BACKENDS:
-        return f"{where} is {backend!r}, which Keras 3 cannot train on; set it to tensorflow or jax."
+        return f"{where} is {backend!r}, which Keras 3 cannot train on; set {where} to tensorflow or jax."
     if find_spec(_BACKENDS[backend]) is None:
-        return f"{where} is {backend!r}, which is not installed; set it to tensorflow, or install it."
+        return f"{where} is {backend!r}, which is not installed; install it, or set {where} to tensorflow."
     for name, wanted in _KERAS.items():
         if (value := settings.get(name, wanted)) != wanted:
             return (
@@ -80,7 +80,12 @@ def prefect_setting(name: str) -> PrefectSetting | None:
 def prefect_files() -> list[Path]:
     """The files of settings that Prefect reads here."""
     here = (Path(".env"), Path("prefect.toml"), Path("pyproject.toml"))
-    return [path for path in (*here, _profiles()) if path.exists()]
+    return [path.absolute() for path in (*here, _profiles()) if path.exists()]
+
+
+def where_prefect_looks() -> str:
+    """Where settings of Prefect stand that may have to be mended, in words."""
+    return " and ".join([*map(str, prefect_files()), "environment variables that begin with PREFECT_"])
 
 
 def _prefect_settings() -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -98,7 +103,7 @@ def _prefect_settings() -> Iterator[tuple[Path, dict[str, Any]]]:
             elif path.name != "prefect.toml":
                 active = os.environ.get("PREFECT_PROFILE") or settings.get("active")
                 settings = _at(settings, "profiles", str(active)) or {}
-            yield path.absolute(), settings
+            yield path, settings
 
 
 def _profiles() -> Path:

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from flows.cli.options import Chosen
 from flows.environment import check_keras, check_server, import_prefect, prepare_environment, silent_imports
-from flows.own_server import end_own_server, start_own_server
 
 out = Console()
 
@@ -54,6 +53,7 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         parameters: those that every flow has, see `Chosen.parameters`.
         more: parameters that this flow alone has.
     """
+    from flows.own_server import start_own_server  # what imports `tasks` waits until that is known to be ours
     from tasks.progress import say
 
     if server := os.environ.get("PREFECT_API_URL"):
@@ -73,6 +73,8 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
 
 def stop(*_: object) -> NoReturn:
     """Ctrl-C: leave at once. Files are whole or not there, so there is nothing to wait for."""
+    from flows.own_server import end_own_server
+
     for child in multiprocessing.active_children():
         child.kill()
     end_own_server()

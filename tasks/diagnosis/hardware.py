@@ -58,7 +58,7 @@ def check_backend(settings: StudySettings) -> list[Condition]:
     A child looks, because a CPU or driver that does not fit kills the process.
     """
     if fault := keras_fault():
-        return [Condition("Keras", State.ERROR, *fault.split("; ", 1))]
+        return [Condition("Keras", State.ERROR, *fault.removesuffix(".").split("; ", 1))]
     try:
         backend, devices, faster = _ask_keras()
     except (RuntimeError, subprocess.TimeoutExpired) as error:

@@ -11,7 +11,7 @@ import httpx
 
 from tasks.addresses import hide_password, hide_password_in
 from tasks.diagnosis.condition import Condition, State
-from tasks.foreign_settings import prefect_files, prefect_setting
+from tasks.foreign_settings import prefect_files, prefect_setting, where_prefect_looks
 from tasks.places import as_remote
 from tasks.ports import is_listening, listening_process
 from tasks.settings import StudySettings
@@ -52,12 +52,11 @@ def check_prefect_settings(_: StudySettings) -> list[Condition]:
     """The files of settings that Prefect reads when it is imported; a child imports it."""
     question = "import prefect.settings; prefect.settings.get_current_settings()"
     child = subprocess.run([sys.executable, "-P", "-c", question], capture_output=True, text=True, check=False)
-    files = ", ".join(map(str, prefect_files()))
     if child.returncode:
-        why = "; ".join(child.stderr.strip().splitlines()[-3:])
-        mend = f"mend {files}" if files else "look at the environment variables that begin with PREFECT_"
+        why = " ".join(" ".join(child.stderr.strip().splitlines()[-3:]).split())
+        mend = f"mend it in {where_prefect_looks()}"
         return [Condition("Prefect's settings", State.ERROR, f"cannot be read: {why}", mend)]
-    return [Condition("Prefect's settings", State.OK, files or "no files of settings")]
+    return [Condition("Prefect's settings", State.OK, ", ".join(map(str, prefect_files())) or "no files of settings")]
 
 
 def check_mlflow(settings: StudySettings) -> list[Condition]:
