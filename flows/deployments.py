@@ -73,7 +73,7 @@ def register(
         register_automations(client)
 
 
-def make_pools(api_url: str, folder: Path) -> None:
+def make_pools(api_url: str, folder: Path, as_they_are: bool = False) -> None:
     """Make the pools of workers that are processes, and take from those that are there what a run could misuse.
 
     A run of such a pool is the flow of its deployment, with the worker's environment, in one folder: neither another
@@ -81,20 +81,23 @@ def make_pools(api_url: str, folder: Path) -> None:
 
     Args:
         folder: where runs work; relative paths of settings start there.
+        as_they_are: pools that are there stay so.
     """
     with _client(api_url) as client:
         for name in POOLS:
             try:
                 pool = client.read_work_pool(name)
             except ObjectNotFound:
-                client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=_template(folder)))
+                client.create_work_pool(
+                    WorkPoolCreate(name=name, type="process", base_job_template=pool_template(folder))
+                )
                 continue
-            if pool.type == "process":
-                kept = _environment(pool.base_job_template)
-                client.update_work_pool(name, WorkPoolUpdate(base_job_template=_template(folder, kept)))
+            if pool.type == "process" and not as_they_are:
+                kept = pool_environment(pool.base_job_template)
+                client.update_work_pool(name, WorkPoolUpdate(base_job_template=pool_template(folder, kept)))
 
 
-def _template(folder: Path, environment: dict[str, str] | None = None) -> dict[str, Any]:
+def pool_template(folder: Path, environment: dict[str, str] | None = None) -> dict[str, Any]:
     """What a run of a pool is: no variable for the command or the environment, and one value for the folder.
 
     Args:
@@ -108,7 +111,7 @@ def _template(folder: Path, environment: dict[str, str] | None = None) -> dict[s
     }
 
 
-def _environment(template: dict[str, Any]) -> dict[str, str]:
+def pool_environment(template: dict[str, Any]) -> dict[str, str]:
     """What a pool's administrator has set for every run of it."""
     variables = template.get("variables", {}).get("properties", {})
     fixed = template.get("job_configuration", {}).get("env")
