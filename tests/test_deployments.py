@@ -88,7 +88,7 @@ def test_a_run_of_a_pool_cannot_choose_what_is_executed(
     if environment:
         return  # a worker would add to it what the server has refused
     nobody = PrefectClient("http://127.0.0.1:1/api")
-    job = asyncio.run(ProcessJobConfiguration.from_template_and_values(template, asked, nobody))
+    job = asyncio.run(ProcessJobConfiguration.from_template_and_values(template, asked, client=nobody))
     assert (job.command, job.env, job.working_dir) == (None, {}, tmp_path)
 
 
