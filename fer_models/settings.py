@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Settings(BaseModel):
     """Base of every settings group."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, hide_input_in_errors=True)
 
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -40,7 +40,7 @@ class ModelSettings(Settings):
     optical_flow_scale_px: float = Field(
         0.25,
         gt=0,
-        description="`corrected`: motion in px a frame (at the stored face size) that is drawn as 1.0",
+        description="`corrected`: motion in px (at the stored face size, in 1/30 s) that is drawn as 1.0",
     )
 
 

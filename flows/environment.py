@@ -105,13 +105,13 @@ def silent_imports() -> Iterator[None]:
 
 def check_server(api_url: str) -> None:
     """Raise `UseError` when no Prefect server answers at the address of its API."""
-    from tasks.addresses import hide_password
+    from tasks.addresses import hide_secrets
     from tasks.foreign_settings import prefect_setting
 
     try:
         httpx.get(f"{api_url.rstrip('/')}/health", timeout=30.0).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        shown = hide_password(api_url)
+        shown = hide_secrets(api_url)
         setting = prefect_setting("PREFECT_API_URL")
         if setting and setting.value == api_url:
             where, without = f"{shown!r}, which {setting.path} names", "take PREFECT_API_URL (api.url) out of that file"

@@ -10,12 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks import tracking
-from tasks.addresses import hide_password
+from tasks.addresses import hide_secrets
 from tasks.changes import read_changes
 from tasks.drift import TOO_FEW, read_drift
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, failed_videos, read_ledger
 from tasks.outcomes import TRANSIENT
+from tasks.remarks import motion_remarks
 from tasks.report_input import ReportInput, collect, describe
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
@@ -47,7 +48,7 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
     for sentence in _remarks(source, facts["null_band"]):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
-    store = hide_password(tracking.tracking_uri(layout))
+    store = hide_secrets(tracking.tracking_uri(layout))
     mlflow = store if store.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(store)}"
     for line in (f"Report: {report}", f"MLflow: {mlflow}"):
         out.print(escape(line), soft_wrap=True, highlight=False)
@@ -112,6 +113,8 @@ def print_status(settings: StudySettings, out: Console) -> None:
     lost = failed_videos(ledger)
     if len(lost):
         _print_failures(lost, out)
+    for remark in motion_remarks(ledger, settings.prepare):
+        out.print(escape(remark), highlight=False)
     _print_changes(read_changes(layout.changes), out)
     _print_drift(read_drift(layout.drift), out)
     if layout.index.is_dir():

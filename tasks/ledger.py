@@ -13,10 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import UseError
+from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.files import list_files, read_frame, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
-from tasks.shards import VideoReport, read_reports, shard_path
+from tasks.shards import VideoReport, read_reports, shard_name
 
 SCHEMA = pa.schema(
     [
@@ -27,13 +28,19 @@ SCHEMA = pa.schema(
         ("emotion", pa.string()),
         ("outcome", pa.string()),
         ("message", pa.string()),
+        ("remark", pa.string()),
         ("attempts", pa.int32()),
         ("num_frames", pa.int32()),
         ("num_segments", pa.int32()),
         ("num_covered", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("codec", pa.string()),
         ("fps", pa.float64()),
+        ("duration_s", pa.float64()),
+        ("repeated_share", pa.float64()),
+        ("interval_s", pa.float64()),
+        ("num_far", pa.int32()),
         ("seconds", pa.float64()),
         ("tried_at", pa.string()),
         ("shard", pa.string()),
@@ -110,9 +117,11 @@ def write_ledger(
                 **{key: video[key] for key in ("video_id", "uri", "sha256", "subject", "emotion")},
                 **report.model_dump(include=set(SCHEMA.names) - {"sha256"}),
                 "outcome": str(report.outcome),
+                "message": _message(video, report),
+                "remark": report.message if report.outcome is Outcome.OK else "",
                 "attempts": before.get("attempts", 0) + attempts.get(sha256, 0),
                 "tried_at": now if sha256 in attempts else before.get("tried_at", ""),
-                "shard": shard_path(Path("shards"), sha256).as_posix() if has_shard else "",
+                "shard": shard_name(sha256) if has_shard else "",
             }
         )
     ledger = pd.DataFrame(rows, columns=SCHEMA.names)
@@ -153,13 +162,14 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
         raise UseError(
             f"No video can be tried again as {outcome!r}{nearest(outcome, names)}; take one of {', '.join(names)}."
         )
+    ids = ledger["video_id"].map(composed)
     for video_id in video_ids:
-        if video_id not in set(ledger["video_id"]):
+        if composed(video_id) not in set(ids):
             raise UseError(
                 f"There is no video {video_id!r}{nearest(video_id, ledger['video_id'])}; `fer status` lists them."
             )
     if video_ids:
-        return ledger.loc[ledger["video_id"].isin(list(video_ids)), "video_id"].tolist()
+        return ledger.loc[ids.isin(list(map(composed, video_ids))), "video_id"].tolist()
     return prepared.loc[prepared["outcome"].isin([outcome] if outcome else TRANSIENT), "video_id"].tolist()
 
 
@@ -203,8 +213,14 @@ def _report_on(video: dict[str, str], reports: Mapping[str, VideoReport]) -> Vid
     if video["status"] != Outcome.OK:
         return VideoReport(outcome=Outcome(video["status"]), message=video["reason"])
     never = VideoReport(outcome=Outcome.CRASHED, message="the run stopped before its turn")
-    report = reports.get(video["sha256"], never)
-    return report.model_copy(update={"message": video["reason"]}) if report.outcome is Outcome.OK else report
+    return reports.get(video["sha256"], never)
+
+
+def _message(video: dict[str, str], report: VideoReport) -> str:
+    """Why a video failed; of one that did not what the manifest and its preparation remark."""
+    if report.outcome is not Outcome.OK:
+        return report.message
+    return "; ".join(filter(None, (video["reason"], report.message)))
 
 
 def _reports(previous: pd.DataFrame | None) -> dict[str, VideoReport]:
@@ -212,5 +228,7 @@ def _reports(previous: pd.DataFrame | None) -> dict[str, VideoReport]:
     if previous is None:
         return {}
     rows = previous[(previous["shard"] != "") | previous["outcome"].isin(TRANSIENT)]
+    if "remark" in rows:  # the manifest's remark stands in the message too, and is looked up anew
+        rows = rows.assign(message=rows["message"].where(rows["outcome"] != Outcome.OK, rows["remark"]))
     fields = [name for name in VideoReport.model_fields if name in rows.columns]
     return {row["sha256"]: VideoReport(**row) for row in rows[fields].to_dict("records")}

@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from fer_models.building import load_model
 from fer_models.errors import UseError
 from fer_models.training import MODEL_FILE, Epoch, read_progress
-from tasks.addresses import hide_password
+from tasks.addresses import hide_password_in, hide_secrets, user_of, without_user
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.evaluation import Evaluation
 from tasks.files import write_json
@@ -89,7 +89,7 @@ def _is_local(uri: str, layout: Layout) -> bool:
 
 def page_of(study_run: StudyRun) -> str | None:
     """Address of a study's page, when MLflow is a server."""
-    server = study_run.tracking_uri.rstrip("/")
+    server = without_user(study_run.tracking_uri).rstrip("/")
     if not server.startswith("http"):
         return None
     return f"{server}/#/experiments/{study_run.experiment_id}/runs/{study_run.run_id}"
@@ -104,8 +104,8 @@ def open_study(settings: StudySettings) -> StudyRun:
     split = read_split(layout.split).sort_values(["fold", "video_id", "sha256"])
     identity = digest(settings.deciding(), {"manifest": manifest_digest, "split": split.to_csv(index=False)})
     remembered = _read(StudyRun, layout.study / "mlflow.json")
-    store = hide_password(tracking_uri(layout))
-    same = remembered and remembered.digest == identity and remembered.tracking_uri == store
+    store = _shown(tracking_uri(layout))
+    same = remembered and remembered.digest == identity and _shown(remembered.tracking_uri) == store
     if remembered and same and _exists(client, remembered.run_id):
         return remembered
     experiment_id = _experiment(client, settings.name, layout)
@@ -229,8 +229,22 @@ def connect(layout: Layout) -> mlflow.MlflowClient:
     uri = tracking_uri(layout)
     if _is_local(uri, layout):
         _set_here.add(uri)
-    mlflow.set_tracking_uri(uri)
-    return mlflow.MlflowClient()
+    if uri.startswith("http") and (user := user_of(uri)):
+        # in the address they would stand in messages, links and what MLflow prints
+        os.environ.setdefault("MLFLOW_TRACKING_USERNAME", user[0])
+        os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", user[1])
+        uri = without_user(uri)
+    try:
+        mlflow.set_tracking_uri(uri)
+        return mlflow.MlflowClient()
+    except Exception as error:  # of MLflow, or of the database's driver
+        why = " ".join(hide_password_in(str(error), uri).split()).rstrip(".")
+        raise UseError(f"MLflow cannot use MLFLOW_TRACKING_URI = {_shown(uri)!r} ({why}); mend it.") from None
+
+
+def _shown(uri: str) -> str:
+    """A store as it is remembered and shown."""
+    return without_user(uri) if uri.startswith("http") else hide_secrets(uri)
 
 
 def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:

@@ -6,9 +6,10 @@ import pytest
 from conftest import FPS, draw_moving_face, write_images
 
 from fer_models.arms import get_arm
-from fer_models.building import build_model
+from fer_models.building import build_model, load_model, model_prepare
 from fer_models.errors import UseError
 from fer_models.settings import ModelSettings
+from tasks.carried import carried_prepare
 from tasks.prediction import predict_videos
 from tasks.sample.corpus import write_video
 from tasks.settings import PrepareSettings
@@ -44,3 +45,17 @@ def test_nothing_to_predict_on(model_file: Path, tmp_path: Path, name: str) -> N
     (tmp_path / "empty").mkdir()
     with pytest.raises(UseError, match=f"There is no video at .*{name}"):
         predict_videos(model_file, [tmp_path / name])
+
+
+@pytest.mark.parametrize(
+    ("carried", "pair"), [({"pair": 0.04}, 0.04), ({"pair": "neighbours"}, "neighbours"), ({}, "neighbours")]
+)
+def test_a_models_pairs_are_those_of_its_training(tmp_path: Path, carried: dict[str, object], pair: object) -> None:
+    """One that was trained before there was `prepare.pair` was trained on neighbours, and is used on them."""
+    prepare = PREPARE.model_dump(mode="json", exclude={"pair"}) | carried
+    build_model(get_arm("gap-sum"), ModelSettings(width=2, head_units=4), ("anger", "fear"), prepare=prepare).save(
+        tmp_path / "model.keras"
+    )
+    assert carried_prepare(model_prepare(load_model(tmp_path / "model.keras"))).pair == pair
+    write_video(tmp_path / "clip.mp4", draw_moving_face(2.0, 20), FPS)
+    assert predict_videos(tmp_path / "model.keras", [tmp_path / "clip.mp4"])["outcome"].tolist() == ["ok"]
