@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from flows.cli.options import Chosen, Force, study_options
 from flows.cli.running import out
-from flows.environment import prepare_environment, silent_imports
+from flows.environment import check_keras, prepare_environment, silent_imports
 from tasks.places import local_path
 
 commands = typer.Typer()
@@ -25,6 +25,7 @@ Output = Annotated[
 def status(chosen: Chosen) -> None:
     """Show what became of every video and which arms are trained."""
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     with silent_imports():
         from flows.status import print_status
 
@@ -68,6 +69,7 @@ def explain(
 ) -> None:
     """Draw a Grad-CAM tile on one page: frame, crop, motion, maps, probabilities and where all of it comes from."""
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     from tasks.tile_page import explain_tile
 
     path = explain_tile(chosen.settings(), tile, output, force)

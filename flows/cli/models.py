@@ -14,7 +14,7 @@ from fer_models.errors import UseError
 from fer_models.settings import ModelSettings
 from flows.cli.options import Chosen, Debug, Force, study_options
 from flows.cli.running import out
-from flows.environment import prepare_environment, silent_imports
+from flows.environment import check_keras, prepare_environment, silent_imports
 from tasks.places import local_path
 
 commands = typer.Typer()
@@ -48,6 +48,7 @@ def predict(
 ) -> None:
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
+    check_keras()
     with silent_imports():
         from tasks.prediction import find_videos, predict_videos
     from tasks.outputs import PREDICTIONS, check_output, output_file
@@ -90,6 +91,7 @@ def models(
 ) -> None:
     """List the arms with their trainable parameters."""
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     with silent_imports():
         from fer_models.building import build_model
     from fer_models.arms import ARMS
