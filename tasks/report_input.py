@@ -16,7 +16,7 @@ from fer_models.comparisons import PairComparison
 from fer_models.equivalence import Equivalence, find_equivalences, grouped
 from fer_models.labels import EMOTIONS
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result, compare, compare_pairs
-from tasks.configuration import settings_as_yaml
+from tasks.configuration import as_yaml
 from tasks.evaluation import Evaluation, read_evaluation
 from tasks.folds import TEST, TRAIN, VALIDATION
 from tasks.index import read_side
@@ -123,7 +123,7 @@ def describe(source: ReportInput) -> dict[str, Any]:
         "num_lost": len(lost),
         "sides": _sides(source),
         "classes": _classes(source),
-        "yaml": settings_as_yaml(settings),
+        "yaml": as_yaml(settings.recorded()),
         "versions": {name: importlib.metadata.version(name) for name in ("fer-pipeline", "keras", "prefect", "mlflow")},
         "backend": keras.backend.backend(),
         "python": platform.python_version(),

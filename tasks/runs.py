@@ -4,6 +4,7 @@ Nothing here opens the test side.
 """
 
 import functools
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from fer_models.segments import SegmentArrays
 from fer_models.settings import Imbalance, TrainingSettings
 from fer_models.training import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit, read_progress
 from tasks.carried import carry_prepare
-from tasks.files import write_json
+from tasks.files import write_text
 from tasks.folds import TRAIN, VALIDATION
 from tasks.index import index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.layout import Layout
@@ -121,7 +122,7 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         working_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,
         progress(f"Training {run.name}", epochs) as advance,
     ):
-        write_json(working.path / "settings.json", settings)
+        write_text(working.path / "settings.json", json.dumps(settings.recorded(), indent=2) + "\n")
 
         def tell(epoch: Epoch) -> None:
             working.save()
