@@ -18,6 +18,10 @@ class StorageError(UseError):
     """The data root cannot be written to; every video would fail in the same way, so the run stops."""
 
 
+class BrokenFile(UseError):
+    """A file of the data root is there but has lost its content; the message says which, and what to do."""
+
+
 class TrainingDiverged(FerError):
     """The loss became NaN or infinite; the message names the epoch, the step and the rows of the batch."""
 

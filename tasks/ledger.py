@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from fer_models.errors import UseError
 from fer_models.suggest import nearest
-from tasks.files import list_files, read_frame, write_table
+from tasks.files import find_frame, is_whole, list_files, set_aside, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
 from tasks.shards import VideoReport, read_reports, shard_path
 
@@ -70,8 +70,8 @@ def plan_preparation(
         UseError: `again` names a video that the manifest does not have, or one that is no use.
     """
     known = _reports(previous)
-    existing = {path.stem: path for path in list_files(shards, "*/*.parquet")}
     wanted = manifest[manifest["status"] == Outcome.OK]
+    existing = _whole_shards(shards, set(wanted["sha256"]))
     _check_ids(again, manifest, wanted)
     done = [sha256 for sha256 in wanted["sha256"].unique() if sha256 in existing]
     settled = {sha256: known[sha256] for sha256 in done if sha256 in known and known[sha256].outcome not in TRANSIENT}
@@ -122,14 +122,15 @@ def write_ledger(
 
 def find_previous(path: Path) -> pd.DataFrame | None:
     """The ledger that the last run left, if there is one."""
-    return read_frame(path) if path.is_file() else None
+    return find_frame(path)
 
 
 def read_ledger(path: Path) -> pd.DataFrame:
     """The ledger as a data frame; raises `UseError` when nothing was prepared with these settings."""
-    if not path.is_file():
+    ledger = find_frame(path)
+    if ledger is None:
         raise UseError(f"Nothing was prepared with these settings ({path} is not there); run `fer prepare` first.")
-    return read_frame(path)
+    return ledger
 
 
 def count_outcomes(ledger: pd.DataFrame) -> dict[str, int]:
@@ -188,6 +189,18 @@ def reasons(failed: pd.DataFrame) -> str:
         first = failed[failed["outcome"] == outcome].iloc[0]
         lines.append(f"{count:>7}  {outcome:<15} such as {first['video_id']}: {first['message']}")
     return "\n".join(lines)
+
+
+def _whole_shards(folder: Path, wanted: Collection[str]) -> dict[str, Path]:
+    """The shards of these contents, by SHA-256; those that have lost their own are set aside."""
+    paths = [path for path in list_files(folder, "*/*.parquet") if path.stem in wanted]
+    shards = {}
+    for path in paths:
+        if is_whole(path):
+            shards[path.stem] = path
+        else:
+            set_aside(path)
+    return shards
 
 
 def _check_ids(again: Collection[str], manifest: pd.DataFrame, wanted: pd.DataFrame) -> None:

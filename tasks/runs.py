@@ -17,7 +17,7 @@ from fer_models.segments import SegmentArrays
 from fer_models.settings import Imbalance, TrainingSettings
 from fer_models.training import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit, read_progress
 from tasks.carried import carry_prepare
-from tasks.files import write_text
+from tasks.files import broken_files, is_whole, set_aside, write_text
 from tasks.folds import TRAIN, VALIDATION
 from tasks.index import index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.layout import Layout
@@ -47,7 +47,8 @@ class Run:
 
     @property
     def trained(self) -> bool:
-        return (self.folder / MODEL_FILE).is_file()
+        """Whether it is done; a run whose files have lost their content is not."""
+        return is_whole(self.folder / MODEL_FILE) and is_whole(self.folder / PROGRESS_FILE)
 
 
 def plan_runs(settings: StudySettings) -> list[Run]:
@@ -110,7 +111,12 @@ def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
 
 
 def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], None]) -> Progress:
-    """Train a run, or go on with it; a run that is done is not touched."""
+    """Train a run, or go on with it; a run that is done is not touched.
+
+    What has lost its content in its folder is set aside, and the run goes on from what is left, or starts anew.
+    """
+    for path in broken_files(run.folder):
+        set_aside(path)
     done = read_progress(run.folder)
     if run.trained and done:
         return done

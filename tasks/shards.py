@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from fer_models.geometry import FACE_SIZE_PX
-from tasks.files import read_footers, read_tables, readable, whole_file
+from tasks.files import read_footers, read_tables, readable, whole_file, whole_shard
 from tasks.outcomes import Outcome
 
 #: Raised when the meaning of a column changes; part of the preparation digest.
@@ -114,9 +114,12 @@ class ShardWriter:
 
 @contextmanager
 def open_shard(path: Path) -> Iterator[ShardWriter]:
-    """Write a shard, whole or not at all: it gets its name when the block ends, `close` having been called."""
+    """Write a shard, whole or not at all: it gets its name when the block ends, `close` having been called.
+
+    Whoever promises that it is there calls `tasks.files.sync_names` before, once for many.
+    """
     with (
-        whole_file(path) as temporary,
+        whole_file(path, name_lasts=False) as temporary,
         temporary.open("wb") as file,
         pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer,
     ):
@@ -164,14 +167,14 @@ def read_all_faces(paths: Sequence[Path]) -> Iterator[np.ndarray]:
 
 def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Faces, uint8 (n, 48, 48, 3), and their boxes, int (n, 4), of the first segments of a shard, 256 at most."""
-    with pq.ParquetFile(readable(path)) as file:
+    with whole_shard(path), pq.ParquetFile(readable(path)) as file:
         table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=["face", "box"]))])
     return _stack(table["face"], np.uint8, FACE_SHAPE), np.array(table["box"].to_pylist())
 
 
 def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The same in order, a few rows at a time, for long videos."""
-    with pq.ParquetFile(readable(path)) as file:
+    with whole_shard(path), pq.ParquetFile(readable(path)) as file:
         for batch in file.iter_batches(_ROWS_PER_GROUP, columns=["face", "optical_flow"]):
             table = pa.Table.from_batches([batch])
             faces = _stack(table["face"], np.uint8, FACE_SHAPE)

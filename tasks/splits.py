@@ -4,6 +4,9 @@ In no fold is a person on two sides; a hold-out is one fold. The split is append
 video of a known person follows that person, a new person joins training or validation. The test side is fixed when it
 is first drawn: later videos of a test person, and new content under the name of a test video, wait in `reserve`, so
 that a running comparison never changes under one's feet. A video that was only renamed keeps its side.
+
+A split is a promise that nothing else could tell again, so a copy of its file lies beside it (`<name>.parquet.copy`)
+and takes its place should the file lose its content. Who removes the file itself gets a new split.
 """
 
 from collections.abc import Sequence
@@ -13,10 +16,11 @@ from typing import Literal
 import pandas as pd
 import pyarrow as pa
 
-from fer_models.errors import UseError
-from tasks.files import read_frame, write_table
+from fer_models.errors import BrokenFile, UseError
+from tasks.files import read_frame, set_aside, write_table
 from tasks.folds import TEST, TRAIN, VALIDATION, draw_folds
 from tasks.outcomes import Outcome
+from tasks.progress import say
 from tasks.settings import SplitSettings
 
 RESERVE = "reserve"
@@ -46,7 +50,7 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     labelled = ledger[ledger["emotion"].isin(list(emotions)) & (ledger["subject"] != "") & _was_meant(ledger)]
     if labelled.empty:
         raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
-    known = read_frame(path) if path.is_file() else None
+    known = _find_split(path)
     if known is None:
         split = _draw(labelled, emotions, settings)
     else:
@@ -55,15 +59,50 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     split = split.astype({"fold": "int32"})[SCHEMA.names]
     for fold, rows in split.groupby("fold"):
         _check(rows, None if settings.protocol == "holdout" else fold, ledger, emotions, known is not None and path)
-    write_table(path, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
+    _write_split(path, split)
     return split
 
 
 def read_split(path: Path) -> pd.DataFrame:
     """The side of every video; raises `UseError` when there is none."""
-    if not path.is_file():
+    split = _find_split(path)
+    if split is None:
         raise UseError(f"There is no split at {str(path)!r}; run `fer prepare` and `fer split` first.")
-    return read_frame(path)
+    return split
+
+
+def _write_split(path: Path, split: pd.DataFrame) -> None:
+    for place in (path, _copy_of(path)):
+        write_table(place, pa.Table.from_pandas(split[SCHEMA.names], schema=SCHEMA, preserve_index=False))
+
+
+def _find_split(path: Path) -> pd.DataFrame | None:
+    """What the file of a split says, or its copy where that is broken; None when there is no file.
+
+    Raises:
+        UseError: both have lost their content.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return read_frame(path)
+    except BrokenFile as error:
+        fault = error
+    try:
+        split = read_frame(_copy_of(path))
+    except (BrokenFile, FileNotFoundError) as error:
+        raise UseError(
+            f"{fault} So has its copy, and who was on the test side is not known any more: put the file back from a "
+            f"backup, or remove {path} to draw a new split, with which no earlier score can be compared."
+        ) from error
+    set_aside(path)
+    say(f"The split is taken from its copy, {_copy_of(path).name}.")
+    _write_split(path, split)
+    return split
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.copy")
 
 
 def _was_meant(ledger: pd.DataFrame) -> pd.Series:
