@@ -107,7 +107,7 @@ def read_progress(folder: Path) -> Progress | None:
 
 def epoch_weights(folder: Path) -> list[Path]:
     """Files with the weights of each epoch of a run, in order; none unless they were kept."""
-    return sorted((folder / _EPOCHS_FOLDER).glob("*.weights.h5"))
+    return sorted((folder / _EPOCHS_FOLDER).glob("epoch-*.weights.h5"))
 
 
 def predict(model: keras.Model, segments: SegmentArrays) -> np.ndarray:

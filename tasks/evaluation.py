@@ -171,7 +171,12 @@ def _optimism_gap(
     kept = model.get_weights()
     uars = []
     for path in paths:
-        model.load_weights(path)
+        try:
+            model.load_weights(path)
+        except OSError:  # of HDF5: it has lost its content
+            set_aside(path)
+            model.set_weights(kept)
+            return None
         uars.append(video_uar(predicted_segments(test, predict(model, arrays), emotions), emotions))
     model.set_weights(kept)
     return max(uars) - uars[training.best_epoch - 1]

@@ -17,6 +17,7 @@ import tempfile
 import time
 import uuid
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -210,7 +211,18 @@ def broken_files(folder: Path) -> list[Path]:
     if as_remote(folder) or not folder.is_dir():
         return []
     files = (path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith((".", _BROKEN)))
-    return [path for path in files if not is_whole(path)]
+    return [path for path in files if not (is_whole(path) and _is_intact(path))]
+
+
+def _is_intact(path: Path) -> bool:
+    """Whether the checksums of an archive hold; other files are looked at when they are read."""
+    if path.suffix not in _ARCHIVES:
+        return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error):
+        return False
 
 
 def set_aside(path: Path) -> None:

@@ -135,6 +135,17 @@ def test_a_hole_in_a_table_is_found(tmp_path: Path) -> None:
     assert find_frame(path) is None
 
 
+@pytest.mark.parametrize("name", ["a.keras", "a.npz"])
+def test_a_hole_in_an_archive_is_found(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_kind(path)
+    content = bytearray(path.read_bytes())
+    content[200:300] = bytes(100)
+    path.write_bytes(content)
+    assert is_whole(path)
+    assert broken_files(tmp_path) == [path]
+
+
 def test_a_disk_that_cannot_be_read_breaks_no_file(tmp_path: Path) -> None:
     """What is there may come back with the disk, so nothing is made anew."""
     path = tmp_path / "a.parquet"
