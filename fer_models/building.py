@@ -205,6 +205,8 @@ def model_prepare(model: keras.Model) -> dict[str, Any] | None:
 def load_model(path: Any) -> keras.Model:
     """Load a `.keras` file without running any code from it; raises `UseError` when it is none of ours."""
     try:
+        if not str(path).endswith(".keras"):
+            raise ValueError("its name does not end in .keras")  # other formats can hold code
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         model_labels(model)
     except Exception as error:

@@ -4,6 +4,8 @@ The order is the order of a model's output neurons. A trained model carries its 
 (see `fer_models.building.EmotionProbabilities`), so no caller ever has to guess it.
 """
 
+from fer_models.names import plain_name, whole_number
+
 #: The six classes of the study, in alphabetical order.
 EMOTIONS: tuple[str, ...] = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
@@ -23,6 +25,10 @@ SYNONYMS: dict[str, str] = {
 
 
 def canonical_emotion(raw: str) -> str:
-    """The project's word for a label as a corpus spells it: lower case, trimmed, synonyms resolved."""
-    word = raw.strip().lower()
-    return SYNONYMS.get(word, word)
+    """The project's word for a label as a corpus spells it: a plain name in lower case, synonyms resolved.
+
+    A label that is a whole number is one by its value: `1`, `01` and `1.0` are one class.
+    """
+    word = plain_name(plain_name(raw).lower())  # some letters come apart in lower case
+    number = whole_number(word)
+    return SYNONYMS.get(word, word) if number is None else str(number)

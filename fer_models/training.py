@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from pydantic import BaseModel
 
+from fer_models.building import load_model
 from fer_models.disk import make_folder, put_in_place, sync_file, sync_folder
 from fer_models.errors import TrainingDiverged, UseError
 from fer_models.losses import make_loss
@@ -25,6 +26,7 @@ from fer_models.refitting import REFITTING, refit
 from fer_models.schedules import learning_rate
 from fer_models.segments import SegmentArrays, class_weights, epoch_batches, epoch_rows
 from fer_models.settings import TrainingSettings
+from fer_models.stored_names import path_below
 
 MODEL_FILE = "model.keras"
 PROGRESS_FILE = "progress.json"
@@ -94,7 +96,7 @@ def fit(
         epoch = _train_epoch(model, trainer, train, validation, settings, seed, progress)
         progress = _commit(model, folder, progress, epoch, settings)
         on_epoch(epoch)
-    if (folder / progress.best_checkpoint).is_file():
+    if _checkpoint(folder, progress.best_checkpoint).is_file():
         _finish(folder, progress, train, settings, seed)
     return progress
 
@@ -124,7 +126,12 @@ def _is_whole(folder: Path, progress: Progress) -> bool:
     """Whether the files that a run's progress names are there; otherwise it starts anew."""
     if progress.finished and (folder / MODEL_FILE).is_file():
         return True
-    return all((folder / name).is_file() for name in (progress.best_checkpoint, progress.last_checkpoint))
+    return all(_checkpoint(folder, name).is_file() for name in (progress.best_checkpoint, progress.last_checkpoint))
+
+
+def _checkpoint(folder: Path, name: str) -> Path:
+    """A checkpoint that a run's progress names."""
+    return path_below(folder, name, folder / PROGRESS_FILE, f"remove {folder} to train the run anew")
 
 
 def _compile(model: keras.Model, settings: TrainingSettings) -> keras.Model:
@@ -138,7 +145,7 @@ def _uses_xla() -> bool:
 
 
 def _resume(folder: Path, progress: Progress) -> keras.Model:
-    return keras.saving.load_model(folder / progress.last_checkpoint, safe_mode=True)
+    return keras.saving.load_model(_checkpoint(folder, progress.last_checkpoint), safe_mode=True)
 
 
 def _trainer(model: keras.Model, labels: np.ndarray, settings: TrainingSettings) -> keras.Model:
@@ -161,7 +168,7 @@ def _finish(folder: Path, progress: Progress, train: SegmentArrays, settings: Tr
 
     The best one goes last: it is the sign of work left, and a repetition begins with it again.
     """
-    model = keras.saving.load_model(folder / progress.best_checkpoint, compile=False)
+    model = load_model(_checkpoint(folder, progress.best_checkpoint))
     if settings.imbalance in REFITTING:
         logits = model.get_layer("logits")
         features = predict(keras.Model(model.inputs, logits.input), train)
@@ -170,7 +177,7 @@ def _finish(folder: Path, progress: Progress, train: SegmentArrays, settings: Tr
     model.save(folder / f".{MODEL_FILE}")
     put_in_place(folder / f".{MODEL_FILE}", folder / MODEL_FILE)
     for name in (progress.last_checkpoint, progress.best_checkpoint):
-        (folder / name).unlink(missing_ok=True)
+        _checkpoint(folder, name).unlink(missing_ok=True)
 
 
 def _check_finite(segments: SegmentArrays) -> None:

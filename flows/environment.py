@@ -70,13 +70,13 @@ def silent_imports() -> Iterator[None]:
 
 def check_server(api_url: str) -> None:
     """Raise `UseError` when no Prefect server answers at the address of its API."""
-    from tasks.addresses import hide_password
+    from tasks.addresses import hide_secrets
 
     try:
         httpx.get(f"{api_url.rstrip('/')}/health", timeout=30.0).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UseError(
-            f"No Prefect server answers at PREFECT_API_URL = {hide_password(api_url)!r}; start `prefect server start` "
+            f"No Prefect server answers at PREFECT_API_URL = {hide_secrets(api_url)!r}; start `prefect server start` "
             "and wait until it does, or unset PREFECT_API_URL to do without one."
         ) from error
 

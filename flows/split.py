@@ -8,6 +8,7 @@ from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.progress import say
 from tasks.splits import SIDES, update_split
+from tasks.subject_names import say_look_alikes
 
 
 @flow(name="fer-split", flow_run_name=run_name("split"), validate_parameters=False)
@@ -23,6 +24,7 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger)
     sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
+    say_look_alikes(sides)
     counts = build_index(ledger, sides, layout.prepared, layout.index)
     for fold, rows in counts.groupby("fold"):
         where = "Split" if counts["fold"].nunique() == 1 else f"Fold {fold}"

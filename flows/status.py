@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks import tracking
-from tasks.addresses import hide_password
+from tasks.addresses import hide_secrets
 from tasks.changes import read_changes
 from tasks.drift import TOO_FEW, read_drift
 from tasks.layout import Layout
@@ -47,7 +47,7 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
     for sentence in _remarks(source, facts["null_band"]):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
-    store = hide_password(tracking.tracking_uri(layout))
+    store = hide_secrets(tracking.tracking_uri(layout))
     mlflow = store if store.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(store)}"
     for line in (f"Report: {report}", f"MLflow: {mlflow}"):
         out.print(escape(line), soft_wrap=True, highlight=False)

@@ -23,6 +23,7 @@ from tasks.near_duplicates import candidate_pairs, hash_videos, sample_faces, sh
 from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.settings import StudySettings
+from tasks.shards import named_shard
 from tasks.splits import KEY, RESERVE, read_split
 from tasks.subject_names import look_alikes
 
@@ -49,13 +50,14 @@ def audit(settings: StudySettings) -> list[Finding]:
 
 
 def present_split(ledger: pd.DataFrame, split: pd.DataFrame) -> pd.DataFrame:
-    """The split's rows of videos that the ledger still has; `fold` is 0 where there are no folds.
+    """The split's rows of videos that the ledger still has, with their people; `fold` is 0 where there are no folds.
 
     Raises:
         UseError: there are none.
     """
     split = split if "fold" in split else split.assign(fold=0)
-    present = split.merge(ledger[KEY].drop_duplicates(), on=KEY)
+    people = ledger[[*KEY, "subject"]].drop_duplicates(KEY)
+    present = split.drop(columns="subject").merge(people, on=KEY)
     if present.empty:
         raise UseError("The split has none of the prepared videos; run `fer split` first.")
     return present
@@ -120,7 +122,7 @@ def check_contents(ledger: pd.DataFrame, used: pd.DataFrame, sides: pd.DataFrame
 
 def find_face_pairs(videos: pd.DataFrame, sides: pd.DataFrame, prepared: Path) -> np.ndarray:
     """Pairs of rows of `videos`, int64 (n, 2): other people, other files, on two sides of a fold, and alike in hash."""
-    hashes = hash_videos([prepared / shard for shard in videos["shard"]])
+    hashes = hash_videos([named_shard(prepared, shard) for shard in videos["shard"]])
     pairs = candidate_pairs(hashes, pd.factorize(videos["subject"])[0])
     contents = pd.factorize(videos["sha256"])[0]
     pairs = pairs[contents[pairs[:, 0]] != contents[pairs[:, 1]]]
@@ -134,7 +136,7 @@ def check_faces(pairs: np.ndarray, videos: pd.DataFrame, sides: pd.DataFrame, pr
     """Of the pairs of `find_face_pairs`, those that are one recording, or one person in one place, pixel by pixel."""
     if not len(pairs):
         return
-    read = lru_cache(maxsize=1024)(lambda row: sample_faces(prepared / videos.at[row, "shard"]))
+    read = lru_cache(maxsize=1024)(lambda row: sample_faces(named_shard(prepared, videos.at[row, "shard"])))
     with progress("Looking at similar faces", len(pairs)) as advance:
         for first, second in pairs.tolist():
             if show_the_same(read(first), read(second)):

@@ -5,7 +5,7 @@ from typing import Any
 
 from fer_models.errors import UseError
 from tasks.detectors import model_sha256
-from tasks.settings import PrepareSettings
+from tasks.settings import NEIGHBOURS, PrepareSettings
 
 _SHA256 = "detector_sha256"
 
@@ -22,13 +22,14 @@ def carried_prepare(values: dict[str, Any] | None, detector_model: Path | None =
     """The settings that a model carries.
 
     Args:
-        values: from `carry_prepare`; a model that carries none was trained with the defaults.
+        values: from `carry_prepare`; a model that carries none was trained with the defaults of its time, and one
+            without `pair` on neighbouring frames.
         detector_model: where the detector's file lies now, if not where it lay then.
 
     Raises:
         UseError: the detector's file is not there, or is not the one that the faces were found with.
     """
-    values = dict(values or {})
+    values = {"pair": NEIGHBOURS, **(values or {})}
     wanted = values.pop(_SHA256, "")
     if detector_model:
         values["detector_model"] = detector_model

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from fer_models.errors import UseError
 from fer_models.suggest import nearest
+from tasks.addresses import hide_secrets
+from tasks.places import local_path
 from tasks.presets import PRESETS
 from tasks.settings import StudySettings
 
@@ -28,7 +30,7 @@ def resolve_settings(
     Raises:
         UseError: an unknown preset, file, key or value.
     """
-    values = _read_yaml(Path(config)) if config else {}
+    values = _read_yaml(local_path(config)) if config else {}
     name = preset or values.pop("preset", None) or DEFAULT_PRESET
     values.pop("preset", None)
     if name not in PRESETS:
@@ -74,7 +76,9 @@ def _parse(key: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UseError(f"{key}: {text!r} cannot be read as a value; quote it, or close its brackets.") from error
+        raise UseError(
+            f"{key}: {hide_secrets(text)!r} cannot be read as a value; quote it, or close its brackets."
+        ) from error
 
 
 def _nested(dotted: str, value: Any) -> dict[str, Any]:

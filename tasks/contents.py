@@ -1,6 +1,8 @@
 """What a video holds, be it a file or numbered images: its SHA-256, and whether it is still what the manifest says."""
 
 import hashlib
+import os
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFSOCK
@@ -29,6 +31,20 @@ def content_state(path: Path) -> tuple[int, int]:
     if kind := special_kind(stat.st_mode):
         raise VideoFault(Outcome.UNDECODABLE, f"it is {kind}, not a file")
     return stat.st_size, stat.st_mtime_ns
+
+
+def file_key(path: Path) -> Hashable:
+    """What a video's file is known by, whatever path leads to it: the same through links and for other spellings.
+
+    Size and time of change stand beside the inode, which some network file systems make up. Numbered images are known
+    by the first of them.
+    """
+    try:
+        is_sequence = is_image_sequence(path)
+        stat = (sequence_images(path)[0].path if is_sequence else path).stat()
+    except (OSError, VideoFault, ValueError):  # no file, or none that a name can mean
+        return os.path.abspath(path)
+    return is_sequence, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 _KINDS = {S_IFIFO: "a named pipe", S_IFSOCK: "a socket", S_IFCHR: "a device", S_IFBLK: "a device"}

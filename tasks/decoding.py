@@ -8,9 +8,13 @@ import av
 
 from fer_models.errors import VideoFault
 from tasks.containers import MAX_PIXELS, av_words, check_disk, is_cut, open_container, picture_stream
+from tasks.frame_times import FrameTimes
 from tasks.frames import Frame
 from tasks.image_sequences import SEQUENCE_FPS, is_image_sequence, read_image, sequence_images
 from tasks.outcomes import Outcome
+
+#: A true frame rate that differs by less from the declared one is the declared one.
+_RATE_TOLERANCE = 0.01
 
 
 @dataclass
@@ -19,6 +23,9 @@ class Video:
 
     Args:
         width, height: of the first frame as it is shown, in px.
+        codec: FFmpeg's name of what the pictures are encoded with; `images` for numbered images.
+        declared_fps: frames a second by the container's header; 0 when it tells none.
+        duration_s: how long the frames are shown, by their times.
         num_damaged: frames that could not be decoded as they were filmed, or build on such a frame.
         complete: whether the file ends where it should.
         fault: where and why an incomplete one breaks off, as far as that is known.
@@ -26,11 +33,20 @@ class Video:
 
     width: int = 0
     height: int = 0
-    fps: float = 0.0
+    codec: str = ""
+    declared_fps: float = 0.0
+    duration_s: float = 0.0
     num_decoded: int = 0
     num_damaged: int = 0
     complete: bool = True
     fault: str = ""
+
+    @property
+    def fps(self) -> float:
+        """Frames a second by their times; as declared where that agrees, for times are rounded in many files."""
+        measured = self.num_decoded / self.duration_s if self.duration_s else 0.0
+        agrees = self.declared_fps and abs(measured / self.declared_fps - 1) < _RATE_TOLERANCE
+        return self.declared_fps if agrees or not measured else measured
 
 
 def decode(path: Path, video: Video) -> Iterator[Frame]:
@@ -53,7 +69,7 @@ def _decode_images(path: Path, video: Video) -> Iterator[Frame]:
         images = sequence_images(path)
     except OSError as error:
         raise VideoFault(Outcome.UNREADABLE, f"the folder cannot be read ({error.strerror or error})") from error
-    video.fps = SEQUENCE_FPS
+    video.codec, video.declared_fps = "images", SEQUENCE_FPS
     for number, image in images:
         try:
             pixels = read_image(image)
@@ -68,6 +84,7 @@ def _decode_images(path: Path, video: Video) -> Iterator[Frame]:
             return
         video.width, video.height = width, height
         frame = av.VideoFrame.from_ndarray(pixels, format="gray" if pixels.ndim == 2 else "bgr24")
+        video.duration_s = (number - images[0].number + 1) / SEQUENCE_FPS
         yield Frame(video.num_decoded, (number - images[0].number) / SEQUENCE_FPS, frame)
         video.num_decoded += 1
 
@@ -76,18 +93,18 @@ def _decode_file(path: Path, video: Video) -> Iterator[Frame]:
     with open_container(path) as container:
         stream = picture_stream(container)
         stream.thread_count = 1
-        second = float(stream.time_base or 0)
+        times = FrameTimes(container, stream)
         video.width, video.height = stream.codec_context.width, stream.codec_context.height
-        video.fps = float(stream.average_rate or 0)
+        video.codec, video.declared_fps = stream.codec_context.name, times.declared_fps
         faults = _Faults()
-        for frame in _frames(container, stream, faults):
-            pts_s = frame.pts * second if frame.pts is not None and second else video.num_decoded / (video.fps or 25.0)
-            shown = Frame(video.num_decoded, pts_s, frame, faults.spoil(frame))
+        for frame in _frames(container, stream, times, faults):
+            shown = Frame(video.num_decoded, times.time_of(frame), frame, faults.spoil(frame))
             if not video.num_decoded:
                 video.height, video.width = shown.size
             yield shown
             video.num_decoded += 1
             video.num_damaged += shown.damaged
+            video.duration_s = times.duration_s
     cut = is_cut(path)
     if not video.num_decoded:
         raise _frameless(cut, faults.words, video)
@@ -116,7 +133,9 @@ class _Faults:
         return self._spoiling
 
 
-def _frames(container: av.container.InputContainer, stream: av.VideoStream, faults: _Faults) -> Iterator[av.VideoFrame]:
+def _frames(
+    container: av.container.InputContainer, stream: av.VideoStream, times: FrameTimes, faults: _Faults
+) -> Iterator[av.VideoFrame]:
     """All frames that can be decoded; a damaged packet costs what it holds and no more."""
     packets = container.demux(stream)
     while True:
@@ -128,6 +147,7 @@ def _frames(container: av.container.InputContainer, stream: av.VideoStream, faul
             packet = None
         if packet is None:
             break
+        times.see(packet)
         if packet.size:  # an empty one repeats a frame (AVI) or ends the stream; for a decoder it is the end
             yield from _decoded(stream, packet, faults)
     yield from _decoded(stream, None, faults)

@@ -22,7 +22,7 @@ from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.outcomes import Outcome
 from tasks.settings import StudySettings
-from tasks.shards import read_faces
+from tasks.shards import named_shard, read_faces
 from tasks.splits import KEY, read_split
 
 #: Against what a batch was compared: the training side, or, before there is a split, what was prepared earlier.
@@ -108,7 +108,7 @@ def describe_videos(videos: pd.DataFrame, prepared: Path) -> pd.DataFrame:
     facts["length, s"] = usable["num_frames"] / facts["frames per second"]
     facts["coverage, %"] = (100 * videos["num_covered"] / videos["num_segments"]).where(has_segments)
     sampled = usable.sample(min(_MOST_SHARDS, len(usable)), random_state=_SEED)
-    faces = {index: _describe_faces(prepared / str(shard)) for index, shard in sampled["shard"].items()}
+    faces = {index: _describe_faces(named_shard(prepared, shard)) for index, shard in sampled["shard"].items()}
     names = ["face size, px", "sharpness", "brightness"]
     return facts.join(pd.DataFrame.from_dict(faces, orient="index", columns=names))
 

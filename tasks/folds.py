@@ -11,6 +11,8 @@ import pandas as pd
 from fer_models.errors import UseError
 from fer_models.suggest import nearest
 from tasks.settings import SplitSettings
+from tasks.subject_names import one_spelling
+from tasks.tables import read_rows
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _CANDIDATES = 4000
@@ -105,16 +107,17 @@ def _unlikeness(groups: np.ndarray, counts: np.ndarray, num_groups: int) -> np.n
 def _read_folds(path: Path, subjects: pd.Index) -> np.ndarray:
     if not path.is_file():
         raise UseError(f"There is no table of folds at {str(path)!r} (split.folds_file).")
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
-    if not {"subject", "fold"} <= set(table.columns):
-        raise UseError(f"{path} needs the columns subject, fold; it has {', '.join(map(str, table.columns))}.")
-    table = table.astype(str).drop_duplicates(["subject", "fold"])
+    rows = (row.cells for row in read_rows(path, ("subject", "fold")))
+    table = pd.DataFrame([row for row in rows if row["fold"]], columns=["subject", "fold"])
+    people = one_spelling([*subjects, *table["subject"]])
+    table = table.assign(subject=table["subject"].map(people), fold=table["fold"].map(one_spelling(table["fold"])))
+    table = table.drop_duplicates()
     if twice := table.loc[table["subject"].duplicated(), "subject"].tolist():
         raise UseError(f"{path} puts {twice[0]} into two folds; a person is tested once.")
     fold_of = dict(zip(table["subject"], table["fold"], strict=True))
-    if missing := [subject for subject in subjects if subject not in fold_of]:
+    if missing := [subject for subject in subjects if people[subject] not in fold_of]:
         raise UseError(f"{path} has no fold for {len(missing)} people ({missing[0]}{nearest(missing[0], fold_of)}).")
-    _, folds = np.unique([fold_of[subject] for subject in subjects], return_inverse=True)
+    _, folds = np.unique([fold_of[people[subject]] for subject in subjects], return_inverse=True)
     if folds.max() == 0:
         raise UseError(f"{path} puts everybody into one fold; there must be two or more.")
     return folds

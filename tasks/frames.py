@@ -40,6 +40,20 @@ class Frame:
         """Luma, uint8 (height, width); read in place where the format allows it."""
         return self._turned(_plane(self._frame, 0) if self._is_planar else self._frame.to_ndarray(format="gray"))
 
+    def rows(self, box: Box | None, number: int) -> np.ndarray:
+        """About `number` rows of the box (or of the whole frame), uint8, of whatever the first plane holds.
+
+        Read in place and hardly converted, so that any two frames of a video can be compared for next to nothing.
+        """
+        stored = self._turned(_plane(self._frame, 0) if self._is_planar else _stored(self._frame))
+        if box:
+            height, width = self.size
+            down, right = stored.shape[0] / height, stored.shape[1] / width  # 1 unless the picture is stretched
+            top, left = int(box.y * down), int(box.x * right)
+            stored = stored[top : top + max(int(box.height * down), 1), left : left + max(int(box.width * right), 1)]
+        rows = stored[:: max(len(stored) // number, 1)]
+        return rows if rows.dtype == np.uint8 else (rows >> _spare_bits(self._frame)).astype(np.uint8)
+
     def grey_crop(self, box: Box, side_px: int) -> np.ndarray:
         """The box as a square grey image, uint8 (side_px, side_px)."""
         if (box, side_px) not in self._grey_crops:
@@ -107,6 +121,24 @@ def _plane(frame: av.VideoFrame, number: int) -> np.ndarray:
     plane = frame.planes[number]
     rows = np.frombuffer(plane, np.uint8).reshape(-1, abs(plane.line_size))[: plane.height, : plane.width]
     return rows if plane.line_size > 0 else rows[::-1]  # stored from the bottom up
+
+
+def _stored(frame: av.VideoFrame) -> np.ndarray:
+    """The first plane in place: (height, width), or (height, width, values a pixel) where it holds several."""
+    plane, components = frame.planes[0], frame.format.components
+    packed = len(frame.planes) == 1 and len(components) > 1
+    size_bytes = max(frame.format.padded_bits_per_pixel // 8, 1) if packed else (components[0].bits + 7) // 8
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, abs(plane.line_size))[: plane.height, : plane.width * size_bytes]
+    rows = rows if plane.line_size > 0 else rows[::-1]
+    if 8 < components[0].bits <= 16 and size_bytes % 2 == 0:
+        rows, size_bytes = rows.view(">u2" if frame.format.is_big_endian else "<u2"), size_bytes // 2
+    return rows.reshape(len(rows), -1, size_bytes) if size_bytes > 1 else rows
+
+
+def _spare_bits(frame: av.VideoFrame) -> int:
+    """By how many bits a value of more than 8 is shifted to become one of 8."""
+    upper = frame.format.name.startswith(("p0", "p2", "p4"))  # such as p010, whose values fill the upper bits
+    return 8 if upper else frame.format.components[0].bits - 8
 
 
 def _yuv_to_rgb(yuv: np.ndarray, matrix: tuple[bool, bool]) -> np.ndarray:

@@ -20,7 +20,7 @@ from tasks.outcomes import Outcome
 from tasks.places import as_remote
 from tasks.progress import progress
 from tasks.settings import digest
-from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, read_images_of, read_rows_of
+from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, named_shard, read_images_of, read_rows_of
 from tasks.splits import KEY, SIDES
 
 SCHEMA = pa.schema(
@@ -52,7 +52,7 @@ def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folde
     """
     usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
     shards = usable["shard"].unique()
-    tables = read_rows_of([prepared / shard for shard in shards])
+    tables = read_rows_of([named_shard(prepared, shard) for shard in shards])
     rows_of = {shard: rows.select(list(_OF_SHARD)) for shard, rows in zip(shards, tables, strict=True)}
     counts = []
     for (fold, side), members in split[split["side"].isin(SIDES)].groupby(["fold", "side"]):
@@ -100,7 +100,7 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
     optical_flows = np.empty((len(index), *OPTICAL_FLOW_SHAPE), np.float16)
     rows = index["row"].to_numpy()
     positions = pd.Series(np.arange(len(index))).groupby(index["shard"].to_numpy()).indices
-    images = read_images_of([prepared / shard for shard in positions])
+    images = read_images_of([named_shard(prepared, shard) for shard in positions])
     show = progress("Fetching shards", len(positions)) if as_remote(prepared) else nullcontext(lambda note: None)
     with show as advance:
         for at, (shard_faces, shard_flows) in zip(positions.values(), images, strict=True):

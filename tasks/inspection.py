@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from fer_models.errors import UseError
+from fer_models.names import composed
+from fer_models.stored_names import path_below
 from fer_models.suggest import nearest
 from tasks.advice import EXPLANATIONS
 from tasks.contents import content_sha256, content_state
@@ -25,7 +27,7 @@ from tasks.plots.inspection import Inspected, plot_inspection
 from tasks.plots.inspection_moments import Moment
 from tasks.plots.inspection_timeline import Timeline
 from tasks.settings import StudySettings
-from tasks.shards import read_image_batches, read_rows
+from tasks.shards import named_shard, read_image_batches, read_rows
 from tasks.stills import Still, look_into, spread
 
 #: Frames on a page.
@@ -47,7 +49,9 @@ def inspect_video(settings: StudySettings, wanted: str, output: Path | None = No
     check_output(output)
     layout = Layout.of(settings)
     video = find_video(read_ledger(layout.ledger), wanted)
-    path = output or layout.root / "inspect" / picture_name(video["video_id"])
+    path = output or path_below(
+        layout.root / "inspect", picture_name(video["video_id"]), layout.ledger, "name another place with --output"
+    )
     return save_figure(plot_inspection(gather(settings, video)), path)
 
 
@@ -61,10 +65,12 @@ def check_output(output: Path | None) -> None:
 
 def find_video(ledger: pd.DataFrame, wanted: str) -> dict[str, Any]:
     """The ledger's row of a video; raises `UseError` naming the nearest id, or those that a part fits."""
-    ids = ledger["video_id"].astype(str)
+    exact = ledger["video_id"] == wanted
+    ids, wanted = ledger["video_id"].map(composed), composed(wanted)
     for fits in (
+        exact,
         ids == wanted,
-        ledger["uri"] == str(Path(wanted).absolute()),
+        ledger["uri"].map(composed) == composed(str(Path(wanted).absolute())),
         ids.str.endswith(f"/{wanted}"),
         ids.map(lambda video_id: PurePath(video_id).stem) == wanted,
         ids.str.contains(wanted, regex=False),
@@ -134,7 +140,7 @@ def gather(settings: StudySettings, video: dict[str, Any]) -> Inspected:
     """
     layout = Layout.of(settings)
     path, outcome = Path(video["uri"]), Outcome(video["outcome"])
-    shard = layout.prepared / video["shard"] if video["shard"] else None
+    shard = named_shard(layout.prepared, video["shard"]) if video["shard"] else None
     lost = shard is not None and not shard.is_file()
     stored = _Stored.read(None if lost else shard)
     frames = _choose_frames(video, stored, settings.prepare.segment_stride)

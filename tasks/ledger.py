@@ -13,10 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import UseError
+from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.files import find_frame, is_whole, list_files, set_aside, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
-from tasks.shards import VideoReport, read_reports, shard_path
+from tasks.shards import VideoReport, read_reports, shard_name
 
 SCHEMA = pa.schema(
     [
@@ -112,7 +113,7 @@ def write_ledger(
                 "outcome": str(report.outcome),
                 "attempts": before.get("attempts", 0) + attempts.get(sha256, 0),
                 "tried_at": now if sha256 in attempts else before.get("tried_at", ""),
-                "shard": shard_path(Path("shards"), sha256).as_posix() if has_shard else "",
+                "shard": shard_name(sha256) if has_shard else "",
             }
         )
     ledger = pd.DataFrame(rows, columns=SCHEMA.names)
@@ -154,13 +155,14 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
         raise UseError(
             f"No video can be tried again as {outcome!r}{nearest(outcome, names)}; take one of {', '.join(names)}."
         )
+    ids = ledger["video_id"].map(composed)
     for video_id in video_ids:
-        if video_id not in set(ledger["video_id"]):
+        if composed(video_id) not in set(ids):
             raise UseError(
                 f"There is no video {video_id!r}{nearest(video_id, ledger['video_id'])}; `fer status` lists them."
             )
     if video_ids:
-        return ledger.loc[ledger["video_id"].isin(list(video_ids)), "video_id"].tolist()
+        return ledger.loc[ids.isin(list(map(composed, video_ids))), "video_id"].tolist()
     return prepared.loc[prepared["outcome"].isin([outcome] if outcome else TRANSIENT), "video_id"].tolist()
 
 

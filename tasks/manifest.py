@@ -4,7 +4,6 @@ Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion,
 """
 
 import os
-import sys
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import UseError, VideoFault
-from tasks.adapters import ADAPTERS
 from tasks.adapters.source import SourceVideo
 from tasks.contents import content_sha256, content_state
+from tasks.corpus import read_corpus
 from tasks.files import find_frame, write_table
 from tasks.image_sequences import describe_gaps, is_image_sequence, sequence_images
 from tasks.outcomes import Outcome
@@ -48,12 +47,7 @@ def build_manifest(corpus: CorpusSettings, path: Path, settle_s: float = 0.0) ->
         settle_s: a file that was written to within so many seconds may still grow: it keeps its former row, or gets
             none yet.
     """
-    sources = ADAPTERS[corpus.adapter](corpus)
-    if not sources:
-        layout = (sys.modules[ADAPTERS[corpus.adapter].__module__].__doc__ or "").splitlines()[0]
-        raise UseError(
-            f"No videos were found in {str(corpus.root)!r} with the adapter {corpus.adapter!r}, which reads: {layout}"
-        )
+    sources = read_corpus(corpus)
     previous = find_frame(path)
     previous = pd.DataFrame(columns=SCHEMA.names) if previous is None else previous
     known = {(row.uri, row.size_bytes, row.mtime_ns): row.sha256 for row in previous.itertuples() if row.sha256}
@@ -84,16 +78,19 @@ def _may_grow(path: Path, known: Collection[tuple[str, int, int]], settle_s: flo
 def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
     """Raise `UseError` before any video is decoded when the corpus cannot become a study."""
     usable = manifest[manifest["status"] == Outcome.OK]
+    labelled = manifest[manifest["status"].isin([Outcome.OK, Outcome.OUT_OF_SCOPE])]
+    found = ", ".join(f"{label} {count}" for label, count in labelled["emotion"].value_counts().items())
     if usable.empty:
         first = manifest.iloc[0]
+        labels = f" (the labels are: {found})" if found else ""
         raise UseError(
-            f"None of the {len(manifest)} videos can be used; {first['video_id']}, for one: {first['reason']}."
+            f"None of the {len(manifest)} videos can be used; {first['video_id']}, for one: {first['reason']}{labels}."
         )
     absent = [emotion for emotion in emotions if emotion not in set(usable["emotion"])]
     if absent:
-        present = ", ".join(emotion for emotion in emotions if emotion not in absent)
         raise UseError(
-            f"No video is labelled {', '.join(absent)}; add some, or name the classes: corpus.emotions=[{present}]."
+            f"No video is labelled {', '.join(absent)} (the labels are: {found}); add some, or name the classes in "
+            "corpus.emotions."
         )
     people = usable["subject"].nunique()
     if people < 3:
@@ -135,8 +132,7 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
     except VideoFault as error:
         fault = Outcome(error.outcome), error.message
     except FileNotFoundError:
-        dangling = "it is a link to a file that is not there"
-        fault = Outcome.FILE_MISSING, dangling if source.path.is_symlink() else "there is no such file"
+        fault = Outcome.FILE_MISSING, _why_missing(source.path)
     except OSError as error:
         fault = Outcome.UNREADABLE, f"the file cannot be read: {error.strerror}"
     except ValueError:  # a character that no name can hold
@@ -156,6 +152,14 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
         "status": str(status),
         "reason": as_text(reason),
     }
+
+
+def _why_missing(path: Path) -> str:
+    if path.is_symlink():
+        return "it is a link to a file that is not there"
+    if "\\" in str(path):
+        return "there is no such file; write its path with / and relative to the table, not as on Windows"
+    return "there is no such file"
 
 
 def as_text(name: str) -> str:

@@ -30,18 +30,23 @@ def dis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 METHODS: dict[str, Method] = {"farneback": farneback, "dis": dis}
 
 
-def pair_optical_flow(first: np.ndarray, second: np.ndarray, method: str) -> np.ndarray:
+#: The time that motion is scaled to where pairs are a time apart, in seconds: at 30 frames/s it is that of a frame.
+REFERENCE_S = 1 / 30
+
+
+def pair_optical_flow(first: np.ndarray, second: np.ndarray, method: str, factor: float = 1.0) -> np.ndarray:
     """Motion from one grey crop to the other at the stored scale.
 
     Args:
         first, second: uint8 (WORKING_SIZE_PX, WORKING_SIZE_PX), cropped with the same box.
         method: a key of `METHODS`.
+        factor: what the motion is multiplied by, such as `REFERENCE_S` over the time between the two.
 
     Returns:
-        float16 (48, 48, 2): dx and dy in px a frame of the 48x48 crop.
+        float16 (48, 48, 2): dx and dy in px of the 48x48 crop.
     """
     motion = METHODS[method](first, second)
     if len(motion) != FACE_SIZE_PX:
-        factor = FACE_SIZE_PX / len(motion)
-        motion = cv2.resize(motion, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA) * factor
-    return motion.astype(np.float16)
+        factor *= FACE_SIZE_PX / len(motion)
+        motion = cv2.resize(motion, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_AREA)
+    return (motion * np.float32(factor)).astype(np.float16)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fer_models.errors import UseError
+from tasks.addresses import refuse_secrets
 
 if TYPE_CHECKING:
     from tasks.remote import RemotePath
@@ -17,15 +18,33 @@ if TYPE_CHECKING:
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>.*)")
 
 
+def local_path(path: str | Path) -> Path:
+    """A path of this machine as a shell understands it, with `~` for the home folder.
+
+    Shells leave the `~` in `--set corpus.root=~/videos` as it is, and nobody else expands it in a file.
+
+    Raises:
+        UseError: it begins with `~name`, and there is no such user.
+    """
+    if not str(path).startswith("~"):
+        return Path(path)
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UseError(f"{str(path)!r} names the home folder of a user that there is not.") from error
+
+
 def read_place(text: str) -> Path:
     """The place that a user names: `s3://bucket/prefix` or another URL that fsspec knows, else a local path.
 
     Raises:
-        UseError: a URL of an unknown kind or without a bucket, or one whose package is not installed.
+        UseError: a URL of an unknown kind or without a bucket, one with a password, or one whose package is not
+            installed.
     """
+    refuse_secrets({"The address": text})
     url = _URL.fullmatch(text)
     if not url:
-        return Path(text)
+        return local_path(text)
     scheme, rest = url["scheme"].lower(), url["rest"]
     if not rest.startswith("/"):
         raise UseError(f"{text!r} is no URL; write two slashes, {scheme}://{rest}.")

@@ -1,15 +1,15 @@
 """One video in, one shard out. Runs in a worker process, which imports neither Prefect nor TensorFlow."""
 
 import errno
+import statistics
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fer_models.errors import StorageError, VideoFault
-from fer_models.geometry import FACE_SIZE_PX
 from tasks.boxes import Box
 from tasks.contents import VideoFile
 from tasks.decoding import Video, decode
@@ -17,13 +17,14 @@ from tasks.detectors import load_detector, model_sha256
 from tasks.faces import FaceTracker
 from tasks.files import is_whole
 from tasks.frames import Frame
-from tasks.optical_flow import WORKING_SIZE_PX, pair_optical_flow
 from tasks.outcomes import TRANSIENT, Outcome
+from tasks.pairs import Pair, is_far
+from tasks.pictures import Pictures
 from tasks.settings import PrepareSettings, digest
 from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, open_shard, read_report
 
 #: Raised when the same settings give other shards than before; part of the preparation digest.
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 #: Faults of writing that no second attempt can mend.
 _HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})
@@ -106,79 +107,76 @@ def cut_segments(path: Path, settings: PrepareSettings, keep: Callable[[Segment]
         return VideoReport(outcome=Outcome(fault.outcome), message=fault.message, **_facts(video))
     num_segments = _num_segments(video.num_decoded, settings)
     outcome, message = _judge(video, num_segments, num_covered, cutter, settings)
-    facts = _facts(video) | {"num_segments": num_segments, "num_covered": num_covered}
-    return VideoReport(outcome=outcome, message=message, **facts)
+    report = VideoReport(outcome=outcome, message=message, **_facts(video))
+    return report.model_copy(
+        update={
+            "num_segments": num_segments,
+            "num_covered": num_covered,
+            "repeated_share": round(cutter.pictures.repeated_share, 4),
+            "interval_s": round(statistics.median(cutter.intervals_s), 6) if cutter.intervals_s else None,
+            "num_far": sum(is_far(interval_s, settings) for interval_s in cutter.intervals_s),
+        }
+    )
 
 
 #: A face that was found is looked for again after this many frames; it moves little in between.
 _FRAMES_BETWEEN_SEARCHES = 4
 
 
-@dataclass
 class _SegmentCutter:
     """Takes the frames of a video one by one and keeps what its segments need.
 
     Precropped frames are used whole, whatever their size and shape: the stored square is the frame, resized.
     """
 
-    settings: PrepareSettings
-    _cut: deque[Segment] = field(default_factory=deque)
-
-    def __post_init__(self) -> None:
-        self.tracker = FaceTracker(load_detector(self.settings), self.settings.min_face_px)
+    def __init__(self, settings: PrepareSettings) -> None:
+        self.settings = settings
+        self.tracker = FaceTracker(load_detector(settings), settings.min_face_px)
+        self.pictures = Pictures()
         self.faceless: list[Frame] = []
-        self._open: tuple[Frame, Box, int] | None = None
+        self.num_spoilt = 0
+        self.intervals_s = array("d")
+        self._pairs: deque[Pair] = deque()
+        self._open: list[Pair] = []
         self._found: Box | None = None
         self._found_at = self._num_faces = 0
         self._size = (0, 0)
-        self.num_spoilt = 0
 
     def take(self, frame: Frame) -> None:
+        if frame.size != self._size:  # a box in px of the frames before means nothing in these
+            self._size, self._found = frame.size, None
+        starts = frame.index % self.settings.segment_stride == 0
+        if starts and not frame.damaged:
+            self._find(frame)
+        is_new = self.pictures.take(frame, None if self.settings.precropped else self._found)
         if self._open:
-            self._close(frame)
-        if frame.index % self.settings.segment_stride == 0:
-            if frame.damaged:
-                self.num_spoilt += 1
-                return
-            if frame.size != self._size:  # a box in px of the frames before means nothing in these
-                self._size, self._found = frame.size, None
-            if self.settings.precropped:
-                height, width = frame.size
-                self._found, self._num_faces = Box(0, 0, width, height), 1
-            elif not self._found or frame.index - self._found_at >= _FRAMES_BETWEEN_SEARCHES:
-                self._found, self._num_faces = self.tracker.find(frame)
-                self._found_at = frame.index
-            if self._found:
-                self._open = (frame, self._found, self._num_faces)
-            elif len(self.faceless) < 3:
-                self.faceless.append(frame)
+            self._open = [pair for pair in self._open if not pair.offer(frame, is_new)]
+        if starts and frame.damaged:
+            self.num_spoilt += 1
+        elif starts and self._found:
+            pair = Pair(frame, self._found, self._num_faces, self.pictures, self.settings)
+            self._pairs.append(pair)
+            self._open.append(pair)
+        elif starts and len(self.faceless) < 3:
+            self.faceless.append(frame)
+
+    def _find(self, frame: Frame) -> None:
+        if self.settings.precropped:
+            height, width = frame.size
+            self._found, self._num_faces = Box(0, 0, width, height), 1
+        elif not self._found or frame.index - self._found_at >= _FRAMES_BETWEEN_SEARCHES:
+            self._found, self._num_faces = self.tracker.find(frame)
+            self._found_at = frame.index
 
     def whole(self, index: int) -> Iterator[Segment]:
         """The segments, each once, whose last frame has been taken when frame `index` has."""
-        while self._cut and self._cut[0].frame + self.settings.segment_length - 1 <= index:
-            yield self._cut.popleft()
-
-    def _close(self, second: Frame) -> None:
-        assert self._open
-        first, box, num_faces = self._open
-        self._open = None
-        if second.damaged:
-            self.num_spoilt += 1
-            return
-        if first.size != second.size:
-            return  # the resolution changed between the two frames of a pair
-        crops = [frame.grey_crop(box, WORKING_SIZE_PX) for frame in (first, second)]
-        self._cut.append(
-            Segment(
-                segment=first.index // self.settings.segment_stride,
-                frame=first.index,
-                pts_s=first.pts_s,
-                box=box,
-                num_faces=num_faces,
-                face=first.rgb_crop(box, FACE_SIZE_PX),
-                optical_flow=pair_optical_flow(crops[0], crops[1], self.settings.flow_method),
-            )
-        )
+        while self._pairs and self._pairs[0].last_frame <= index:
+            pair = self._pairs.popleft()
+            if segment := pair.segment():
+                self.intervals_s.append(segment.interval_s)
+                yield segment
+            else:
+                self.num_spoilt += pair.spoilt
 
 
 def _num_segments(num_frames: int, settings: PrepareSettings) -> int:
@@ -221,5 +219,7 @@ def _facts(video: Video) -> dict[str, Any]:
         "num_frames": video.num_decoded,
         "width": video.width,
         "height": video.height,
+        "codec": video.codec,
         "fps": round(video.fps, 3),
+        "duration_s": round(video.duration_s, 6),
     }

@@ -10,7 +10,7 @@ from fer_models.settings import (
     TrainingSettings,
     Triangular2Schedule,
 )
-from tasks.settings import CorpusSettings, PrepareSettings, StudySettings
+from tasks.settings import NEIGHBOURS, CorpusSettings, PrepareSettings, StudySettings
 
 
 def sample() -> StudySettings:
@@ -44,7 +44,7 @@ def study() -> StudySettings:
     return StudySettings(
         name="study",
         corpus=CorpusSettings(adapter="baum1", root=Path("BAUM-1")),
-        prepare=PrepareSettings(segment_stride=2, min_face_px=90),
+        prepare=PrepareSettings(segment_stride=2, min_face_px=90, pair=NEIGHBOURS),
         model=ModelSettings(form="study", width=128, head_units=1024, dropout=0.1, l2=0.001),
         training=TrainingSettings(
             epochs=50,

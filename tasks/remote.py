@@ -6,6 +6,7 @@ region and address come from where s3fs and its siblings look for them: `AWS_ACC
 """
 
 import errno
+import glob
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from upath import UPath
 from upath.extensions import ProxyUPath
 
 from fer_models.errors import StorageError, UseError
+from fer_models.stored_names import path_below
 
 #: The extra of this project, or the package, that an object store needs.
 _PACKAGES = {"s3": "fer-pipeline[s3]", "s3a": "fer-pipeline[s3]", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}
@@ -107,12 +109,20 @@ class RemotePath(ProxyUPath):
             return list(self.fs.cat_ranges(names, [start] * len(names), [None] * len(names), on_error="raise"))
 
     def sizes(self) -> dict["RemotePath", int]:
-        """All files below this name with their sizes in bytes, sorted, by one listing (a request for 1,000 files)."""
+        """All files below this name with their sizes in bytes, sorted, by one listing (a request for 1,000 files).
+
+        Raises:
+            UseError: a name there would be a path out of a folder; names of a store can be anything.
+        """
         with self._faults():
             found = self.fs.find(self.path, detail=True)
         base = f"{self.path.rstrip('/')}/"
-        names = sorted(name for name, info in found.items() if name.startswith(base) and info["type"] == "file")
-        return {self / name.removeprefix(base): int(found[name]["size"]) for name in names}
+        files = (name for name, info in found.items() if name.startswith(base) and info["type"] == "file")
+        names = sorted(name for name in files if not name.endswith("/"))  # a console makes those for empty folders
+        return {self._below(self, name.removeprefix(base)): int(found[name]["size"]) for name in names}
+
+    def _below(self, folder: Any, name: str) -> Any:
+        return path_below(folder, name, self, "remove that object from the bucket")
 
     def matches(self, folder: "RemotePath", pattern: str) -> bool:
         """Whether this path below a folder fits a pattern such as `*/*.parquet`, part by part."""
@@ -137,7 +147,7 @@ class RemotePath(ProxyUPath):
 
     def download(self, folder: Path) -> None:
         """Copy all files below this name into a local folder."""
-        targets = {path.path: folder / str(path.relative_to(self)) for path in self.sizes()}
+        targets = {path.path: self._below(folder, str(path.relative_to(self))) for path in self.sizes()}
         for target in targets.values():
             target.parent.mkdir(parents=True, exist_ok=True)
         if targets:
@@ -145,10 +155,10 @@ class RemotePath(ProxyUPath):
                 self.fs.get(list(targets), [str(target) for target in targets.values()])
 
     def remove(self, paths: Sequence["RemotePath"]) -> None:
-        """Remove files of this store, a thousand by one request."""
+        """Remove files of this store, a thousand by one request; an asterisk in a name stands for itself."""
         if paths:
             with self._faults(), suppress(FileNotFoundError):
-                self.fs.rm([path.path for path in paths])
+                self.fs.rm([glob.escape(path.path) for path in paths])
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

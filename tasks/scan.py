@@ -30,6 +30,7 @@ from tasks.progress import say
 from tasks.sample.corpus import SampleCorpus, write_corpus
 from tasks.settings import StudySettings
 from tasks.shards import shard_path
+from tasks.subject_names import say_look_alikes
 from tasks.workers import Job
 
 
@@ -65,6 +66,7 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     manifest = build_manifest(settings.corpus, layout.manifest, settings.execution.settle_s)
     if settings.corpus.adapter != "videos":
         check_labels(manifest, settings.corpus.emotions)
+        say_look_alikes(manifest[manifest["status"] == Outcome.OK])
     remove_leftovers(layout.shards, older_than_s=60.0)
     before = find_previous(layout.ledger)
     again = frozenset(only or ())

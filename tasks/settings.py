@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     Field,
     PlainSerializer,
     SerializationInfo,
@@ -21,7 +23,19 @@ from fer_models.arms import STUDY_ARMS, Arm, get_arm
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
-from tasks.places import as_remote, is_place, read_place
+from tasks.addresses import refuse_secrets
+from tasks.places import as_remote, is_place, local_path, read_place
+
+
+def _from_home(path: Path) -> Path:
+    try:
+        return local_path(path)
+    except UseError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+
+
+#: A path of this machine, `~` for the home folder.
+LocalPath = Annotated[Path, AfterValidator(_from_home)]
 
 
 def _read_place(value: Any, as_path: ValidatorFunctionWrapHandler) -> Path:
@@ -51,7 +65,7 @@ class CorpusSettings(Settings):
     adapter: Literal["baum1", "ckplus", "ckplus48", "folder", "table", "videos"] = Field(
         "folder", description="the corpus's layout on disk"
     )
-    root: Path = Field(Path("videos"), description="folder of the corpus; for `table` the CSV or Parquet file")
+    root: LocalPath = Field(Path("videos"), description="folder of the corpus; for `table` the CSV or Parquet file")
     subsets: tuple[str, ...] = Field(("s",), description="`baum1`: `s` (spontaneous), `a` (acted) or both")
     emotions: tuple[str, ...] = Field(EMOTIONS, min_length=2, description="the classes, in the order of the outputs")
     draw_sample: bool = Field(False, description="draw the sample corpus at `root` when it is not there")
@@ -62,18 +76,38 @@ class CorpusSettings(Settings):
         words = tuple(map(canonical_emotion, emotions))
         if len(set(words)) < len(words):
             raise ValueError("it names a class twice")
+        if "" in words:
+            raise ValueError("one of its classes has no name")
         return words
+
+
+#: The two frames of a pair are neighbours in the file, as in the published study, whatever the time between them.
+NEIGHBOURS = "neighbours"
+
+
+def _read_pair(value: Any) -> Any:
+    is_time = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
+    if not is_time and value != NEIGHBOURS:
+        raise ValueError(f"it should be a time in seconds, above 0 and at most 1 such as 0.0333, or {NEIGHBOURS}")
+    return value
 
 
 class PrepareSettings(Settings):
     """What determines the content of a shard; its digest names the folder of the shards."""
 
-    segment_length: int = Field(16, ge=2, description="frames in a segment; its first two are the pair that is used")
+    segment_length: int = Field(
+        16, ge=2, description="frames in a segment; a pair of them is used: the first and a later one"
+    )
     segment_stride: PositiveInt = Field(16, description="frames from one segment's start to the next")
+    pair: Annotated[float | Literal["neighbours"], BeforeValidator(_read_pair)] = Field(
+        1 / 30,
+        description="seconds from a segment's first frame to the one that motion is measured to: the nearest to show "
+        "another picture; motion is scaled to 1/30 s. `neighbours`: the next frame of the file, px a frame",
+    )
     min_face_px: int = Field(48, ge=24, description="smaller faces are not used")
     precropped: bool = Field(False, description="frames are face crops already: each is used whole, none is searched")
     detector: Literal["haar", "yunet"] = Field("haar", description="what finds the faces")
-    detector_model: Path | None = Field(
+    detector_model: LocalPath | None = Field(
         None, validate_default=True, description="`yunet`: its ONNX file; its content matters, not its place"
     )
     flow_method: Literal["farneback", "dis"] = "farneback"
@@ -99,7 +133,7 @@ class SplitSettings(Settings):
         "`file`: folds as in `folds_file`",
     )
     folds: int = Field(5, ge=2, description="`kfold`: number of folds")
-    folds_file: Path | None = Field(
+    folds_file: LocalPath | None = Field(
         None, validate_default=True, description="`file`: CSV or Parquet with the columns subject, fold"
     )
     validation_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects (in folds: of the untested)")
@@ -202,6 +236,13 @@ class StudySettings(Settings):
     equivalence_margin: float = Field(
         0.02, gt=0, lt=1, description="arms whose scores differ by less are equivalent for the verdict"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hold_no_secrets(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            refuse_secrets(values)
+        return values
 
     @field_validator("seeds", mode="before")
     @classmethod

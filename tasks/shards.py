@@ -1,11 +1,15 @@
 """A shard: one Parquet file a video, one row a segment, named after the video's content.
 
-Columns: segment, frame, pts_s, box (x, y, width, height in px), num_faces, face (uint8 RGB 48x48x3) and optical_flow
-(float16 48x48x2, dx and dy in px a frame at the stored scale), both as raw bytes in C order. `num_faces` counts the
-faces of at least `min_face_px` in the last search of a whole frame: the first frame, whenever the followed face was out
-of sight, and again after 250 frames at most (`tasks.faces`). The file's metadata holds
-the `VideoReport`, so that a shard alone tells what became of its video. A video without usable segments has a shard
-too, with no rows.
+Columns: segment, frame, pts_s (seconds since the first frame of the video), interval_s (seconds between the two
+pictures of the pair; see `tasks.pictures` for videos that repeat frames), box (x, y, width, height in px), num_faces,
+face (uint8 RGB 48x48x3) and optical_flow (float16 48x48x2, dx and dy at the stored scale), both raw bytes in C order.
+Optical flow is in px per 1/30 s, scaled to it from `interval_s`: at 30 frames/s that is px a frame, and a camera's rate
+does not show in it. With `prepare.pair: neighbours` it is unscaled, in px a frame. `num_faces` counts the faces of at
+least `min_face_px` in the last search of a whole frame: the first frame, whenever the followed face was out of sight,
+and again after 250 frames at most (`tasks.faces`). Numbered images carry no times; each number counts as 1/30 s.
+
+The file's metadata holds the `VideoReport`, so that a shard alone tells what became of its video. A video without
+usable segments has a shard too, with no rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,11 +23,12 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from fer_models.geometry import FACE_SIZE_PX
+from fer_models.stored_names import path_below
 from tasks.files import read_footers, read_tables, readable, whole_file, whole_shard
 from tasks.outcomes import Outcome
 
 #: Raised when the meaning of a column changes; part of the preparation digest.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 FACE_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 3)
 OPTICAL_FLOW_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 2)
@@ -33,6 +38,7 @@ SCHEMA = pa.schema(
         ("segment", pa.int32()),
         ("frame", pa.int32()),
         ("pts_s", pa.float64()),
+        ("interval_s", pa.float64()),
         ("box", pa.list_(pa.int32(), 4)),
         ("num_faces", pa.int16()),
         ("face", pa.binary(int(np.prod(FACE_SHAPE)))),
@@ -40,12 +46,22 @@ SCHEMA = pa.schema(
     ]
 )
 _REPORT_KEY = b"fer.video"
+#: The folder of the shards, below that of the settings.
+_FOLDER = "shards"
 #: Segments that are held before they are written: 256 are 4 MB, whatever the length of the video.
 _ROWS_PER_GROUP = 256
 
 
 class VideoReport(BaseModel):
-    """What preparing one video came to."""
+    """What preparing one video came to.
+
+    Args:
+        fps: frames a second by their times, repeats counted.
+        duration_s: how long its frames are shown, by their times.
+        repeated_share: share of the frames that repeat the one before.
+        interval_s: median time between the two pictures of a pair.
+        num_far: segments whose time between the two is far from `prepare.pair`.
+    """
 
     sha256: str = ""
     prepare_digest: str = ""
@@ -57,7 +73,12 @@ class VideoReport(BaseModel):
     num_covered: int = 0
     width: int = 0
     height: int = 0
+    codec: str = ""
     fps: float = 0.0
+    duration_s: float | None = None
+    repeated_share: float | None = None
+    interval_s: float | None = None
+    num_far: int = 0
     seconds: float = 0.0
 
 
@@ -72,11 +93,38 @@ class Segment:
     num_faces: int
     face: np.ndarray
     optical_flow: np.ndarray
+    interval_s: float = 0.0
 
 
 def shard_path(folder: Path, sha256: str) -> Path:
-    """Where the shard of a video with that content lies below a folder of shards."""
-    return folder / sha256[:2] / f"{sha256}.parquet"
+    """Where the shard of a video with that content lies below a folder of shards.
+
+    Raises:
+        UseError: the manifest, which digests come from, holds something that is none.
+    """
+    advice = "remove that manifest, and `fer prepare` makes it again"
+    return path_below(folder, _file_name(sha256), "manifest.parquet", advice)
+
+
+def shard_name(sha256: str) -> str:
+    """What a ledger and an index call the shard of a video with that content."""
+    return f"{_FOLDER}/{_file_name(sha256)}"
+
+
+def named_shard(prepared: Path, name: str) -> Path:
+    """The shard that a ledger or an index names, below the folder of the settings that it was prepared with.
+
+    Raises:
+        UseError: the name is that of something else.
+    """
+    folder, _, file = name.partition("/")
+    advice = "remove the file that names it, then run `fer prepare` and `fer split` again"
+    named = file if folder == _FOLDER else f"../{name}"
+    return path_below(prepared / _FOLDER, named, f"The ledger or an index of {prepared}", advice)
+
+
+def _file_name(sha256: str) -> str:
+    return f"{sha256[:2]}/{sha256}.parquet"
 
 
 class ShardWriter:
@@ -103,6 +151,7 @@ class ShardWriter:
             "segment": [row.segment for row in self._held],
             "frame": [row.frame for row in self._held],
             "pts_s": [row.pts_s for row in self._held],
+            "interval_s": [row.interval_s for row in self._held],
             "box": [list(row.box) for row in self._held],
             "num_faces": [row.num_faces for row in self._held],
             "face": [row.face.astype(np.uint8).tobytes() for row in self._held],
@@ -144,7 +193,7 @@ def read_rows(path: Path) -> pa.Table:
 
 def read_rows_of(paths: Sequence[Path]) -> Iterator[pa.Table]:
     """The same of many shards, in order."""
-    return read_tables(paths, columns=["segment", "frame", "pts_s", "box", "num_faces"])
+    return read_tables(paths, columns=["segment", "frame", "pts_s", "interval_s", "box", "num_faces"])
 
 
 def read_images(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,7 @@ from tasks.folds import TEST, TRAIN, VALIDATION, draw_folds
 from tasks.outcomes import Outcome
 from tasks.progress import say
 from tasks.settings import SplitSettings
+from tasks.subject_names import one_spelling
 
 RESERVE = "reserve"
 SIDES = (TRAIN, VALIDATION, TEST)
@@ -129,7 +130,7 @@ def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings
 
 def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings, path: Path) -> pd.DataFrame:
     """Add new videos to a fold; nothing that is known moves."""
-    known = follow_names(known, videos)
+    known = _as_named_now(follow_names(known, videos), videos, path)
     renamed = known.merge(videos[["video_id", "subject"]], on="video_id", suffixes=("", "_now"))
     renamed = renamed[renamed["subject"] != renamed["subject_now"]]
     if len(renamed):
@@ -162,6 +163,23 @@ def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     gone = ~known["video_id"].isin(videos["video_id"]) & known["sha256"].isin(list(names))
     gone &= ~known["sha256"].duplicated()
     return known.assign(video_id=known["video_id"].where(~gone, known["sha256"].map(names)))
+
+
+def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The known rows with people as they are spelled now; raises `UseError` when two that are one are on two sides."""
+    spelling = one_spelling([*known["subject"], *videos["subject"]])
+    people = set(videos["subject"])
+    now = {spelling[name]: name for name in people}
+    subjects = known["subject"].map(lambda name: name if name in people else now.get(spelling[name], name))
+    sides = known["side"].replace({RESERVE: TEST}).groupby(subjects).nunique()
+    for subject in sides.index[sides > 1]:
+        names = sorted(known.loc[subjects == subject, "subject"].unique())
+        if len(names) > 1:
+            raise UseError(
+                f"The split was drawn with {' and '.join(map(repr, names))} as several people, on two sides, who are "
+                f"one ({subject}); remove {path} to draw a new split."
+            )
+    return known.assign(subject=subjects)
 
 
 def _keys(rows: pd.DataFrame) -> pd.Series:

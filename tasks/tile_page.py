@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fer_models.arms import get_arm
 from fer_models.errors import UseError, VideoFault
+from fer_models.stored_names import path_below
 from tasks.contents import content_sha256, content_state
 from tasks.inspection import check_output
 from tasks.layout import Layout
@@ -16,7 +17,7 @@ from tasks.plots.inspection_moments import Moment
 from tasks.plots.tile import TilePage, plot_tile
 from tasks.settings import StudySettings
 from tasks.stills import Still, look_into
-from tasks.tiles import Tile, find_tile
+from tasks.tiles import TILES_FILE, Tile, find_tile
 
 _STORED = "only what the tile itself stores is shown"
 
@@ -34,7 +35,7 @@ def explain_tile(settings: StudySettings, wanted: str, output: Path | None = Non
     check_output(output)
     layout = Layout.of(settings)
     tile = find_tile(layout.runs, wanted)
-    path = output or layout.root / "explain" / f"{tile.tile_id}.png"
+    path = output or _below(layout.root / "explain", f"{tile.tile_id}.png")
     return save_figure(plot_tile(gather_tile(layout, tile)), path)
 
 
@@ -68,7 +69,7 @@ def gather_tile(layout: Layout, tile: Tile) -> TilePage:
         "file": file or "unknown",
         "video SHA-256": tile.sha256,
         "model": origin.checkpoint,
-        "model SHA-256": f"{origin.checkpoint_sha256} ({_model_state(layout.runs / origin.checkpoint, tile)})",
+        "model SHA-256": f"{origin.checkpoint_sha256} ({_model_state(_below(layout.runs, origin.checkpoint), tile)})",
     }
     return TilePage(tile, moment, facts, long_facts, notice)
 
@@ -98,6 +99,10 @@ def _find_still(manifest: Path, tile: Tile) -> tuple[str, Still | None, str]:
     if not notices and tile.frame not in stills:
         notices = [f"The file does not give frame {tile.frame}; {_STORED}."]
     return str(path), stills.get(tile.frame), "\n".join(notices)
+
+
+def _below(folder: Path, name: str) -> Path:
+    return path_below(folder, name, f"A {TILES_FILE}", "remove its folder, and `fer evaluate` explains the run anew")
 
 
 def _model_state(path: Path, tile: Tile) -> str:

@@ -126,7 +126,13 @@ def find_tile(runs: Path, wanted: str) -> Tile:
             f"There is no tile {wanted!r}{nearest(wanted.lower(), where)}; "
             "ids of tiles stand below the pictures of a run's gradcam.jpg."
         )
-    return next(tile for tile in read_tiles(where[fitting[0]]) if tile.tile_id == fitting[0])
+    for tile in read_tiles(where[fitting[0]]):
+        if tile.tile_id == fitting[0]:
+            return tile
+    raise UseError(
+        f"{where[fitting[0]]} was changed: tile {fitting[0]} is not what its id says. Remove its folder, and "
+        "`fer evaluate` explains the run anew."
+    )
 
 
 def _row(tile: Tile) -> dict[str, Any]:

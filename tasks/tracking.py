@@ -29,7 +29,7 @@ from fer_models.building import load_model
 from fer_models.disk import sync_tree
 from fer_models.errors import UseError
 from fer_models.training import MODEL_FILE, Epoch, read_progress
-from tasks.addresses import hide_password
+from tasks.addresses import hide_password_in, hide_secrets, user_of, without_user
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.evaluation import Evaluation
 from tasks.files import find_json, write_json
@@ -88,7 +88,7 @@ def _is_local(uri: str, layout: Layout) -> bool:
 
 def page_of(study_run: StudyRun) -> str | None:
     """Address of a study's page, when MLflow is a server."""
-    server = study_run.tracking_uri.rstrip("/")
+    server = without_user(study_run.tracking_uri).rstrip("/")
     if not server.startswith("http"):
         return None
     return f"{server}/#/experiments/{study_run.experiment_id}/runs/{study_run.run_id}"
@@ -105,7 +105,7 @@ def open_study(settings: StudySettings) -> StudyRun:
     identity = digest(settings.deciding(), data)
     remembered = find_json(layout.study / "mlflow.json", StudyRun)
     uri = tracking_uri(layout)
-    store = "" if _is_local(uri, layout) else hide_password(uri)
+    store = "" if _is_local(uri, layout) else _shown(uri)
     if remembered and remembered.digest == identity and _exists(client, remembered.run_id):
         return remembered.model_copy(update={"tracking_uri": store})
     experiment_id = _experiment(client, settings.name, layout)
@@ -233,10 +233,24 @@ def connect(layout: Layout) -> mlflow.MlflowClient:
     uri = tracking_uri(layout)
     if _is_local(uri, layout):
         _set_here.add(ready_database(layout.root))
+    if uri.startswith("http") and (user := user_of(uri)):
+        # in the address they would stand in messages, links and what MLflow prints
+        os.environ.setdefault("MLFLOW_TRACKING_USERNAME", user[0])
+        os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", user[1])
+        uri = without_user(uri)
     if uri != mlflow.get_tracking_uri():
         known_places.clear()  # of artifacts, by run: a copy of a data root has runs of the same ids
-    mlflow.set_tracking_uri(uri)
-    return mlflow.MlflowClient()
+    try:
+        mlflow.set_tracking_uri(uri)
+        return mlflow.MlflowClient()
+    except Exception as error:  # of MLflow, or of the database's driver
+        why = " ".join(hide_password_in(str(error), uri).split()).rstrip(".")
+        raise UseError(f"MLflow cannot use MLFLOW_TRACKING_URI = {_shown(uri)!r} ({why}); mend it.") from None
+
+
+def _shown(uri: str) -> str:
+    """A store as it is remembered and shown."""
+    return without_user(uri) if uri.startswith("http") else hide_secrets(uri)
 
 
 def follow_data_root(layout: Layout) -> None:

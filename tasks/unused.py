@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_models.stored_names import path_below
 from tasks.files import list_files, list_sizes, remove_files
 from tasks.layout import Layout
 from tasks.manifest import read_manifest
@@ -33,6 +34,8 @@ def find_unused(layout: Layout) -> list[Unused]:
         unused.append(Unused(f"{other}: made with other settings", (other,), len(of_other), sum(of_other)))
     known = set(read_manifest(layout.manifest)["sha256"])
     orphans = [path for path in sizes if path.parents[2] == layout.prepared and path.stem not in known]
+    for path in orphans:
+        path_below(layout.shards, f"{path.parent.name}/{path.name}", layout.shards, "remove that link yourself")
     if orphans:
         size_bytes = sum(sizes[path] for path in orphans)
         unused.append(Unused("videos that are no longer in the corpus", tuple(orphans), len(orphans), size_bytes))

@@ -235,3 +235,62 @@ def test_a_digest_changes_with_every_part_and_with_nothing_else() -> None:
     assert len({digest(settings), digest(other), digest(settings, "a"), digest(settings, {"a": 1})}) == 4
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert len(digest("a")) == 12
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, home: Path) -> None:
+    text = """
+        data_root: ~/fer-out
+        corpus: {adapter: folder, root: ~/videos}
+        prepare: {detector: yunet, detector_model: ~/yunet.onnx}
+        split: {protocol: file, folds_file: ~/folds.csv}
+    """
+    for settings in (
+        resolve_settings("sample", write(tmp_path, text)),
+        resolve_settings("sample", write(home, text) and "~/fer.yaml"),
+        resolve_settings(
+            "sample",
+            overrides={
+                "data_root": Path("~/fer-out"),
+                "corpus.root": "~/videos",
+                "prepare.detector": "yunet",
+                "prepare.detector_model": "~/yunet.onnx",
+                "split": "{protocol: file, folds_file: ~/folds.csv}",
+            },
+        ),
+    ):
+        assert settings.data_root == home / "fer-out"
+        assert settings.corpus.root == home / "videos"
+        assert settings.prepare.detector_model == home / "yunet.onnx"
+        assert settings.split.folds_file == home / "folds.csv"
+        assert "~" not in settings_as_yaml(settings)
+    assert Chosen(config=Path("~/fer.yaml"), data_root="~/fer-out").parameters() == {
+        "config": str(home / "fer.yaml"),
+        "overrides": {"data_root": Path("~/fer-out")},
+    }
+
+
+def test_only_a_tilde_at_the_beginning_is_one(home: Path) -> None:
+    settings = resolve_settings(overrides={"data_root": "s3://bucket/~/x", "corpus.root": "a/~/b~"})
+    assert (str(settings.data_root), settings.corpus.root) == ("s3://bucket/~/x", Path("a/~/b~"))
+
+
+@pytest.mark.parametrize("key", ["data_root", "corpus.root", "prepare.detector_model"])
+def test_the_home_of_nobody(key: str) -> None:
+    message = refused(overrides={key: "~nobody-of-that-name/x"})
+    assert message.startswith(f"{key}: ")
+    assert "home folder of a user that there is not" in message
+
+
+def test_classes_are_compared_as_they_look() -> None:
+    names = '["fro\u0308hlich", "Traurig ", "1.0"]'
+    assert resolve_settings(overrides={"corpus.emotions": names}).corpus.emotions == ("fr\u00f6hlich", "traurig", "1")
+    twice = refused(overrides={"corpus.emotions": '["fro\u0308hlich", "fr\u00f6hlich"]'})
+    assert "it names a class twice" in twice
+    assert "has no name" in refused(overrides={"corpus.emotions": '["\u200b", "happy"]'})

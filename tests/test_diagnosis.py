@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from tasks.addresses import hide_password, hide_password_in
+from tasks.addresses import hide_password_in, hide_secrets
 from tasks.diagnosis import diagnose, hardware, services, software, storage
 from tasks.diagnosis.condition import State
 from tasks.ports import is_listening, listening_process
@@ -351,7 +351,7 @@ def test_who_listens() -> None:
     ],
 )
 def test_passwords_are_hidden(address: str, shown: str) -> None:
-    assert hide_password(address) == shown
+    assert hide_secrets(address) == shown
     assert hide_password_in(f"cannot open {address!r}", address).count("p%40ss") == 0
 
 

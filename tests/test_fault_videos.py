@@ -33,7 +33,8 @@ from tasks.settings import CorpusSettings, PrepareSettings
 from tasks.shards import VideoReport, read_images, read_report, read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = PrepareSettings(segment_stride=4)
+#: Neighbours, for what is drawn moves so many px a frame, at whatever times the frames are shown.
+SETTINGS = PrepareSettings(segment_stride=4, pair="neighbours")
 #: No file of the suite may take longer; the slowest, 20 frames of 8K, takes a few seconds.
 LIMIT_S = 60.0
 #: One of each kind; cutting all of them would show nothing more.

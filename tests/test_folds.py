@@ -83,7 +83,7 @@ def test_folds_of_a_published_protocol(tmp_path: Path, suffix: str) -> None:
         ("subject,fold\np000,1\np001,2\n", r"no fold for 3 people \(p002 \(did you mean 'p00"),
         ("subject,fold\np000,1\np001,2\np002,1\np003,1\np004,1\np004,2\n", "puts p004 into two folds"),
         ("subject,fold\np000,1\np001,1\np002,1\np003,1\np004,1\n", "everybody into one fold"),
-        ("person,fold\np000,1\n", "needs the columns subject, fold; it has person, fold"),
+        ("person,fold\np000,1\n", "has no column subject; it needs subject, fold and has person, fold"),
     ],
 )
 def test_a_table_of_folds_that_does_not_fit(tmp_path: Path, text: str, words: str) -> None:
@@ -125,3 +125,28 @@ def test_dealing_finds_the_only_fair_deal() -> None:
     counts = np.array([[5, 0], [5, 0], [0, 5], [0, 5]], float)
     groups = deal(counts, [2, 2], np.random.default_rng(0))
     assert counts[groups == 0].sum(axis=0).tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Subject;Fold \r\n7;1\r\n8.0;1.0\r\n9;2\r\n010;2\r\n;;\r\n",
+        "\ufeffsubject,fold\n007,a\n08,a\n\uff19,b\n10\u200b,b\n",
+    ],
+)
+def test_a_table_of_folds_spells_people_otherwise(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "folds.csv"
+    path.write_text(text)
+    ledger = make_ledger([(name, emotion) for name in ("07", "8", "9", "10") for emotion in CLASSES])
+    split = draw(tmp_path, ledger, protocol="file", folds_file=path)
+    assert [sorted(names) for names in people_tested(split)] == [["07", "8"], ["10", "9"]]
+
+
+def test_a_person_twice_in_a_table_of_folds(tmp_path: Path) -> None:
+    path = tmp_path / "folds.csv"
+    path.write_text("subject,fold\n1,a\n1.0,b\n2,a\n3,b\n4,\n")
+    with pytest.raises(UseError, match="puts 1 into two folds"):
+        draw(tmp_path, make_ledger([(name, e) for name in "1234" for e in CLASSES]), protocol="file", folds_file=path)
+    path.write_text("subject,fold\n1,a\n2,a\n3,b\n4,\n")
+    with pytest.raises(UseError, match=r"no fold for 1 people \(4"):
+        draw(tmp_path, make_ledger([(name, e) for name in "1234" for e in CLASSES]), protocol="file", folds_file=path)

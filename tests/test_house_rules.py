@@ -254,3 +254,90 @@ def test_files_get_their_names_in_one_place() -> None:
         plain = re.sub(r"with whole_file\(.*\) as (\w+):\n\s+\1\.write_(?:text|bytes)", "", text)
         found = re.findall(r"os\.(?:replace|rename|link)\(|shutil\.(?:move|copy)|\.write_(?:text|bytes)\(", plain)
         assert not found or source in MAY_WRITE, f"{source}: {found}; write with tasks.files"
+
+
+#: Fields of tables and records that name a file, or whose text would make a part of a path. `uri` is where the corpus
+#: says that a video lies, anywhere on this machine; it is read and never written.
+STORED_NAMES = {"sha256", "shard", "video_id", "tile_id", "checkpoint", "last_checkpoint", "best_checkpoint", "uri"}
+#: What turns one into a path, or into a file name of plain signs.
+CONFINING = {"path_below", "named_shard", "shard_path", "picture_name", "_below", "_checkpoint"}
+MAKING_PATHS = {"Path", "joinpath", "with_name", "with_stem", "open", "read_place", "load_model"}
+
+
+def called(node: ast.Call) -> str:
+    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+
+
+def stored_names_in(node: ast.AST) -> Iterator[str]:
+    """Stored names that a piece of code uses, but for those it hands to what confines them or only counts or hashes."""
+    if isinstance(node, ast.Call) and called(node) in CONFINING | {"digest", "len"}:
+        return
+    name = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "value", None)
+    if isinstance(node, ast.Name | ast.Attribute | ast.Constant) and name in STORED_NAMES:
+        yield name
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(node, ast.Call) and child is node.func and called(node) == "sha256"):
+            yield from stored_names_in(child)
+
+
+def unconfined(tree: ast.AST) -> Iterator[str]:
+    """Code that makes a path of a stored name by itself."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and set(stored_names_in(node.right)):
+            yield ast.unparse(node)
+        if isinstance(node, ast.Call) and called(node) in MAKING_PATHS:
+            found = {name for argument in node.args for name in stored_names_in(argument)}
+            if found - ({"uri"} if called(node) == "Path" else set()):
+                yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_stored_names_become_paths_in_one_way(source: str) -> None:
+    """By `fer_models.stored_names.path_below`; what this cannot see is a stored name under another name."""
+    assert list(unconfined(parse(source))) == []
+
+
+def test_names_of_a_store_become_paths_in_one_way() -> None:
+    """Every key of a bucket is a name that anybody may have written."""
+    tree = parse("tasks/remote.py")
+    joins = [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)]
+    assert [ast.unparse(node) for node in joins] == []
+    assert "path_below" in ast.unparse(tree)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "prepared / video['shard']",
+        "folder / f'{row.sha256}.parquet'",
+        "folder / progress.last_checkpoint",
+        "[prepared / shard for shard in shards]",
+        "Path(row['video_id'])",
+        "root.joinpath(tile.checkpoint)",
+        "keras.saving.load_model(origin.checkpoint)",
+        "path.with_name(str(video_id))",
+    ],
+)
+def test_a_stored_name_on_a_way_of_its_own_is_seen(code: str) -> None:
+    assert list(unconfined(ast.parse(code)))
+    assert not list(unconfined(ast.parse("root / path_below(folder, row['shard'], 'it', 'mend it')")))
+
+
+#: What runs code that a file holds.
+UNSAFE = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "eval", "exec", "read_pickle"}
+UNSAFE |= {"to_pickle", "allow_pickle", "unsafe_load", "full_load", "enable_unsafe_deserialization"}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_nothing_that_is_read_can_run(source: str) -> None:
+    tree = parse(source)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
+    assert not (used | set(imported_modules(tree))) & UNSAFE
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("yaml.load", "yaml.load_all"):
+            raise AssertionError(f"{source} reads YAML with {ast.unparse(node)}")
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("saving.load_model", "models.load_model")):
+            safe = {word.arg: ast.unparse(word.value) for word in node.keywords}.get("safe_mode")
+            assert safe == "True", f"{source} loads a model that may run code: {ast.unparse(node)}"

@@ -142,7 +142,8 @@ def test_times_follow_the_numbers_and_gaps_are_told(tmp_path: Path) -> None:
         save(tmp_path / f"{number}.png", picture())
     frames, video = read_all(tmp_path)
     assert [frame.pts_s * 30 for frame in frames] == pytest.approx([0, 1, 4, 6])
-    assert (video.width, video.height, video.fps, video.num_decoded, video.complete) == (60, 40, 30.0, 4, True)
+    assert (video.width, video.height, video.codec, video.num_decoded, video.complete) == (60, 40, "images", 4, True)
+    assert (video.declared_fps, video.duration_s, video.fps) == (30.0, pytest.approx(7 / 30), pytest.approx(4 / 7 * 30))
     remark = describe_gaps(sequence_images(tmp_path))
     assert remark == "3 numbers are missing among its images, the first after 4"
     (tmp_path / "9.png").unlink()

@@ -21,7 +21,7 @@ from tasks.advice import EXPLANATIONS
 from tasks.configuration import resolve_settings
 from tasks.inspection import find_video, gather, inspect_video, picture_name
 from tasks.layout import Layout
-from tasks.ledger import read_ledger, write_ledger
+from tasks.ledger import read_ledger, select_videos, write_ledger
 from tasks.manifest import build_manifest
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.plots import GREEN, VERMILION
@@ -266,6 +266,14 @@ def ledger_of(*video_ids: str) -> pd.DataFrame:
 def test_a_part_of_an_id_will_do(wanted: str, found: str) -> None:
     ledger = ledger_of("baum1s/S001_001", "baum1s/S001_0012", "baum1s/S002_001.avi", "other/one", "other/one.more")
     assert find_video(ledger, wanted)["video_id"] == found
+
+
+def test_an_id_is_found_in_composed_and_decomposed_letters() -> None:
+    ledger = ledger_of("a/Jose\u0301.mp4", "a/Ren\u00e9.mp4", "a/Rene\u0301.mp4")
+    assert find_video(ledger, "Jos\u00e9")["video_id"] == "a/Jose\u0301.mp4"
+    assert find_video(ledger, "a/Rene\u0301.mp4")["video_id"] == "a/Rene\u0301.mp4"
+    assert find_video(ledger, "a/Ren\u00e9.mp4")["video_id"] == "a/Ren\u00e9.mp4"
+    assert select_videos(ledger.assign(outcome="ok"), None, ["a/Jos\u00e9.mp4"]) == ["a/Jose\u0301.mp4"]
 
 
 def test_an_unknown_or_ambiguous_id_is_one_sentence() -> None:

@@ -14,8 +14,9 @@ EVERY_FOUR = PrepareSettings(segment_stride=4)
 
 
 def face_dx_px(segments: list) -> np.ndarray:
-    """Median dx over the middle of the face, in px of the video."""
-    return np.array([np.median(s.optical_flow[14:38, 14:34, 0].astype(float)) * s.box[2] / 48 for s in segments])
+    """Median dx over the middle of the face, in px of the video a frame."""
+    scaled = [np.median(s.optical_flow[14:38, 14:34, 0].astype(float)) * s.box[2] / 48 for s in segments]
+    return np.array(scaled) * 30 / FPS
 
 
 @pytest.mark.parametrize("method", ["farneback", "dis"])
@@ -122,6 +123,8 @@ def test_settings_that_matter_change_the_digest() -> None:
             PrepareSettings(flow_method="dis"),
             PrepareSettings(segment_length=8),
             PrepareSettings(precropped=True),
+            PrepareSettings(pair=0.04),
+            PrepareSettings(pair="neighbours"),
         )
     }
-    assert len(digests) == 6
+    assert len(digests) == 8

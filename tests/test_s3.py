@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ from flows.study import full_study
 from tasks.audit import audit
 from tasks.configuration import resolve_settings
 from tasks.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, read_evaluation
-from tasks.files import list_files, list_sizes, read_frame, write_text
+from tasks.files import list_files, list_sizes, read_frame, remove_files, write_text
 from tasks.index import index_digest, read_seen
 from tasks.inspection import inspect_video
 from tasks.layout import Layout
@@ -51,6 +52,7 @@ from tasks.shards import read_images
 from tasks.tile_page import explain_tile
 from tasks.tiles import TILES_FILE, read_tiles
 from tasks.unused import find_unused, remove
+from tasks.working_folders import working_folder
 
 pytestmark = pytest.mark.services
 
@@ -400,6 +402,29 @@ def test_a_large_upload_that_breaks_off_leaves_nothing(proxy: Proxy, tmp_path: P
     assert "Uploads" not in target.fs.call_s3("list_multipart_uploads", Bucket="bucket")
     target.upload({large: target})
     assert target.stat().st_size == 101 * 2**20
+
+
+def test_hostile_keys_write_and_remove_nothing_outside(proxy: Proxy, tmp_path: Path) -> None:
+    """Keys are names that anybody who may write to the bucket chose; S3 takes dots and asterisks as they are."""
+    store = as_remote(read_place(BUCKET)).fs
+    for key in ("run/a.txt", "run/b.txt", "run/*.txt", "run/marker/"):
+        store.call_s3("put_object", Bucket="bucket", Key=f"stars/{key}", Body=b"")
+    place = as_remote(read_place(f"{BUCKET}/stars/run"))
+    assert sorted(path.name for path in place.sizes()) == ["*.txt", "a.txt", "b.txt"]
+    place.remove([place / "*.txt"])
+    assert sorted(path.name for path in place.sizes()) == ["a.txt", "b.txt"]
+    for number, key in enumerate(("../../../escaped", "a/../../../../escaped", "..\\..\\escaped", "/escaped")):
+        store.call_s3("put_object", Bucket="bucket", Key=f"hostile{number}/run/{key}", Body=b"hostile")
+        place = read_place(f"{BUCKET}/hostile{number}/run")
+        with pytest.raises(UseError, match=r"run holds the name .*escaped.* leads out of .*remove that object"):
+            list_files(place, "*")
+        with pytest.raises(UseError, match="leads out of"), working_folder(place):
+            pytest.fail("it was downloaded")
+        with pytest.raises(UseError, match="leads out of"):
+            remove_files([place])
+        as_remote(place).fs.call_s3("head_object", Bucket="bucket", Key=f"hostile{number}/run/{key}")
+    assert not list(tmp_path.parent.glob("**/escaped"))
+    assert not list(Path(tempfile.gettempdir()).glob("*escaped*"))
 
 
 def test_a_bucket_that_is_not_there_is_told(proxy: Proxy, three: dict[str, Any]) -> None:

@@ -32,7 +32,12 @@ REPORT = VideoReport(
     num_covered=59,
     width=720,
     height=576,
+    codec="h264",
     fps=29.97,
+    duration_s=8.34,
+    repeated_share=0.5,
+    interval_s=0.04,
+    num_far=3,
     seconds=1.25,
 )
 
@@ -48,6 +53,7 @@ def make_segments(number: int, seed: int = 0) -> list[Segment]:
             num_faces=1 + i % 3,
             face=rng.integers(0, 256, FACE_SHAPE).astype(np.uint8),
             optical_flow=rng.normal(0, 2, OPTICAL_FLOW_SHAPE).astype(np.float16),
+            interval_s=0.04 + 0.001 * i,
         )
         for i in range(number)
     ]
@@ -67,6 +73,7 @@ def test_values_come_back(tmp_path: Path, number: int) -> None:
             "segment": row.segment,
             "frame": row.frame,
             "pts_s": row.pts_s,
+            "interval_s": row.interval_s,
             "box": list(row.box),
             "num_faces": row.num_faces,
         }

@@ -290,3 +290,41 @@ def test_new_content_under_an_old_name_never_joins_the_test_side(tmp_path: Path)
     pd.testing.assert_frame_equal(
         tested.reset_index(drop=True), before[before["side"] == "test"].reset_index(drop=True)
     )
+
+
+def respelled(ledger: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    return ledger.assign(subject=ledger["subject"].replace(names))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("7.0", "7"), ("007", "7"), ("7", "007"), ("Jose\u0301", "Jos\u00e9"), ("Jos\u200b\u00e9 ", "Jos\u00e9")],
+)
+def test_a_split_that_was_drawn_with_other_spellings_goes_on(tmp_path: Path, before: str, after: str) -> None:
+    """Numbers among numbers; a new video of that person follows it."""
+    others = [str(number) for number in range(10, 19)] if after.isdecimal() else [f"p{i}" for i in range(9)]
+    videos = [(name, emotion) for name in (before, *others) for emotion in CLASSES]
+    first = draw(tmp_path, make_ledger(videos))
+    more = pd.concat([make_ledger(videos), make_ledger([(after, "fear")], prefix="new")], ignore_index=True)
+    split = draw(tmp_path, respelled(more, {before: after}))
+    assert before not in set(split["subject"])
+    before_sides = sides_of_videos(first)
+    assert {name: side for name, side in sides_of_videos(split).items() if name in before_sides} == before_sides
+    assert len(sides_of_people(split)[after] - {"reserve"}) == 1
+
+
+def test_two_names_of_one_person_on_two_sides_are_not_kept(tmp_path: Path) -> None:
+    people = [str(number) for number in range(10)] + [f"{number}.0" for number in range(10)]
+    videos = [(name, emotion) for name in people for emotion in CLASSES]
+    sides = sides_of_people(draw(tmp_path, make_ledger(videos)))
+    apart = next(name for name in people if sides[name] != sides.get(f"{name}.0", sides[name]))
+    now = make_ledger([(name.removesuffix(".0"), emotion) for name, emotion in videos])
+    with pytest.raises(UseError, match=rf"with '{apart}' and '{apart}.0' as several people, on two sides, who are one"):
+        draw(tmp_path, now)
+
+
+def test_names_that_are_two_people_now_stay_two(tmp_path: Path) -> None:
+    """`1` and `1.0` in a corpus where not all names are numbers, whose videos in the study are all of numbers."""
+    videos = [(name, emotion) for name in ("1", "1.0", "2", "3", "4") for emotion in CLASSES]
+    first = draw(tmp_path, make_ledger(videos))
+    pd.testing.assert_frame_equal(draw(tmp_path, make_ledger(videos)), first)

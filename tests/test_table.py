@@ -70,19 +70,12 @@ def test_a_subject_keeps_its_leading_zeros(tmp_path: Path) -> None:
         ("a.mp4,anna,", Outcome.LABEL_MISSING, "no label"),
         ("a.mp4,anna", Outcome.LABEL_MISSING, "no label"),
         ("a.mp4,anna,boredom", Outcome.OUT_OF_SCOPE, "'boredom'"),
-        ("a.mp4,anna,anger\na.mp4,anna,fear", Outcome.LABEL_CONFLICT, "several rows"),
-        ("a.mp4,anna,anger\na.mp4,ben,anger", Outcome.LABEL_CONFLICT, "several rows"),
     ],
 )
 def test_what_cannot_be_used_keeps_its_row(tmp_path: Path, row: str, status: Outcome, word: str) -> None:
     (video,) = read_csv(tmp_path, f"path,subject,emotion\n{row}\n")
     assert video.status is status
     assert word in video.reason
-
-
-def test_a_row_that_is_repeated_is_one_video(tmp_path: Path) -> None:
-    (video,) = read_csv(tmp_path, "path,subject,emotion\na.mp4,anna,anger\na.mp4,anna,anger\n")
-    assert video.status is Outcome.OK
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:
@@ -116,3 +109,46 @@ def test_an_empty_parquet_cell_is_a_missing_label(tmp_path: Path, subject: str |
 def test_a_comma_at_the_end_of_a_row_moves_no_column(tmp_path: Path) -> None:
     (video,) = read_csv(tmp_path, "path,subject,emotion\na.mp4,anna,anger,\n")
     assert (video.video_id, video.subject, video.emotion) == ("a.mp4", "anna", "anger")
+
+
+def test_a_path_of_windows_is_found(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in ("clips/a.mp4", "clips/b_1.png", "odd\\name.mp4"):
+        (tmp_path / name).touch()
+    rows = "clips\\a.mp4,anna,fear\nclips\\b_*.png,anna,fear\nodd\\name.mp4,anna,fear\n.\\clips\\a.mp4,anna,fear\n"
+    videos = read_csv(tmp_path, f"path,subject,emotion\n{rows}")
+    assert [video.video_id for video in videos] == ["clips/a.mp4", "clips/b_*.png", "odd\\name.mp4", "./clips/a.mp4"]
+
+
+def test_a_path_in_other_unicode_than_the_disk_is_found(tmp_path: Path) -> None:
+    for form in ("Ju\u0308rgen.mp4", "Rene\u0301.mp4", "Ren\u00e9.mp4"):
+        (tmp_path / form).touch()
+    videos = read_csv(
+        tmp_path, "path,subject,emotion\nJ\u00fcrgen.mp4,a,fear\nRen\u00e9.mp4,b,fear\nRene\u0301.mp4,c,fear\n"
+    )
+    assert [video.path.name for video in videos] == ["Ju\u0308rgen.mp4", "Ren\u00e9.mp4", "Rene\u0301.mp4"]
+
+
+def test_a_path_of_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    for name in ("home/a.mp4", "~b.mp4"):
+        (tmp_path / name).touch()
+    videos = read_csv(tmp_path, "path,subject,emotion\n~/a.mp4,anna,fear\n~b.mp4,anna,fear\n~nobody/c.mp4,anna,fear\n")
+    assert [video.path for video in videos] == [tmp_path / name for name in ("home/a.mp4", "~b.mp4", "~nobody/c.mp4")]
+
+
+def test_a_row_without_a_path_names_its_line(tmp_path: Path) -> None:
+    with pytest.raises(UseError, match=r"videos\.csv has no path in line 5\."):
+        read_csv(tmp_path, "path,subject,emotion\na.mp4,anna,fear\n\n\n,anna,fear\n")
+
+
+@pytest.mark.parametrize("nobody", ["nan", "NaN", "None", "#N/A", "\u200b", "\u00a0"])
+def test_what_programs_write_for_nothing_is_no_person(tmp_path: Path, nobody: str) -> None:
+    (video,) = read_csv(tmp_path, f"path,subject,emotion\na.mp4,{nobody},anger\n")
+    assert (video.subject, video.status) == ("", Outcome.LABEL_MISSING)
+
+
+def test_names_and_labels_are_plain(tmp_path: Path) -> None:
+    (video,) = read_csv(tmp_path, "path,subject,emotion\na.mp4,\uff2a\u200bo\u00a0 se\u0301,Ha\u00adppy\n")
+    assert (video.subject, video.emotion, video.label_raw) == ("Jo s\u00e9", "happiness", "Ha\u00adppy")

@@ -30,14 +30,30 @@ def main() -> None:
         app()
     except FerError as error:
         if "--debug" in sys.argv:
-            traceback.print_exc()
+            _print_trace()
         _complain(str(error))
     except OSError as error:
         if "--debug" in sys.argv:
-            raise
+            _print_trace()
         _complain(f"{error.filename or 'A file'}: {error.strerror or error}.")
+    except Exception:  # a bug
+        _print_trace()
+        raise SystemExit(1) from None
+
+
+def _print_trace() -> None:
+    """The stack trace of what is being handled; messages of libraries may hold whole addresses."""
+    sys.stderr.write(_shown(traceback.format_exc()))
+
+
+def _shown(text: str) -> str:
+    try:
+        from tasks.addresses import hide_secrets
+    except ImportError:  # another package hides ours, which is what the text says
+        return text
+    return hide_secrets(text)
 
 
 def _complain(sentence: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]fer:[/] {escape(sentence)}", highlight=False)
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]fer:[/] {escape(_shown(sentence))}", highlight=False)
     raise SystemExit(1) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fer_models.errors import UseError
+from tasks.places import local_path
 
 if TYPE_CHECKING:
     from tasks.settings import StudySettings
@@ -54,7 +55,9 @@ class Chosen:
         for pair in self.pairs or []:
             key, equals, value = pair.partition("=")
             if not equals or not key:
-                raise UseError(f"--set takes KEY=VALUE, not {pair!r}.")
+                from tasks.addresses import hide_secrets
+
+                raise UseError(f"--set takes KEY=VALUE, not {hide_secrets(pair)!r}.")
             overrides[key.strip()] = value
         return overrides
 
@@ -70,7 +73,7 @@ class Chosen:
 
     def parameters(self) -> dict[str, Any]:
         """The same choice as parameters of a flow; what was not chosen is not among them."""
-        config = str(self.config.absolute()) if self.config else None
+        config = str(local_path(self.config).absolute()) if self.config else None
         given = {"preset": self.preset, "config": config, "overrides": self.overrides}
         return {name: value for name, value in given.items() if value}
 

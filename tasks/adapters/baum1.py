@@ -5,7 +5,6 @@ Files `<root>/BAUM1s_MP4 - All/s001/S001_001.mp4` (spellings of the folder vary)
 Both subsets film the same people, so they share subject names. What the sheet contradicts is reported, never guessed.
 """
 
-import csv
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,9 +14,11 @@ from openpyxl import load_workbook
 
 from fer_models.errors import UseError
 from fer_models.labels import canonical_emotion
+from fer_models.names import plain_name, whole_number
 from tasks.adapters.source import VIDEO_SUFFIXES, SourceVideo, label_status, require_folder
 from tasks.outcomes import Outcome
 from tasks.settings import CorpusSettings
+from tasks.tables import Line, cell_text, column_names, read_csv_lines
 
 BAUM1A_CODES: dict[int, str] = dict(
     enumerate(
@@ -103,13 +104,13 @@ def _clip_files(folder: Path) -> dict[str, list[Path]]:
     files = defaultdict(list)
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith("."):
-            files[path.stem.upper()].append(path)
+            files[plain_name(path.stem).upper()].append(path)
     return files
 
 
 def _read_sheet(path: Path) -> list[_Row]:
-    cells = _sheet_cells(path)
-    header = [cell.strip().lower() for cell in cells[0]] if cells else []
+    lines = _sheet_lines(path)
+    header = column_names(lines[0].cells) if lines else []
     missing = [name for name in _COLUMNS[1:6] if name.lower() not in header]
     if missing:
         raise UseError(
@@ -117,32 +118,27 @@ def _read_sheet(path: Path) -> list[_Row]:
         )
     columns = [header.index(name.lower()) for name in _COLUMNS[1:6]]
     rows = []
-    for line, values in enumerate(cells[1:], start=2):
-        subject, clip, clip_name, emotion, code = (values[i].strip() if i < len(values) else "" for i in columns)
+    for number, cells in lines[1:]:
+        subject, clip, clip_name, emotion, code = (plain_name(cells[i]) if i < len(cells) else "" for i in columns)
         if clip_name:  # the legend goes on below the last clip
-            rows.append(_Row(line, subject, clip, clip_name, emotion, code))
+            rows.append(_Row(number, subject, clip, clip_name, emotion, code))
     return rows
 
 
-def _sheet_cells(path: Path) -> list[list[str]]:
+def _sheet_lines(path: Path) -> list[Line]:
     try:
         if path.suffix.lower() == ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                sample = file.read(4096)
-                file.seek(0)
-                rows = csv.reader(file, delimiter=";" if sample.count(";") > sample.count(",") else ",")
-                return [[re.sub(r"^(\d+)\.0$", r"\1", cell.strip()) for cell in row] for row in rows]
+            return list(read_csv_lines(path, [name.lower() for name in _COLUMNS]))
         book = load_workbook(path, read_only=True, data_only=True)
         sheet = book["Sheet1"] if "Sheet1" in book.sheetnames else book.worksheets[0]
-        cells = [["" if value is None else _text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+        rows = enumerate(sheet.iter_rows(values_only=True), start=1)
+        lines = [Line(number, [cell_text(value) for value in row]) for number, row in rows]
         book.close()
-        return cells
+        return lines
+    except UseError:
+        raise
     except Exception as error:  # openpyxl raises many kinds on a damaged file
         raise UseError(f"{path} cannot be read as a sheet: {error}") from error
-
-
-def _text(value: object) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _source(
@@ -168,7 +164,7 @@ def _source(
         status, reason = Outcome.FILE_MISSING, f"row {rows[0].line} of the sheet names it, but there is no such file"
     elif status is Outcome.OK:
         reason = _remark(rows[0], match[2])
-    expected = folder / f"s{match[1]}" / f"{name}.mp4" if match else folder / f"{name}.mp4"
+    expected = folder / f"s{match[1]}" / f"{name}.mp4" if match else folder / re.sub(r"[^\w.-]", "_", f"{name}.mp4")
     return SourceVideo(
         f"baum1{subset}/{name}", f"baum1{subset}", path or expected, subject, emotion, label_raw, status, reason
     )
@@ -177,10 +173,10 @@ def _source(
 def _contradictions(row: _Row, subset: str) -> list[str]:
     problems = []
     match = _CLIP_NAME.match(row.clip_name)
-    if match and row.subject.isdigit() and int(row.subject) != int(match[1]):
+    if match and whole_number(row.subject) not in (None, int(match[1])):
         problems.append(f"row {row.line} of the sheet gives subject {row.subject} to clip {row.clip_name}")
     if row.code:
-        meant = _CODES[subset].get(int(row.code)) if row.code.isdigit() else None
+        meant = _CODES[subset].get(whole_number(row.code) or 0)
         if meant is None or canonical_emotion(meant) != canonical_emotion(row.emotion):
             problems.append(
                 f"row {row.line} of the sheet says {row.emotion!r} but code {row.code} ({meant or 'no such code'})"
@@ -189,6 +185,6 @@ def _contradictions(row: _Row, subset: str) -> list[str]:
 
 
 def _remark(row: _Row, suffix: str) -> str:
-    if row.clip.isdigit() and int(row.clip) != int(suffix):
+    if whole_number(row.clip) not in (None, int(suffix)):
         return f"the sheet's Clip column says {row.clip}; the clip name was used"
     return ""

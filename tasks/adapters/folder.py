@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fer_models.names import plain_name
 from tasks.adapters.source import SourceVideo, label_status, require_folder, videos_below
 from tasks.outcomes import Outcome
 from tasks.settings import CorpusSettings
@@ -16,7 +17,7 @@ def read(corpus: CorpusSettings) -> list[SourceVideo]:
 def _source(root: Path, path: Path, corpus: CorpusSettings) -> SourceVideo:
     relative = path.relative_to(root)
     label_raw = relative.parts[0] if len(relative.parts) > 1 else ""
-    subject = relative.parts[1] if len(relative.parts) > 2 else ""
+    subject = plain_name(relative.parts[1]) if len(relative.parts) > 2 else ""
     emotion, status, reason = label_status(label_raw, corpus.emotions)
     if status is Outcome.OK and not subject:
         status, reason = Outcome.LABEL_MISSING, "it is in no subject's folder (<emotion>/<subject>/<video>)"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fer_models.errors import UseError
 from fer_models.labels import canonical_emotion
+from fer_models.names import plain_name
 from tasks.image_sequences import holds_one_sequence
 from tasks.outcomes import Outcome
 
@@ -23,7 +24,7 @@ class SourceVideo:
     Args:
         video_id: unique over all data sets.
         path: a video file, or a folder or pattern of numbered images (see `tasks.image_sequences`).
-        subject: names a person, over all data sets.
+        subject: names a person, over all data sets; in the spelling of `fer_models.names.plain_name`.
         emotion: the project's word, empty when unknown.
         label_raw: the label as the corpus spells it.
         status: `ok`, or why the video cannot be used.
@@ -46,7 +47,7 @@ def label_status(label_raw: str, emotions: Iterable[str]) -> tuple[str, Outcome,
     if not emotion:
         return "", Outcome.LABEL_MISSING, "it has no label"
     if emotion not in set(emotions):
-        return emotion, Outcome.OUT_OF_SCOPE, f"{label_raw.strip()!r} is not among the study's classes"
+        return emotion, Outcome.OUT_OF_SCOPE, f"{plain_name(label_raw)!r} is not among the study's classes"
     return emotion, Outcome.OK, ""
 
 

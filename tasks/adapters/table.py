@@ -3,55 +3,46 @@
 A path is a video file, or a folder or pattern of numbered images (see `tasks.image_sequences`).
 """
 
+import os
+import unicodedata
 from pathlib import Path
 
-import pandas as pd
-
 from fer_models.errors import UseError
+from fer_models.names import plain_name
 from tasks.adapters.source import SourceVideo, label_status
 from tasks.outcomes import Outcome
 from tasks.settings import CorpusSettings
+from tasks.tables import Row, read_rows
 
 _COLUMNS = ("path", "subject", "emotion")
+#: What programs write into a cell that holds nothing; no person's name.
+_NOBODY = frozenset(("nan", "NaN", "NaT", "None", "NULL", "<NA>", "#N/A"))
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a path of the table; rows that repeat a path with another label are a conflict."""
-    table = _read_table(corpus.root)
-    missing = [column for column in _COLUMNS if column not in table.columns]
-    if missing:
-        hint = " (separate columns by commas)" if ";" in str(table.columns[0]) else ""
-        raise UseError(
-            f"{corpus.root} has no column {', '.join(missing)}; it needs {', '.join(_COLUMNS)} "
-            f"and has {', '.join(map(str, table.columns))}{hint}."
-        )
-    paths = table["path"].str.strip()
-    if (paths == "").any():
-        raise UseError(f"{corpus.root} has no path in row {int((paths == '').argmax()) + 2}.")
-    return [_source(corpus, str(path), rows) for path, rows in table.groupby(paths, sort=False)]
+    """One record a row of the table."""
+    if not corpus.root.is_file():
+        raise UseError(f"There is no table {str(corpus.root)!r}; set corpus.root to a CSV or Parquet file.")
+    return [_source(corpus, row) for row in read_rows(corpus.root, _COLUMNS)]
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise UseError(f"There is no table {str(path)!r}; set corpus.root to a CSV or Parquet file.")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            table = pd.read_parquet(path)
-            return table.astype(str).where(table.notna(), "")
-        return pd.read_csv(
-            path, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False, usecols=lambda name: True
-        )
-    except UnicodeDecodeError as error:
-        raise UseError(f"{path} is not text in UTF-8; save it as CSV UTF-8.") from error
-    except (ValueError, OSError) as error:
-        raise UseError(f"{path} cannot be read as a table: {error}") from error
-
-
-def _source(corpus: CorpusSettings, path: str, rows: pd.DataFrame) -> SourceVideo:
-    subject, label_raw = (str(value).strip() for value in rows[["subject", "emotion"]].iloc[0])
+def _source(corpus: CorpusSettings, row: Row) -> SourceVideo:
+    path, subject, label_raw = (row.cells[column] for column in _COLUMNS)
+    if not path:
+        raise UseError(f"{corpus.root} has no path in {row.place}.")
+    path = _as_on_this_disk(corpus.root.parent, path)
+    subject = "" if subject in _NOBODY else plain_name(subject)
     emotion, status, reason = label_status(label_raw, corpus.emotions)
-    if len(rows[["subject", "emotion"]].drop_duplicates()) > 1:
-        status, reason = Outcome.LABEL_CONFLICT, "the table has several rows for it that differ"
-    elif status is Outcome.OK and not subject:
+    if status is Outcome.OK and not subject:
         status, reason = Outcome.LABEL_MISSING, "the table names no subject for it"
     return SourceVideo(path, "table", corpus.root.parent / path, subject, emotion, label_raw, status, reason)
+
+
+def _as_on_this_disk(folder: Path, path: str) -> str:
+    """A path that a table made elsewhere spells otherwise: `clips\\a.mp4`, or composed letters for decomposed ones."""
+    if ("\\" not in path and path.isascii() and not path.startswith("~")) or os.path.lexists(folder / path):
+        return path
+    slashed = path.replace("\\", "/")
+    spellings = [os.path.expanduser(slashed), *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))]
+    found = (spelling for spelling in spellings if os.path.lexists(folder / spelling))
+    return next(found, slashed if (folder / slashed).parent.is_dir() else path)

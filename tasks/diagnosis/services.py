@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tasks.addresses import hide_password, hide_password_in
+from tasks.addresses import hide_password_in, hide_secrets
 from tasks.diagnosis.condition import Condition, State
 from tasks.places import as_remote
 from tasks.ports import is_listening, listening_process
@@ -110,7 +110,7 @@ def _server(
     name: str, url: str, paths: tuple[str, str], auth: httpx.Auth | None, unreachable: str, refused: str
 ) -> Condition:
     """Ask for health, which needs no password, then for something that does."""
-    shown = hide_password(url)
+    shown = hide_secrets(url)
     try:
         health, inside = (httpx.get(path, timeout=_TIMEOUT_S, auth=auth) for path in paths)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -127,7 +127,7 @@ def _database(name: str, url: str, mend: str) -> Condition:
     """Connect as the server would, and ask for the version."""
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-    shown = hide_password(url)
+    shown = hide_secrets(url)
     try:
         if (silence := _silence(url)) is not None:
             return Condition(name, State.ERROR, f"{shown}: {silence}", mend)
