@@ -1,6 +1,6 @@
 """From stored physics to network input, inside the model.
 
-A model takes what a shard holds, uint8 RGB faces and optical flow in px a frame, and draws its own input
+A model takes what a shard holds, uint8 RGB faces and optical flow in px (see `tasks.shards`), and draws its own input
 pictures. Training and inference therefore cannot disagree on scaling, colour order or flow representation.
 All layers are backend-neutral and save with the model.
 """
@@ -39,7 +39,7 @@ class FaceStandardisation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class HsvOpticalFlowPicture(keras.layers.Layer):
-    """The study's drawing: (dx, dy) in px a frame (batch, H, W, 2) -> RGB float32 (batch, H, W, 3) in 0..1.
+    """The study's drawing: (dx, dy) in px (batch, H, W, 2) -> RGB float32 (batch, H, W, 3) in 0..1.
 
     Hue is the direction, saturation is full, value is the magnitude stretched to 0..255 per picture, all in 8 bit
     as OpenCV draws it. The stretching loses the speed; the study did it and `form: study` repeats it.
@@ -67,7 +67,7 @@ class HsvOpticalFlowPicture(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class OpticalFlowComponents(keras.layers.Layer):
-    """(dx, dy) in px a frame (batch, H, W, 2) -> (dx, dy, magnitude) / scale, float32 (batch, H, W, 3).
+    """(dx, dy) in px (batch, H, W, 2) -> (dx, dy, magnitude) / scale, float32 (batch, H, W, 3).
 
     One fixed scale for all pictures keeps the speed; values are clipped to -3..3 against flow outliers.
     """

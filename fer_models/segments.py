@@ -14,7 +14,7 @@ class SegmentArrays:
 
     Args:
         faces: uint8 RGB (n, 48, 48, 3).
-        optical_flows: float16 (n, 48, 48, 2), dx and dy in px a frame at the stored scale.
+        optical_flows: float16 (n, 48, 48, 2), dx and dy in px at the stored scale (see `tasks.shards`).
         labels: int64 (n,), positions in the study's label order.
         videos: (n,) the video of each segment.
         names: (n,) for messages, `<video>#<segment>`.

@@ -16,6 +16,7 @@ from tasks.drift import TOO_FEW, read_drift
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, failed_videos, read_ledger
 from tasks.outcomes import TRANSIENT
+from tasks.remarks import motion_remarks
 from tasks.report_input import ReportInput, collect, describe
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
@@ -113,6 +114,8 @@ def print_status(settings: StudySettings, out: Console) -> None:
     lost = failed_videos(ledger)
     if len(lost):
         _print_failures(lost, out)
+    for remark in motion_remarks(ledger, settings.prepare):
+        out.print(escape(remark), highlight=False)
     _print_changes(read_changes(layout.changes), out)
     _print_drift(read_drift(layout.drift), out)
     if layout.index.is_dir():

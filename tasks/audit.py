@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fer_models.errors import UseError
+from tasks.file_properties import check_properties
 from tasks.files import list_files
 from tasks.findings import Check, Finding, Severity
 from tasks.folds import TEST
@@ -78,6 +79,7 @@ def audit_tables(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path) -> l
         *check_faces(pairs, comparable, sides, prepared),
         *check_names(split, sides, _people_of(pairs, comparable)),
         *check_labels(ledger),
+        *check_properties(used, sides.loc[_keys(used)]),
         *_left_out(Check.PEOPLE, "not in the split yet", usable[~has_side], "Run `fer split`, then `fer audit` again."),
         *_left_out(Check.FACES, "without a shard", used[~has_shard], "Run `fer prepare`, then `fer audit` again."),
     ]

@@ -10,6 +10,7 @@ import errno
 from pathlib import Path
 
 import av
+from av.codec.context import Flags
 
 from fer_models.errors import VideoFault
 from tasks.contents import content_state
@@ -72,6 +73,7 @@ def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
     if not known:
         raise VideoFault(Outcome.UNDECODABLE, "there is no decoder for its video stream")
     known[0].codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    known[0].codec_context.flags |= Flags.unaligned  # or what is cropped at the left is so by multiples of 32 px only
     return known[0]
 
 
@@ -85,6 +87,23 @@ def is_cut(path: Path) -> bool | None:
         return breaks_off(path)
     except OSError as error:
         raise VideoFault(Outcome.UNREADABLE, f"the file cannot be read: {av_words(error)}") from error
+
+
+def is_listed_beyond_end(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
+    """Whether the sample table of an MP4 names a last picture that would lie beyond the end of the file.
+
+    The sizes of its boxes may be placeholders or mean `up to the end`; the table tells what was there. Other containers
+    can be read without their index, which may be wrong.
+    """
+    if "mp4" not in container.format.name or not len(stream.index_entries):
+        return False
+    last = stream.index_entries[-1]
+    return 0 <= container.size < last.pos + last.size
+
+
+def is_short_of_frames(container: av.container.InputContainer, stream: av.VideoStream, end: int) -> bool:
+    """Whether an AVI, which counts time in frames, ends (`end`) before the number of frames in its header."""
+    return container.format.name == "avi" and end < stream.frames
 
 
 def check_disk(error: BaseException) -> None:

@@ -7,12 +7,22 @@ from pathlib import Path
 import av
 
 from fer_models.errors import VideoFault
-from tasks.containers import MAX_PIXELS, av_words, check_disk, is_cut, open_container, picture_stream
+from tasks.containers import (
+    MAX_PIXELS,
+    av_words,
+    check_disk,
+    is_cut,
+    is_listed_beyond_end,
+    is_short_of_frames,
+    open_container,
+    picture_stream,
+)
 from tasks.frame_times import FrameTimes
-from tasks.frames import Frame
+from tasks.frames import Frame, StreamDisplay
 from tasks.image_sequences import SEQUENCE_FPS, is_image_sequence, read_image, sequence_images
 from tasks.outcomes import Outcome
 
+_INTERLACED = range(2, 6)  # FFmpeg's AV_FIELD_TT, BB, TB and BT: what the container says of a codec that does not
 #: A true frame rate that differs by less from the declared one is the declared one.
 _RATE_TOLERANCE = 0.01
 
@@ -27,6 +37,8 @@ class Video:
         declared_fps: frames a second by the container's header; 0 when it tells none.
         duration_s: how long the frames are shown, by their times.
         num_damaged: frames that could not be decoded as they were filmed, or build on such a frame.
+        is_interlaced: whether frames hold two moments, in the even and in the odd lines.
+        is_hdr: whether the first frame's values follow a curve of high dynamic range.
         complete: whether the file ends where it should.
         fault: where and why an incomplete one breaks off, as far as that is known.
     """
@@ -38,6 +50,8 @@ class Video:
     duration_s: float = 0.0
     num_decoded: int = 0
     num_damaged: int = 0
+    is_interlaced: bool = False
+    is_hdr: bool = False
     complete: bool = True
     fault: str = ""
 
@@ -92,34 +106,53 @@ def _decode_images(path: Path, video: Video) -> Iterator[Frame]:
 def _decode_file(path: Path, video: Video) -> Iterator[Frame]:
     with open_container(path) as container:
         stream = picture_stream(container)
-        stream.thread_count = 1
-        times = FrameTimes(container, stream)
-        video.width, video.height = stream.codec_context.width, stream.codec_context.height
-        video.codec, video.declared_fps = stream.codec_context.name, times.declared_fps
+        codec = stream.codec_context
+        codec.thread_count = 1
+        times, display = FrameTimes(container, stream), StreamDisplay(path, stream)
+        video.width, video.height = codec.width, codec.height
+        video.codec, video.declared_fps = codec.name, times.declared_fps
         faults = _Faults()
         for frame in _frames(container, stream, times, faults):
-            shown = Frame(video.num_decoded, times.time_of(frame), frame, faults.spoil(frame))
+            shown = Frame(video.num_decoded, times.time_of(frame), frame, faults.spoil(frame), display.of(frame))
             if not video.num_decoded:
                 video.height, video.width = shown.size
+                video.is_hdr = shown.is_hdr
             yield shown
             video.num_decoded += 1
+            video.is_interlaced |= shown.is_interlaced
             video.num_damaged += shown.damaged
             video.duration_s = times.duration_s
-    cut = is_cut(path)
+        video.is_interlaced |= codec.field_order in _INTERLACED
+        cut, num_listed = is_cut(path), stream.frames
+        if cut is None:
+            cut = faults.last_is_corrupt or faults.packet_is_short or is_short_of_frames(container, stream, faults.end)
+        cut = cut or is_listed_beyond_end(container, stream) or (video.num_decoded > 0 and faults.packet_is_blank)
     if not video.num_decoded:
         raise _frameless(cut, faults.words, video)
     if not cut and faults.io_error:
         check_disk(faults.io_error)
-    video.complete = not cut if cut is not None else not faults.last_is_corrupt
+    video.complete = not cut
+    if cut and num_listed > video.num_decoded:
+        video.fault = f"its header lists {num_listed}"
 
 
 @dataclass
 class _Faults:
-    """What went wrong while packets were read, and whether it still spoils the frames that follow."""
+    """What went wrong while packets were read, and whether it still spoils the frames that follow.
+
+    Args:
+        last_is_corrupt: whether the last frame is not as it was filmed.
+        packet_is_short: whether the file ended within the last packet.
+        packet_is_blank: whether the last packet holds zeros and no picture: its place was reserved and never filled.
+        end: of the last packet, in the stream's units of time.
+    """
 
     words: str = ""
     io_error: OSError | None = None
     last_is_corrupt: bool = False
+    packet_is_short: bool = False
+    packet_is_blank: bool = False
+    end: int = 0
     _spoiling: bool = False
 
     def add(self, error: BaseException) -> None:
@@ -149,7 +182,11 @@ def _frames(
             break
         times.see(packet)
         if packet.size:  # an empty one repeats a frame (AVI) or ends the stream; for a decoder it is the end
-            yield from _decoded(stream, packet, faults)
+            frames = _decoded(stream, packet, faults)
+            faults.packet_is_short = packet.is_corrupt
+            faults.packet_is_blank = not frames and not any(bytes(packet))
+            faults.end = (packet.dts or 0) + (packet.duration or 0)
+            yield from frames
     yield from _decoded(stream, None, faults)
 
 

@@ -103,14 +103,36 @@ def describe_videos(videos: pd.DataFrame, prepared: Path) -> pd.DataFrame:
     has_segments = videos["num_segments"] > 0
     facts = pd.DataFrame(index=videos.index)
     facts["emotion"] = usable["emotion"].where(usable["emotion"] != "")
-    facts["resolution"] = usable["width"].astype(str) + "x" + usable["height"].astype(str)
-    facts["frames per second"] = usable["fps"].where(usable["fps"] > 0)
-    facts["length, s"] = usable["num_frames"] / facts["frames per second"]
+    facts = facts.join(file_properties(usable))
+    facts["length, s"] = seconds(usable)
     facts["coverage, %"] = (100 * videos["num_covered"] / videos["num_segments"]).where(has_segments)
     sampled = usable.sample(min(_MOST_SHARDS, len(usable)), random_state=_SEED)
     faces = {index: _describe_faces(named_shard(prepared, shard)) for index, shard in sampled["shard"].items()}
     names = ["face size, px", "sharpness", "brightness"]
     return facts.join(pd.DataFrame.from_dict(faces, orient="index", columns=names))
+
+
+def file_properties(videos: pd.DataFrame) -> pd.DataFrame:
+    """What the files of videos are like, whatever they show: resolution, frame rate, codec, share of repeated frames.
+
+    Args:
+        videos: rows of the ledger; one of an older version lacks some columns, and so does what is returned.
+    """
+    facts = pd.DataFrame(index=videos.index)
+    if "width" in videos:
+        facts["resolution"] = videos["width"].astype(str) + "x" + videos["height"].astype(str)
+    if "fps" in videos:
+        facts["frames per second"] = videos["fps"].where(videos["fps"] > 0)
+    if "codec" in videos:
+        facts["codec"] = videos["codec"].where(videos["codec"] != "")
+        facts["repeated frames, %"] = 100 * videos["repeated_share"]
+    return facts
+
+
+def seconds(videos: pd.DataFrame) -> pd.Series:
+    """How long videos of the ledger last, by the times of their frames; of an older ledger by their number."""
+    by_number = videos["num_frames"] / videos["fps"].where(videos["fps"] > 0)
+    return videos["duration_s"].where(videos["duration_s"] > 0, by_number) if "duration_s" in videos else by_number
 
 
 def _describe_faces(shard: Path) -> tuple[float, float, float]:
@@ -171,6 +193,12 @@ def _compare_shares(before: pd.Series, new: pd.Series) -> _Comparison:
     shares = counts / counts.sum()
     more = (shares["new"] - shares["before"]).idxmax()
     return _Comparison(_list_shares(shares["before"]), _list_shares(shares["new"]), distance, p_value, f"more {more}")
+
+
+def summarise(values: pd.Series) -> str:
+    """The values of some videos in few words: shares of texts, median and range of numbers."""
+    is_number = pd.api.types.is_numeric_dtype(values)
+    return _range(values) if is_number else _list_shares(values.value_counts(normalize=True))
 
 
 def _total_variation(new: np.ndarray, total: np.ndarray) -> np.ndarray:

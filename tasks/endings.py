@@ -2,7 +2,8 @@
 
 A decoder cannot tell a short video from the beginning of a long one. Containers can: their parts carry sizes, so that
 a part which reaches beyond the end of the file proves that something was cut off, whatever the frame count, duration
-or edit list in a header may say. What has no sizes (a raw stream, an MPEG programme stream) cannot be told.
+or edit list in a header may say. What has no sizes (a raw stream, an MPEG programme stream) cannot be told. A file of
+full size whose end is zeros has been cut too: its space was reserved before it was copied.
 """
 
 import os
@@ -13,6 +14,7 @@ from typing import BinaryIO
 #: None where the container does not tell.
 Verdict = bool | None
 
+_BLANK_BYTES = 4096
 _UNKNOWN = 0xFFFFFFFF  # written by a muxer that could not go back to fill the size in
 
 
@@ -59,7 +61,7 @@ def _matroska(file: BinaryIO, size: int) -> Verdict:
         head = _read(file, at, 12)
         id_length = 9 - head[0].bit_length()
         if id_length > 4:
-            return None
+            return _is_blank_before(file, size) or None
         if len(head) <= id_length:
             return True
         size_length = 9 - head[id_length].bit_length()
@@ -72,7 +74,7 @@ def _matroska(file: BinaryIO, size: int) -> Verdict:
         is_open = length == (1 << 7 * size_length) - 1
         at += id_length + size_length + (0 if is_open else length)
         if not is_open and head[:4] == b"\x18\x53\x80\x67":  # a segment that knows its size is all there is to know
-            return at > size
+            return at > size or _is_blank_before(file, at)
     return at > size
 
 
@@ -84,8 +86,24 @@ def _riff(file: BinaryIO, size: int) -> Verdict:
         length = int.from_bytes(header[4:], "little")
         if header[:4] != b"RIFF" or length in (0, _UNKNOWN):
             return None if not at else False
-        at += 8 + length + length % 2
+        end = at + 8 + length + length % 2
+        if _is_blank_before(file, end) and not _ends_in_junk(file, at + 12, end):
+            return True
+        at = end
     return at > size + 9  # some writers count the eight bytes of the header, and the last padding byte may lack
+
+
+def _ends_in_junk(file: BinaryIO, at: int, end: int) -> bool:
+    """Whether the last chunk of a RIFF part is padding, as some recorders write it."""
+    while at < end:
+        header = _read(file, at, 8)
+        length = int.from_bytes(header[4:], "little")
+        if not length:
+            return False
+        at += 8 + length + length % 2
+        if header[:4] == b"JUNK" and at >= end:
+            return True
+    return False
 
 
 def _flv(file: BinaryIO, size: int) -> Verdict:
@@ -100,7 +118,7 @@ def _asf(file: BinaryIO, size: int) -> Verdict:
     while at + 24 <= size:
         length = int.from_bytes(_read(file, at, 24)[16:], "little")
         if length < 24:  # a broadcast leaves the size open
-            return None
+            return None if length else _is_blank_before(file, size) or None
         at += length
     return at > size
 
@@ -111,7 +129,7 @@ def _ogg(file: BinaryIO, size: int) -> Verdict:
     while at < size:
         header = _read(file, at, 27 + 255)
         if len(header) < 27 or header[:4] != b"OggS":
-            return True if b"OggS".startswith(header[:4]) else None
+            return True if b"OggS".startswith(header[:4]) or _is_blank_before(file, size) else None
         at += 27 + header[26] + sum(header[27 : 27 + header[26]])
     return at > size
 
@@ -124,8 +142,15 @@ def _transport_stream(file: BinaryIO, size: int) -> Verdict:
     """MPEG-TS: packets of one size; where a cut falls between two of them it cannot be told."""
     for packet, first in ((188, 0), (192, 4), (204, 0)):
         if size >= 3 * packet and all(_read(file, first + number * packet, 1) == b"G" for number in range(3)):
-            return True if size % packet else None
+            last = size // packet * packet - packet + first
+            return True if size % packet or _read(file, last, 1) != b"G" else None
     return None
+
+
+def _is_blank_before(file: BinaryIO, end: int) -> bool:
+    """Whether a part ends in thousands of zeros: space that a copy or download reserved and never filled."""
+    before = _read(file, max(end - _BLANK_BYTES, 0), min(_BLANK_BYTES, end))
+    return len(before) == _BLANK_BYTES and not any(before)
 
 
 def _read(file: BinaryIO, at: int, length: int) -> bytes:

@@ -26,6 +26,7 @@ class Check(StrEnum):
     FACES = "near-identical faces"
     NAMES = "look-alike names"
     LABELS = "labels"
+    PROPERTIES = "file properties"
 
 
 @dataclass(frozen=True)

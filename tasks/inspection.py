@@ -22,11 +22,12 @@ from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.manifest import read_manifest
 from tasks.outcomes import TRANSIENT, Outcome
+from tasks.outputs import PICTURE, check_output
 from tasks.plots import save_figure
 from tasks.plots.inspection import Inspected, plot_inspection
 from tasks.plots.inspection_moments import Moment
 from tasks.plots.inspection_timeline import Timeline
-from tasks.settings import StudySettings
+from tasks.settings import NEIGHBOURS, PrepareSettings, StudySettings
 from tasks.shards import named_shard, read_image_batches, read_rows
 from tasks.stills import Still, look_into, spread
 
@@ -36,31 +37,25 @@ NUM_MOMENTS = 6
 _NUM_FACELESS = 2
 
 
-def inspect_video(settings: StudySettings, wanted: str, output: Path | None = None) -> Path:
+def inspect_video(settings: StudySettings, wanted: str, output: Path | None = None, force: bool = False) -> Path:
     """Draw one video; returns the path of the PNG.
 
     Args:
         wanted: the video's id, a part of it that no other id has, or the path of its file.
         output: where to write; `<data_root>/inspect/<id>.png` by default.
+        force: that may be a PNG which somebody else made.
 
     Raises:
-        UseError: nothing is prepared yet, no such video, or an output that is no PNG in a folder that exists.
+        UseError: nothing is prepared yet, no such video, or an output that must not be written (`tasks.outputs`).
     """
-    check_output(output)
     layout = Layout.of(settings)
-    video = find_video(read_ledger(layout.ledger), wanted)
+    ledger = read_ledger(layout.ledger)
+    video = find_video(ledger, wanted)
+    check_output(output, PICTURE, map(Path, ledger["uri"]), force)
     path = output or path_below(
         layout.root / "inspect", picture_name(video["video_id"]), layout.ledger, "name another place with --output"
     )
     return save_figure(plot_inspection(gather(settings, video)), path)
-
-
-def check_output(output: Path | None) -> None:
-    """Raise `UseError` when a picture cannot be written there."""
-    if output and output.suffix.lower() != ".png":
-        raise UseError(f"The picture is a PNG; --output should end in .png, not be {str(output)!r}.")
-    if output and not output.parent.is_dir():
-        raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
 
 
 def find_video(ledger: pd.DataFrame, wanted: str) -> dict[str, Any]:
@@ -101,6 +96,7 @@ class _Stored:
     segment: np.ndarray
     frame: np.ndarray
     pts_s: np.ndarray
+    interval_s: np.ndarray
     box: np.ndarray
     num_faces: np.ndarray
 
@@ -109,8 +105,14 @@ class _Stored:
         rows = read_rows(shard).to_pydict() if shard else {}
         if not rows.get("segment"):
             none = np.empty(0, int)
-            return cls(none, none, none, np.empty((0, 4), int), none)
-        return cls(**{name: np.array(rows[name]) for name in ("segment", "frame", "pts_s", "box", "num_faces")})
+            return cls(none, none, none, none, np.empty((0, 4), int), none)
+        return cls(**{name: np.array(values) for name, values in rows.items()})
+
+    def time_of(self, frame: float, video: dict[str, Any]) -> float:
+        """When a frame is shown: between those whose times are stored, evenly."""
+        frames = np.r_[0, self.frame, video["num_frames"]]
+        times_s = np.r_[0.0, self.pts_s, _duration_s(video)]
+        return float(np.interp(frame, frames, times_s))
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def gather(settings: StudySettings, video: dict[str, Any]) -> Inspected:
         notes=[_sentence(video["message"]), covered if what and video["num_covered"] else "", advice],
         facts=_facts(video, settings, layout, stored),
         file=video["uri"],
-        moments=[_moment(frame, stills.get(frame), stored, images, searched) for frame in shown],
+        moments=[_moment(frame, stills.get(frame), video, stored, images, searched) for frame in shown],
         timeline=_timeline(video, settings.prepare.segment_stride, stored, images, shown) if searched else None,
         notice="\n".join(notices),
     )
@@ -193,10 +195,13 @@ def _is_changed(path: Path, manifest: Path, sha256: str) -> bool:
     return not same.any() and content_sha256(path) != sha256
 
 
-def _moment(frame: int, still: Still | None, stored: _Stored, images: _Images, searched: bool) -> Moment:
+def _moment(
+    frame: int, still: Still | None, video: dict[str, Any], stored: _Stored, images: _Images, searched: bool
+) -> Moment:
     picture = still.picture if still else None
     if frame not in images.by_frame:
-        return Moment(frame, still.pts_s if still else 0.0, picture, remark="no face found" if searched else "")
+        pts_s = still.pts_s if still else stored.time_of(frame, video)
+        return Moment(frame, pts_s, picture, remark="no face found" if searched else "")
     row = int(np.flatnonzero(stored.frame == frame)[0])
     box = stored.box[row]
     face, optical_flow = images.by_frame[frame]
@@ -213,25 +218,42 @@ def _moment(frame: int, still: Still | None, stored: _Stored, images: _Images, s
 
 
 def _facts(video: dict[str, Any], settings: StudySettings, layout: Layout, stored: _Stored) -> dict[str, str]:
-    seconds = f" = {video['num_frames'] / video['fps']:.1f} s" if video["fps"] else ""
+    lasts = f" = {_duration_s(video):.1f} s" if video["fps"] else ""
+    share = video.get("repeated_share") or 0.0
+    repeats = f", {100 * share:.0f} % repeat" if share > 0.005 else ""
+    codec = f", {video['codec']}" if video.get("codec") else ""
     widths = stored.box[:, 2]
     prepare = settings.prepare
     return {
         "subject": video["subject"] or "unknown",
         "emotion": video["emotion"] or "unknown",
-        "video": f"{video['width']} x {video['height']} px, {video['fps']:.4g} fps" if video["width"] else "",
-        "length": f"{video['num_frames']:,} frames{seconds}" if video["num_frames"] else "",
+        "video": f"{video['width']} x {video['height']} px, {video['fps']:.4g} fps{codec}" if video["width"] else "",
+        "length": f"{video['num_frames']:,} frames{lasts}{repeats}" if video["num_frames"] else "",
         "box width": f"{int(np.median(widths))} px (median), {widths.min()} to {widths.max()}" if len(widths) else "",
         "segments": f"{prepare.segment_length} frames, one every {prepare.segment_stride}",
+        "motion": _motion(prepare, stored),
         "settings": layout.prepared.name,
         "SHA-256": video["sha256"][:12],
     }
 
 
+def _duration_s(video: dict[str, Any]) -> float:
+    """How long a video is shown; by the number of its frames where an older ledger does not tell."""
+    return video.get("duration_s") or (video["num_frames"] / video["fps"] if video["fps"] else 0.0)
+
+
+def _motion(prepare: PrepareSettings, stored: _Stored) -> str:
+    """The unit of the motion, and the time that it was measured over."""
+    if not len(stored.interval_s):
+        return ""
+    unit = "px a frame" if prepare.pair == NEIGHBOURS else "px in 1/30 s"
+    return f"{unit}, over {np.median(stored.interval_s):.3f} s (median)"
+
+
 def _timeline(video: dict[str, Any], stride: int, stored: _Stored, images: _Images, shown: list[int]) -> Timeline:
     return Timeline(
         num_frames=video["num_frames"],
-        fps=video["fps"],
+        time_of=(lambda frame: stored.time_of(frame, video)) if video["fps"] else None,
         stride=stride,
         num_segments=video["num_segments"],
         covered=stored.segment,

@@ -28,13 +28,19 @@ SCHEMA = pa.schema(
         ("emotion", pa.string()),
         ("outcome", pa.string()),
         ("message", pa.string()),
+        ("remark", pa.string()),
         ("attempts", pa.int32()),
         ("num_frames", pa.int32()),
         ("num_segments", pa.int32()),
         ("num_covered", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("codec", pa.string()),
         ("fps", pa.float64()),
+        ("duration_s", pa.float64()),
+        ("repeated_share", pa.float64()),
+        ("interval_s", pa.float64()),
+        ("num_far", pa.int32()),
         ("seconds", pa.float64()),
         ("tried_at", pa.string()),
         ("shard", pa.string()),
@@ -111,6 +117,8 @@ def write_ledger(
                 **{key: video[key] for key in ("video_id", "uri", "sha256", "subject", "emotion")},
                 **report.model_dump(include=set(SCHEMA.names) - {"sha256"}),
                 "outcome": str(report.outcome),
+                "message": _message(video, report),
+                "remark": report.message if report.outcome is Outcome.OK else "",
                 "attempts": before.get("attempts", 0) + attempts.get(sha256, 0),
                 "tried_at": now if sha256 in attempts else before.get("tried_at", ""),
                 "shard": shard_name(sha256) if has_shard else "",
@@ -218,8 +226,14 @@ def _report_on(video: dict[str, str], reports: Mapping[str, VideoReport]) -> Vid
     if video["status"] != Outcome.OK:
         return VideoReport(outcome=Outcome(video["status"]), message=video["reason"])
     never = VideoReport(outcome=Outcome.CRASHED, message="the run stopped before its turn")
-    report = reports.get(video["sha256"], never)
-    return report.model_copy(update={"message": video["reason"]}) if report.outcome is Outcome.OK else report
+    return reports.get(video["sha256"], never)
+
+
+def _message(video: dict[str, str], report: VideoReport) -> str:
+    """Why a video failed; of one that did not what the manifest and its preparation remark."""
+    if report.outcome is not Outcome.OK:
+        return report.message
+    return "; ".join(filter(None, (video["reason"], report.message)))
 
 
 def _reports(previous: pd.DataFrame | None) -> dict[str, VideoReport]:
@@ -227,5 +241,7 @@ def _reports(previous: pd.DataFrame | None) -> dict[str, VideoReport]:
     if previous is None:
         return {}
     rows = previous[(previous["shard"] != "") | previous["outcome"].isin(TRANSIENT)]
+    if "remark" in rows:  # the manifest's remark stands in the message too, and is looked up anew
+        rows = rows.assign(message=rows["message"].where(rows["outcome"] != Outcome.OK, rows["remark"]))
     fields = [name for name in VideoReport.model_fields if name in rows.columns]
     return {row["sha256"]: VideoReport(**row) for row in rows[fields].to_dict("records")}

@@ -26,6 +26,9 @@ _NEARLY_SAME, _SAME_PART = 0.05, 0.2
 _STILL = 0.005
 #: What hardly changes for longer is no picture repeated to fill a rate, but somebody who holds still.
 STILL_S = 0.25
+#: A video of which a larger share of the frames repeat the one before is remarked on; a camera that now and then skips
+#: a frame stays below.
+NOTABLE_REPEATS = 0.1
 #: Frames are compared by about so many of their rows.
 _NUM_ROWS = 24
 #: Where frames repeat, the time between two pictures is the mean within this many seconds around them.

@@ -19,12 +19,15 @@ from tasks.files import is_whole
 from tasks.frames import Frame
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.pairs import Pair, is_far
-from tasks.pictures import Pictures
+from tasks.pictures import NOTABLE_REPEATS, Pictures
 from tasks.settings import PrepareSettings, digest
 from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, open_shard, read_report
 
 #: Raised when the same settings give other shards than before; part of the preparation digest.
 CODE_VERSION = 4
+
+#: What is advised where tiny frames show no face; a command may have another way to say it.
+CROPS_ADVICE = "set prepare.precropped=true"
 
 #: Faults of writing that no second attempt can mend.
 _HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})
@@ -107,17 +110,12 @@ def cut_segments(path: Path, settings: PrepareSettings, keep: Callable[[Segment]
         return VideoReport(outcome=Outcome(fault.outcome), message=fault.message, **_facts(video))
     num_segments = _num_segments(video.num_decoded, settings)
     outcome, message = _judge(video, num_segments, num_covered, cutter, settings)
-    report = VideoReport(outcome=outcome, message=message, **_facts(video))
-    return report.model_copy(
-        update={
-            "num_segments": num_segments,
-            "num_covered": num_covered,
-            "repeated_share": round(cutter.pictures.repeated_share, 4),
-            "interval_s": round(statistics.median(cutter.intervals_s), 6) if cutter.intervals_s else None,
-            "num_far": sum(is_far(interval_s, settings) for interval_s in cutter.intervals_s),
-        }
-    )
+    facts = _facts(video) | cutter.facts() | {"num_segments": num_segments, "num_covered": num_covered}
+    return VideoReport(outcome=outcome, message=message, **facts)
 
+
+#: Declared and true frame rates that differ by a larger share are remarked on.
+_NOTABLE_RATE = 0.05
 
 #: A face that was found is looked for again after this many frames; it moves little in between.
 _FRAMES_BETWEEN_SEARCHES = 4
@@ -178,6 +176,14 @@ class _SegmentCutter:
             else:
                 self.num_spoilt += pair.spoilt
 
+    def facts(self) -> dict[str, Any]:
+        """Of the report: what was found of repeats and of the time between the frames of pairs."""
+        return {
+            "repeated_share": round(self.pictures.repeated_share, 4),
+            "interval_s": round(statistics.median(self.intervals_s), 6) if self.intervals_s else 0.0,
+            "num_far": sum(is_far(interval_s, self.settings) for interval_s in self.intervals_s),
+        }
+
 
 def _num_segments(num_frames: int, settings: PrepareSettings) -> int:
     return max(0, (num_frames - settings.segment_length) // settings.segment_stride + 1)
@@ -195,10 +201,10 @@ def _judge(
         return Outcome.TOO_SHORT, f"{count} fewer than one segment; {rule}"
     damaged = f"{video.num_damaged} of its {video.num_decoded} frames are damaged"
     if num_covered:
-        return Outcome.OK, f"{damaged} and were left out" if video.num_damaged else ""
+        return Outcome.OK, "; ".join([*_picture_remarks(video), *_time_remarks(video, **cutter.facts())])
     if cutter.num_spoilt >= num_segments:
         return Outcome.UNDECODABLE, damaged
-    hint = "; if its frames are face crops already, set prepare.precropped=true" if _is_tiny(video) else ""
+    hint = f"; if its frames are face crops already, {CROPS_ADVICE}" if _is_tiny(video) else ""
     small = [box for frame in cutter.faceless for box in cutter.tracker.search(frame, 24)]
     if small:
         side = max(box.width for box in small)
@@ -207,6 +213,31 @@ def _judge(
             f"its largest face is {side} px wide, less than min_face_px = {settings.min_face_px}{hint}",
         )
     return Outcome.NO_FACE, f"no face was found in any segment{hint}"
+
+
+def _picture_remarks(video: Video) -> list[str]:
+    """What is worth knowing of the pictures of a video that can be used."""
+    remarks = []
+    if video.num_damaged:
+        remarks.append(f"{video.num_damaged} of its {video.num_decoded} frames are damaged and were left out")
+    if video.is_interlaced:
+        remarks.append("it is interlaced: each frame holds two moments, so that edges which move are combed")
+    if video.is_hdr:
+        remarks.append("its colours are HDR (PQ or HLG), used without tone mapping")
+    return remarks
+
+
+def _time_remarks(video: Video, repeated_share: float, interval_s: float, num_far: int) -> list[str]:
+    """What is worth knowing of a video's time; see `VideoReport`."""
+    remarks = []
+    if repeated_share > NOTABLE_REPEATS:
+        remarks.append(f"{100 * repeated_share:.0f} % of its frames repeat the one before")
+    if num_far:
+        pairs = "1 pair is" if num_far == 1 else f"{num_far} pairs are"
+        remarks.append(f"the frames of {pairs} far from prepare.pair apart (median {interval_s:.3g} s)")
+    if video.declared_fps and abs(video.fps / video.declared_fps - 1) > _NOTABLE_RATE:
+        remarks.append(f"it declares {video.declared_fps:.4g} frames/s and holds {video.fps:.4g}")
+    return remarks
 
 
 def _is_tiny(video: Video) -> bool:

@@ -17,12 +17,14 @@ from fer_models.equivalence import Equivalence, find_equivalences, grouped
 from fer_models.labels import EMOTIONS
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result, compare, compare_pairs
 from tasks.configuration import as_yaml
+from tasks.drift import seconds
 from tasks.evaluation import Evaluation, read_evaluation
 from tasks.folds import TEST, TRAIN, VALIDATION
 from tasks.index import read_side
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, read_ledger
 from tasks.outcomes import Outcome
+from tasks.remarks import motion_remarks
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
 from tasks.splits import SIDES, read_split
@@ -118,6 +120,7 @@ def describe(source: ReportInput) -> dict[str, Any]:
         "num_meant": len(meant),
         "num_people": int(source.split["subject"].nunique()),
         "video_facts": _video_facts(seen),
+        "motion_remarks": motion_remarks(source.ledger, settings.prepare),
         "outcomes": count_outcomes(source.ledger),
         "lost": lost.head(_MOST_LOST).to_dict("records"),
         "num_lost": len(lost),
@@ -192,11 +195,11 @@ def _classes(source: ReportInput) -> list[dict[str, Any]]:
 def _video_facts(videos: pd.DataFrame) -> str:
     """Size, rate and length of the usable videos, as a phrase."""
     sizes = videos.groupby(["width", "height"]).size().sort_values(ascending=False)
-    seconds = videos["num_frames"] / videos["fps"].where(videos["fps"] > 0)
+    lengths_s = seconds(videos)
     listed = ", ".join(f"{width}x{height}" for width, height in sizes.index[:3])
     more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
     rates = videos["fps"]
     rate = f"{rates.min():.4g}" if rates.min() == rates.max() else f"{rates.min():.4g} to {rates.max():.4g}"
-    shortest, longest = f"{seconds.min():.1f}", f"{seconds.max():.1f}"
+    shortest, longest = f"{lengths_s.min():.1f}", f"{lengths_s.max():.1f}"
     lengths = shortest if shortest == longest else f"{shortest} to {longest}"
     return f"{listed}{more} px, {rate} frames/s, {lengths} s long"

@@ -16,7 +16,7 @@ from fer_models.building import build_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import Imbalance, TrainingSettings
 from fer_models.training import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit, read_progress
-from tasks.carried import carry_prepare
+from tasks.carried import Crops, carry_prepare
 from tasks.files import broken_files, is_whole, set_aside, write_text
 from tasks.folds import TRAIN, VALIDATION
 from tasks.index import index_digest, load_arrays, read_seen, read_side, side_file
@@ -105,9 +105,17 @@ def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
         labels=settings.corpus.emotions,
         augmentation=settings.training.augmentation,
         precision=training_of(settings, run.arm).precision,
-        prepare=carry_prepare(settings.prepare),
+        prepare=carry_prepare(settings.prepare, _crops(settings, run)),
         seed=run.seed,
     )
+
+
+def _crops(settings: StudySettings, run: Run) -> Crops | None:
+    """The frames of a training on face crops: there the box of a segment is its frame."""
+    if not settings.prepare.precropped:
+        return None
+    train = read_side(Layout.of(settings).index, run.fold or 0, TRAIN, settings.corpus.emotions)
+    return Crops.of(sorted({(width, height) for _, _, width, height in train["box"]}))
 
 
 def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], None]) -> Progress:

@@ -59,7 +59,7 @@ class VideoReport(BaseModel):
         fps: frames a second by their times, repeats counted.
         duration_s: how long its frames are shown, by their times.
         repeated_share: share of the frames that repeat the one before.
-        interval_s: median time between the two pictures of a pair.
+        interval_s: median time between the two pictures of a pair; 0 without any.
         num_far: segments whose time between the two is far from `prepare.pair`.
     """
 
@@ -75,9 +75,9 @@ class VideoReport(BaseModel):
     height: int = 0
     codec: str = ""
     fps: float = 0.0
-    duration_s: float | None = None
-    repeated_share: float | None = None
-    interval_s: float | None = None
+    duration_s: float = 0.0
+    repeated_share: float = 0.0
+    interval_s: float = 0.0
     num_far: int = 0
     seconds: float = 0.0
 

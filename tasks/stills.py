@@ -156,4 +156,4 @@ def spread(total: int, number: int) -> list[int]:
 
 def _still(frame: Frame) -> Still:
     picture = frame.picture(MAX_SIDE_PX)
-    return Still(frame.index, frame.pts_s, picture, picture.shape[1] / frame.grey.shape[1])
+    return Still(frame.index, frame.pts_s, picture, picture.shape[1] / frame.size[1])

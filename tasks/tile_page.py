@@ -9,9 +9,9 @@ from fer_models.arms import get_arm
 from fer_models.errors import UseError, VideoFault
 from fer_models.stored_names import path_below
 from tasks.contents import content_sha256, content_state
-from tasks.inspection import check_output
 from tasks.layout import Layout
 from tasks.manifest import read_manifest
+from tasks.outputs import PICTURE, check_output
 from tasks.plots import save_figure
 from tasks.plots.inspection_moments import Moment
 from tasks.plots.tile import TilePage, plot_tile
@@ -22,19 +22,21 @@ from tasks.tiles import TILES_FILE, Tile, find_tile
 _STORED = "only what the tile itself stores is shown"
 
 
-def explain_tile(settings: StudySettings, wanted: str, output: Path | None = None) -> Path:
+def explain_tile(settings: StudySettings, wanted: str, output: Path | None = None, force: bool = False) -> Path:
     """Draw one tile of a study's runs; returns the path of the PNG.
 
     Args:
         wanted: the tile's id, or an unmistakable beginning of it.
         output: where to write; `<data_root>/explain/<id>.png` by default.
+        force: that may be a PNG which somebody else made.
 
     Raises:
-        UseError: no such tile, no run with tiles, or an output that is no PNG in a folder that exists.
+        UseError: no such tile, no run with tiles, or an output that must not be written (`tasks.outputs`).
     """
-    check_output(output)
     layout = Layout.of(settings)
     tile = find_tile(layout.runs, wanted)
+    videos = read_manifest(layout.manifest)["uri"] if output and layout.manifest.is_file() else ()
+    check_output(output, PICTURE, map(Path, videos), force)
     path = output or _below(layout.root / "explain", f"{tile.tile_id}.png")
     return save_figure(plot_tile(gather_tile(layout, tile)), path)
 

@@ -4,7 +4,7 @@
 checkpoint_sha256, prepared (name of the folder of the shards), video_id, subject, sha256 (of the video), segment,
 frame, pts_s, box (x, y, width, height in px of the video), convolution (the one looked at), explained and true
 (classes), p_<class> (probabilities), and as raw bytes in C order face (uint8 RGB 48x48x3), optical_flow (float16
-48x48x2, px a frame), spatial_map and temporal_map (float16 48x48 in 0..1; null for a stream that the arm lacks).
+48x48x2, as in the shard), spatial_map and temporal_map (float16 48x48 in 0..1; null for a stream that the arm lacks).
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Tile:
         explained, true: class names; `explained` is the one whose logit the maps belong to.
         probabilities: by class, in the order of the model's outputs.
         face: uint8 RGB (48, 48, 3).
-        optical_flow: float16 (48, 48, 2), dx and dy in px a frame.
+        optical_flow: float16 (48, 48, 2), dx and dy in px.
         maps: by stream float16 (48, 48) in 0..1.
     """
 

@@ -88,6 +88,94 @@ def fragments() -> list[Case]:
     ]
 
 
+def with_mdat(header: Callable[[int], bytes]) -> Callable[[bytes], bytes]:
+    """Give the pictures of an MP4 whose index stands first another header of 16 bytes, made of their length."""
+
+    def change(content: bytes) -> bytes:
+        at = content.index(b"mdat") - 4
+        assert content[at - 8 : at] == b"\0\0\0\x08free"
+        length = int.from_bytes(content[at : at + 4], "big")
+        return content[: at - 8] + header(length) + content[at + 8 :]
+
+    return change
+
+
+def wide(size: int) -> bytes:
+    """A 64-bit size."""
+    return b"\0\0\0\x01mdat" + size.to_bytes(8, "big")
+
+
+#: What a recorder may leave as the size of the pictures; all mean the same to a player, for the index is whole.
+MDAT_HEADERS: dict[str, Callable[[int], bytes]] = {
+    "64-bit": lambda length: wide(length + 8),
+    "64-bit-zero": lambda length: wide(0),
+    "64-bit-of-its-header": lambda length: wide(16),
+    "64-bit-too-small": lambda length: wide(1000),
+    "up-to-the-end": lambda length: b"\0\0\0\x08free\0\0\0\0mdat",
+    "of-its-header": lambda length: b"\0\0\0\x08free\0\0\0\x08mdat",
+}
+
+
+def without_size(content: bytes) -> bytes:
+    """An AVI that does not tell its size, as a recorder leaves it that had no time to go back."""
+    return content[:4] + bytes(4) + content[8:]
+
+
+def blank_behind(share: float) -> Callable[[bytes], bytes]:
+    """A file of full size of which only the first share arrived."""
+    return lambda content: content[: int(len(content) * share)] + bytes(len(content) - int(len(content) * share))
+
+
+def listed() -> list[Case]:
+    """Files that break off although the sizes in them say nothing of it, and the same ones whole."""
+    index_first = CONTAINERS["mp4-index-first"][0]
+    cases = []
+    for name, header in MDAT_HEADERS.items():
+        write = rewritten(index_first, with_mdat(header))
+        cases.append(good(f"listed/{name}-whole", write))
+        cases += [
+            bad(
+                f"listed/{name}-cut-{share:g}",
+                rewritten(write, cut(share)),
+                "its header lists 34",
+                TRUNCATED,
+                quick=share == 0.7 and name == "64-bit-of-its-header",
+            )
+            for share in (0.3, 0.7, 0.97)
+        ]
+    for codec, pix_fmt in (("mpeg4", "yuv420p"), ("mjpeg", "yuvj420p")):
+        write = rewritten(face(codec, pix_fmt, "avi"), without_size)
+        cases.append(good(f"listed/avi-{codec}-whole", write, "clip.avi"))
+        cases += [
+            bad(f"listed/avi-{codec}-cut-{share:g}", rewritten(write, cut(share)), "breaks off", TRUNCATED)
+            for share in (0.5, 0.7, 0.9)
+        ]
+    return cases
+
+
+def reserved() -> list[Case]:
+    """Files whose space was reserved and not filled up to the end, as a download that stopped leaves them."""
+    more = {
+        "mov-mjpeg": (face("mjpeg", "yuvj420p", "mov", muxer={"movflags": "+faststart"}), "clip.mov"),
+        "mp4-h265": (face("libx265", muxer={"movflags": "+faststart"}), "clip.mp4"),
+        "mp4-vp9": (face("libvpx-vp9", container="mp4", muxer={"movflags": "+faststart"}), "clip.mp4"),
+        "mkv-vp9": (face("libvpx-vp9", container="matroska"), "clip.mkv"),
+        "avi-mjpeg": (face("mjpeg", "yuvj420p", "avi"), "clip.avi"),
+    }
+    return [
+        bad(
+            f"reserved/{name}-{share:g}",
+            rewritten(write, blank_behind(share)),
+            "",
+            TRUNCATED | (UNDECODABLE if share < 0.5 else TRUNCATED),
+            file_name=file_name,
+            quick=share == 0.7 and name in ("mp4-index-first", "mkv"),
+        )
+        for name, (write, file_name) in (CONTAINERS | more).items()
+        for share in (0.3, 0.7)
+    ]
+
+
 def picture(suffix: str) -> bytes:
     return cv2.imencode(suffix, moving_face()[0][..., ::-1])[1].tobytes()
 
@@ -202,4 +290,4 @@ CONTENTS = [
     ),
 ]
 
-BAD = [*CUTS, *flips(), *fragments(), *NO_VIDEO, *huge(), *CONTENTS]
+BAD = [*CUTS, *listed(), *reserved(), *flips(), *fragments(), *NO_VIDEO, *huge(), *CONTENTS]

@@ -51,6 +51,7 @@ def add_video(
     rate: int = 25,
     options: dict[str, str] | None = None,
     degrees: int = 0,
+    pixel_aspect: Fraction | int = 1,
 ) -> av.VideoStream:
     """A stream for these frames that is ready to encode."""
     fast = {"libx264": {"preset": "ultrafast", "crf": "12"}, "libx264rgb": {"preset": "ultrafast", "crf": "12"}}
@@ -68,6 +69,8 @@ def add_video(
         stream.codec_context.color_range = 2
     if codec != "libsvtav1":  # takes a quality or a rate
         stream.bit_rate = 3_000_000
+    if pixel_aspect != 1:
+        stream.codec_context.sample_aspect_ratio = pixel_aspect
     if degrees:
         stream.set_display_rotation(degrees)
     return stream
@@ -86,6 +89,7 @@ def encode(
     degrees: int = 0,
     audio_s: float = 0.0,
     metadata: dict[str, str] | None = None,
+    pixel_aspect: Fraction | int = 1,
 ) -> None:
     """Write uint8 RGB frames as a video.
 
@@ -94,10 +98,11 @@ def encode(
         pts_ms: times of the frames; a constant rate by default.
         degrees: counterclockwise rotation that the container asks for.
         audio_s: seconds of a tone beside the pictures.
+        pixel_aspect: width of a pixel over its height, as codec and container declare it.
     """
     with av.open(f"file:{path}", "w", format=container, options=muxer or {}) as file:
         file.metadata.update(metadata or {})
-        stream = add_video(file, frames, codec, pix_fmt, rate, options, degrees)
+        stream = add_video(file, frames, codec, pix_fmt, rate, options, degrees, pixel_aspect)
         tone = file.add_stream("aac", rate=16000, layout="mono") if audio_s else None
         times = list(pts_ms) if pts_ms is not None else None
         if times is not None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 from faulty_videos import (
     NUM_FRAMES,
@@ -188,6 +190,11 @@ SIZES = [
 ]
 
 
+def narrowed() -> Frames:
+    """The moving face as an anamorphic camera stores it, 240x240 px."""
+    return [cv2.resize(frame, (240, 240), interpolation=cv2.INTER_AREA) for frame in moving_face()]
+
+
 def turned(degrees: int, size: tuple[int, int] = SIZE, codec: str = "libx264", pix_fmt: str = "yuv420p") -> Case:
     """A camera held sideways: the picture is stored turned, and the container says how to show it."""
     frames = partial(moving_face, size)
@@ -205,6 +212,25 @@ TURNED = [
     *(turned(degrees, (241, 319), "mpeg4") for degrees in (90, 180, 270)),
     *(turned(degrees, SIZE, "libx264", "yuv422p") for degrees in (90, 180, 270)),
     turned(90, SIZE, "libx264", "yuv444p"),
+]
+
+ANAMORPHIC = [
+    good(
+        f"anamorphic/{codec}-{pix_fmt}{suffix}",
+        lambda path, codec=codec, pix_fmt=pix_fmt: encode(
+            path, narrowed(), codec, pix_fmt, pixel_aspect=Fraction(4, 3)
+        ),
+        f"clip{suffix}",
+        quick=suffix == ".ts",
+    )
+    for codec, pix_fmt, suffix in (
+        ("libx264", "yuv420p", ".mp4"),
+        ("libx264", "yuv420p", ".ts"),
+        ("mpeg2video", "yuv420p", ".mpg"),
+        ("mpeg4", "yuv420p", ".avi"),
+        ("libx265", "yuv420p10le", ".mkv"),
+        ("prores_ks", "yuv422p10le", ".mov"),
+    )
 ]
 
 STEADY = [40 * number for number in range(NUM_FRAMES)]
@@ -256,6 +282,19 @@ TIMES = [
 ]
 
 
+def with_junk_at_its_end(content: bytes) -> bytes:
+    """An AVI that was padded with zeros, which belong to it."""
+    length = int.from_bytes(content[4:8], "little") + 8 + 9000
+    return (
+        content[:4] + length.to_bytes(4, "little") + content[8:] + b"JUNK" + (9000).to_bytes(4, "little") + bytes(9000)
+    )
+
+
+def face_then_black(path: Path) -> None:
+    """Raw pictures, the last of them black: packets that hold nothing but zeros."""
+    encode(path, [*moving_face(), *[np.zeros((240, 320, 3), np.uint8)] * 2], "rawvideo", "rgb24")
+
+
 def several_streams() -> list[Case]:
     """Sound, other pictures, titles and rubbish beside or in front of the stream that counts."""
     face_then_wall = partial(encode_streams, streams=[moving_face(), wall(20)])
@@ -266,6 +305,7 @@ def several_streams() -> list[Case]:
         return content.replace("Caf\xe9".encode(), b"Caf\xe9\xe9")
 
     rubbish = bytes(range(256)) * 8
+    avi = face("mpeg4", container="avi")
     return [
         good("streams/two-videos", face_then_wall),
         good("streams/cover-behind", partial(encode_streams, streams=[moving_face()], cover=True)),
@@ -277,6 +317,10 @@ def several_streams() -> list[Case]:
         ),
         good("streams/rubbish-behind", rewritten(face(), lambda content: content + rubbish)),
         good("streams/zeros-behind", rewritten(face(), lambda content: content + bytes(4096))),
+        good("streams/zeros-behind-avi", rewritten(avi, lambda content: content + bytes(9999)), "clip.avi"),
+        good("streams/junk-at-the-end-avi", rewritten(avi, with_junk_at_its_end), "clip.avi"),
+        good("streams/zeros-behind-mkv", rewritten(face(), lambda content: content + bytes(9999)), "clip.mkv"),
+        good("streams/black-at-the-end", face_then_black, "clip.mov", shows=None, num_frames=NUM_FRAMES + 2),
         good("streams/rubbish-behind-mkv", rewritten(face(), lambda content: content + rubbish), "clip.mkv"),
         good("suffix/avi-named-mp4", face("mpeg4", container="avi"), quick=True),
         good("suffix/mkv-named-avi", face(container="matroska"), "clip.avi"),
@@ -284,6 +328,11 @@ def several_streams() -> list[Case]:
         good("suffix/capitals", face(container="mp4"), "CLIP.MP4"),
         good("suffix/mpegts-named-mp4", face(container="mpegts")),
     ]
+
+
+def made_higher() -> Frames:
+    """The moving face on frames of 320x240 px that are shown as square ones."""
+    return [cv2.resize(frame, (320, 320)) for frame in moving_face()]
 
 
 def header_lies() -> list[Case]:
@@ -295,7 +344,9 @@ def header_lies() -> list[Case]:
         good("lies/mp4-duration", rewritten(mp4, patch(b"mvhd", 20, hours)), quick=True),
         good("lies/mp4-track-duration", rewritten(mp4, patch(b"mdhd", 20, hours))),
         good("lies/mp4-size", rewritten(mp4, patch(b"avc1", 28, b"\xff\xff\xff\xff")), quick=True),
-        good("lies/mp4-shown-size", rewritten(mp4, patch(b"tkhd", 80, b"\xff\xff\x00\x00" * 2))),
+        good(  # which players take for the shape of the pixels
+            "lies/mp4-shown-size", rewritten(mp4, patch(b"tkhd", 80, b"\xff\xff\x00\x00" * 2)), shows=made_higher
+        ),
         good("lies/avi-number-of-frames", rewritten(avi, patch(b"avih", 24, b"\xff\xff\x00\x00"))),
         good("lies/avi-length", rewritten(avi, patch(b"strh", 40, b"\xff\xff\x00\x00"))),
         good("lies/avi-size", rewritten(avi, patch(b"avih", 40, b"\xff\xff\x00\x00" * 2))),
@@ -349,4 +400,15 @@ CONTENTS = [
     ),
 ]
 
-ODD = [*WHOLE, *CODECS, *SIZES, *TURNED, *TIMES, *several_streams(), *header_lies(), *larger_and_smaller(), *CONTENTS]
+ODD = [
+    *WHOLE,
+    *CODECS,
+    *SIZES,
+    *TURNED,
+    *ANAMORPHIC,
+    *TIMES,
+    *several_streams(),
+    *header_lies(),
+    *larger_and_smaller(),
+    *CONTENTS,
+]

@@ -7,6 +7,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,7 @@ from pydantic import BaseModel
 
 from fer_models.errors import BrokenFile, UseError
 from fer_models.training import MODEL_FILE
-from flows.evaluate import evaluate
-from flows.study import full_study
-from flows.train import train
 from tasks.changes import read_changes, record_changes
-from tasks.configuration import resolve_settings
 from tasks.files import (
     broken_files,
     find_frame,
@@ -41,13 +39,11 @@ from tasks.files import (
     write_table,
     write_text,
 )
-from tasks.layout import Layout
 from tasks.ledger import find_previous, plan_preparation, read_ledger, write_ledger
 from tasks.manifest import SCHEMA as MANIFEST
 from tasks.manifest import build_manifest, read_manifest
 from tasks.outcomes import Outcome
 from tasks.preparation import prepare_file
-from tasks.runs import plan_runs
 from tasks.sample.corpus import SampleCorpus, write_corpus
 from tasks.settings import CorpusSettings, PrepareSettings, SplitSettings
 from tasks.shards import VideoReport, read_reports, shard_path
@@ -268,46 +264,56 @@ def test_a_broken_clip_of_the_sample_is_drawn_again(tmp_path: Path) -> None:
     assert clip.read_bytes() == content
 
 
+SETTINGS = """
+preset: sample
+name: tiny
+data_root: data
+corpus: {root: corpus, draw_sample: false, emotions: [anger, happiness, sadness]}
+model: {width: 4, head_units: 16}
+training: {epochs: 2, keep_epochs: true}
+arms: [gap-sum]
+"""
+
+
+def fer(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, which remembers nothing of the one before."""
+    code = "from flows.cli import main; main()"
+    command = [sys.executable, "-c", code, *words, "--config", "study.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [empty, half])
 def test_a_study_goes_on_when_every_file_of_its_data_root_is_broken(tmp_path: Path, damage: Damage) -> None:
     """All but the copy of the split: the same command makes everything again, and every person keeps their side."""
     write_corpus(tmp_path / "corpus", SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180)))
-    overrides = {
-        "name": "tiny",
-        "data_root": str(tmp_path / "data"),
-        "corpus.root": str(tmp_path / "corpus"),
-        "corpus.draw_sample": False,
-        "corpus.emotions": ["anger", "happiness", "sadness"],
-        "model.width": 4,
-        "model.head_units": 16,
-        "training.epochs": 2,
-        "training.keep_epochs": True,
-        "arms": ["gap-sum"],
-    }
-    settings = resolve_settings("sample", None, overrides)
-    layout = Layout.of(settings)
-    full_study("sample", "", overrides)
-    (run,) = plan_runs(settings)
-    before, scores = read_split(layout.split), sorted(run.folder.glob("test-*/evaluation.json"))[0].read_text()
-    files = [path for path in layout.root.rglob("*") if path.is_file() and path.suffix != ".copy"]
+    (tmp_path / "study.yaml").write_text(SETTINGS)
+    first = fer(tmp_path, "study")
+    assert first.returncode == 0, first.stderr
+    (split,) = (tmp_path / "data" / "splits").glob("*.parquet")
+    (run,) = (tmp_path / "data" / "studies" / "tiny" / "runs").iterdir()
+    before, scores = read_split(split), json.loads(next(run.glob("test-*/evaluation.json")).read_text())["scores"]
+    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and path.suffix != ".copy"]
     for path in files:
         damage(path)
-    assert not run.trained
-    full_study("sample", "", overrides)
-    pd.testing.assert_frame_equal(read_split(layout.split), before)
-    assert plan_runs(settings) == [run]
-    assert run.trained
+    second = fer(tmp_path, "study")
+    assert second.returncode == 0, second.stderr
+    assert "Trained 1 of 1 runs" in second.stderr
+    pd.testing.assert_frame_equal(read_split(split), before)
     assert [path for path in files if not is_whole(path) and "mlartifacts" not in path.parts] == []
-    again = json.loads(sorted(run.folder.glob("test-*/evaluation.json"))[0].read_text())
-    assert again["scores"] == pytest.approx(json.loads(scores)["scores"], abs=0.2)
-    damage(run.folder / MODEL_FILE)
-    with pytest.raises(UseError, match="1 runs are not trained"):
-        evaluate("sample", "", overrides)
-    train("sample", "", overrides)
-    (predictions,) = run.folder.glob("test-*/predictions.parquet")
+    again = json.loads(next(run.glob("test-*/evaluation.json")).read_text())["scores"]
+    assert again == pytest.approx(scores, abs=0.2)
+
+    damage(run / MODEL_FILE)
+    (predictions,) = run.glob("test-*/predictions.parquet")
     damage(predictions)
-    evaluate("sample", "", overrides)
+    evaluated = fer(tmp_path, "evaluate")
+    assert evaluated.returncode == 1
+    assert "runs are not trained" in evaluated.stderr
+    assert "Traceback" not in evaluated.stderr
+    third = fer(tmp_path, "study")
+    assert third.returncode == 0, third.stderr
     assert is_whole(predictions)
 
 

@@ -294,3 +294,21 @@ def test_classes_are_compared_as_they_look() -> None:
     twice = refused(overrides={"corpus.emotions": '["fro\u0308hlich", "fr\u00f6hlich"]'})
     assert "it names a class twice" in twice
     assert "has no name" in refused(overrides={"corpus.emotions": '["\u200b", "happy"]'})
+
+
+@pytest.mark.parametrize("value", ["0.04", "1", "neighbours"])
+def test_a_pair_is_a_time_or_neighbours(value: str) -> None:
+    pair = resolve_settings(overrides={"prepare.pair": value}).prepare.pair
+    assert str(pair) == str(float(value) if value != "neighbours" else value)
+
+
+@pytest.mark.parametrize("value", ["0", "-0.04", "2", "next", "true", "[0.04]", "1/30"])
+def test_a_pair_that_is_neither_is_refused_in_one_sentence(value: str) -> None:
+    with pytest.raises(UseError, match=r"^prepare\.pair: it should be a time in seconds.*neighbours") as error:
+        resolve_settings(overrides={"prepare.pair": value})
+    assert "\n" not in str(error.value)
+
+
+def test_only_the_published_study_takes_neighbours() -> None:
+    pairs = {name: preset().prepare.pair for name, preset in PRESETS.items()}
+    assert pairs == {"sample": 1 / 30, "study": "neighbours", "corrected": 1 / 30}

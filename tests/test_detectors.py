@@ -179,8 +179,9 @@ def test_a_trained_model_carries_its_detector(tmp_path: Path, network: Path, mon
 def test_a_model_without_a_detector_file_carries_just_its_settings() -> None:
     settings = PrepareSettings(segment_stride=4)
     assert carried_prepare(carry_prepare(settings)) == settings
-    assert carried_prepare({"segment_stride": 4}) == settings, "as models of earlier versions carry them"
-    assert carried_prepare(None) == PrepareSettings()
+    earlier = settings.model_copy(update={"pair": "neighbours"})
+    assert carried_prepare({"segment_stride": 4}) == earlier, "as models of earlier versions carry them"
+    assert carried_prepare(None) == PrepareSettings(pair="neighbours")
 
 
 def test_prediction_says_once_that_the_file_is_gone(tmp_path: Path, network: Path, moving_face: Path) -> None:

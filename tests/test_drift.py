@@ -138,7 +138,10 @@ class World:
                 "num_covered": 3,
                 "width": 320,
                 "height": 240,
+                "codec": "h264",
                 "fps": 25.0,
+                "duration_s": 2.0,
+                "repeated_share": 0.0,
                 "shard": path.relative_to(self.layout.prepared).as_posix(),
             }
             self.rows.append(row | facts)
@@ -161,6 +164,31 @@ class World:
         return measure_drift(self.settings, batch).set_index("measure")
 
 
+def test_a_ledger_of_an_older_version_has_no_codec_and_no_times(world: World) -> None:
+    world.add(10, "old")
+    world.add(10, "new", repeated_share=0.5)
+    ledger = read_ledger(world.layout.ledger).drop(columns=["codec", "duration_s", "repeated_share"])
+    facts = describe_videos(ledger, world.layout.prepared)
+    assert facts["length, s"].tolist() == [2.0] * 20
+    assert "codec" not in facts
+
+
+@pytest.mark.parametrize(
+    ("facts", "measure", "remark"),
+    [
+        ({"codec": "mpeg4"}, "codec", "more mpeg4"),
+        ({"repeated_share": 0.5}, "repeated frames, %", "higher"),
+        ({"fps": 50.0}, "frames per second", "higher"),
+        ({"duration_s": 9.0}, "length, s", "higher"),
+    ],
+)
+def test_files_of_another_make_are_drift(world: World, facts: dict[str, object], measure: str, remark: str) -> None:
+    world.add(20, "old")
+    drift = world.drift(world.add(10, "new", **facts))
+    assert drift.loc[measure, "remark"] == remark
+    assert (drift["remark"] != "").sum() == 1
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
@@ -175,6 +203,8 @@ def test_a_videos_measures(world: World) -> None:
         "emotion": "anger",
         "resolution": "320x240",
         "frames per second": 25.0,
+        "codec": "h264",
+        "repeated frames, %": 0.0,
         "length, s": 2.0,
         "coverage, %": 75.0,
         "face size, px": 77.0,
@@ -201,8 +231,8 @@ def test_videos_like_the_others_show_no_drift(world: World) -> None:
     world.add(40, "old")
     drift = world.drift(world.add(30, "new"))
     assert set(drift["remark"]) == {""}
-    exact = ["emotion", "resolution", "frames per second", "length, s", "coverage, %", "face size, px"]
-    assert drift.loc[exact, "distance"].tolist() == [0.0] * 6
+    exact = ["emotion", "resolution", "frames per second", "codec", "repeated frames, %", "length, s", "coverage, %"]
+    assert drift.loc[[*exact, "face size, px"], "distance"].tolist() == [0.0] * 8
     assert set(drift["reference"]) == {"earlier"}
     assert set(drift["num_people"]) == {3}
 
@@ -233,7 +263,7 @@ def test_a_large_corpus_costs_no_more_than_a_sample(world: World) -> None:
     (row,) = world.rows
     world.rows = [row | {"video_id": f"v{number}", "sha256": f"s{number}"} for number in range(900)]
     drift = world.drift(world.add(8, "new"))
-    assert drift["num_before"].to_dict() == dict.fromkeys(drift.index[:5], 900) | dict.fromkeys(drift.index[5:], 200)
+    assert drift["num_before"].to_dict() == dict.fromkeys(drift.index[:7], 900) | dict.fromkeys(drift.index[7:], 200)
 
 
 def test_the_first_batch_has_nothing_to_be_compared_with(world: World) -> None:
@@ -257,7 +287,7 @@ def test_a_batch_is_kept_and_shown(world: World) -> None:
     record_drift(world.layout.drift, drift)
     kept = read_drift(world.layout.drift)
     assert kept["measure"].tolist() == drift["measure"].tolist() * 2
-    pd.testing.assert_frame_equal(kept.drop(columns="time").head(8), drift, check_dtype=False)
+    pd.testing.assert_frame_equal(kept.drop(columns="time").head(len(drift)), drift, check_dtype=False)
     resolution = drift_rows(drift)[1]
     assert resolution == {
         "measure": "resolution",

@@ -244,6 +244,11 @@ def test_the_command_writes_the_page(world: World, tmp_path: Path) -> None:
         assert picture.width == 1540
     with pytest.raises(UseError, match=r"should end in \.png"):
         explain_tile(world.settings, tile.tile_id, tmp_path / "page.gif")
+    Image.new("RGB", (8, 8)).save(tmp_path / "photograph.png")
+    with pytest.raises(UseError, match="was not made by this command"):
+        explain_tile(world.settings, tile.tile_id, tmp_path / "photograph.png")
+    for _ in range(2):
+        explain_tile(world.settings, tile.tile_id, tmp_path / "page.png")
 
 
 def test_a_tile_that_is_not_there_is_one_sentence(world: World, tmp_path: Path) -> None:

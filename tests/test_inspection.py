@@ -146,13 +146,13 @@ def test_three_px_to_the_right_are_red_and_their_arrows_point_there(settings: St
     arrows = [quiver for axes in figure.axes for quiver in axes.collections if hasattr(quiver, "U")]
     assert len(arrows) == 6
     for quiver in arrows:
-        assert np.median(np.asarray(quiver.U)) == pytest.approx(3 * 48 / 124, abs=0.15)
+        assert np.median(np.asarray(quiver.U)) == pytest.approx(3 * 48 / 124 * FPS / 30, abs=0.15), "in 1/30 s"
         assert abs(np.median(np.asarray(quiver.V))) < 0.1
     picture = draw_optical_flow(np.full((48, 48, 2), (3.0, 0.0)))
     assert (picture == (255, 0, 0)).all()
     flow_pictures = [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
     reds = [np.median(image.reshape(-1, 3), axis=0) for image in flow_pictures if image.shape[:2] == (288, 288)]
-    assert sum(red > 240 and green < 90 and blue < 90 for red, green, blue in reds) == 6
+    assert sum(red > 220 and green < 110 and blue < 110 for red, green, blue in reds) == 6
 
 
 def test_the_wheel_is_the_key_of_the_colours() -> None:
@@ -291,6 +291,21 @@ def test_an_output_that_cannot_be_is_refused(settings: StudySettings, tmp_path: 
         inspect_video(settings, "moving", tmp_path / "a.gif")
     with pytest.raises(UseError, match="no folder"):
         inspect_video(settings, "moving", tmp_path / "none" / "a.png")
+
+
+def test_a_page_takes_the_place_of_a_page_and_of_nothing_else(settings: StudySettings, tmp_path: Path) -> None:
+    page, photograph = tmp_path / "page.png", tmp_path / "photograph.png"
+    for _ in range(2):
+        assert inspect_video(settings, "short", page) == page
+    Image.new("RGB", (8, 8)).save(photograph)
+    before = photograph.read_bytes()
+    with pytest.raises(UseError, match="was not made by this command"):
+        inspect_video(settings, "short", photograph)
+    assert photograph.read_bytes() == before
+    inspect_video(settings, "short", photograph, force=True)
+    (tmp_path / "video.png").symlink_to(settings.corpus.root / "moving.mp4")
+    with pytest.raises(UseError, match="is one of the inputs"):
+        inspect_video(settings, "short", tmp_path / "video.png", force=True)
 
 
 def test_positions_are_spread() -> None:

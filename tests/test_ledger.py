@@ -305,3 +305,31 @@ def test_too_many_failures_stop_the_run(names: Iterable[str], limit: float, word
         check_failed_share(outcomes(*names), limit)
     assert words in str(caught.value)
     assert "execution.max_failed_share" in str(caught.value)
+
+
+def test_remarks_of_manifest_and_preparation_stand_together_and_do_not_pile_up(preparation: Preparation) -> None:
+    manifest = make_manifest(("a", "aa11", "ok"), ("b", "bb22", "ok")).assign(reason=["2 numbers are missing", ""])
+    remark = "48 % of its frames repeat the one before"
+    reports = {sha: VideoReport(sha256=sha, outcome=Outcome.OK, message=remark) for sha in ("aa11", "bb22")}
+    for report in reports.values():
+        write_shard(shard_path(preparation.shards, report.sha256), [], report)
+    wanted = [f"2 numbers are missing; {remark}", remark]
+    for known in (reports, {}, {}):
+        ledger = write_ledger(preparation.ledger, manifest, known, {})
+        assert ledger["message"].tolist() == wanted
+        assert ledger["remark"].tolist() == [remark, remark]
+    settled = plan_preparation(manifest, find_previous(preparation.ledger), preparation.shards).settled
+    assert [report.message for report in settled.values()] == [remark, remark]
+    mended = write_ledger(preparation.ledger, manifest.assign(reason=""), settled, {})
+    assert mended["message"].tolist() == [remark, remark]
+
+
+def test_a_ledger_of_an_older_version_is_read(preparation: Preparation) -> None:
+    """It has no codec, times and repeats; what it says of its videos counts."""
+    ledger = preparation.run(THREE, {"bb22": Outcome.NO_FACE})
+    new = ["remark", "codec", "duration_s", "repeated_share", "interval_s", "num_far"]
+    ledger.drop(columns=new).to_parquet(preparation.ledger)
+    assert preparation.due(THREE) == []
+    again = write_ledger(preparation.ledger, THREE, {}, {})
+    assert again["outcome"].tolist() == ["ok", "no_face", "ok"]
+    assert set(new) < set(read_ledger(preparation.ledger).columns)

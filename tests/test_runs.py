@@ -3,11 +3,13 @@
 import pandas as pd
 import pytest
 
+from fer_models.building import model_prepare
 from fer_models.errors import UseError
 from tasks import runs
+from tasks.carried import Crops, carried_crops, carried_prepare
 from tasks.index import SCHEMA, side_file
 from tasks.layout import Layout
-from tasks.runs import Run, plan_runs, training_of
+from tasks.runs import Run, build_run_model, plan_runs, training_of
 from tasks.settings import StudySettings
 from tasks.splits import SIDES
 
@@ -100,3 +102,16 @@ def test_a_run_of_one_fold_does_not_speak_of_folds(base):
     run = plan_runs(base)[0]
     assert isinstance(run, Run)
     assert (run.name, run.fold) == ("gap-sum, seed 1", None)
+
+
+def test_a_model_of_crops_carries_how_large_they_were(base):
+    settings = change(base, prepare={"precropped": True, "segment_length": 2})
+    layout = Layout.of(settings)
+    for side, box in (("train", [0, 0, 40, 48]), ("validation", [0, 0, 99, 99])):
+        rows = [dict.fromkeys(SCHEMA.names, "") | {"emotion": emotion, "box": box} for emotion in EMOTIONS]
+        path = side_file(layout.index, 0, side)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows).to_parquet(path)
+    model = build_run_model(settings, plan_runs(base)[0])
+    assert carried_crops(model_prepare(model)) == Crops.of([(40, 48)])
+    assert carried_prepare(model_prepare(model)) == settings.prepare

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from openpyxl import load_workbook
 
+from fer_models.errors import UseError
 from tasks.adapters.baum1 import BAUM1S_CODES, read
 from tasks.outcomes import Outcome
 from tasks.sample import corpus as corpus_module
@@ -299,3 +300,14 @@ def test_a_lost_sheet_is_written_again(tmp_path: Path, write_lines: Callable[...
     assert write_lines(tmp_path, SMALL) == 0
     assert (tmp_path / "Annotations_BAUM1s.xlsx").is_file()
     assert not list(tmp_path.rglob(".part-*"))
+
+
+def test_what_somebody_put_beside_the_clips_stays(tmp_path: Path, write_lines: Callable[..., int]) -> None:
+    write_lines(tmp_path, SMALL)
+    mine = video_path(tmp_path, DRAWN[0]).with_name("mine.mp4")
+    mine.write_text("mine")
+    write_lines(tmp_path, SampleCorpus(4, 1, 0.4, (160, 120), seed=8))
+    assert mine.read_text() == "mine"
+    (tmp_path / corpus_module._MARKER).write_text('{"people": 3}')
+    with pytest.raises(UseError, match="was not drawn by `fer sample`"):
+        write_lines(tmp_path, SMALL)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from flows.cli.options import Chosen, study_options
+from flows.cli.options import Chosen, Force, study_options
 from flows.cli.running import out
 from flows.environment import prepare_environment, silent_imports
 
@@ -45,12 +45,13 @@ def inspect(
     chosen: Chosen,
     video: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="a video's id, or an unmistakable part of it")],
     output: Output = None,
+    force: Force = False,
 ) -> None:
     """Draw a video on one page: faces, motion, outcome and why."""
     prepare_environment(quiet=not chosen.debug)
     from tasks.inspection import inspect_video
 
-    path = inspect_video(chosen.settings(), video, output)
+    path = inspect_video(chosen.settings(), video, output, force)
     out.print(escape(str(path)), soft_wrap=True, highlight=False)
 
 
@@ -60,10 +61,11 @@ def explain(
     chosen: Chosen,
     tile: Annotated[str, typer.Argument(metavar="TILE", help="id below a Grad-CAM tile, or its beginning")],
     output: Output = None,
+    force: Force = False,
 ) -> None:
     """Draw a Grad-CAM tile on one page: frame, crop, motion, maps, probabilities and where all of it comes from."""
     prepare_environment(quiet=not chosen.debug)
     from tasks.tile_page import explain_tile
 
-    path = explain_tile(chosen.settings(), tile, output)
+    path = explain_tile(chosen.settings(), tile, output, force)
     out.print(escape(str(path)), soft_wrap=True, highlight=False)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from fer_models.errors import UseError
 from fer_models.settings import ModelSettings
-from flows.cli.options import Chosen, Debug, study_options
+from flows.cli.options import Chosen, Debug, Force, study_options
 from flows.cli.running import out
 from flows.environment import prepare_environment, silent_imports
 
@@ -28,28 +28,45 @@ def predict(
     detector_model: Annotated[
         Path | None, typer.Option(help="the face detector's model file, if it was moved since the training")
     ] = None,
+    precropped: Annotated[
+        bool | None,
+        typer.Option(
+            "--precropped/--find-faces",
+            help="use frames whole, or find faces in them; by default as in the training, "
+            "and frames that cannot be such crops are searched for faces",
+        ),
+    ] = None,
+    force: Force = False,
     debug: Debug = False,
 ) -> None:
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
     with silent_imports():
-        from tasks.prediction import predict_videos
-    from tasks.places import read_place
+        from tasks.prediction import find_videos, predict_videos
+    from tasks.outputs import PREDICTIONS, check_output, output_file
+    from tasks.places import as_remote, read_place
 
-    if output and not output.parent.is_dir():
-        raise UseError(f"There is no folder {str(output.parent)!r} for --output.")
-    predictions = predict_videos(read_place(model), videos, detector_model)
+    place = read_place(model)
+    inputs: list[Path] = []
+    if output:
+        files = [detector_model, None if as_remote(place) else place]
+        inputs = [*find_videos(videos), *filter(None, files)]
+        check_output(output, PREDICTIONS, inputs, force)
+    predictions = predict_videos(place, videos, detector_model, precropped)
     table = Table()
     for name in ("video", "expression", "probability", "segments", "remark"):
         table.add_column(name, justify="right" if name in ("probability", "segments") else "left")
     for row in predictions.to_dict("records"):
-        probability = f"{row['p_' + row['predicted']]:.2f}" if row["predicted"] else ""
-        remark = row["message"] if row["outcome"] != "ok" else ""
+        probability = f"{row['confidence']:.2f}" if row["predicted"] else ""
+        of_all = f" of {round(row['num_segments'] / row['coverage'])}" if row["num_segments"] else ""
         expression = row["predicted"] or row["outcome"]
-        table.add_row(escape(row["video"]), expression, probability, str(row["num_segments"]), escape(remark))
+        table.add_row(
+            escape(row["video"]), expression, probability, f"{row['num_segments']}{of_all}", escape(row["message"])
+        )
     out.print(table)
     if output:
-        predictions.to_csv(output, index=False)
+        with output_file(output, PREDICTIONS, inputs, force) as temporary:
+            predictions.to_csv(temporary, index=False)
         out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
     if not predictions["predicted"].any():
         raise UseError("No video could be recognised; the table says why.")

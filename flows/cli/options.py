@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tasks.settings import StudySettings
 
 Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
+Force = Annotated[bool, typer.Option("--force", help="also over a file of that kind which this command did not make")]
 _Command = Callable[..., None]
 
 

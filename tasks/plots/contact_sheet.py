@@ -19,7 +19,7 @@ _WIDTH_IN, _HEAD_IN, _LABEL_IN = 12.0, 0.85, 0.54
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One segment: face uint8 RGB (48, 48, 3), optical flow float (48, 48, 2) in px a frame."""
+    """One segment: face uint8 RGB (48, 48, 3), optical flow float (48, 48, 2) in px."""
 
     subject: str
     face: np.ndarray
@@ -68,6 +68,6 @@ def _draw_legend(figure: Figure, height_in: float) -> None:
     text = (
         "Random segments of the training side, a row a class: above the face as stored, below its optical flow.\n"
         f"The colour is the direction of motion as on the wheel, white is still, "
-        f"full colour is {FULL_COLOUR_PX:g} px a frame or more (of the 48 x 48 crop)."
+        f"full colour is {FULL_COLOUR_PX:g} px or more (of the 48 x 48 crop)."
     )
     figure.text(0.07, 1 - 0.38 / height_in, text, fontsize=9, color=GREY, va="center", linespacing=1.5)

@@ -31,7 +31,7 @@ class Moment:
         box: x, y, width, height in px of the picture; None without a face.
         box_px: width of the box in px of the video.
         face: uint8 RGB (48, 48, 3), as stored; None without a face.
-        optical_flow: float (48, 48, 2), dx and dy in px a frame, as stored; None without a face.
+        optical_flow: float (48, 48, 2), dx and dy in px, as stored; None without a face.
         remark: what else is to be said, in a few words.
     """
 
@@ -126,7 +126,7 @@ def _draw_frame(page: Page, moment: Moment, left: float, top: float, size: _Bloc
 def _draw_squares(page: Page, face: np.ndarray, optical_flow: np.ndarray, left: float, top: float, side: float) -> None:
     speed = np.linalg.norm(optical_flow, axis=-1)
     pictures = (face, draw_optical_flow(optical_flow), _faded(face))
-    labels = ("face as stored", f"motion, mean {speed.mean():.2f} px", f"max {speed.max():.2f} px a frame")
+    labels = ("face as stored", f"motion, mean {speed.mean():.2f} px", f"max {speed.max():.2f} px")
     for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         x = left + number * (side + _SQUARE_GAP_IN)
         axes = page.axes(x, top, side, side)

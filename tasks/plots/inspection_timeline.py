@@ -1,6 +1,6 @@
 """A whole video as a strip: which segments have a face, how wide its box is, how much it moves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,17 +19,17 @@ class Timeline:
 
     Args:
         num_frames: of the whole video.
-        fps: frames a second; 0 when unknown.
+        time_of: from the number of a frame to its time in seconds; None when times are unknown.
         stride: frames from one segment's start to the next.
         num_segments: with and without a face.
         covered: int (n,), numbers of the segments with a face, ascending.
         widths_px: (n,) width of their boxes in px of the video.
-        motions_px: (n,) mean length of their optical flow, in px of the 48x48 crop a frame.
+        motions_px: (n,) mean length of their optical flow, in px of the 48x48 crop.
         shown: first frames of what the page shows above.
     """
 
     num_frames: int
-    fps: float
+    time_of: Callable[[float], float] | None
     stride: int
     num_segments: int
     covered: np.ndarray
@@ -53,7 +53,7 @@ def draw_timeline(page: Page, timeline: Timeline, top_in: float) -> None:
     strips = [coverage]
     if len(timeline.covered):
         for number, (values, name, colour) in enumerate(
-            ((timeline.widths_px, "box width, px", BLUE), (timeline.motions_px, "motion, px a frame", PURPLE))
+            ((timeline.widths_px, "box width, px", BLUE), (timeline.motions_px, "motion, px", PURPLE))
         ):
             axes = page.axes(left, top_in + 0.65 + number * 0.8, width, 0.68)
             _draw_curve(axes, timeline, values, colour)
@@ -64,13 +64,13 @@ def draw_timeline(page: Page, timeline: Timeline, top_in: float) -> None:
         axes.tick_params(labelsize=8, labelbottom=axes is strips[-1])
         axes.spines[["top", "right"]].set_visible(False)
     strips[-1].xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    strips[-1].xaxis.set_major_formatter(lambda frame, _: _moment(frame, timeline.fps))
+    strips[-1].xaxis.set_major_formatter(lambda frame, _: _moment(frame, timeline.time_of))
 
 
-def _moment(frame: float, fps: float) -> str:
-    if not fps:
+def _moment(frame: float, time_of: Callable[[float], float] | None) -> str:
+    if time_of is None:
         return f"{frame:,.0f}"
-    minutes, seconds = divmod(frame / fps, 60)
+    minutes, seconds = divmod(time_of(frame), 60)
     return f"{frame:,.0f}\n" + (f"{minutes:.0f}:{seconds:02.0f}" if minutes else f"{seconds:.1f} s")
 
 

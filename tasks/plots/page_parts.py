@@ -30,7 +30,7 @@ def draw_motion_legend(page: Page) -> None:
     for x, y, name in ((0, -1.15, "up"), (0, 1.15, "down"), (-1.1, 0, "left"), (1.1, 0, "right"), (0, 0, "still")):
         side_of = "right" if x < 0 else "left" if x > 0 else "center"
         axes.text(x, y, name, ha=side_of, va="center", fontsize=8, color=GREY)
-    lines = (f"full colour: {FULL_COLOUR_PX:g} px of the crop a frame", f"arrows: {ARROW_SCALE:g} times the motion")
+    lines = (f"full colour: {FULL_COLOUR_PX:g} px of the crop", f"arrows: {ARROW_SCALE:g} times the motion")
     for number, line in enumerate(lines):
         page.text(left + side / 2, 1.88 + 0.15 * number, line, size=8, color=GREY, ha="center")
 

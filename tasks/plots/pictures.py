@@ -3,12 +3,12 @@
 import cv2
 import numpy as np
 
-#: Motion in px a frame (at the stored scale) that is drawn in full colour.
+#: Motion in px (at the stored scale) that is drawn in full colour.
 FULL_COLOUR_PX = 1.5
 
 
 def draw_optical_flow(optical_flow: np.ndarray) -> np.ndarray:
-    """(dx, dy) float (H, W, 2) in px a frame to uint8 RGB (H, W, 3)."""
+    """(dx, dy) float (H, W, 2) in px to uint8 RGB (H, W, 3)."""
     dx, dy = (np.ascontiguousarray(optical_flow[..., i], np.float32) for i in (0, 1))
     magnitude, angle_deg = cv2.cartToPolar(dx, dy, angleInDegrees=True)
     hsv = np.full((*dx.shape, 3), 255, np.uint8)

@@ -153,15 +153,21 @@ def write_corpus(root: Path, corpus: SampleCorpus, workers: int | None = None) -
 
 
 def _same_corpus(root: Path, marker: str) -> bool:
-    """Whether `root` holds the corpus of that marker; clips of another sample corpus are removed."""
+    """Whether `root` holds the corpus of that marker; the clips of another one, and no other files, are removed."""
+    foreign = UseError(f"{str(root)!r} holds something that was not drawn by `fer sample`; name another folder.")
     if root.exists() and not (root.is_dir() and ((root / _MARKER).is_file() or not any(root.iterdir()))):
-        raise UseError(f"{str(root)!r} holds something that was not drawn by `fer sample`; name another folder.")
+        raise foreign
     if not (root / _MARKER).is_file():
         return False
-    if (root / _MARKER).read_text(encoding="utf-8") == marker:
+    drawn = (root / _MARKER).read_text(encoding="utf-8")
+    if drawn == marker:
         return True
-    for path in (root / VIDEO_FOLDER).glob("*/*.mp4"):
-        path.unlink()
+    try:
+        clips = plan_clips(SampleCorpus(**json.loads(drawn)))
+    except (TypeError, ValueError) as error:
+        raise foreign from error
+    for clip in clips:
+        clip.path(root).unlink(missing_ok=True)
     (root / SHEET).unlink(missing_ok=True)
     return False
 
