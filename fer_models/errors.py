@@ -22,6 +22,10 @@ class BrokenFile(UseError):
     """A file of the data root is there but has lost its content; the message says which, and what to do."""
 
 
+class WrongShard(UseError):
+    """A shard does not hold what its name says; the message says what it is instead, and how it is made again."""
+
+
 class TrainingDiverged(FerError):
     """The loss became NaN or infinite; the message names the epoch, the step and the rows of the batch."""
 

@@ -30,7 +30,8 @@ def print_audit(settings: StudySettings, out: Console) -> bool:
         for advice in dict.fromkeys(f"{finding.check}: {finding.advice}" for finding in findings):
             out.print(escape(advice), soft_wrap=True, highlight=False)
         out.print(escape(f"All findings: {layout.audit}"), soft_wrap=True, highlight=False)
-    videos = present_split(read_ledger(layout.ledger), read_split(layout.split))
+    emotions = settings.corpus.emotions
+    videos = present_split(read_ledger(layout.ledger, emotions), read_split(layout.split), emotions)
     num = num_leaks(findings)
     found = f"{num} leak{'s' if num > 1 else ''} found" if num else "No leak found"
     num_videos, num_people = videos["video_id"].nunique(), videos["subject"].nunique()

@@ -10,6 +10,7 @@ from flows.limits import stop_after_crashes
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks import tracking
 from tasks.champion import crown
+from tasks.in_use import using_shards
 from tasks.layout import Layout
 from tasks.progress import progress, say
 from tasks.report import write_report
@@ -41,14 +42,15 @@ def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overri
     if untrained:
         raise UseError(f"{len(untrained)} runs are not trained ({untrained[0]}, ...); run `fer train` first.")
     study_run = tracking.open_study(settings)
-    futures = [evaluate_arm.submit(settings, run, study_run) for run in runs]
-    with progress("Evaluating", len(runs)) as advance, ProgressArtifact("evaluate", len(runs)) as shown:
-        for run, future in zip(runs, futures, strict=True):
-            future.result()
-            advance(run.name)
-            shown.advance()
-    source = collect(settings)
-    report = write_report(source, layout.report)
+    with using_shards(settings, "evaluate"):
+        futures = [evaluate_arm.submit(settings, run, study_run) for run in runs]
+        with progress("Evaluating", len(runs)) as advance, ProgressArtifact("evaluate", len(runs)) as shown:
+            for run, future in zip(runs, futures, strict=True):
+                future.result()
+                advance(run.name)
+                shown.advance()
+        source = collect(settings)
+        report = write_report(source, layout.report)
     tracking.close_study(settings, study_run, source.results, layout.report)
     say(crown(settings, study_run, source.results))
     show_comparison(source, report, study_run)

@@ -34,7 +34,7 @@ def run_name(verb: str) -> Callable[[], str]:
             ).name
         except FerError:  # the run itself says what is wrong with them
             return verb
-        only = given.get("run")
+        only = given.get("run") or (f"fold {given['fold']}" if given.get("fold") else "")
         return f"{verb} {only} ({study})" if only else f"{verb} {study}"
 
     return name

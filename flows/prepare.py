@@ -13,6 +13,7 @@ from flows.limits import alone_in, stop_after_crashes
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.drift import measure_drift, record_drift
 from tasks.fan_out import Attempts, Batch, prepare_all
+from tasks.in_use import using_shards
 from tasks.layout import Layout
 from tasks.outcomes import Outcome
 from tasks.pending import pending_videos
@@ -52,11 +53,11 @@ def prepare(
     settings = settings_of(preset, config, overrides)
     if announce:
         settings = settings.watching()
-    with alone_in(settings.data_root):
+    with alone_in(settings.data_root), using_shards(settings, "prepare"):
         scan = scan_corpus(settings, videos, since=_start_of_first_attempt())
         attempts = _prepare_due(scan, settings)
         conclusion = conclude(scan, settings, attempts)
-    drift = measure_drift(settings, conclusion.newly_prepared)
+        drift = measure_drift(settings, conclusion.newly_prepared)
     record_drift(Layout.of(settings).drift, drift)
     show_preparation(settings, conclusion, scan.changes, drift)
     for video in conclusion.failed.itertuples():

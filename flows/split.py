@@ -3,11 +3,12 @@
 from prefect import flow
 
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
+from tasks.in_use import using_shards
 from tasks.index import build_index
 from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.progress import say
-from tasks.splits import SIDES, update_split
+from tasks.splits import SIDES, fold_names, update_split
 from tasks.subject_names import say_look_alikes
 
 
@@ -22,13 +23,15 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     """
     settings = settings_of(preset, config, overrides)
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger)
-    sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
-    say_look_alikes(sides)
-    counts = build_index(ledger, sides, layout.prepared, layout.index)
+    with using_shards(settings, "split"):
+        ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+        sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
+        say_look_alikes(sides)
+        counts = build_index(ledger, sides, layout.prepared, layout.index)
+    names = fold_names(sides)
     for fold, rows in counts.groupby("fold"):
-        where = "Split" if counts["fold"].nunique() == 1 else f"Fold {fold}"
-        sides = rows.set_index("side").loc[list(SIDES)].itertuples()
-        listed = (f"{side.Index} {side.people} people, {side.segments} segments" for side in sides)
+        where = "Split" if len(names) == 1 else f"Fold {names[fold]}"
+        of_fold = rows.set_index("side").loc[list(SIDES)].itertuples()
+        listed = (f"{side.Index} {side.people} people, {side.segments} segments" for side in of_fold)
         say(f"{where}: {', '.join(listed)}.")
     return counts.groupby("side")["segments"].sum().astype(int).to_dict()

@@ -15,7 +15,7 @@ from tasks.changes import read_changes
 from tasks.drift import TOO_FEW, read_drift
 from tasks.layout import Layout
 from tasks.ledger import count_outcomes, failed_videos, read_ledger
-from tasks.outcomes import TRANSIENT
+from tasks.outcomes import TRANSIENT, Outcome
 from tasks.remarks import motion_remarks
 from tasks.report_input import ReportInput, collect, describe
 from tasks.runs import plan_runs
@@ -102,7 +102,7 @@ def print_status(settings: StudySettings, out: Console) -> None:
     """The ledger's counts, what failed and why, and the training runs."""
     layout = Layout.of(settings)
     tracking.follow_data_root(layout)
-    ledger = read_ledger(layout.ledger)
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     out.print(escape(f"Videos of {layout.manifest}"), soft_wrap=True, highlight=False)
     counts = Table()
     counts.add_column("outcome")
@@ -114,10 +114,12 @@ def print_status(settings: StudySettings, out: Console) -> None:
     lost = failed_videos(ledger)
     if len(lost):
         _print_failures(lost, out)
+    if num_waiting := int((ledger["outcome"] == Outcome.NOT_TRIED).sum()):
+        out.print(f"{num_waiting} videos were not tried yet; `fer prepare` does it.")
     for remark in motion_remarks(ledger, settings.prepare):
         out.print(escape(remark), highlight=False)
     _print_changes(read_changes(layout.changes), out)
-    _print_drift(read_drift(layout.drift), out)
+    _print_drift(read_drift(layout.drift, settings.name), out)
     if layout.index.is_dir():
         runs = Table(title=f"Runs of {settings.name!r}")
         for name in ("run", "trained"):

@@ -10,6 +10,7 @@ from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Pres
 from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
+from tasks.in_use import using_shards
 from tasks.layout import Layout
 from tasks.steps.artifacts import show_summary
 from tasks.tracking import tracking_uri
@@ -31,11 +32,13 @@ def full_study(
         overrides: Single settings by dotted key, e.g. {"training.epochs": 20, "seeds": 3, "corpus.root": "/data"}.
         training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.
     """
-    tracking_uri(Layout.of(settings_of(preset, config, overrides)))  # that there is none shows here, not in hours
+    settings = settings_of(preset, config, overrides)
+    tracking_uri(Layout.of(settings))  # that there is none shows here, not in hours
     stop_after_crashes()
-    prepare(preset, config, overrides, tolerant=True)
-    split(preset, config, overrides)
-    train(preset, config, overrides, training)
-    report = evaluate(preset, config, overrides)
-    show_summary(settings_of(preset, config, overrides), report)
+    with using_shards(settings, "study"):
+        prepare(preset, config, overrides, tolerant=True)
+        split(preset, config, overrides)
+        train(preset, config, overrides, training)
+        report = evaluate(preset, config, overrides)
+    show_summary(settings, report)
     return report

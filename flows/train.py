@@ -7,6 +7,7 @@ from fer_models.suggest import nearest
 from flows.limits import one_device
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Preset, run_name, settings_of
 from tasks import tracking
+from tasks.in_use import using_shards
 from tasks.progress import say
 from tasks.runs import Run, plan_runs
 from tasks.steps.train import train_arm, train_on_workers
@@ -19,6 +20,7 @@ def train(
     overrides: Overrides = NO_OVERRIDES,
     training: Place = "here",
     run: str = "",
+    fold: str = "",
 ) -> list[str]:
     """Train what is not trained yet; a failed run leaves the others alone. Returns the names of the runs.
 
@@ -28,29 +30,42 @@ def train(
         overrides: Single settings by dotted key, e.g. {"training.epochs": 20}.
         training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.
         run: Train only this run, such as `gap-sum, seed 1`; all that are due when empty.
+        fold: Train only the runs of this fold, by its name; those of all folds when empty.
     """
     settings = settings_of(preset, config, overrides)
     runs = plan_runs(settings)
+    if fold:
+        runs = of_fold(runs, fold)
     if run:
         runs = [_named(runs, run)]
     due = [one for one in runs if not one.trained]
     study_run = tracking.open_study(settings)
-    if training == "workers":
-        parameters = {"preset": preset, "config": config, "overrides": overrides}
-        failures = train_on_workers(due, parameters, settings.execution.retries)
-    else:
-        failures = {}
-        with one_device():
-            for one in due:
-                result = train_arm(settings, one, study_run, return_state=True).result(raise_on_failure=False)
-                if isinstance(result, FerError):
-                    failures[one.name] = result
-                elif isinstance(result, BaseException):
-                    raise result
+    failures: dict[str, FerError] = {}
+    with using_shards(settings, "train"):
+        if training == "workers":
+            parameters = {"preset": preset, "config": config, "overrides": overrides}
+            failures = train_on_workers(due, parameters, settings.execution.retries)
+        else:
+            with one_device():
+                for one in due:
+                    result = train_arm(settings, one, study_run, return_state=True).result(raise_on_failure=False)
+                    if isinstance(result, FerError):
+                        failures[one.name] = result
+                    elif isinstance(result, BaseException):
+                        raise result
     say(f"Trained {len(due) - len(failures)} of {len(runs)} runs, {len(runs) - len(due)} were trained before.")
     if failures:
         raise UseError("; ".join(f"{name} was not trained: {message}" for name, message in failures.items()))
     return [one.name for one in runs]
+
+
+def of_fold(runs: list[Run], name: str) -> list[Run]:
+    """The runs of the fold of that name; raises `UseError` when there is none."""
+    if found := [run for run in runs if run.fold_name == name]:
+        return found
+    names = list(dict.fromkeys(run.fold_name for run in runs if run.fold_name))
+    known = f"it has {', '.join(names)}" if names else "it has no folds; split.protocol kfold, loso or file makes some"
+    raise UseError(f"The study has no fold {name!r}{nearest(name, names)}; {known}.")
 
 
 def _named(runs: list[Run], name: str) -> Run:

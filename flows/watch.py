@@ -64,7 +64,7 @@ def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     with quietly as notes:
         scan = scan_corpus(settings)
     if worth_a_try(scan.plan.due, before, settings.watch.interval_s):
-        notes, drift = [], read_drift(layout.drift)  # the flow says its own
+        notes, drift = [], read_drift(layout.drift, settings.name)  # the flow says its own
         try:
             run("prepare")
         finally:
@@ -77,11 +77,12 @@ def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     if num_pending >= settings.watch.study_after or layout.unfinished.is_file():
         _run_study(settings, run, num_pending, out)
         num_pending = len(pending_videos(settings))
-    return " ".join([*notes, _sum_up(read_ledger(layout.ledger), num_pending, settings.watch.study_after)])
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+    return " ".join([*notes, _sum_up(ledger, num_pending, settings.watch.study_after)])
 
 
 def _tell_drift(drift_before: pd.DataFrame, settings: StudySettings, out: Console) -> None:
-    drift = read_drift(Layout.of(settings).drift)
+    drift = read_drift(Layout.of(settings).drift, settings.name)
     print_drift(drift[~drift["time"].isin(drift_before["time"])], out)
 
 

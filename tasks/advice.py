@@ -19,6 +19,7 @@ EXPLANATIONS: dict[Outcome, tuple[str, str]] = {
         "Try again with `fer retry`; convert the file if it always breaks off.",
     ),
     Outcome.UNREADABLE: ("The file could not be read", "Check disk and share, then try again with `fer retry`."),
+    Outcome.NOT_TRIED: ("Not tried yet", "Run `fer prepare` again."),
     Outcome.FILE_MISSING: ("The file is missing", "Put it back or mend its path, then run `fer prepare` again."),
     Outcome.LABEL_MISSING: ("Not used: it has no label", "Give it one, then run `fer prepare` again."),
     Outcome.LABEL_CONFLICT: ("Not used: its labels differ", "Mend them, then run `fer prepare` again."),

@@ -18,6 +18,7 @@ from tasks.file_properties import check_properties
 from tasks.files import list_files
 from tasks.findings import Check, Finding, Severity
 from tasks.folds import TEST
+from tasks.in_use import using_shards
 from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.near_duplicates import candidate_pairs, hash_videos, sample_faces, show_the_same
@@ -25,12 +26,13 @@ from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.settings import StudySettings
 from tasks.shards import named_shard
-from tasks.splits import KEY, RESERVE, read_split
+from tasks.splits import KEY, RESERVE, fold_names, read_split, rows_of_classes
 from tasks.subject_names import look_alikes
 
-_NEW_SPLIT = "`fer prepare`, remove the split from the data root's `splits`, `fer split`."
+#: Never to remove a split: other studies may stand on it.
+_NEW_SPLIT = "`fer prepare`, set another split.seed (which leaves this split to the studies that use it), `fer split`."
 _ADVICE = {
-    Check.PEOPLE: "Remove the split from the data root's `splits`, `fer split`: it never parts a person.",
+    Check.PEOPLE: f"No split that is drawn parts a person: {_NEW_SPLIT}",
     Check.FILES: f"Remove one from the corpus, or give both the right person and label; then {_NEW_SPLIT}",
     Check.FACES: f"Look at both with `fer inspect`. If they show one person, give both one name; then {_NEW_SPLIT}",
     Check.NAMES: f"If they are one person, write the name in one way; then {_NEW_SPLIT}",
@@ -46,19 +48,21 @@ def audit(settings: StudySettings) -> list[Finding]:
         UseError: there is no ledger yet, or no split of its videos.
     """
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger)
-    return audit_tables(ledger, present_split(ledger, read_split(layout.split)), layout.prepared)
+    emotions = settings.corpus.emotions
+    ledger = read_ledger(layout.ledger, emotions)
+    split = present_split(ledger, read_split(layout.split), emotions)
+    with using_shards(settings, "audit"):
+        return audit_tables(ledger, split, layout.prepared)
 
 
-def present_split(ledger: pd.DataFrame, split: pd.DataFrame) -> pd.DataFrame:
-    """The split's rows of videos that the ledger still has, with their people; `fold` is 0 where there are no folds.
+def present_split(ledger: pd.DataFrame, split: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """The split's rows of a study's videos that the ledger still has, with their people.
 
     Raises:
         UseError: there are none.
     """
-    split = split if "fold" in split else split.assign(fold=0)
     people = ledger[[*KEY, "subject"]].drop_duplicates(KEY)
-    present = split.drop(columns="subject").merge(people, on=KEY)
+    present = rows_of_classes(split, ledger, emotions).drop(columns="subject").merge(people, on=KEY)
     if present.empty:
         raise UseError("The split has none of the prepared videos; run `fer split` first.")
     return present
@@ -66,7 +70,8 @@ def present_split(ledger: pd.DataFrame, split: pd.DataFrame) -> pd.DataFrame:
 
 def audit_tables(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path) -> list[Finding]:
     """The same for tables in memory; `prepared` is the folder above the shards, `split` that of `present_split`."""
-    sides = split.pivot(index=KEY, columns="fold", values="side")
+    sides = split.pivot(index=KEY, columns="fold", values="side").rename(columns=fold_names(split))
+    split = split.assign(fold=split["fold_name"])
     usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
     has_side = _keys(usable).isin(sides.index)
     used = usable[has_side]
@@ -199,24 +204,24 @@ def _keys(videos: pd.DataFrame) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(videos[KEY])
 
 
-def _folds_apart(sides: pd.DataFrame) -> list[int]:
-    """The folds in which these videos stand on more than one side.
+def _folds_apart(sides: pd.DataFrame) -> list[str]:
+    """The names of the folds in which these videos stand on more than one side.
 
     Args:
         sides: one row a video, one column a fold.
     """
     num_sides = sides.replace({RESERVE: TEST}).nunique()
-    return [int(fold) for fold in num_sides.index[num_sides > 1]]
+    return [str(fold) for fold in num_sides.index[num_sides > 1]]
 
 
-def _in_folds(folds: Sequence[int], sides: pd.DataFrame) -> str:
+def _in_folds(folds: Sequence[str], sides: pd.DataFrame) -> str:
     """Says in which folds, where there are several to tell apart."""
     if not folds or sides.shape[1] == 1:
         return ""
-    return f" in fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}"
+    return f" in fold{'s' if len(folds) > 1 else ''} {', '.join(folds)}"
 
 
-def _places(keys: pd.MultiIndex, sides: pd.DataFrame, folds: Sequence[int]) -> tuple[str, ...]:
+def _places(keys: pd.MultiIndex, sides: pd.DataFrame, folds: Sequence[str]) -> tuple[str, ...]:
     """Each video with its side in the first of the folds (or of all)."""
     of_fold = sides[folds[0] if folds else sides.columns[0]].dropna().to_dict()
     return tuple(f"{key[0]} ({of_fold.get(key, 'not used')})" for key in keys)

@@ -58,7 +58,7 @@ def as_yaml(values: Mapping[str, Any]) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise UseError(f"There is no configuration file {str(path)!r}.")
+        raise UseError(f"There is no configuration file {hide_secrets(str(path))!r}.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except UnicodeDecodeError as error:

@@ -41,6 +41,7 @@ SCHEMA = pa.schema(
         ("num_new", pa.int32()),
         ("num_people", pa.int32()),
         ("remark", pa.string()),
+        ("study", pa.string()),
     ]
 )
 
@@ -66,8 +67,8 @@ def measure_drift(settings: StudySettings, batch: Collection[str]) -> pd.DataFra
         A row a measure (see `SCHEMA`, without the time); no row when there is nothing to compare, or to compare with.
     """
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger)
-    prepared = ledger[ledger["shard"] != ""]
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+    prepared = ledger[(ledger["shard"] != "") & (ledger["outcome"] != Outcome.OUT_OF_SCOPE)]
     is_new = prepared["sha256"].isin(list(batch))
     before, new = prepared[~is_new], prepared[is_new].drop_duplicates("sha256")
     reference = EARLIER
@@ -79,7 +80,8 @@ def measure_drift(settings: StudySettings, batch: Collection[str]) -> pd.DataFra
     if before.empty or new.empty:
         return pd.DataFrame(columns=SCHEMA.names[1:])
     drift = compare(describe_videos(before, layout.prepared), describe_videos(new, layout.prepared))
-    return drift.assign(reference=reference, num_people=new["subject"].nunique())[SCHEMA.names[1:]]
+    facts = {"reference": reference, "num_people": new["subject"].nunique(), "study": settings.name}
+    return drift.assign(**facts)[SCHEMA.names[1:]]
 
 
 def newly_prepared(before: pd.DataFrame | None, now: pd.DataFrame) -> set[str]:
@@ -239,6 +241,13 @@ def record_drift(path: Path, drift: pd.DataFrame) -> None:
     append_rows(path, SCHEMA, drift, timespec="milliseconds")
 
 
-def read_drift(path: Path) -> pd.DataFrame:
-    """The drift of all batches, oldest first; see `SCHEMA`."""
-    return read_journal(path, SCHEMA)
+def read_drift(path: Path, study: str) -> pd.DataFrame:
+    """The drift of all batches that a study prepared, oldest first; see `SCHEMA`.
+
+    Other studies, with other classes and training sides, may record theirs in the same file. What was recorded before
+    the studies stood there is shown for each.
+    """
+    journal = read_journal(path, SCHEMA)
+    if "study" not in journal:
+        return journal.assign(study="")
+    return journal[journal["study"].isna() | (journal["study"] == study)]

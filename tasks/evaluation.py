@@ -34,7 +34,7 @@ from tasks.scoring import (
     video_uar,
 )
 from tasks.settings import StudySettings, digest
-from tasks.splits import KEY, read_split
+from tasks.splits import KEY, read_split, split_of_study
 from tasks.working_folders import working_folder
 
 #: Raised when the same model and test data give another evaluation than before.
@@ -93,9 +93,10 @@ def _test_side(settings: StudySettings, run: Run) -> tuple[pd.DataFrame, pd.Data
     """The test side of a run's fold: its segments, and all of its videos with their labels."""
     layout = Layout.of(settings)
     test = read_side(layout.index, run.fold or 0, TEST, settings.corpus.emotions)
-    split = read_split(layout.split)
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+    split = split_of_study(read_split(layout.split), ledger, settings.corpus.emotions)
     members = split[(split["fold"] == (run.fold or 0)) & (split["side"] == TEST)]
-    videos = members[KEY].merge(read_ledger(layout.ledger)[[*KEY, "subject", "emotion"]], on=KEY, how="left")
+    videos = members[KEY].merge(ledger[[*KEY, "subject", "emotion"]], on=KEY)
     return test, videos.sort_values("video_id", ignore_index=True)
 
 

@@ -81,7 +81,7 @@ def explain_run(
     origin = Origin(
         arm=run.arm.name,
         seed=run.seed,
-        fold=run.fold or 0,
+        fold=run.fold_name or "0",
         checkpoint=f"{run.folder.name}/{MODEL_FILE}",
         checkpoint_sha256=content_sha256(run.folder / MODEL_FILE),
         prepared=Layout.of(settings).prepared.name,

@@ -133,7 +133,7 @@ def read_frame(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
 
 
 def read_tables(paths: Sequence[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """Shards in order; of an object store many are fetched at once.
+    """Shards in order, with the metadata of each; of an object store many are fetched at once.
 
     Raises:
         BrokenFile: one is not whole; it was set aside.
@@ -142,12 +142,12 @@ def read_tables(paths: Sequence[Path], columns: list[str] | None = None) -> Iter
         for batch in _batches(paths):
             for remote, content in zip(batch, store.read_many(batch), strict=True):
                 with whole_shard(cast(Path, remote)):
-                    table = pq.read_table(pa.BufferReader(content), columns=columns)
+                    table = pq.ParquetFile(pa.BufferReader(content)).read(columns=columns)
                 yield table
     else:
         for path in paths:
-            with whole_shard(path):
-                table = pq.read_table(path, columns=columns)
+            with whole_shard(path), pq.ParquetFile(path) as file:
+                table = file.read(columns=columns)
             yield table
 
 

@@ -1,14 +1,20 @@
 """Deals people out to folds and sides, so that these are alike in size and classes.
 
-Nested: in every fold some people are tested, some of the others validate, and the rest train.
+Nested: in every fold some people are tested, some of the others validate, and the rest train. A fold has a number, by
+which files are called, and a name: where a table of folds gives the names, these are kept, and numbers too where the
+names are numbers.
 """
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fer_models.errors import UseError
+from fer_models.names import whole_number
 from fer_models.suggest import nearest
 from tasks.settings import SplitSettings
 from tasks.subject_names import one_spelling
@@ -16,10 +22,21 @@ from tasks.tables import read_rows
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _CANDIDATES = 4000
+#: The greatest number that the split's column of folds holds.
+_MOST = 2**31 - 1
 
 
-def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[dict[str, str]]:
-    """The side of every person, for each fold.
+@dataclass(frozen=True)
+class Fold:
+    """One fold: `sides` holds the side of every person."""
+
+    number: int
+    name: str
+    sides: dict[str, str]
+
+
+def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
+    """The folds, in order, with the side of every person.
 
     Args:
         counts: (subjects, classes), usable videos; the index names the people, in sorted order.
@@ -35,16 +52,30 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[dict[str, 
         num_validation = max(1, round(settings.validation_share * num_subjects))
         _check_number(num_subjects, num_test, num_validation)
         groups = deal(numbers, [num_test, num_validation, num_subjects - num_test - num_validation], rng)
-        return [dict(zip(counts.index, np.array([TEST, VALIDATION, TRAIN])[groups], strict=True))]
-    folds = _test_folds(counts, settings, rng)
-    return [_sides_of_fold(counts, folds == fold, settings, rng) for fold in range(folds.max() + 1)]
+        return [Fold(0, "0", dict(zip(counts.index, np.array([TEST, VALIDATION, TRAIN])[groups], strict=True)))]
+    if settings.protocol == "file":
+        of_person = fold_of_people(Path(settings.folds_file or ""), counts.index)
+        names = sorted(set(of_person.values()), key=_natural)
+        tested = np.array([names.index(of_person[subject]) for subject in counts.index])
+    else:
+        tested = _test_folds(counts, settings, rng)
+        names = [str(fold) for fold in range(tested.max() + 1)]
+    values = [number for name in names if (number := whole_number(name)) is not None and number <= _MOST]
+    numbers = values if len(values) == len(names) else range(len(names))
+    return [
+        Fold(number, name, _sides_of_fold(counts, tested == at, settings, rng))
+        for at, (number, name) in enumerate(zip(numbers, names, strict=True))
+    ]
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sorts names so that `fold 9` stands before `fold 10`."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _test_folds(counts: pd.DataFrame, settings: SplitSettings, rng: np.random.Generator) -> np.ndarray:
     """The fold in which each person is tested, int (subjects,)."""
     num_subjects = len(counts)
-    if settings.protocol == "file":
-        return _read_folds(Path(settings.folds_file or ""), counts.index)
     if settings.protocol == "loso":
         usable = counts.sum(axis=1).to_numpy() > 0
         return np.where(usable, usable.cumsum() - 1, 0)  # who has no usable video needs no fold of his own
@@ -104,7 +135,8 @@ def _unlikeness(groups: np.ndarray, counts: np.ndarray, num_groups: int) -> np.n
     return cost
 
 
-def _read_folds(path: Path, subjects: pd.Index) -> np.ndarray:
+def fold_of_people(path: Path, subjects: Iterable[str]) -> dict[str, str]:
+    """The name of each person's fold in a table of folds; raises `UseError` when it does not fit these people."""
     if not path.is_file():
         raise UseError(f"There is no table of folds at {str(path)!r} (split.folds_file).")
     rows = (row.cells for row in read_rows(path, ("subject", "fold")))
@@ -117,7 +149,7 @@ def _read_folds(path: Path, subjects: pd.Index) -> np.ndarray:
     fold_of = dict(zip(table["subject"], table["fold"], strict=True))
     if missing := [subject for subject in subjects if people[subject] not in fold_of]:
         raise UseError(f"{path} has no fold for {len(missing)} people ({missing[0]}{nearest(missing[0], fold_of)}).")
-    _, folds = np.unique([fold_of[people[subject]] for subject in subjects], return_inverse=True)
-    if folds.max() == 0:
+    fold_of = {subject: fold_of[people[subject]] for subject in subjects}
+    if len(set(fold_of.values())) < 2:
         raise UseError(f"{path} puts everybody into one fold; there must be two or more.")
-    return folds
+    return fold_of

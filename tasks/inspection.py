@@ -49,7 +49,7 @@ def inspect_video(settings: StudySettings, wanted: str, output: Path | None = No
         UseError: nothing is prepared yet, no such video, or an output that must not be written (`tasks.outputs`).
     """
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger)
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     video = find_video(ledger, wanted)
     check_output(output, PICTURE, map(Path, ledger["uri"]), force)
     path = output or path_below(
@@ -155,7 +155,8 @@ def gather(settings: StudySettings, video: dict[str, Any]) -> Inspected:
     shown = [frame for frame in frames or sorted(stills) if frame in stills or frame in images.by_frame]
     searched = bool(video["num_segments"]) and not lost
     what, advice = EXPLANATIONS[outcome]
-    covered = f"A face was found in {video['num_covered']:,} of {video['num_segments']:,} segments."
+    could = "A face was found in" if not settings.prepare.precropped else "Used were"
+    covered = f"{could} {video['num_covered']:,} of {video['num_segments']:,} segments."
     return Inspected(
         video_id=video["video_id"],
         outcome=str(outcome),

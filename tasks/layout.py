@@ -23,6 +23,7 @@ class Layout:
     <data_root>/studies/<name>/report/index.html
     <data_root>/studies/<name>/unfinished            there while `fer watch` has a study to bring to its end
     <data_root>/watch.lock                           held while `fer watch` works
+    <data_root>/in-use/                              who reads or writes shards at this moment
     <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise; only in a folder
 
 

@@ -1,11 +1,13 @@
 """The ledger: every video of the manifest with its one outcome. Nothing is dropped in silence.
 
+It is shared by all studies that prepare in the same way, so it says what became of a video whatever its class; a study
+reads it with `read_ledger`, for its own classes.
 What is done is decided by what is on disk: a video is due when no shard stands for its content and the preparation
 settings, and its last attempt, if any, ended in a transient fault or not at all.
 """
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.files import find_frame, is_whole, list_files, set_aside, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
-from tasks.shards import VideoReport, read_reports, shard_name
+from tasks.progress import say
+from tasks.scope import NOT_TRIED, ledger_of_study, manifest_of_study
+from tasks.shards import VideoReport, find_reports, shard_name
 
 SCHEMA = pa.schema(
     [
@@ -65,6 +69,7 @@ def plan_preparation(
     shards: Path,
     again: Collection[str] = (),
     others: bool = True,
+    emotions: Sequence[str] | None = None,
 ) -> Plan:
     """Tell what is done from what is due, without opening a video.
 
@@ -72,18 +77,25 @@ def plan_preparation(
         previous: the ledger of the last run; saves reading the reports out of the shards.
         again: ids of the videos that are due although they have a shard.
         others: the other videos may be due too.
+        emotions: only videos of these classes are due, of any class if there are none; those of others that a study
+            beside this one prepared are settled all the same.
 
     Raises:
         UseError: `again` names a video that the manifest does not have, or one that is no use.
     """
     known = _reports(previous)
-    wanted = manifest[manifest["status"] == Outcome.OK]
-    existing = _whole_shards(shards, set(wanted["sha256"]))
-    _check_ids(again, manifest, wanted)
-    done = [sha256 for sha256 in wanted["sha256"].unique() if sha256 in existing]
+    usable = manifest[manifest["status"] == Outcome.OK]
+    existing = _whole_shards(shards, set(usable["sha256"]))
+    meant = manifest if emotions is None else manifest_of_study(manifest, emotions)
+    wanted = meant[meant["status"] == Outcome.OK]
+    _check_ids(again, meant, wanted)
+    done = [sha256 for sha256 in usable["sha256"].unique() if sha256 in existing]
     settled = {sha256: known[sha256] for sha256 in done if sha256 in known and known[sha256].outcome not in TRANSIENT}
     untold = [sha256 for sha256 in done if sha256 not in settled]
-    settled |= zip(untold, read_reports([existing[sha256] for sha256 in untold]), strict=True)
+    reports = dict(zip(untold, find_reports([existing[sha256] for sha256 in untold]), strict=True))
+    settled |= {sha256: report for sha256, report in reports.items() if report}
+    if wrong := [sha256 for sha256, report in reports.items() if not report]:
+        say(f"Shards that are not what their names say are made again: {len(wrong)}, such as {existing[wrong[0]]}.")
     is_due = wanted["video_id"].isin(list(again))
     if others:
         is_due |= ~wanted["sha256"].isin(list(settled))
@@ -96,7 +108,8 @@ def write_ledger(
 ) -> pd.DataFrame:
     """Write the outcome of every video of the manifest.
 
-    A usable video of which nothing is known yet counts as `crashed`: the run was broken off before its turn.
+    A usable video of which nothing is known yet is `not_tried`: the run was broken off before its turn, or no study has
+    wanted its class.
 
     Args:
         reports: by SHA-256; of a video that is not among them the ledger keeps what it says.
@@ -130,16 +143,16 @@ def write_ledger(
 
 
 def find_previous(path: Path) -> pd.DataFrame | None:
-    """The ledger that the last run left, if there is one."""
+    """The ledger that the last run left, if there is one, for no study in particular."""
     return find_frame(path)
 
 
-def read_ledger(path: Path) -> pd.DataFrame:
-    """The ledger as a data frame; raises `UseError` when nothing was prepared with these settings."""
+def read_ledger(path: Path, emotions: Sequence[str]) -> pd.DataFrame:
+    """The ledger as it is for a study of these classes; raises `UseError` when nothing was prepared that way."""
     ledger = find_frame(path)
     if ledger is None:
         raise UseError(f"Nothing was prepared with these settings ({path} is not there); run `fer prepare` first.")
-    return ledger
+    return ledger_of_study(ledger, emotions)
 
 
 def count_outcomes(ledger: pd.DataFrame) -> dict[str, int]:
@@ -152,7 +165,8 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
 
     Args:
         outcome: those that ended so; any but a fault of the labels, which preparing again cannot mend.
-        video_ids: these, whatever became of them. With neither, those that failed for no fault of their data.
+        video_ids: these, by id or SHA-256, whatever became of them. With neither, those that failed for no fault of
+            their data, or were not tried.
 
     Raises:
         UseError: there is no such outcome or video.
@@ -165,18 +179,20 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
         )
     ids = ledger["video_id"].map(composed)
     for video_id in video_ids:
-        if composed(video_id) not in set(ids):
+        if composed(video_id) not in {*ids, *ledger["sha256"]}:
             raise UseError(
                 f"There is no video {video_id!r}{nearest(video_id, ledger['video_id'])}; `fer status` lists them."
             )
     if video_ids:
-        return ledger.loc[ids.isin(list(map(composed, video_ids))), "video_id"].tolist()
-    return prepared.loc[prepared["outcome"].isin([outcome] if outcome else TRANSIENT), "video_id"].tolist()
+        wanted = list(map(composed, video_ids))
+        return ledger.loc[ids.isin(wanted) | ledger["sha256"].isin(wanted), "video_id"].tolist()
+    ends = [outcome] if outcome else [*TRANSIENT, Outcome.NOT_TRIED]
+    return prepared.loc[prepared["outcome"].isin(ends), "video_id"].tolist()
 
 
 def failed_videos(ledger: pd.DataFrame) -> pd.DataFrame:
-    """The videos that the study wants and could not use, the newest attempts first."""
-    failed = ledger[~ledger["outcome"].isin([Outcome.OK, *UNWANTED])]
+    """The videos that the study wants and could not use, the newest attempts first; none that was not tried."""
+    failed = ledger[~ledger["outcome"].isin([Outcome.OK, Outcome.NOT_TRIED, *UNWANTED])]
     return failed.sort_values(["tried_at", "outcome", "video_id"], ascending=[False, True, True])
 
 
@@ -197,13 +213,15 @@ def reasons(failed: pd.DataFrame) -> str:
     lines = []
     for outcome, count in count_outcomes(failed).items():
         first = failed[failed["outcome"] == outcome].iloc[0]
-        lines.append(f"{count:>7}  {outcome:<15} such as {first['video_id']}: {first['message']}")
+        example = " ".join(f"{first['video_id']}: {first['message']}".split())  # a name may hold a line feed
+        lines.append(f"{count:>7}  {outcome:<15} such as {example}")
     return "\n".join(lines)
 
 
 def _whole_shards(folder: Path, wanted: Collection[str]) -> dict[str, Path]:
     """The shards of these contents, by SHA-256; those that have lost their own are set aside."""
-    paths = [path for path in list_files(folder, "*/*.parquet") if path.stem in wanted]
+    listed = (path for path in list_files(folder, "*/*.parquet") if path.parent.name == path.stem[:2])
+    paths = [path for path in listed if path.stem in wanted]
     shards = {}
     for path in paths:
         if is_whole(path):
@@ -225,7 +243,7 @@ def _check_ids(again: Collection[str], manifest: pd.DataFrame, wanted: pd.DataFr
 def _report_on(video: dict[str, str], reports: Mapping[str, VideoReport]) -> VideoReport:
     if video["status"] != Outcome.OK:
         return VideoReport(outcome=Outcome(video["status"]), message=video["reason"])
-    never = VideoReport(outcome=Outcome.CRASHED, message="the run stopped before its turn")
+    never = VideoReport(outcome=Outcome.NOT_TRIED, message=NOT_TRIED)
     return reports.get(video["sha256"], never)
 
 
@@ -240,7 +258,7 @@ def _reports(previous: pd.DataFrame | None) -> dict[str, VideoReport]:
     """What a ledger says of the contents that were tried."""
     if previous is None:
         return {}
-    rows = previous[(previous["shard"] != "") | previous["outcome"].isin(TRANSIENT)]
+    rows = previous[(previous["shard"] != "") | (previous["outcome"].isin(TRANSIENT) & (previous["attempts"] > 0))]
     if "remark" in rows:  # the manifest's remark stands in the message too, and is looked up anew
         rows = rows.assign(message=rows["message"].where(rows["outcome"] != Outcome.OK, rows["remark"]))
     fields = [name for name in VideoReport.model_fields if name in rows.columns]

@@ -1,11 +1,12 @@
 """The manifest: every video that the corpus names, whatever becomes of it.
 
-Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason.
+Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason. It is shared
+by all studies of a data root, so that nothing in it depends on the classes of one (`tasks.scope`).
 """
 
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from tasks.files import find_frame, write_table
 from tasks.image_sequences import describe_gaps, is_image_sequence, sequence_images
 from tasks.outcomes import Outcome
 from tasks.progress import progress, say
+from tasks.scope import manifest_of_study
 from tasks.settings import CorpusSettings
 
 SCHEMA = pa.schema(
@@ -40,12 +42,15 @@ SCHEMA = pa.schema(
 )
 
 
-def build_manifest(corpus: CorpusSettings, path: Path, settle_s: float = 0.0) -> pd.DataFrame:
+def build_manifest(
+    corpus: CorpusSettings, path: Path, settle_s: float = 0.0, check: Callable[[pd.DataFrame], None] | None = None
+) -> pd.DataFrame:
     """Read the corpus and write its manifest to `path`; files that did not change since are not hashed again.
 
     Args:
         settle_s: a file that was written to within so many seconds may still grow: it keeps its former row, or gets
             none yet.
+        check: raises what speaks against the manifest before it is written: a corpus that is refused claims nothing.
     """
     sources = read_corpus(corpus)
     previous = find_frame(path)
@@ -62,6 +67,8 @@ def build_manifest(corpus: CorpusSettings, path: Path, settle_s: float = 0.0) ->
     former = previous[previous["uri"].isin([as_text(str(source.path.absolute())) for source in growing])]
     manifest = pd.DataFrame([*_add_files(settled, known), *former.to_dict("records")], columns=SCHEMA.names)
     _refuse_other_corpus(previous, manifest, path)
+    if check:
+        check(manifest)
     write_table(path, pa.Table.from_pandas(manifest, schema=SCHEMA, preserve_index=False))
     return manifest
 
@@ -76,7 +83,8 @@ def _may_grow(path: Path, known: Collection[tuple[str, int, int]], settle_s: flo
 
 
 def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
-    """Raise `UseError` before any video is decoded when the corpus cannot become a study."""
+    """Raise `UseError` before any video is decoded when the corpus cannot become a study of these classes."""
+    manifest = manifest_of_study(manifest, emotions)
     usable = manifest[manifest["status"] == Outcome.OK]
     labelled = manifest[manifest["status"].isin([Outcome.OK, Outcome.OUT_OF_SCOPE])]
     found = ", ".join(f"{label} {count}" for label, count in labelled["emotion"].value_counts().items())
@@ -168,9 +176,9 @@ def as_text(name: str) -> str:
 
 
 def _refuse_other_corpus(previous: pd.DataFrame, manifest: pd.DataFrame, path: Path) -> None:
-    """A data root belongs to one corpus: its subjects keep their sides there."""
+    """A data root belongs to the corpus that was prepared in it: its subjects keep their sides there."""
     before, now = set(previous["sha256"]) - {""}, set(manifest["sha256"]) - {""}
-    if before and now and not before & now:
+    if before and now and not before & now and (path.parent / "prepared").is_dir():
         raise UseError(
             f"{str(path.parent)!r} holds another corpus ({len(before)} videos, none of them in this one); "
             "give this corpus its own folder with --data-root."

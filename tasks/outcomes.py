@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of a video."""
+    """What became of a video. `not_tried`: no run has come to it yet, the next one does."""
 
     OK = "ok"
     NO_FACE = "no_face"
@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     CRASHED = "crashed"
     UNREADABLE = "unreadable"
+    NOT_TRIED = "not_tried"
     FILE_MISSING = "file_missing"
     LABEL_MISSING = "label_missing"
     LABEL_CONFLICT = "label_conflict"
@@ -30,5 +31,6 @@ RETRIED = frozenset({Outcome.CRASHED, Outcome.UNREADABLE})
 #: Settled by the corpus, before any decoding.
 UNPREPARED = frozenset({Outcome.FILE_MISSING, Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT, Outcome.OUT_OF_SCOPE})
 
-#: The study does not want these videos; they are no failures.
+#: The study does not want these videos; they are no failures. `out_of_scope` is never written down: manifest and ledger
+#: are shared by studies of other classes (`tasks.scope`).
 UNWANTED = frozenset({Outcome.OUT_OF_SCOPE, Outcome.LABEL_MISSING})

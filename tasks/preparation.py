@@ -21,7 +21,7 @@ from tasks.outcomes import TRANSIENT, Outcome
 from tasks.pairs import Pair, is_far
 from tasks.pictures import NOTABLE_REPEATS, Pictures
 from tasks.settings import PrepareSettings, digest
-from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, open_shard, read_report
+from tasks.shards import SCHEMA_VERSION, Segment, VideoReport, find_reports, open_shard
 
 #: Raised when the same settings give other shards than before; part of the preparation digest.
 CODE_VERSION = 4
@@ -47,14 +47,15 @@ def prepare_file(video: VideoFile, shard: Path, settings: PrepareSettings, repla
     """Prepare one video and write its shard; a fault of the data is an outcome, not an exception.
 
     Args:
-        replace: also when there is a shard; else that is left as it is (another run may have written it meanwhile).
+        replace: also when there is a shard; else that is left as it is (another run may have written it meanwhile), if
+            it holds what its name says.
 
     Raises:
         VideoFault: `unreadable` when the file could not be read, or is no longer what the manifest says.
         StorageError: the shard cannot be written, and no other could.
     """
-    if not replace and is_whole(shard):
-        return read_report(shard)
+    if not replace and is_whole(shard) and (known := next(find_reports([shard]))):
+        return known
     start = time.monotonic()
     video.check_unchanged()
     try:

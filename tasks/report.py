@@ -2,8 +2,10 @@
 
 import base64
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import markupsafe
@@ -11,10 +13,13 @@ import pandas as pd
 
 from fer_models.arms import get_arm
 from tasks.comparison import ArmResult
+from tasks.escaping import fenced, latex, markdown
 from tasks.explanations import read_explanation
-from tasks.files import whole_file, write_text
+from tasks.files import write_text
 from tasks.report_figures import CONTACT_SHEET_FILE, draw_figures
 from tasks.report_input import ReportInput, describe
+from tasks.splits import fold_names
+from tasks.spreadsheets import write_csv
 from tasks.working_folders import working_folder
 
 HTML_FILE = "index.html"
@@ -25,7 +30,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(source: ReportInput, folder: Path) -> Path:
-    """Write the page, `report.md`, `results.csv`, `comparison.csv`, `results.tex` and the figures.
+    """Write the page, `report.md`, `results.csv`, `comparison.csv`, `folds.csv`, `results.tex` and the figures.
 
     Returns:
         The path of the page.
@@ -38,27 +43,39 @@ def write_report(source: ReportInput, folder: Path) -> Path:
 def _write(source: ReportInput, folder: Path) -> None:
     figures = folder / "figures"
     draw_figures(source, figures)
-    for name, table in (("results.csv", _results_table(source.results)), ("comparison.csv", _pairs_table(source))):
-        with whole_file(folder / name) as temporary:
-            table.to_csv(temporary, index=False)
+    tables = {"results.csv": _results_table(source.results), "comparison.csv": _pairs_table(source)}
+    if source.num_folds > 1:
+        tables["folds.csv"] = _folds_table(source)
+    for name, table in tables.items():
+        write_csv(folder / name, table)
     facts = describe(source) | {
         "contact_sheet": (figures / CONTACT_SHEET_FILE).is_file(),
         "explanations": {arm: read_explanation(of_run).verdict for arm, of_run in source.folders.items()},
     }
-    environment = _environment()
     for name, figure in (
         (HTML_FILE, lambda name: _data_uri(figures / name)),
         (MARKDOWN_FILE, lambda name: f"figures/{name}"),
         (LATEX_FILE, None),
     ):
-        template = environment.get_template(_TEMPLATE_OF[name])
-        write_text(folder / name, template.render(facts, figure=figure))
+        write_text(folder / name, render(name, facts, figure))
 
 
-def _environment() -> jinja2.Environment:
+def render(name: str, facts: Mapping[str, Any], figure: Callable[[str], str] | None) -> str:
+    """One file of the report as text.
+
+    Args:
+        facts: those of `describe`, with `contact_sheet` and, by arm, `explanations`.
+        figure: gives the address of a figure by its name.
+    """
+    return _environment(is_html=name == HTML_FILE).get_template(_TEMPLATE_OF[name]).render(facts, figure=figure)
+
+
+def _environment(is_html: bool) -> jinja2.Environment:
+    """What is inserted is escaped in HTML; in Markdown and LaTeX by the filters `plain` and `tex`, where it may hold
+    anything."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=jinja2.select_autoescape(["html.j2"]),
+        autoescape=is_html,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -67,7 +84,10 @@ def _environment() -> jinja2.Environment:
         "points": lambda value: f"{100 * value:+.1f}",
         "p_value": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
         "paragraphs": _paragraphs,
-        "tex": _tex,
+        "code": _code,
+        "plain": str if is_html else markdown,
+        "tex": latex,
+        "fenced": fenced,
         "title_of": lambda name: get_arm(name).title,
     }
     return environment
@@ -75,12 +95,14 @@ def _environment() -> jinja2.Environment:
 
 def _paragraphs(text: str) -> markupsafe.Markup:
     """Text with blank lines between its paragraphs, as HTML."""
-    paragraphs = [markupsafe.escape(part.strip()) for part in str(text).split("\n\n") if part.strip()]
-    return markupsafe.Markup("\n").join(markupsafe.Markup("<p>{}</p>").format(part) for part in paragraphs)
+    paragraphs = [markupsafe.escape(part.strip()) for part in text.split("\n\n") if part.strip()]
+    return markupsafe.Markup("\n").join(markupsafe.Markup("<p>{}</p>").format(_code(part)) for part in paragraphs)
 
 
-def _tex(text: str) -> str:
-    return text.translate({ord("±"): r"$\pm$"} | {ord(sign): f"\\{sign}" for sign in "&%$#_{}"})
+def _code(text: str) -> markupsafe.Markup:
+    """Text as HTML, with what stands between backticks as code."""
+    escaped = str(markupsafe.escape(text))
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))
 
 
 def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
@@ -96,6 +118,24 @@ def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
         }
         for result in results
         for seed in result.seeds
+    ]
+    return pd.DataFrame(rows)
+
+
+def _folds_table(source: ReportInput) -> pd.DataFrame:
+    """A row an arm, seed and fold."""
+    names = fold_names(source.split)
+    rows = [
+        {
+            "arm": result.arm.name,
+            "seed": seed.seed,
+            "fold": names[evaluation.fold or 0],
+            "num_videos": evaluation.num_test_videos,
+            **evaluation.scores,
+        }
+        for result in source.results
+        for seed in result.seeds
+        for evaluation in seed.evaluations
     ]
     return pd.DataFrame(rows)
 

@@ -15,6 +15,7 @@ import pandas as pd
 from fer_models.comparisons import PairComparison
 from fer_models.equivalence import Equivalence, find_equivalences, grouped
 from fer_models.labels import EMOTIONS
+from tasks.adapters.source import VIDEO_SUFFIXES
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result, compare, compare_pairs
 from tasks.configuration import as_yaml
 from tasks.drift import seconds
@@ -27,7 +28,7 @@ from tasks.outcomes import Outcome
 from tasks.remarks import motion_remarks
 from tasks.runs import plan_runs
 from tasks.settings import StudySettings
-from tasks.splits import SIDES, read_split
+from tasks.splits import SIDES, fold_names, read_split, split_of_study
 
 _MOST_LOST = 40
 
@@ -36,7 +37,7 @@ _MOST_LOST = 40
 class ReportInput:
     """What a report is made of. `folders` holds by arm the evaluation folder of its first run.
 
-    `index` is that of the first fold, all three sides.
+    `split` has the study's own videos; `index` is that of the first fold, all three sides.
     """
 
     settings: StudySettings
@@ -68,11 +69,14 @@ def collect(settings: StudySettings) -> ReportInput:
         folders.setdefault(run.arm.name, folder)
     emotions = settings.corpus.emotions
     results = compare(evaluated, emotions)
+    ledger = read_ledger(layout.ledger, emotions)
+    split = split_of_study(read_split(layout.split), ledger, emotions)
+    first = int(split["fold"].min())
     return ReportInput(
         settings,
-        read_ledger(layout.ledger),
-        pd.concat([read_side(layout.index, 0, side, emotions) for side in SIDES], ignore_index=True),
-        read_split(layout.split),
+        ledger,
+        pd.concat([read_side(layout.index, first, side, emotions) for side in SIDES], ignore_index=True),
+        split,
         results,
         compare_pairs(results, settings.equivalence_margin),
         find_equivalences([result.arm for result in results], settings.model),
@@ -84,9 +88,10 @@ def describe(source: ReportInput) -> dict[str, Any]:
     """What the templates of the report say, by name."""
     settings = source.settings
     best = source.best
-    lost = source.ledger[source.ledger["outcome"] != Outcome.OK].sort_values(["outcome", "video_id"])
     meant = source.ledger[source.ledger["outcome"] != Outcome.OUT_OF_SCOPE]
-    seen = source.ledger[source.ledger["outcome"] == Outcome.OK]
+    lost = meant[meant["outcome"] != Outcome.OK].sort_values(["outcome", "video_id"])
+    seen = meant[meant["outcome"] == Outcome.OK]
+    baselines = [result for result in source.results if not result.arm.fusion]
     emotions = settings.corpus.emotions
     return {
         "settings": settings,
@@ -94,11 +99,9 @@ def describe(source: ReportInput) -> dict[str, Any]:
         "metrics": METRICS,
         "headline": HEADLINE,
         "best": best,
-        "baseline": max(
-            (result for result in source.results if not result.arm.fusion),
-            key=lambda result: result.mean(HEADLINE),
-            default=None,
-        ),
+        "baseline": max(baselines, key=lambda result: result.mean(HEADLINE), default=None),
+        "num_baselines": len(baselines),
+        "streams": sorted({stream for result in source.results for stream in result.arm.streams}),
         "pairs": source.pairs,
         "against_best": {result.arm.name: _verdict(source, result) for result in source.results},
         "num_called": sum(pair.verdict in ("better", "worse") for pair in source.pairs),
@@ -125,6 +128,7 @@ def describe(source: ReportInput) -> dict[str, Any]:
         "lost": lost.head(_MOST_LOST).to_dict("records"),
         "num_lost": len(lost),
         "sides": _sides(source),
+        "folds": _folds(source),
         "classes": _classes(source),
         "yaml": as_yaml(settings.recorded()),
         "versions": {name: importlib.metadata.version(name) for name in ("fer-pipeline", "keras", "prefect", "mlflow")},
@@ -162,13 +166,14 @@ def _sides(source: ReportInput) -> list[dict[str, Any]]:
     """A row a fold and side: people, videos, those with a usable face."""
     rows = []
     usable = set(source.ledger.loc[source.ledger["num_covered"] > 0, "video_id"])
+    names = fold_names(source.split)
     for fold, members in source.split.groupby("fold"):
         for side in (TRAIN, VALIDATION, TEST):
             videos = members[members["side"] == side]
             covered = videos["video_id"].isin(usable)
             rows.append(
                 {
-                    "fold": fold,
+                    "fold": names[fold],
                     "name": side,
                     "people": videos["subject"].nunique(),
                     "videos": len(videos),
@@ -176,6 +181,30 @@ def _sides(source: ReportInput) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _folds(source: ReportInput) -> list[dict[str, Any]]:
+    """A row a fold, where there are several: the people and videos that it tests, and each arm's UAR on them."""
+    if source.num_folds == 1:
+        return []
+    tested = source.split[source.split["side"] == TEST]
+    return [
+        {
+            "name": name,
+            "people": tested.loc[tested["fold"] == fold, "subject"].nunique(),
+            "videos": int((tested["fold"] == fold).sum()),
+            "uar": {
+                result.arm.name: fmean(
+                    evaluation.scores[HEADLINE]
+                    for seed in result.seeds
+                    for evaluation in seed.evaluations
+                    if evaluation.fold == fold
+                )
+                for result in source.results
+            },
+        }
+        for fold, name in fold_names(source.split).items()
+    ]
 
 
 def _classes(source: ReportInput) -> list[dict[str, Any]]:
@@ -193,13 +222,21 @@ def _classes(source: ReportInput) -> list[dict[str, Any]]:
 
 
 def _video_facts(videos: pd.DataFrame) -> str:
-    """Size, rate and length of the usable videos, as a phrase."""
+    """Size, rate and length of the usable videos, as a phrase; numbered images have neither rate nor length."""
     sizes = videos.groupby(["width", "height"]).size().sort_values(ascending=False)
-    lengths_s = seconds(videos)
     listed = ", ".join(f"{width}x{height}" for width, height in sizes.index[:3])
     more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
-    rates = videos["fps"]
-    rate = f"{rates.min():.4g}" if rates.min() == rates.max() else f"{rates.min():.4g} to {rates.max():.4g}"
-    shortest, longest = f"{lengths_s.min():.1f}", f"{lengths_s.max():.1f}"
-    lengths = shortest if shortest == longest else f"{shortest} to {longest}"
-    return f"{listed}{more} px, {rate} frames/s, {lengths} s long"
+    are_images = videos["uri"].map(lambda uri: Path(uri).suffix.lower() not in VIDEO_SUFFIXES)
+    images, films = videos[are_images], videos[~are_images]
+    facts = [f"{listed}{more} px"]
+    if len(films):
+        facts += [f"{_range(films['fps'], '.4g')} frames/s", f"{_range(seconds(films), '.1f')} s long"]
+    if len(images):
+        number = f"{len(images)} of them " if len(films) else ""
+        facts.append(f"{number}{_range(images['num_frames'], '.0f')} numbered images each")
+    return ", ".join(facts)
+
+
+def _range(values: pd.Series, form: str) -> str:
+    low, high = format(values.min(), form), format(values.max(), form)
+    return low if low == high else f"{low} to {high}"

@@ -5,7 +5,7 @@ Nothing here opens the test side.
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from tasks.files import broken_files, is_whole, set_aside, write_text
 from tasks.folds import TRAIN, VALIDATION
 from tasks.index import index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.layout import Layout
+from tasks.ledger import read_ledger
 from tasks.machine import gains_from_bfloat16
 from tasks.preparation import prepare_digest
 from tasks.progress import progress, say
 from tasks.settings import StudySettings, digest
-from tasks.splits import read_split
+from tasks.splits import fold_names, read_split, split_of_study
 from tasks.working_folders import working_folder
 
 #: Raised when the same settings and data give another model than before.
@@ -34,16 +35,17 @@ CODE_VERSION = 2
 
 @dataclass(frozen=True)
 class Run:
-    """One training run of a study. `fold` is None in a study of one fold."""
+    """One training run of a study. `fold`, the number of its fold, is None in a study of one fold."""
 
     arm: Arm
     seed: int
     fold: int | None
     folder: Path
+    fold_name: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.arm.name}, seed {self.seed}" + ("" if self.fold is None else f", fold {self.fold}")
+        return f"{self.arm.name}, seed {self.seed}" + ("" if self.fold is None else f", fold {self.fold_name}")
 
     @property
     def trained(self) -> bool:
@@ -58,11 +60,14 @@ def plan_runs(settings: StudySettings) -> list[Run]:
         UseError: the study has no split or index yet.
     """
     layout = Layout.of(settings)
-    folds = sorted(read_split(layout.split)["fold"].unique().tolist())
-    return [run for fold in folds for run in _runs_of_fold(settings, layout, fold, len(folds) > 1)]
+    emotions = settings.corpus.emotions
+    split = split_of_study(read_split(layout.split), read_ledger(layout.ledger, emotions), emotions)
+    names = fold_names(split)
+    return [run for fold in names for run in _runs_of_fold(settings, layout, fold, names)]
 
 
-def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, several: bool) -> list[Run]:
+def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, names: Mapping[int, str]) -> list[Run]:
+    several = len(names) > 1
     common = (
         settings.model,
         prepare_digest(settings.prepare),
@@ -80,7 +85,7 @@ def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, several: b
         what = digest(*common, training, asdict(replace(arm, name="", title="", imbalance=None)))
         for seed in settings.seeds:
             folder = layout.runs / f"{arm.name}-{part}seed{seed}-{digest(what, {'seed': seed})}"
-            runs.append(Run(arm, seed, fold if several else None, folder))
+            runs.append(Run(arm, seed, fold if several else None, folder, names[fold] if several else ""))
     return runs
 
 

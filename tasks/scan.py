@@ -1,5 +1,6 @@
 """The two ends of a preparation: what there is to do, and what it came to. Between them videos are decoded."""
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from tasks.outcomes import UNWANTED, Outcome
 from tasks.places import as_remote
 from tasks.progress import say
 from tasks.sample.corpus import SampleCorpus, write_corpus
+from tasks.scope import ledger_of_study, manifest_of_study
 from tasks.settings import StudySettings
 from tasks.shards import shard_path
 from tasks.subject_names import say_look_alikes
@@ -36,9 +38,10 @@ from tasks.workers import Job
 
 @dataclass(frozen=True)
 class Scan:
-    """A corpus as it is now. `again` names the videos that are due whether or not they have a shard.
+    """A corpus as it is now, whatever classes a study wants of it.
 
     Args:
+        again: names the videos that are due whether or not they have a shard.
         only: no other videos are due.
     """
 
@@ -63,17 +66,19 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     layout = Layout.of(settings)
     if settings.corpus.draw_sample:
         write_corpus(settings.corpus.root, SampleCorpus())
-    manifest = build_manifest(settings.corpus, layout.manifest, settings.execution.settle_s)
-    if settings.corpus.adapter != "videos":
-        check_labels(manifest, settings.corpus.emotions)
-        say_look_alikes(manifest[manifest["status"] == Outcome.OK])
+    emotions = settings.corpus.emotions
+    check = None if settings.corpus.adapter == "videos" else functools.partial(check_labels, emotions=emotions)
+    manifest = build_manifest(settings.corpus, layout.manifest, settings.execution.settle_s, check)
+    if check:
+        own = manifest_of_study(manifest, emotions)
+        say_look_alikes(own[own["status"] == Outcome.OK])
     remove_leftovers(layout.shards, older_than_s=60.0)
     before = find_previous(layout.ledger)
     again = frozenset(only or ())
     if since and before is not None:
-        failed = _failed_since(before, since, manifest)
+        failed = _failed_since(ledger_of_study(before, emotions), since, manifest)
         again = failed if only is None else again & failed
-    plan = plan_preparation(manifest, before, layout.shards, again, others=only is None)
+    plan = plan_preparation(manifest, before, layout.shards, again, only is None, emotions)
     return Scan(manifest, plan, find_changes(before, manifest), again, only is not None)
 
 
@@ -104,10 +109,12 @@ def most_failures(scan: Scan, settings: StudySettings) -> float:
     """How many of the due videos may fail before the limit for the whole corpus is passed; any, if they were named."""
     if scan.only:
         return float("inf")
-    status = scan.manifest["status"]
+    manifest = manifest_of_study(scan.manifest, settings.corpus.emotions)
+    status = manifest["status"]
     num_meant = int((~status.isin(UNWANTED)).sum())
     num_failed = int((~status.isin([*UNWANTED, Outcome.OK])).sum())
-    num_failed += sum(report.outcome is not Outcome.OK for report in scan.plan.settled.values())
+    meant = set(manifest.loc[status == Outcome.OK, "sha256"]) & scan.plan.settled.keys()
+    num_failed += sum(scan.plan.settled[sha256].outcome is not Outcome.OK for sha256 in meant)
     return settings.execution.max_failed_share * num_meant - num_failed
 
 
@@ -116,6 +123,7 @@ class Conclusion:
     """What a preparation came to.
 
     Args:
+        ledger: as it is for the study.
         counts: videos per outcome, over the whole ledger.
         tried: rows of the ledger that this run prepared.
         failed: rows of the ledger that this run could not use: tried in vain, or new and faulty as they are.
@@ -147,7 +155,8 @@ def conclude(scan: Scan, settings: StudySettings, attempts: Attempts) -> Conclus
         UseError: too many videos failed; the message has the table of reasons.
     """
     layout = Layout.of(settings)
-    ledger = write_ledger(layout.ledger, scan.manifest, scan.plan.settled | attempts.reports, attempts.counts)
+    written = write_ledger(layout.ledger, scan.manifest, scan.plan.settled | attempts.reports, attempts.counts)
+    ledger = ledger_of_study(written, settings.corpus.emotions)
     record_changes(layout.changes, scan.changes)
     counts = count_outcomes(ledger)
     say_changes(scan.changes)

@@ -21,7 +21,7 @@ _SCALED = "scaled_"
 
 def predicted_segments(index: pd.DataFrame, probabilities: np.ndarray, emotions: Sequence[str]) -> pd.DataFrame:
     """Index rows with what a model says of them: `predicted` and `p_<emotion>`."""
-    kept = index.drop(columns=["side", "shard", "row", "box"])
+    kept = index.drop(columns=["side", "shard", "row", "box", "prepared"], errors="ignore")
     return kept.assign(predicted=np.array(emotions)[probabilities.argmax(axis=1)], **_columns(probabilities, emotions))
 
 

@@ -10,9 +10,13 @@ and again after 250 frames at most (`tasks.faces`). Numbered images carry no tim
 
 The file's metadata holds the `VideoReport`, so that a shard alone tells what became of its video. A video without
 usable segments has a shard too, with no rows.
+
+Whoever reads a shard learns at once whether it holds what its name says: the video, the settings of its folder, and as
+many segments as were written.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from fer_models.errors import WrongShard
 from fer_models.geometry import FACE_SIZE_PX
 from fer_models.stored_names import path_below
 from tasks.files import read_footers, read_tables, readable, whole_file, whole_shard
@@ -46,6 +51,8 @@ SCHEMA = pa.schema(
     ]
 )
 _REPORT_KEY = b"fer.video"
+#: What the folder of the shards of some settings is called.
+_DIGEST = re.compile(r"[0-9a-f]{12}")
 #: The folder of the shards, below that of the settings.
 _FOLDER = "shards"
 #: Segments that are held before they are written: 256 are 4 MB, whatever the length of the video.
@@ -176,14 +183,51 @@ def open_shard(path: Path) -> Iterator[ShardWriter]:
 
 
 def read_report(path: Path) -> VideoReport:
-    """The report in a shard's metadata."""
-    return next(read_reports([path]))
+    """The report in a shard's metadata; raises `WrongShard` when the shard does not hold what its name says."""
+    footer = next(read_footers([path]))
+    return _checked_report(path, footer.metadata, footer.num_rows)
 
 
-def read_reports(paths: Sequence[Path]) -> Iterator[VideoReport]:
-    """The reports of many shards, in order."""
-    for footer in read_footers(paths):
-        yield VideoReport.model_validate_json(footer.metadata[_REPORT_KEY])
+def find_reports(paths: Sequence[Path]) -> Iterator[VideoReport | None]:
+    """The reports of many shards, in order; None for those that do not hold what their names say."""
+    for path, footer in zip(paths, read_footers(paths), strict=True):
+        try:
+            yield _checked_report(path, footer.metadata, footer.num_rows)
+        except WrongShard:
+            yield None
+
+
+def _checked_report(path: Path, metadata: Mapping[bytes, bytes] | None, num_rows: int) -> VideoReport:
+    """The report of a shard that was opened, held against the shard's name, which is all that its readers know."""
+    written = (metadata or {}).get(_REPORT_KEY)
+    report = VideoReport.model_validate_json(written) if written else None
+    folder = path.parents[2].name
+    if report is None:
+        found = "it is no shard"
+    elif report.sha256 != path.stem:
+        found = f"it holds the video with the SHA-256 {report.sha256[:12] or 'of nothing'}.."
+    elif _DIGEST.fullmatch(folder) and report.prepare_digest not in ("", folder):
+        found = f"it was made with the settings {report.prepare_digest}"
+    elif report.outcome is Outcome.OK and num_rows != report.num_covered:
+        found = f"it has {num_rows} segments where {report.num_covered} were written"
+    else:
+        return report
+    raise WrongShard(f"{path} is not what its name says: {found}; `fer retry --video {path.stem}` makes it again.")
+
+
+def _checked_tables(paths: Sequence[Path], columns: list[str]) -> Iterator[pa.Table]:
+    """Columns of many shards, in order; raises `WrongShard` at the first that does not hold what its name says."""
+    for path, table in zip(paths, read_tables(paths, columns), strict=True):
+        _checked_report(path, table.schema.metadata, len(table))
+        yield table
+
+
+@contextmanager
+def _checked_file(path: Path) -> Iterator[pq.ParquetFile]:
+    """A shard to be read part by part, checked in the same way."""
+    with whole_shard(path), pq.ParquetFile(readable(path)) as file:
+        _checked_report(path, file.metadata.metadata, file.metadata.num_rows)
+        yield file
 
 
 def read_rows(path: Path) -> pa.Table:
@@ -193,37 +237,39 @@ def read_rows(path: Path) -> pa.Table:
 
 def read_rows_of(paths: Sequence[Path]) -> Iterator[pa.Table]:
     """The same of many shards, in order."""
-    return read_tables(paths, columns=["segment", "frame", "pts_s", "interval_s", "box", "num_faces"])
+    return _checked_tables(paths, columns=["segment", "frame", "pts_s", "interval_s", "box", "num_faces"])
 
 
 def read_images(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Faces, uint8 (n, 48, 48, 3), and optical flows, float16 (n, 48, 48, 2), of a shard."""
-    return next(read_images_of([path]))
+    _, faces, optical_flows = next(read_images_of([path]))
+    return faces, optical_flows
 
 
-def read_images_of(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The same of many shards, in order."""
-    for table in read_tables(paths, columns=["face", "optical_flow"]):
+def read_images_of(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The same of many shards, in order, each after the numbers of its segments and their frames, int (n, 2)."""
+    for table in _checked_tables(paths, columns=["segment", "frame", "face", "optical_flow"]):
+        numbers = np.stack([table["segment"].to_numpy(), table["frame"].to_numpy()], axis=1)
         faces = _stack(table["face"], np.uint8, FACE_SHAPE)
-        yield faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
+        yield numbers, faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
 
 
 def read_all_faces(paths: Sequence[Path]) -> Iterator[np.ndarray]:
     """All faces, uint8 (n, 48, 48, 3), of each of many shards, in order."""
-    for table in read_tables(paths, columns=["face"]):
+    for table in _checked_tables(paths, columns=["face"]):
         yield _stack(table["face"], np.uint8, FACE_SHAPE)
 
 
 def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Faces, uint8 (n, 48, 48, 3), and their boxes, int (n, 4), of the first segments of a shard, 256 at most."""
-    with whole_shard(path), pq.ParquetFile(readable(path)) as file:
+    with _checked_file(path) as file:
         table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=["face", "box"]))])
     return _stack(table["face"], np.uint8, FACE_SHAPE), np.array(table["box"].to_pylist())
 
 
 def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The same in order, a few rows at a time, for long videos."""
-    with whole_shard(path), pq.ParquetFile(readable(path)) as file:
+    with _checked_file(path) as file:
         for batch in file.iter_batches(_ROWS_PER_GROUP, columns=["face", "optical_flow"]):
             table = pa.Table.from_batches([batch])
             faces = _stack(table["face"], np.uint8, FACE_SHAPE)

@@ -5,20 +5,24 @@ video of a known person follows that person, a new person joins training or vali
 is first drawn: later videos of a test person, and new content under the name of a test video, wait in `reserve`, so
 that a running comparison never changes under one's feet. A video that was only renamed keeps its side.
 
+The split is shared by all studies of a data root with the same split settings. A person has one side in all of them;
+each adds the videos of its own classes, and reads those with `split_of_study`. Of a class that no study had before,
+the videos of test people join the test side, and people who show nothing else are dealt out: nobody compared anything
+on them yet.
+
 A split is a promise that nothing else could tell again, so a copy of its file lies beside it (`<name>.parquet.copy`)
 and takes its place should the file lose its content. Who removes the file itself gets a new split.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import BrokenFile, UseError
-from tasks.files import read_frame, set_aside, write_table
-from tasks.folds import TEST, TRAIN, VALIDATION, draw_folds
+from tasks.files import read_frame, set_aside, whole_file, write_table
+from tasks.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_people
 from tasks.outcomes import Outcome
 from tasks.progress import say
 from tasks.settings import SplitSettings
@@ -34,8 +38,11 @@ SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("subject", pa.string()),
         ("side", pa.string()),
+        ("fold_name", pa.string()),
     ]
 )
+#: Never to remove a split: other studies may stand on it.
+_NEW_SPLIT = "set another split.seed, which draws a new split and leaves this one to the studies that use it"
 #: What a row of the split is about: a name alone could get another content.
 KEY = ["video_id", "sha256"]
 
@@ -45,60 +52,63 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
 
     Videos that could not be used keep a side too: on the test side they count as uncovered.
 
+    Returns:
+        The study's part of the split.
+
     Raises:
         UseError: fewer than three people, or a side would lack videos or a class, naming the counts.
     """
-    labelled = ledger[ledger["emotion"].isin(list(emotions)) & (ledger["subject"] != "") & _was_meant(ledger)]
-    if labelled.empty:
+    videos = ledger[ledger["emotion"].isin(list(emotions)) & (ledger["subject"] != "") & _was_meant(ledger)]
+    if videos.empty:
         raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
-    known = _find_split(path)
-    if known is None:
-        split = _draw(labelled, emotions, settings)
-    else:
-        folds = [_extend(rows, labelled, settings, path).assign(fold=fold) for fold, rows in known.groupby("fold")]
-        split = pd.concat(folds, ignore_index=True)
-    split = split.astype({"fold": "int32"})[SCHEMA.names]
-    for fold, rows in split.groupby("fold"):
-        _check(rows, None if settings.protocol == "holdout" else fold, ledger, emotions, known is not None and path)
-    _write_split(path, split)
-    return split
+    drawn = not path.is_file()
+    known = _draw(videos, emotions, settings) if drawn else _with_names(read_split(path), videos, settings)
+    folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
+    known = pd.concat(folds, ignore_index=True)
+    _check_people(known, videos)
+    tested = known[known["side"] == TEST]
+    is_tested = videos["video_id"].isin(tested["video_id"]) | videos["sha256"].isin(tested["sha256"])
+    compared = frozenset(videos.loc[is_tested, "emotion"])
+    dealt = _deal_newcomers(videos, set(known["subject"]), compared, emotions, settings)
+    folds = [_extend(rows, videos, compared, dealt, settings) for _, rows in known.groupby("fold")]
+    split = pd.concat(folds, ignore_index=True).astype({"fold": "int32"})[SCHEMA.names]
+    part = split_of_study(split, ledger, emotions)
+    _say_never_tested(part, settings)
+    for _, rows in part.groupby("fold"):
+        _check(rows, settings.protocol != "holdout", ledger, emotions, drawn)
+    for place in (path, _copy_of(path)):
+        write_table(place, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
+    return part
 
 
 def read_split(path: Path) -> pd.DataFrame:
-    """The side of every video; raises `UseError` when there is none."""
-    split = _find_split(path)
-    if split is None:
-        raise UseError(f"There is no split at {str(path)!r}; run `fer prepare` and `fer split` first.")
-    return split
+    """The side of every video, for no study in particular; raises `UseError` when there is none.
 
-
-def _write_split(path: Path, split: pd.DataFrame) -> None:
-    for place in (path, _copy_of(path)):
-        write_table(place, pa.Table.from_pandas(split[SCHEMA.names], schema=SCHEMA, preserve_index=False))
-
-
-def _find_split(path: Path) -> pd.DataFrame | None:
-    """What the file of a split says, or its copy where that is broken; None when there is no file.
-
-    Raises:
-        UseError: both have lost their content.
+    Where the file has lost its content, its copy takes its place; where that has too, this raises `UseError`.
     """
     if not path.is_file():
-        return None
+        raise UseError(f"There is no split at {str(path)!r}; run `fer prepare` and `fer split` first.")
     try:
-        return read_frame(path)
-    except BrokenFile as error:
-        fault = error
+        split = read_frame(path)
+    except BrokenFile as fault:
+        split = _restore(path, fault)
+    return split if "fold_name" in split else split.assign(fold_name=split["fold"].astype(str))
+
+
+def _restore(path: Path, fault: BrokenFile) -> pd.DataFrame:
+    copy = _copy_of(path)
     try:
-        split = read_frame(_copy_of(path))
+        split = read_frame(copy)
     except (BrokenFile, FileNotFoundError) as error:
         raise UseError(
             f"{fault} So has its copy, and who was on the test side is not known any more: put the file back from a "
             f"backup, or remove {path} to draw a new split, with which no earlier score can be compared."
         ) from error
     set_aside(path)
-    say(f"The split is taken from its copy, {_copy_of(path).name}.")
-    _write_split(path, split)
+    say(f"The split is taken from its copy, {copy.name}.")
+    content = copy.read_bytes()
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
     return split
 
 
@@ -106,9 +116,26 @@ def _copy_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.copy")
 
 
+def rows_of_classes(split: pd.DataFrame, videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """The rows of the videos of some classes; `videos` is the ledger or the manifest."""
+    return split.merge(videos.loc[videos["emotion"].isin(list(emotions)), KEY].drop_duplicates(), on=KEY)
+
+
+def split_of_study(split: pd.DataFrame, videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """The same of a study's classes, in the folds that test some of its videos."""
+    own = rows_of_classes(split, videos, emotions)
+    return own[own["fold"].isin(own.loc[own["side"] == TEST, "fold"])].reset_index(drop=True)
+
+
+def fold_names(split: pd.DataFrame) -> dict[int, str]:
+    """The names of a split's folds by their numbers, in order."""
+    folds = split[["fold", "fold_name"]].drop_duplicates("fold").sort_values("fold")
+    return dict(zip(folds["fold"].tolist(), folds["fold_name"].tolist(), strict=True))
+
+
 def _was_meant(ledger: pd.DataFrame) -> pd.Series:
-    """Videos that belong to the study whether or not they could be used."""
-    return ~ledger["outcome"].isin([Outcome.OUT_OF_SCOPE, Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT])
+    """Videos that belong to a study whether or not they could be used."""
+    return ~ledger["outcome"].isin([Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT])
 
 
 def _is_usable(ledger: pd.DataFrame) -> pd.Series:
@@ -116,34 +143,111 @@ def _is_usable(ledger: pd.DataFrame) -> pd.Series:
 
 
 def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings) -> pd.DataFrame:
-    subjects = sorted(videos["subject"].unique())
-    usable = videos[_is_usable(videos)]
-    counts = pd.crosstab(usable["subject"], usable["emotion"]).reindex(
-        index=subjects, columns=list(emotions), fill_value=0
-    )
     folds = [
-        videos[[*KEY, "subject"]].assign(fold=fold, side=videos["subject"].map(of_subject))
-        for fold, of_subject in enumerate(draw_folds(counts, settings))
+        videos[[*KEY, "subject"]].assign(fold=fold.number, fold_name=fold.name, side=videos["subject"].map(fold.sides))
+        for fold in draw_folds(_counts(videos, emotions), settings)
     ]
     return pd.concat(folds, ignore_index=True)
 
 
-def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings, path: Path) -> pd.DataFrame:
-    """Add new videos to a fold; nothing that is known moves."""
-    known = _as_named_now(follow_names(known, videos), videos, path)
+def _counts(videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """Usable videos of each person (rows, sorted) and class."""
+    usable = videos[_is_usable(videos)]
+    return pd.crosstab(usable["subject"], usable["emotion"]).reindex(
+        index=sorted(videos["subject"].unique()), columns=list(emotions), fill_value=0
+    )
+
+
+def _deal_newcomers(
+    videos: pd.DataFrame,
+    known: Collection[str],
+    compared: Collection[str],
+    emotions: Sequence[str],
+    settings: SplitSettings,
+) -> dict[str, str]:
+    """The fold that tests each of the new people who show only classes that no study compared anything on."""
+    newcomers = videos[~videos["subject"].isin(list(known))]
+    late = newcomers.loc[newcomers["emotion"].isin(list(compared)), "subject"]
+    fresh = newcomers[~newcomers["subject"].isin(late)]
+    if fresh.empty or settings.protocol == "loso":
+        return {}
+    try:
+        folds = draw_folds(_counts(fresh, emotions), settings)
+    except UseError:
+        if settings.protocol == "file":
+            raise
+        return {}  # too few to deal out; they train and validate
+    return {subject: fold.name for fold in folds for subject, side in fold.sides.items() if side == TEST}
+
+
+def _say_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
+    """Folds test everybody once, but for those who came when they were drawn already."""
+    people = set(split["subject"])
+    never = people - set(split.loc[split["side"] == TEST, "subject"])
+    if never and settings.protocol != "holdout":
+        say(
+            f"{len(never)} of {len(people)} people came after the folds were drawn and are never tested "
+            f"({min(never)}, for one); another split.seed draws folds of all."
+        )
+
+
+def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
+    """A split with the names that a table of folds gives its folds, where there is one.
+
+    Those that are drawn now carry them; earlier ones were drawn without.
+
+    Raises:
+        UseError: the table puts people into other folds than those that they are tested in.
+    """
+    path = Path(settings.folds_file or "")
+    if settings.protocol != "file" or not path.is_file():
+        return known
+    is_tested = (known["side"] == TEST) & known["subject"].isin(videos["subject"])
+    tested = known.loc[is_tested, ["subject", "fold"]].drop_duplicates()
+    tested["named"] = tested["subject"].map(fold_of_people(path, tested["subject"]))
+    names = tested.groupby("fold")["named"].agg(lambda named: named.iloc[0])
+    other = tested[(tested["named"] != tested["fold"].map(names)) | tested["named"].map(names.value_counts()).gt(1)]
+    if len(other):
+        first = other.iloc[0]
+        raise UseError(
+            f"{path} is not the table that this split was drawn from: it puts {first['subject']} into fold "
+            f"{first['named']}, with others than before; {_NEW_SPLIT}."
+        )
+    return known.assign(fold_name=known["fold"].map(names).fillna(known["fold_name"]))
+
+
+def _check_people(known: pd.DataFrame, videos: pd.DataFrame) -> None:
     renamed = known.merge(videos[["video_id", "subject"]], on="video_id", suffixes=("", "_now"))
     renamed = renamed[renamed["subject"] != renamed["subject_now"]]
     if len(renamed):
         first = renamed.iloc[0]
         raise UseError(
-            f"{len(renamed)} videos belong to another person than when the split was drawn ({first['video_id']}: "
-            f"{first['subject']}, now {first['subject_now']}), which could put a person on two sides; "
-            f"remove {path} to draw a new split."
+            f"{renamed['video_id'].nunique()} videos belong to another person than when the split was drawn "
+            f"({first['video_id']}: {first['subject']}, now {first['subject_now']}), which could put a person on two "
+            f"sides; {_NEW_SPLIT}."
         )
+
+
+def _extend(
+    known: pd.DataFrame,
+    videos: pd.DataFrame,
+    compared: Collection[str],
+    dealt: Mapping[str, str],
+    settings: SplitSettings,
+) -> pd.DataFrame:
+    """Add new videos to a fold; nothing that is known moves.
+
+    Args:
+        compared: the classes with test videos, which no others join.
+        dealt: as from `_deal_newcomers`.
+    """
     new = videos[~_keys(videos).isin(_keys(known))]
-    of_subject = dict(zip(known["subject"], known["side"], strict=True))
+    fold = {name: known[name].iloc[0] for name in ("fold", "fold_name")}
+    of_subject = dict(zip(known["subject"], known["side"].replace({RESERVE: TEST}), strict=True))
     for subject, count in new["subject"].value_counts().items():
-        if subject not in of_subject:
+        if subject not in of_subject and dealt.get(str(subject)) == fold["fold_name"]:
+            of_subject[subject] = TEST
+        elif subject not in of_subject:
             sizes = known["side"].value_counts()
             tested = settings.test_share if settings.protocol == "holdout" else 0.0
             training = sizes.get(TRAIN, 0) / (1 - settings.validation_share - tested)
@@ -152,8 +256,9 @@ def _extend(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings, 
             known = pd.concat([known, pd.DataFrame({"side": [of_subject[subject]] * int(count)})])
     known = known.dropna(subset=["video_id"])
     replaced = known["video_id"].isin(new["video_id"]) & (known["side"] != TEST)  # by new content of the same name
-    sides = new["subject"].map(of_subject).replace({TEST: RESERVE})
-    return pd.concat([known[~replaced], new[[*KEY, "subject"]].assign(side=sides)], ignore_index=True)
+    sides = new["subject"].map(of_subject)
+    sides = sides.mask((sides == TEST) & new["emotion"].isin(list(compared)), RESERVE)
+    return pd.concat([known[~replaced], new[[*KEY, "subject"]].assign(side=sides, **fold)], ignore_index=True)
 
 
 def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
@@ -165,7 +270,7 @@ def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     return known.assign(video_id=known["video_id"].where(~gone, known["sha256"].map(names)))
 
 
-def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     """The known rows with people as they are spelled now; raises `UseError` when two that are one are on two sides."""
     spelling = one_spelling([*known["subject"], *videos["subject"]])
     people = set(videos["subject"])
@@ -177,7 +282,7 @@ def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame, path: Path) -> pd.D
         if len(names) > 1:
             raise UseError(
                 f"The split was drawn with {' and '.join(map(repr, names))} as several people, on two sides, who are "
-                f"one ({subject}); remove {path} to draw a new split."
+                f"one ({subject}); {_NEW_SPLIT}."
             )
     return known.assign(subject=subjects)
 
@@ -187,9 +292,14 @@ def _keys(rows: pd.DataFrame) -> pd.Series:
 
 
 def _check(
-    split: pd.DataFrame, fold: int | None, ledger: pd.DataFrame, emotions: Sequence[str], drawn: Path | Literal[False]
+    split: pd.DataFrame, one_of_several: bool, ledger: pd.DataFrame, emotions: Sequence[str], drawn: bool
 ) -> None:
-    """Every side needs usable videos of every class, only the test side of one fold of several need not have all."""
+    """Every side needs usable videos of every class, only the test side of one fold of several need not have all.
+
+    Args:
+        split: the study's rows of a fold.
+        drawn: the split is a new one.
+    """
     usable = ledger[_is_usable(ledger)]
     table = usable.merge(split.drop(columns="subject"), on=KEY)
     counts = pd.crosstab(table["side"], table["emotion"]).reindex(
@@ -197,14 +307,12 @@ def _check(
     )
     for side in SIDES:
         empty = [emotion for emotion in emotions if counts.loc[side, emotion] == 0]
-        if empty and (fold is None or side != TEST or len(empty) == len(emotions)):
+        if empty and (not one_of_several or side != TEST or len(empty) == len(emotions)):
             have = ", ".join(f"{emotion} {counts.loc[side, emotion]}" for emotion in emotions)
             people = split.loc[split["side"] == side, "subject"].nunique()
-            where = "" if fold is None else f" of fold {fold}"
-            advice = "add videos, name fewer classes in corpus.emotions, or try another split.seed"
-            if drawn:
-                advice = f"remove {drawn} to draw a new split, or use another --data-root"
+            where = f" of fold {split['fold_name'].iloc[0]}" if one_of_several else ""
+            advice = "try another split.seed" if drawn else _NEW_SPLIT
             raise UseError(
                 f"The {side} side{where} ({people} people) has no usable video of {', '.join(empty)} (it has {have}); "
-                f"{advice}."
+                f"add videos, name fewer classes in corpus.emotions, or {advice}."
             )

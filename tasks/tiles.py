@@ -42,7 +42,7 @@ class Origin:
 
     arm: str
     seed: int
-    fold: int
+    fold: str
     checkpoint: str
     checkpoint_sha256: str
     prepared: str
@@ -149,7 +149,7 @@ def _tile(row: dict[str, Any]) -> Tile:
 
     plain = ("video_id", "subject", "sha256", "segment", "frame", "pts_s", "explained", "true")
     return Tile(
-        origin=Origin(**{name: row[name] for name in Origin.__dataclass_fields__}),
+        origin=Origin(**{name: row[name] for name in Origin.__dataclass_fields__} | {"fold": str(row["fold"])}),
         **{name: row[name] for name in plain},
         box=Box(*row["box"].tolist()),
         probabilities={name[2:]: value for name, value in row.items() if name.startswith("p_")},

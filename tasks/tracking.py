@@ -40,9 +40,10 @@ from tasks.manifest import read_manifest
 from tasks.mlflow_database import ARTIFACTS_FOLDER, DATABASE_FILE, artifacts_of, ready_database, uri_of
 from tasks.places import as_remote
 from tasks.runs import Run, imbalance_of, training_of
+from tasks.scope import manifest_of_study
 from tasks.settings import StudySettings, digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
-from tasks.splits import SIDES, read_split
+from tasks.splits import SIDES, read_split, split_of_study
 from tasks.working_folders import local_copy
 
 _REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
@@ -98,9 +99,11 @@ def open_study(settings: StudySettings) -> StudyRun:
     """The parent run for these settings and data: the one from before, or a new one. Opens no test side."""
     layout = Layout.of(settings)
     client = connect(layout)
-    manifest = read_manifest(layout.manifest)
+    emotions = settings.corpus.emotions
+    manifest = manifest_of_study(read_manifest(layout.manifest), emotions)
     manifest_digest = digest(manifest[["video_id", "sha256", "subject", "emotion", "status"]].to_csv(index=False))
-    split = read_split(layout.split).sort_values(["fold", "video_id", "sha256"])
+    split = split_of_study(read_split(layout.split), manifest, emotions).drop(columns="fold_name")
+    split = split.sort_values(["fold", "video_id", "sha256"])
     data = {"manifest": manifest_digest, "split": split.to_csv(index=False), "shards": layout.prepared.name}
     identity = digest(settings.deciding(), data)
     remembered = find_json(layout.study / "mlflow.json", StudyRun)
@@ -140,7 +143,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         "fer.kind": "arm",
         "arm": run.arm.name,
         "seed": str(run.seed),
-        "fold": "all" if run.fold is None else str(run.fold),
+        "fold": "all" if run.fold is None else run.fold_name,
         "imbalance": imbalance_of(settings, run.arm),
         "precision": training_of(settings, run.arm).precision,
         "fusion": run.arm.fusion or "none",
@@ -205,7 +208,8 @@ def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[
     layout = Layout.of(settings)
     client = connect(layout)
     best = best_result(results)
-    index = pd.concat([read_side(layout.index, 0, side, settings.corpus.emotions) for side in SIDES])
+    first = min(evaluation.fold or 0 for evaluation in best.seeds[0].evaluations)
+    index = pd.concat([read_side(layout.index, first, side, settings.corpus.emotions) for side in SIDES])
     with mlflow.start_run(run_id=study_run.run_id, nested=True):
         _log_table(layout, "index", index.drop(columns=["box"]), layout.index, index_digest(index))
         mlflow.set_tag("best_arm", best.arm.name)

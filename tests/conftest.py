@@ -102,7 +102,9 @@ def draw_wall(num_frames: int, size: tuple[int, int] = (320, 240)) -> list[np.nd
 
 
 def write_shard(path: Path, segments: Sequence[Segment], report: VideoReport) -> None:
-    """A shard of segments that are in memory."""
+    """A shard of segments that are in memory, which the report counts; it is of the video that its name says."""
+    known = {"sha256": path.stem, "num_covered": len(segments)}
+    report = report.model_copy(update=known)
     with open_shard(path) as writer:
         for segment in segments:
             writer.add(segment)

@@ -68,19 +68,20 @@ def tables(tmp_path: Path) -> Tables:
         for j, emotion in enumerate(("anger", "fear"))
     ]
     ledger = pd.DataFrame(rows)
-    split = ledger[["video_id", "sha256", "subject"]].assign(side=ledger["subject"].map(PEOPLE))
+    split = ledger[["video_id", "sha256", "subject"]].assign(fold=0, side=ledger["subject"].map(PEOPLE))
     return ledger, split, tmp_path
 
 
 def find(tables: Tables) -> list[Finding]:
     ledger, split, prepared = tables
-    return audit_tables(ledger, present_split(ledger, split), prepared)
+    split = split.assign(fold_name=split["fold"].astype(str))
+    return audit_tables(ledger, present_split(ledger, split, ("anger", "fear")), prepared)
 
 
 def add_video(tables: Tables, video_id: str, subject: str, side: str, faces: np.ndarray) -> Tables:
     ledger, split, prepared = tables
     row = make_row(prepared, video_id, subject, "anger", faces)
-    where = {name: row[name] for name in ("video_id", "sha256", "subject")} | {"side": side}
+    where = {name: row[name] for name in ("video_id", "sha256", "subject")} | {"fold": 0, "side": side}
     return pd.concat([ledger, pd.DataFrame([row])]), pd.concat([split, pd.DataFrame([where])]), prepared
 
 

@@ -200,11 +200,10 @@ def test_a_file_whose_name_names_no_subject(tmp_path: Path) -> None:
     assert "names no subject" in video.reason
 
 
-def test_a_class_outside_the_study(tmp_path: Path) -> None:
+def test_a_class_outside_the_study_is_for_the_study_to_judge(tmp_path: Path) -> None:
     make_copy(tmp_path, ["S001_001"], [clip_row("S001_001", "Thinking")])
     video = read_one(tmp_path)
-    assert (video.status, video.emotion) == (Outcome.OUT_OF_SCOPE, "thinking")
-    assert "'Thinking'" in video.reason
+    assert (video.status, video.emotion) == (Outcome.OK, "thinking")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])
@@ -224,7 +223,7 @@ def test_a_csv_export_says_the_same_as_the_sheet(tmp_path: Path, delimiter: str)
     assert read(settings(tmp_path)) == from_sheet
     assert [video.status for video in from_sheet] == [
         Outcome.OK,
-        Outcome.OUT_OF_SCOPE,
+        Outcome.OK,
         Outcome.LABEL_CONFLICT,
         Outcome.OK,
         Outcome.FILE_MISSING,

@@ -33,6 +33,8 @@ def make_index(people: int = 6, videos: int = 2, segments: int = 20) -> pd.DataF
                         "shard": shard_path(Path("shards"), sha256).as_posix(),
                         "row": number,
                         "segment": number,
+                        "frame": number,
+                        "sha256": sha256,
                     }
                     for number in range(segments)
                 ]

@@ -11,6 +11,7 @@ from conftest import write_shard
 from rich.console import Console
 from scipy.stats import chi2_contingency
 
+from fer_models.labels import EMOTIONS
 from flows.drift import print_drift
 from tasks.drift import (
     compare,
@@ -167,7 +168,7 @@ class World:
 def test_a_ledger_of_an_older_version_has_no_codec_and_no_times(world: World) -> None:
     world.add(10, "old")
     world.add(10, "new", repeated_share=0.5)
-    ledger = read_ledger(world.layout.ledger).drop(columns=["codec", "duration_s", "repeated_share"])
+    ledger = read_ledger(world.layout.ledger, EMOTIONS).drop(columns=["codec", "duration_s", "repeated_share"])
     facts = describe_videos(ledger, world.layout.prepared)
     assert facts["length, s"].tolist() == [2.0] * 20
     assert "codec" not in facts
@@ -196,7 +197,7 @@ def world(tmp_path: Path) -> World:
 
 def test_a_videos_measures(world: World) -> None:
     world.add(1, "a", side_px=77)
-    (facts,) = describe_videos(read_ledger(world.layout.ledger), world.layout.prepared).to_dict("records")
+    (facts,) = describe_videos(read_ledger(world.layout.ledger, EMOTIONS), world.layout.prepared).to_dict("records")
     noise = np.random.default_rng(7).integers(0, 256, FACE_SHAPE).astype(np.uint8)
     grey = cv2.cvtColor(noise, cv2.COLOR_RGB2GRAY)
     assert facts == {
@@ -268,7 +269,7 @@ def test_a_large_corpus_costs_no_more_than_a_sample(world: World) -> None:
 
 def test_the_first_batch_has_nothing_to_be_compared_with(world: World) -> None:
     batch = world.add(9, "first")
-    assert newly_prepared(None, read_ledger(world.layout.ledger)) == set(batch)
+    assert newly_prepared(None, read_ledger(world.layout.ledger, EMOTIONS)) == set(batch)
     drift = measure_drift(world.settings, batch)
     assert drift.empty
     assert drift_rows(drift) == []
@@ -278,14 +279,14 @@ def test_the_first_batch_has_nothing_to_be_compared_with(world: World) -> None:
 
 def test_a_batch_is_kept_and_shown(world: World) -> None:
     world.add(9, "old")
-    before = read_ledger(world.layout.ledger)
+    before = read_ledger(world.layout.ledger, EMOTIONS)
     emotions = ["anger", "fear", "sadness", "disgust", "happiness", "surprise"]
     batch = [sha for emotion in emotions for sha in world.add(4, emotion, emotion=emotion, width=1920, height=1080)]
-    assert newly_prepared(before, read_ledger(world.layout.ledger)) == set(batch)
+    assert newly_prepared(before, read_ledger(world.layout.ledger, EMOTIONS)) == set(batch)
     drift = measure_drift(world.settings, batch)
     record_drift(world.layout.drift, drift)
     record_drift(world.layout.drift, drift)
-    kept = read_drift(world.layout.drift)
+    kept = read_drift(world.layout.drift, world.settings.name)
     assert kept["measure"].tolist() == drift["measure"].tolist() * 2
     pd.testing.assert_frame_equal(kept.drop(columns="time").head(len(drift)), drift, check_dtype=False)
     resolution = drift_rows(drift)[1]
@@ -302,3 +303,16 @@ def test_a_batch_is_kept_and_shown(world: World) -> None:
     assert lines[0].startswith("24 new videos of 18 people beside 9 that were prepared earlier")
     assert any(line.split()[:4] == ["resolution", "320x240", "100", "%"] for line in lines)
     assert max(map(len, lines)) <= 100
+
+
+def test_the_drift_of_another_study_is_not_told(world: World) -> None:
+    world.add(9, "old")
+    drift = measure_drift(world.settings, world.add(9, "new", width=1920))
+    record_drift(world.layout.drift, drift.drop(columns="study").assign(study=None))  # as it was recorded before
+    record_drift(world.layout.drift, drift)
+    record_drift(world.layout.drift, drift.assign(study="another"))
+    assert len(read_drift(world.layout.drift, world.settings.name)) == 2 * len(drift)
+    pd.read_parquet(world.layout.drift).drop(columns="study").to_parquet(world.layout.drift)
+    assert len(read_drift(world.layout.drift, world.settings.name)) == 3 * len(drift)
+    record_drift(world.layout.drift, drift)
+    assert len(read_drift(world.layout.drift, world.settings.name)) == 4 * len(drift)

@@ -10,7 +10,7 @@ from tasks.contents import VideoFile
 from tasks.fan_out import Batch, Crew, batch_size, prepare_all, split_into_batches
 from tasks.outcomes import Outcome
 from tasks.settings import PrepareSettings
-from tasks.shards import VideoReport, read_report
+from tasks.shards import VideoReport, read_report, shard_path
 from tasks.workers import Job, prepare_videos
 
 
@@ -140,7 +140,8 @@ def test_nothing_is_begun_once_too_many_have_failed(most_failed: float) -> None:
 
 def test_a_share_that_comes_back_costs_an_attempt(tmp_path: Path, moving_face: Path) -> None:
     """The file is gone when its turn comes, and there again for the second attempt."""
-    job = Job("v", video_file(moving_face), tmp_path / "shards" / "ab" / "v.parquet")
+    video = video_file(moving_face)
+    job = Job("v", video, shard_path(tmp_path / "shards", video.sha256))
     away = moving_face.rename(tmp_path / "away")
 
     def run(batches: Iterator[Batch]) -> Iterator[dict[str, VideoReport]]:

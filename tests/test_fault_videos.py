@@ -53,13 +53,18 @@ REAL_CLIPS = [
 CASES = [*ODD, *BAD]
 
 
-def settle(path: Path, shard: Path) -> VideoReport:
-    """What becomes of the only file of a folder: the manifest's word, or that of its preparation."""
+def settle(path: Path, folder: Path) -> VideoReport:
+    """What becomes of the only file of a folder: the manifest's word, or that of its preparation.
+
+    Args:
+        folder: the shard is put here, named after its content.
+    """
     corpus = CorpusSettings(adapter="videos", root=path.parent)
-    (video,) = build_manifest(corpus, shard.with_name("manifest.parquet")).itertuples()
+    (video,) = build_manifest(corpus, folder / "manifest.parquet").itertuples()
     if video.status != Outcome.OK:
         return VideoReport(outcome=Outcome(video.status), message=video.reason)
     file = VideoFile(Path(video.uri), video.sha256, video.size_bytes, video.mtime_ns)
+    shard = folder / f"{video.sha256}.parquet"
     try:
         report = prepare_file(file, shard, SETTINGS)
     except VideoFault as fault:  # a transient one leaves no shard
@@ -83,12 +88,12 @@ def counted(tally: Tally, kind: str) -> Iterator[None]:
     "case", [pytest.param(case, id=case.name, marks=() if case.quick else pytest.mark.faults) for case in CASES]
 )
 def test_every_file_ends_in_its_outcome(tmp_path: Path, case: Case, tally: Tally) -> None:
-    path, shard = tmp_path / "corpus" / case.file_name, tmp_path / "shard.parquet"
+    path = tmp_path / "corpus" / case.file_name
     path.parent.mkdir()
     case.write(path)
     with counted(tally, f"video files: {case.name.partition('/')[0]}"):
         start = time.monotonic()
-        report = settle(path, shard)
+        report = settle(path, tmp_path)
         assert time.monotonic() - start < LIMIT_S
         assert report.outcome in case.outcomes, report
         assert case.says in report.message
@@ -96,7 +101,7 @@ def test_every_file_ends_in_its_outcome(tmp_path: Path, case: Case, tally: Tally
         if case.num_frames is not None:
             assert report.num_frames == case.num_frames
         if case.shows:
-            assert_shows_the_face(case, report, shard)
+            assert_shows_the_face(case, report, tmp_path / f"{report.sha256}.parquet")
         if case.max_extra_mb:
             assert peak_mb(path) - peak_mb(None) < case.max_extra_mb
 
@@ -200,5 +205,5 @@ def test_json_of_a_report_holds_any_message(tmp_path: Path) -> None:
     path = tmp_path / "corpus" / "clip.mp4"
     path.parent.mkdir()
     path.write_bytes("ÿ\n\x00\"{'".encode())
-    report = settle(path, tmp_path / "shard.parquet")
+    report = settle(path, tmp_path)
     assert json.loads(report.model_dump_json())["outcome"] == "undecodable"

@@ -11,7 +11,7 @@ from ledgers import CLASSES, make_ledger, people, sides_of_people
 from fer_models.errors import UseError
 from tasks.folds import deal
 from tasks.settings import SplitSettings
-from tasks.splits import update_split
+from tasks.splits import fold_names, read_split, update_split
 
 
 def draw(folder: Path, ledger: pd.DataFrame, classes: Sequence[str] = CLASSES, **settings: object) -> pd.DataFrame:
@@ -150,3 +150,51 @@ def test_a_person_twice_in_a_table_of_folds(tmp_path: Path) -> None:
     path.write_text("subject,fold\n1,a\n2,a\n3,b\n4,\n")
     with pytest.raises(UseError, match=r"no fold for 1 people \(4"):
         draw(tmp_path, make_ledger([(name, e) for name in "1234" for e in CLASSES]), protocol="file", folds_file=path)
+
+
+def draw_from(path: Path, folds: Sequence[object]) -> pd.DataFrame:
+    """A split by a table that puts one person after the other into these folds."""
+    named = [f"p{number:03d}" for number in range(len(folds))]
+    path.write_text("\n".join(["subject,fold", *(f"{name},{fold}" for name, fold in zip(named, folds, strict=True))]))
+    return draw(path.parent, make_ledger(people(len(folds))), protocol="file", folds_file=path)
+
+
+@pytest.mark.parametrize(
+    ("folds", "names"),
+    [
+        (range(1, 12), {number: str(number) for number in range(1, 12)}),
+        (["03", "01", "10", "02"], {1: "01", 2: "02", 3: "03", 10: "10"}),
+        (["1.0", "2.0", "10.0"], {1: "1", 2: "2", 10: "10"}),
+        (["fold 10", "fold 9", "fold 1"], {0: "fold 1", 1: "fold 9", 2: "fold 10"}),
+        (["b2", "b10", "a"], {0: "a", 1: "b2", 2: "b10"}),
+        (["1", "2", "rest"], {0: "1", 1: "2", 2: "rest"}),
+        (["99999999999", "1", "2"], {0: "1", 1: "2", 2: "99999999999"}),
+    ],
+    ids=["numbers", "zeros", "a spreadsheet's", "words", "letters", "mixed", "beyond the column"],
+)
+def test_folds_are_called_as_their_table_calls_them(
+    tmp_path: Path, folds: Sequence[object], names: dict[int, str]
+) -> None:
+    split = draw_from(tmp_path / "folds.csv", folds)
+    assert fold_names(split) == names
+    tested = split[split["side"] == "test"].drop_duplicates("subject").set_index("subject")["fold_name"]
+    assert [tested[f"p{at:03d}"] for at in range(len(folds))] == [str(fold).removesuffix(".0") for fold in folds]
+
+
+def test_a_split_from_before_gets_the_names_of_its_table(tmp_path: Path) -> None:
+    """Its folds were numbered in the order of their names as texts; they keep their numbers."""
+    split = draw_from(tmp_path / "folds.csv", range(1, 12))
+    path = tmp_path / "file-folds-validation0.2-seed7.parquet"
+    former = {name: number for number, name in enumerate(sorted(map(str, range(1, 12))))}
+    before = read_split(path).assign(fold=split["fold_name"].map(former).astype("int32")).drop(columns="fold_name")
+    before.to_parquet(path)
+    assert fold_names(read_split(path))[9] == "9"
+    assert fold_names(draw_from(tmp_path / "folds.csv", range(1, 12))) == {at: name for name, at in former.items()}
+
+
+def test_another_table_under_the_name_of_the_first_is_told(tmp_path: Path) -> None:
+    draw_from(tmp_path / "folds.csv", [1, 1, 2, 2, 3, 3])
+    for other in ([1, 2, 1, 2, 3, 3], [1, 1, 1, 1, 2, 2]):
+        with pytest.raises(UseError, match=r"is not the table that this split was drawn from.*split\.seed"):
+            draw_from(tmp_path / "folds.csv", other)
+    draw_from(tmp_path / "folds.csv", ["a", "a", "b", "b", "c", "c"])  # the same under other names

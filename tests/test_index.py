@@ -1,5 +1,6 @@
 """The index and the arrays behind its rows agree with the shards."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import write_shard
 
-from fer_models.errors import UseError
+from fer_models.errors import UseError, WrongShard
 from tasks.index import build_index, index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.outcomes import Outcome
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
@@ -187,3 +188,59 @@ def test_the_digest_changes_with_every_part(index: pd.DataFrame, column: str, va
 
 def test_the_digest_changes_when_a_segment_goes(index: pd.DataFrame) -> None:
     assert index_digest(index.iloc[1:]) != index_digest(index)
+
+
+@pytest.fixture
+def copy(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of the prepared folder that can be spoilt."""
+    shutil.copytree(prepared, tmp_path / prepared.name)
+    return tmp_path / prepared.name
+
+
+def test_two_shards_that_were_swapped_are_told(index: pd.DataFrame, copy: Path, tmp_path: Path) -> None:
+    first, second = (shard_path(copy / "shards", sha_of(name)) for name in ("v1", "v3"))
+    kept = first.read_bytes()
+    second.replace(first)
+    second.write_bytes(kept)
+    for read in (
+        lambda: load_arrays(index, copy, EMOTIONS),
+        lambda: build_index(make_ledger(), make_split(), copy, tmp_path / "again"),
+    ):
+        with pytest.raises(
+            WrongShard, match=r"(1{64}|3{64})\.parquet is not what its name says: it holds the video .*(3{12}|1{12})"
+        ):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("row", -1, "names row -1 of its 3 rows"),
+        ("row", 3, "names row 3 of its 3 rows"),
+        ("row", 0, "means other segments, number 4 for one"),
+        ("frame", 17, "means other segments"),
+        ("segment", 5, "means other segments"),
+        ("sha256", "f" * 64, "names it as that of the video ffffffffffff"),
+    ],
+)
+def test_an_index_that_does_not_fit_its_shards_is_told(
+    index: pd.DataFrame, prepared: Path, column: str, value: object, words: str
+) -> None:
+    spoilt = index[index["video_id"] == "v3"].reset_index(drop=True)
+    spoilt.loc[1, column] = value
+    with pytest.raises(UseError, match=f"The index does not fit .*{'3' * 64}.parquet: .*{words}.*; run `fer split`"):
+        load_arrays(spoilt, prepared, EMOTIONS)
+
+
+def test_an_index_of_other_settings_is_told(index: pd.DataFrame, prepared: Path, tmp_path: Path) -> None:
+    other = tmp_path / "fedcba987654"
+    shutil.copytree(prepared, other)
+    with pytest.raises(UseError, match=r"made of prepared\w+, prepared with other settings than fedcba987654"):
+        load_arrays(index, other, EMOTIONS)
+    load_arrays(index.drop(columns="prepared"), other, EMOTIONS)  # one from before that was kept
+
+
+def test_a_side_under_the_name_of_another_is_told(folder: Path) -> None:
+    side_file(folder, 0, "test").replace(side_file(folder, 0, "train"))
+    with pytest.raises(UseError, match="holds another side than its name says"):
+        read_side(folder, 0, "train", ("fear",))

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fer_models.errors import UseError
+from fer_models.labels import EMOTIONS
 from tasks.advice import EXPLANATIONS
 from tasks.configuration import resolve_settings
 from tasks.inspection import find_video, gather, inspect_video, picture_name
@@ -78,7 +79,7 @@ def prepare_all(settings: StudySettings) -> None:
 
 
 def look_at(settings: StudySettings, wanted: str) -> Inspected:
-    return gather(settings, find_video(read_ledger(Layout.of(settings).ledger), wanted))
+    return gather(settings, find_video(read_ledger(Layout.of(settings).ledger, EMOTIONS), wanted))
 
 
 def texts(figure: Figure) -> str:
@@ -130,7 +131,7 @@ def test_the_picture_is_the_frame_of_its_box(settings: StudySettings) -> None:
 
 def test_faces_and_motion_are_those_of_the_shard(settings: StudySettings) -> None:
     video = look_at(settings, "moving")
-    row = find_video(read_ledger(Layout.of(settings).ledger), "moving")
+    row = find_video(read_ledger(Layout.of(settings).ledger, EMOTIONS), "moving")
     faces, optical_flows = read_images(Layout.of(settings).prepared / row["shard"])
     for moment in video.moments:
         assert np.array_equal(moment.face, faces[moment.frame // 4])
@@ -210,13 +211,13 @@ def test_a_video_whose_file_is_gone_is_drawn_from_its_shard(settings: StudySetti
 
 def test_a_file_that_changed_is_said_to_have_changed(settings: StudySettings) -> None:
     assert "It has changed" in look_at(settings, "changed").notice
-    path = Path(find_video(read_ledger(Layout.of(settings).ledger), "half")["uri"])
+    path = Path(find_video(read_ledger(Layout.of(settings).ledger, EMOTIONS), "half")["uri"])
     os.utime(path)
     assert look_at(settings, "half").notice == "", "another date alone is no change"
 
 
 def test_a_shard_that_is_gone_is_said_to_be_gone(settings: StudySettings) -> None:
-    row = find_video(read_ledger(Layout.of(settings).ledger), "moving") | {"shard": "shards/00/none.parquet"}
+    row = find_video(read_ledger(Layout.of(settings).ledger, EMOTIONS), "moving") | {"shard": "shards/00/none.parquet"}
     video = gather(settings, row)
     assert "Its shard is not there any more" in video.notice
     assert all(moment.picture is not None and not moment.remark for moment in video.moments)

@@ -9,7 +9,16 @@ import pytest
 from conftest import write_shard
 
 from fer_models.errors import UseError
-from tasks.ledger import check_failed_share, count_outcomes, find_previous, plan_preparation, read_ledger, write_ledger
+from fer_models.labels import EMOTIONS
+from tasks.ledger import (
+    check_failed_share,
+    count_outcomes,
+    find_previous,
+    plan_preparation,
+    read_ledger,
+    select_videos,
+    write_ledger,
+)
 from tasks.outcomes import Outcome
 from tasks.shards import VideoReport, shard_path
 
@@ -130,7 +139,7 @@ def test_a_remark_on_a_good_video_is_its_message(preparation: Preparation) -> No
 
 def test_what_is_written_is_what_is_returned(preparation: Preparation) -> None:
     ledger = preparation.run(MIXED)
-    pd.testing.assert_frame_equal(read_ledger(preparation.ledger), ledger, check_dtype=False)
+    pd.testing.assert_frame_equal(find_previous(preparation.ledger), ledger, check_dtype=False)
 
 
 def test_at_first_every_good_video_is_due(preparation: Preparation) -> None:
@@ -198,7 +207,7 @@ def test_a_video_whose_turn_never_came_is_due(preparation: Preparation) -> None:
     report = VideoReport(sha256="aa11", outcome=Outcome.OK)
     write_shard(shard_path(preparation.shards, "aa11"), [], report)
     ledger = write_ledger(preparation.ledger, THREE, {"aa11": report}, {"aa11": 1})
-    assert ledger["outcome"].tolist() == ["ok", "crashed", "crashed"]
+    assert ledger["outcome"].tolist() == ["ok", "not_tried", "not_tried"]
     assert ledger["attempts"].tolist() == [1, 0, 0]
     assert preparation.due(THREE) == ["b", "c"]
 
@@ -265,7 +274,7 @@ def test_a_remark_stays_with_its_video(preparation: Preparation, later: list[str
 
 def test_no_ledger(preparation: Preparation) -> None:
     with pytest.raises(UseError, match="run `fer prepare` first"):
-        read_ledger(preparation.ledger)
+        read_ledger(preparation.ledger, EMOTIONS)
 
 
 def outcomes(*names: str) -> pd.DataFrame:
@@ -307,6 +316,29 @@ def test_too_many_failures_stop_the_run(names: Iterable[str], limit: float, word
     assert "execution.max_failed_share" in str(caught.value)
 
 
+def test_shards_that_hold_something_else_are_made_again(
+    preparation: Preparation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two lie under the other's name, one in a folder where nobody looks for it; the ledger knows of none."""
+    preparation.run(THREE)
+    preparation.ledger.unlink()
+    first, second, third = (shard_path(preparation.shards, sha256) for sha256 in THREE["sha256"])
+    kept = first.read_bytes()
+    second.replace(first)
+    second.write_bytes(kept)
+    capsys.readouterr()
+    assert preparation.due(THREE) == ["a", "b"]
+    assert f"Shards that are not what their names say are made again: 2, such as {first}." in capsys.readouterr().err
+    (preparation.shards / "zz").mkdir()
+    third.replace(preparation.shards / "zz" / third.name)
+    assert preparation.due(THREE) == ["a", "b", "c"]
+
+
+def test_a_video_can_be_named_by_its_content(preparation: Preparation) -> None:
+    ledger = preparation.run(THREE)
+    assert select_videos(ledger, None, ["bb22", "c"]) == ["b", "c"]
+
+
 def test_remarks_of_manifest_and_preparation_stand_together_and_do_not_pile_up(preparation: Preparation) -> None:
     manifest = make_manifest(("a", "aa11", "ok"), ("b", "bb22", "ok")).assign(reason=["2 numbers are missing", ""])
     remark = "48 % of its frames repeat the one before"
@@ -332,4 +364,4 @@ def test_a_ledger_of_an_older_version_is_read(preparation: Preparation) -> None:
     assert preparation.due(THREE) == []
     again = write_ledger(preparation.ledger, THREE, {}, {})
     assert again["outcome"].tolist() == ["ok", "no_face", "ok"]
-    assert set(new) < set(read_ledger(preparation.ledger).columns)
+    assert set(new) < set(find_previous(preparation.ledger).columns)

@@ -69,7 +69,7 @@ def test_every_video_has_a_row_with_its_content(corpus: CorpusSettings, target: 
         "",
     ]
     statuses = dict(zip(table["video_id"], table["status"], strict=True))
-    assert (statuses["boredom/anna/1.mp4"], statuses["loose.mp4"]) == ("out_of_scope", "label_missing")
+    assert (statuses["boredom/anna/1.mp4"], statuses["loose.mp4"]) == ("ok", "label_missing")
 
 
 def test_what_is_written_is_what_is_returned(corpus: CorpusSettings, target: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_named_file_that_is_not_there_keeps_its_row(tmp_path: Path, target: Pa
         "",
         0,
     ]
-    assert table["status"].tolist() == ["ok", "file_missing", "out_of_scope"]
+    assert table["status"].tolist() == ["ok", "file_missing", "file_missing"]
 
 
 def test_a_file_that_cannot_be_read_keeps_its_row(tmp_path: Path, target: Path) -> None:
@@ -201,6 +201,7 @@ def test_unchanged_images_are_not_hashed_again(
 
 def test_another_corpus_is_refused_and_nothing_is_written(corpus: CorpusSettings, target: Path, tmp_path: Path) -> None:
     build_manifest(corpus, target)
+    (target.parent / "prepared").mkdir()
     before = target.read_bytes()
     write(tmp_path / "other" / "anger/anna/1.mp4", b"something else")
     with pytest.raises(UseError, match=r"holds another corpus \(4 videos.*--data-root"):

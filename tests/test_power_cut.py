@@ -80,12 +80,12 @@ def train(settings: StudySettings, say: Say) -> None:
     from tasks.index import build_index
     from tasks.ledger import read_ledger
     from tasks.runs import plan_runs, train_run
-    from tasks.splits import update_split
+    from tasks.splits import read_split, update_split
 
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger)
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     split = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
-    say(split=split.to_csv(index=False))
+    say(split=read_split(layout.split).to_csv(index=False))
     build_index(ledger, split, layout.prepared, layout.index)
     say(indexed=True)
     study_run = tracking.open_study(settings)

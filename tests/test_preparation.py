@@ -2,13 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall, video_file, write_images
+from conftest import FPS, draw_moving_face, draw_wall, video_file, write_images, write_shard
 
 from tasks.outcomes import Outcome
 from tasks.preparation import prepare_digest, prepare_file, prepare_video
 from tasks.sample.corpus import write_video
 from tasks.settings import PrepareSettings
-from tasks.shards import read_images, read_report, read_rows
+from tasks.shards import VideoReport, read_images, read_report, read_rows, shard_path
 
 EVERY_FOUR = PrepareSettings(segment_stride=4)
 
@@ -101,8 +101,8 @@ def test_small_frames_without_a_face_point_to_precropped(tmp_path: Path) -> None
 
 
 def test_the_shard_holds_what_was_prepared(tmp_path: Path, moving_face: Path) -> None:
-    shard = tmp_path / "shards" / "ab" / "abc.parquet"
     video = video_file(moving_face)
+    shard = shard_path(tmp_path / prepare_digest(EVERY_FOUR) / "shards", video.sha256)
     report = prepare_file(video, shard, EVERY_FOUR)
     segments, _ = prepare_video(moving_face, EVERY_FOUR)
     faces, flows = read_images(shard)
@@ -128,3 +128,12 @@ def test_settings_that_matter_change_the_digest() -> None:
         )
     }
     assert len(digests) == 8
+
+
+def test_a_shard_of_another_video_is_made_again(moving_face: Path, tmp_path: Path) -> None:
+    video = video_file(moving_face)
+    shard = shard_path(tmp_path / "shards", video.sha256)
+    write_shard(shard_path(tmp_path / "shards", "cd"), [], VideoReport(outcome=Outcome.NO_FACE))
+    shard.parent.mkdir(parents=True, exist_ok=True)
+    shard_path(tmp_path / "shards", "cd").replace(shard)
+    assert prepare_file(video, shard, PrepareSettings()).outcome is Outcome.OK

@@ -5,7 +5,8 @@ import pytest
 
 from fer_models.building import model_prepare
 from fer_models.errors import UseError
-from tasks import runs
+from flows.train import of_fold
+from tasks import machine, runs
 from tasks.carried import Crops, carried_crops, carried_prepare
 from tasks.index import SCHEMA, side_file
 from tasks.layout import Layout
@@ -23,7 +24,10 @@ def base(tmp_path) -> StudySettings:
     layout = Layout.of(settings)
     layout.split.parent.mkdir(parents=True)
     members = [{"fold": fold, "video_id": f"{side}{fold}", "side": side} for fold in (0, 1) for side in SIDES]
-    pd.DataFrame(members).to_parquet(layout.split)
+    split = pd.DataFrame(members).assign(sha256="content")
+    split.to_parquet(layout.split)
+    layout.ledger.parent.mkdir(parents=True)
+    split.drop(columns=["fold", "side"]).assign(emotion="fear", outcome="ok").to_parquet(layout.ledger)
     for member in members:
         rows = [dict.fromkeys(SCHEMA.names, "") | member | {"emotion": emotion} for emotion in EMOTIONS]
         path = side_file(layout.index, member["fold"], member["side"])
@@ -96,6 +100,19 @@ def test_auto_is_what_the_machine_is_good_at_and_does_not_name_the_run(base, mon
     assert folders(auto) != folders(change(base, training={"precision": precision}))
 
 
+@pytest.mark.parametrize(
+    ("limit", "limited"), [("SSE41", True), ("avx2", True), ("", False), ("ALL", False), ("AVX512_CORE", False)]
+)
+def test_auto_knows_what_onednn_may_not_use(monkeypatch, tmp_path, limit, limited):
+    facts = tmp_path / "cpuinfo"
+    facts.write_text("flags : avx2 avx512_bf16")
+    monkeypatch.setattr(machine, "_CPU_FACTS", facts)
+    monkeypatch.setattr(machine.keras.distribution, "list_devices", lambda: ["cpu:0"])
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert machine.is_limited() == limited
+    assert machine.gains_from_bfloat16.__wrapped__() == (not limited)
+
+
 def test_a_run_of_one_fold_does_not_speak_of_folds(base):
     split = Layout.of(base).split
     pd.read_parquet(split).query("fold == 0").to_parquet(split)
@@ -104,11 +121,34 @@ def test_a_run_of_one_fold_does_not_speak_of_folds(base):
     assert (run.name, run.fold) == ("gap-sum, seed 1", None)
 
 
+def test_a_fold_has_the_name_of_its_table(base):
+    """Files keep the number of the fold, so that what was trained before is found."""
+    split = Layout.of(base).split
+    before = folders(base)
+    pd.read_parquet(split).assign(fold_name=lambda rows: rows["fold"].map({0: "9", 1: "10"})).to_parquet(split)
+    assert [run.name for run in plan_runs(base) if run.fold == 1] == [
+        "gap-sum, seed 1, fold 10",
+        "spatial-only, seed 1, fold 10",
+    ]
+    assert folders(base) == before
+
+
+def test_the_runs_of_one_fold(base):
+    every = plan_runs(base)
+    assert [run.fold for run in of_fold(every, "1")] == [1, 1]
+    with pytest.raises(UseError, match=r"no fold '3'.*it has 0, 1\."):
+        of_fold(every, "3")
+    with pytest.raises(UseError, match="it has no folds"):
+        of_fold([Run(every[0].arm, 1, None, every[0].folder)], "3")
+
+
 def test_a_model_of_crops_carries_how_large_they_were(base):
     settings = change(base, prepare={"precropped": True, "segment_length": 2})
     layout = Layout.of(settings)
     for side, box in (("train", [0, 0, 40, 48]), ("validation", [0, 0, 99, 99])):
-        rows = [dict.fromkeys(SCHEMA.names, "") | {"emotion": emotion, "box": box} for emotion in EMOTIONS]
+        rows = [
+            dict.fromkeys(SCHEMA.names, "") | {"emotion": emotion, "box": box, "side": side} for emotion in EMOTIONS
+        ]
         path = side_file(layout.index, 0, side)
         path.parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows).to_parquet(path)

@@ -217,7 +217,8 @@ def test_a_study_in_s3_is_the_study_of_a_folder(studies: dict[str, dict[str, Any
     local, remote = studies["local"]["layout"], studies["s3"]["layout"]
     volatile = ["tried_at", "seconds"]
     pd.testing.assert_frame_equal(
-        read_ledger(remote.ledger).drop(columns=volatile), read_ledger(local.ledger).drop(columns=volatile)
+        read_ledger(remote.ledger, EMOTIONS).drop(columns=volatile),
+        read_ledger(local.ledger, EMOTIONS).drop(columns=volatile),
     )
     shards = {path.stem: path for path in list_files(local.shards, "*/*.parquet")}
     theirs = {path.stem: path for path in list_files(remote.shards, "*/*.parquet")}
@@ -282,7 +283,7 @@ def test_every_command_reads_from_s3(studies: dict[str, dict[str, Any]], corpus:
     print_status(settings, Console(file=out, width=200))
     assert f"Videos of {BUCKET}/data/manifest.parquet" in out.getvalue()
     assert out.getvalue().count("yes") == 2
-    ledger = read_ledger(layout.ledger)
+    ledger = read_ledger(layout.ledger, EMOTIONS)
     video = ledger[ledger["outcome"] == "ok"].iloc[0]
     assert inspect_video(settings, video["video_id"]).read_bytes().startswith(b"\x89PNG")
     tile = read_tiles(list_files(layout.runs, f"*/*/{TILES_FILE}")[0])[0]
@@ -309,7 +310,7 @@ def test_clean_removes_what_is_unused(studies: dict[str, dict[str, Any]]) -> Non
     before = list_sizes(layout.shards, "*/*.parquet")
     unused = find_unused(layout)
     assert [(item.num_shards, item.size_bytes) for item in unused] == [(1, 3), (1, 5)]
-    remove(unused)
+    remove(unused, layout)
     assert find_unused(layout) == []
     del before[orphan]
     assert list_sizes(layout.shards, "*/*.parquet") == before
@@ -382,7 +383,7 @@ def test_an_upload_that_breaks_off_costs_its_video_and_is_mended(
     with proxy.cutting(f"{broken}.parquet"):
         assert prepare(overrides=three, tolerant=True) == {"ok": 2, "crashed": 1}
     assert proxy.num_cut
-    message = read_ledger(layout.ledger).set_index("video_id").loc["fear/ben/b.mp4", "message"]
+    message = read_ledger(layout.ledger, EMOTIONS).set_index("video_id").loc["fear/ben/b.mp4", "message"]
     assert message.startswith(f"{layout.shards} cannot be written (")
     assert {path.stem for path in list_files(layout.shards, "*/*.parquet")} == set(due["sha256"]) - {broken}
     assert prepare(overrides=three) == {"ok": 3}

@@ -8,13 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import write_shard
 
+from fer_models.errors import WrongShard
 from tasks.outcomes import Outcome
 from tasks.shards import (
     FACE_SHAPE,
     OPTICAL_FLOW_SHAPE,
     Segment,
     VideoReport,
+    find_reports,
     open_shard,
+    read_all_faces,
+    read_faces,
     read_image_batches,
     read_images,
     read_report,
@@ -105,12 +109,12 @@ def test_the_memory_order_of_an_image_does_not_matter(
 
 def test_the_report_comes_back(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.parquet", make_segments(2), REPORT)
-    assert read_report(tmp_path / "a.parquet") == REPORT
+    assert read_report(tmp_path / "a.parquet") == REPORT.model_copy(update={"sha256": "a", "num_covered": 2})
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NO_FACE, Outcome.TOO_SHORT, Outcome.UNDECODABLE])
 def test_a_video_without_segments_has_a_shard_with_a_report(tmp_path: Path, outcome: Outcome) -> None:
-    report = VideoReport(sha256="cd" * 32, outcome=outcome, message="café, déjà vu")
+    report = VideoReport(sha256="a", outcome=outcome, message="café, déjà vu")
     write_shard(tmp_path / "a.parquet", [], report)
     assert read_report(tmp_path / "a.parquet") == report
     assert len(read_rows(tmp_path / "a.parquet")) == 0
@@ -153,11 +157,78 @@ def test_shards_lie_in_folders_by_their_first_two_digits() -> None:
 def test_batches_of_images_are_the_images(tmp_path: Path, rows_per_group: int) -> None:
     """However the rows are grouped in the file."""
     write_shard(tmp_path / "a.parquet", make_segments(700), REPORT)
-    table = pq.read_table(tmp_path / "a.parquet")
-    pq.write_table(table, tmp_path / "b.parquet", row_group_size=rows_per_group)
-    batches = list(read_image_batches(tmp_path / "b.parquet"))
+    table = pq.ParquetFile(tmp_path / "a.parquet").read()
+    (tmp_path / "b").mkdir()
+    pq.write_table(table, tmp_path / "b" / "a.parquet", row_group_size=rows_per_group)
+    batches = list(read_image_batches(tmp_path / "b" / "a.parquet"))
     assert len(batches) > 1
     for stacked, whole in zip(
         map(np.concatenate, zip(*batches, strict=True)), read_images(tmp_path / "a.parquet"), strict=True
     ):
         np.testing.assert_array_equal(stacked, whole)
+
+
+READERS = {
+    "report": read_report,
+    "rows": read_rows,
+    "images": read_images,
+    "first faces": read_faces,
+    "all faces": lambda path: next(read_all_faces([path])),
+    "batches": lambda path: next(read_image_batches(path)),
+}
+
+
+def write_named(path: Path, report: VideoReport, number: int = 2) -> None:
+    """A shard with a report as it is given."""
+    with open_shard(path) as writer:
+        for segment in make_segments(number):
+            writer.add(segment)
+        writer.close(report)
+
+
+def swap(path: Path, folder: Path) -> None:
+    write_shard(shard_path(folder, "cd" * 32), make_segments(2), REPORT)
+    shard_path(folder, "cd" * 32).replace(path)
+
+
+WRONG = {
+    "another video": (swap, "holds the video with the SHA-256 cdcdcdcdcdcd"),
+    "other settings": (
+        lambda path, _: write_named(path, REPORT.model_copy(update={"prepare_digest": "f" * 12, "num_covered": 2})),
+        "made with the settings ffffffffffff",
+    ),
+    "fewer rows": (
+        lambda path, _: write_named(path, REPORT.model_copy(update={"num_covered": 3})),
+        "has 2 segments where 3 were written",
+    ),
+    "no video at all": (
+        lambda path, _: write_named(path, REPORT.model_copy(update={"sha256": ""})),
+        "holds the video with the SHA-256 of nothing",
+    ),
+    "no shard": (
+        lambda path, _: pq.write_table(pq.read_table(path, columns=["segment", "face", "optical_flow", "box"]), path),
+        "is no shard",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_no_reader_takes_a_shard_for_what_it_is_not(tmp_path: Path, how: str) -> None:
+    path = shard_path(tmp_path / "0123456789ab" / "shards", "ab" * 32)
+    write_shard(path, make_segments(2), REPORT)
+    for read in READERS.values():
+        read(path)
+    spoil, words = WRONG[how]
+    spoil(path, tmp_path / "shards")
+    for name, read in READERS.items():
+        with pytest.raises(WrongShard, match=f"{path} is not what its name says.*{words}") as caught:
+            read(path)
+        assert f"`fer retry --video {'ab' * 32}`" in str(caught.value), name
+    assert list(find_reports([path])) == [None]
+
+
+def test_what_a_broken_video_left_is_counted_by_nobody(tmp_path: Path) -> None:
+    """Whole segments of a video that breaks off are kept, and its report has no number of them."""
+    truncated = REPORT.model_copy(update={"sha256": "a", "outcome": Outcome.TRUNCATED, "num_covered": 0})
+    write_named(tmp_path / "a.parquet", truncated)
+    assert read_report(tmp_path / "a.parquet") == truncated

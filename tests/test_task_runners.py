@@ -98,7 +98,7 @@ def undisturbed(study: Study) -> pd.DataFrame:
     """The ledger that threads leave."""
     ledger = study.prepare("threads")
     assert len(ledger) == 25
-    assert set(ledger["outcome"]) == {"ok", "no_face", "truncated", "out_of_scope", "file_missing"}
+    assert set(ledger["outcome"]) == {"ok", "no_face", "truncated", "not_tried", "file_missing"}
     assert ledger["attempts"].max() == 1
     return ledger
 

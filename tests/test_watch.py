@@ -110,7 +110,7 @@ def test_looks_with_new_clips_between(corpus: Corpus) -> None:
     assert len(corpus.stamps()) == 20
 
     assert table.startswith("8 new videos of 2 people beside 12 that were prepared earlier")
-    drift = read_drift(corpus.layout.drift).set_index("measure")
+    drift = read_drift(corpus.layout.drift, resolve_settings(None, corpus.config).name).set_index("measure")
     assert drift.loc["resolution", ["before", "new"]].tolist() == [
         "320x240 100 %, 640x480 0 %",
         "320x240 0 %, 640x480 100 %",
@@ -124,7 +124,7 @@ def test_looks_with_new_clips_between(corpus: Corpus) -> None:
     assert table == ""
     assert said[0] == "1 renamed: fear/person6/7.mp4 -> fear/person6/renamed.mp4"
     assert read_changes(corpus.layout.changes)["change"].tolist() == ["new"] * 8 + ["renamed"]
-    assert len(read_drift(corpus.layout.drift)) == len(drift)
+    assert len(read_drift(corpus.layout.drift, resolve_settings(None, corpus.config).name)) == len(drift)
 
 
 def test_a_file_that_may_grow_waits(corpus: Corpus) -> None:

@@ -35,14 +35,17 @@ def prepare(chosen: Chosen) -> None:
 def retry(
     chosen: Chosen,
     reason: Annotated[str | None, typer.Option("--reason", help="only videos with this outcome, e.g. timeout")] = None,
-    video: Annotated[list[str] | None, typer.Option("--video", help="only this video; may be given again")] = None,
+    video: Annotated[
+        list[str] | None, typer.Option("--video", help="only this video, by its id or SHA-256; may be given again")
+    ] = None,
 ) -> None:
-    """Try failed videos again: those that crashed, hung or could not be read, or those that you name."""
+    """Try failed videos again: those that crashed, hung, could not be read or were not begun, or those you name."""
     from tasks.layout import Layout
     from tasks.ledger import read_ledger, select_videos
 
-    layout = Layout.of(chosen.settings())
-    videos = select_videos(read_ledger(layout.ledger), reason, video or [])
+    settings = chosen.settings()
+    ledger = read_ledger(Layout.of(settings).ledger, settings.corpus.emotions)
+    videos = select_videos(ledger, reason, video or [])
     if not videos:
         out.print(f"No video ended as {reason}." if reason else "No video crashed, hung or could not be read.")
         return
@@ -58,9 +61,12 @@ def split(chosen: Chosen) -> None:
 
 @_command(epilog="fer train --preset corrected --set training.epochs=20 --set 'arms=\\[gap-sum]'")
 @study_options(seeds=True)
-def train(chosen: Chosen) -> None:
+def train(
+    chosen: Chosen,
+    fold: Annotated[str, typer.Option("--fold", help="only the runs of this fold, by its name in the split")] = "",
+) -> None:
     """Train the arms that are not trained yet."""
-    run_flow("train", chosen)
+    run_flow("train", chosen, fold=fold)
 
 
 @_command()
@@ -78,10 +84,13 @@ def report(chosen: Chosen) -> None:
     with silent_imports():
         from tasks.report import write_report
         from tasks.report_input import collect
+    from tasks.in_use import using_shards
     from tasks.layout import Layout
 
     settings = chosen.settings()
-    show_results(write_report(collect(settings), Layout.of(settings).report), chosen)
+    with using_shards(settings, "report"):
+        written = write_report(collect(settings), Layout.of(settings).report)
+    show_results(written, chosen)
 
 
 @_command()
@@ -90,13 +99,18 @@ def clean(
     chosen: Chosen,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ) -> None:
-    """Remove what preparation left that these settings and this corpus do not use."""
+    """Remove what preparation left that these settings, this corpus and no running study use."""
     from tasks.layout import Layout
-    from tasks.unused import find_unused, remove
+    from tasks.places import as_remote
+    from tasks.unused import find_unused, remove, users_of
 
-    unused = find_unused(Layout.of(chosen.settings()))
+    layout = Layout.of(chosen.settings())
+    found = find_unused(layout)
+    unused = [item for item in found if not _say_users(item.description, users_of(item, layout))]
+    if as_remote(layout.root):
+        out.print("Runs on other machines are not known here: see that none is under way.")
     if not unused:
-        out.print("There is nothing to remove.")
+        out.print("There is nothing else to remove." if found else "There is nothing to remove.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("what", "videos", "MB"):
@@ -105,5 +119,15 @@ def clean(
         table.add_row(escape(item.description), str(item.num_shards), f"{item.size_bytes / 1e6:.1f}")
     out.print(table)
     if yes or typer.confirm("Remove it?"):
-        remove(unused)
-        out.print(f"Removed {sum(item.size_bytes for item in unused) / 1e6:.1f} MB.")
+        removed = remove(unused, layout)
+        for item in unused:
+            if item not in removed:
+                _say_users(item.description, users_of(item, layout))
+        out.print(f"Removed {sum(item.size_bytes for item in removed) / 1e6:.1f} MB.")
+
+
+def _say_users(what: str, users: list[str]) -> bool:
+    """Say who uses something that could else be removed; returns whether anybody does."""
+    for user in users:
+        out.print(escape(f"{what}: stays, for {user}."), soft_wrap=True, highlight=False)
+    return bool(users)

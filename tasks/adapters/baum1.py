@@ -66,17 +66,17 @@ def read(corpus: CorpusSettings) -> list[SourceVideo]:
     unknown = [subset for subset in corpus.subsets if subset not in _CODES]
     if unknown or not corpus.subsets:
         raise UseError(f"corpus.subsets takes 's' and 'a', not {', '.join(unknown) or 'nothing'}.")
-    return [video for subset in corpus.subsets for video in _read_subset(root, subset, corpus)]
+    return [video for subset in corpus.subsets for video in _read_subset(root, subset)]
 
 
-def _read_subset(root: Path, subset: str, corpus: CorpusSettings) -> list[SourceVideo]:
+def _read_subset(root: Path, subset: str) -> list[SourceVideo]:
     folder = _find_videos(root, subset)
     files = _clip_files(folder)
     rows: dict[str, list[_Row]] = defaultdict(list)
     for row in _read_sheet(_find_sheet(root, subset)):
         rows[row.clip_name.upper()].append(row)
     return [
-        _source(subset, name, files.get(name, []), rows.get(name, []), folder, corpus)
+        _source(subset, name, files.get(name, []), rows.get(name, []), folder)
         for name in sorted(files.keys() | rows.keys())
     ]
 
@@ -141,13 +141,11 @@ def _sheet_lines(path: Path) -> list[Line]:
         raise UseError(f"{path} cannot be read as a sheet: {error}") from error
 
 
-def _source(
-    subset: str, name: str, files: list[Path], rows: list[_Row], folder: Path, corpus: CorpusSettings
-) -> SourceVideo:
+def _source(subset: str, name: str, files: list[Path], rows: list[_Row], folder: Path) -> SourceVideo:
     match = _CLIP_NAME.match(name)
     subject = f"baum1/S{match[1]}" if match else ""
     label_raw = rows[0].emotion if rows else ""
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     conflicts = [problem for row in rows for problem in _contradictions(row, subset)]
     if len({canonical_emotion(row.emotion) for row in rows}) > 1:
         conflicts.append(f"rows {', '.join(str(row.line) for row in rows)} give it different labels")

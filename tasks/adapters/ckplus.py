@@ -25,7 +25,7 @@ def read(corpus: CorpusSettings) -> list[SourceVideo]:
     root = require_folder(corpus.root)
     films, labels = _find(root, "cohn-kanade-images"), _find(root, "Emotion")
     clips = {f"{path.parent.name}_{path.name}" for folder in (films, labels) for path in folder.glob("[!.]*/[!.]*/")}
-    return [_source(name, films, labels, corpus) for name in sorted(clips)]
+    return [_source(name, films, labels) for name in sorted(clips)]
 
 
 def _find(root: Path, name: str) -> Path:
@@ -36,14 +36,14 @@ def _find(root: Path, name: str) -> Path:
     raise UseError(f"{root} holds no folder {name!r}; set corpus.root to the folder that holds it.")
 
 
-def _source(name: str, films: Path, labels: Path, corpus: CorpusSettings) -> SourceVideo:
+def _source(name: str, films: Path, labels: Path) -> SourceVideo:
     match = _CLIP.fullmatch(name)
     subject, _, clip = name.partition("_")
     film = films / subject / clip
     files = sorted((labels / subject / clip).glob("[!.]*_emotion.txt"))
     text = files[0].read_text(encoding="utf-8", errors="replace").strip() if files else ""
     label_raw = _word(text)
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     images = _images(film)
     conflicts = _contradictions(name, files, text, images)
     if not match:

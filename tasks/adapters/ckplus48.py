@@ -29,14 +29,14 @@ def read(corpus: CorpusSettings) -> list[SourceVideo]:
                 clips[parts[0].removesuffix("_").upper()].add(path.with_name(f"{parts[0]}*{path.suffix}"))
             else:
                 strays.append(path)
-    return [_source(name, sorted(clips[name]), corpus) for name in sorted(clips)] + [
-        _stray(root, path, corpus) for path in sorted(strays)
+    return [_source(name, sorted(clips[name])) for name in sorted(clips)] + [
+        _stray(root, path) for path in sorted(strays)
     ]
 
 
-def _source(name: str, patterns: list[Path], corpus: CorpusSettings) -> SourceVideo:
+def _source(name: str, patterns: list[Path]) -> SourceVideo:
     label_raw = patterns[0].parent.name
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     if len(patterns) > 1:
         places = ", ".join(f"{path.parent.name}/{path.name}" for path in patterns)
         status, reason = Outcome.LABEL_CONFLICT, f"its images are in {len(patterns)} places: {places}"
@@ -44,9 +44,9 @@ def _source(name: str, patterns: list[Path], corpus: CorpusSettings) -> SourceVi
     return SourceVideo(f"ckplus48/{name}", "ckplus48", patterns[0], subject, emotion, label_raw, status, reason)
 
 
-def _stray(root: Path, path: Path, corpus: CorpusSettings) -> SourceVideo:
+def _stray(root: Path, path: Path) -> SourceVideo:
     label_raw = path.parent.name
-    emotion, _, _ = label_status(label_raw, corpus.emotions)
+    emotion, _, _ = label_status(label_raw)
     reason = f"{path.name!r} names no subject and clip (expected S010_004_00000017.png)"
     video_id = f"ckplus48/{path.relative_to(root).as_posix()}"
     return SourceVideo(video_id, "ckplus48", path, "", emotion, label_raw, Outcome.LABEL_MISSING, reason)

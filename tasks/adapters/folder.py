@@ -11,14 +11,14 @@ from tasks.settings import CorpusSettings
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
     """One record a video below the root."""
     root = require_folder(corpus.root)
-    return [_source(root, path, corpus) for path in videos_below(root)]
+    return [_source(root, path) for path in videos_below(root)]
 
 
-def _source(root: Path, path: Path, corpus: CorpusSettings) -> SourceVideo:
+def _source(root: Path, path: Path) -> SourceVideo:
     relative = path.relative_to(root)
     label_raw = relative.parts[0] if len(relative.parts) > 1 else ""
     subject = plain_name(relative.parts[1]) if len(relative.parts) > 2 else ""
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     if status is Outcome.OK and not subject:
         status, reason = Outcome.LABEL_MISSING, "it is in no subject's folder (<emotion>/<subject>/<video>)"
     return SourceVideo(relative.as_posix(), "folder", path, subject, emotion, label_raw, status, reason)

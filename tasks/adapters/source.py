@@ -1,13 +1,11 @@
 """What an adapter says of one video, and what adapters share."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fer_models.errors import UseError
 from fer_models.labels import canonical_emotion
-from fer_models.names import plain_name
 from tasks.image_sequences import holds_one_sequence
 from tasks.outcomes import Outcome
 
@@ -27,7 +25,7 @@ class SourceVideo:
         subject: names a person, over all data sets; in the spelling of `fer_models.names.plain_name`.
         emotion: the project's word, empty when unknown.
         label_raw: the label as the corpus spells it.
-        status: `ok`, or why the video cannot be used.
+        status: `ok`, or why the video cannot be used, whatever the classes of a study.
         reason: for people; may stand beside `ok` as a remark.
     """
 
@@ -41,13 +39,11 @@ class SourceVideo:
     reason: str = ""
 
 
-def label_status(label_raw: str, emotions: Iterable[str]) -> tuple[str, Outcome, str]:
-    """Canonical emotion, status and reason of a raw label, given the classes of the study."""
+def label_status(label_raw: str) -> tuple[str, Outcome, str]:
+    """Canonical emotion, status and reason of a raw label; whether a study wants that class is for `tasks.scope`."""
     emotion = canonical_emotion(label_raw)
     if not emotion:
         return "", Outcome.LABEL_MISSING, "it has no label"
-    if emotion not in set(emotions):
-        return emotion, Outcome.OUT_OF_SCOPE, f"{plain_name(label_raw)!r} is not among the study's classes"
     return emotion, Outcome.OK, ""
 
 

@@ -32,7 +32,7 @@ def _source(corpus: CorpusSettings, row: Row) -> SourceVideo:
         raise UseError(f"{corpus.root} has no path in {row.place}.")
     path = _as_on_this_disk(corpus.root.parent, path)
     subject = "" if subject in _NOBODY else plain_name(subject)
-    emotion, status, reason = label_status(label_raw, corpus.emotions)
+    emotion, status, reason = label_status(label_raw)
     if status is Outcome.OK and not subject:
         status, reason = Outcome.LABEL_MISSING, "the table names no subject for it"
     return SourceVideo(path, "table", corpus.root.parent / path, subject, emotion, label_raw, status, reason)

@@ -1,0 +1,206 @@
+"""What the report says is what the settings were."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.comparison import compare, compare_pairs
+from tasks.configuration import resolve_settings
+from tasks.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
+from tasks.report import HTML_FILE, MARKDOWN_FILE, render
+from tasks.report_input import ReportInput, describe
+from tasks.scope import ledger_of_study
+from tasks.scoring import predicted_segments, predicted_videos, score_tables
+
+EMOTIONS = ("anger", "fear", "sadness")
+PEOPLE = 6
+
+
+def make_ledger() -> pd.DataFrame:
+    """Six people show four classes, of which one is none of the study's; one video was not usable."""
+    rows = [
+        {
+            "video_id": f"{emotion}/p{person}.mp4",
+            "sha256": f"{emotion}{person}",
+            "uri": f"/videos/{emotion}/p{person}.mp4",
+            "subject": f"p{person}",
+            "emotion": emotion,
+            "outcome": "ok",
+            "message": "",
+            "attempts": 1,
+            "num_covered": 2,
+            "num_frames": 50,
+            "width": 48,
+            "height": 48,
+            "fps": 25.0,
+        }
+        for person in range(PEOPLE)
+        for emotion in (*EMOTIONS, "joy")
+    ]
+    rows[0] |= {"outcome": "too_short", "message": "`segment_length` <is> too long", "num_covered": 0}
+    return ledger_of_study(pd.DataFrame(rows), EMOTIONS)
+
+
+def make_source(folder: Path, folds: Sequence[str] = ("0",), **overrides: Any) -> ReportInput:
+    """A study whose people are dealt out to folds, with random predictions."""
+    settings = resolve_settings(None, None, {"corpus.emotions": list(EMOTIONS), "data_root": folder} | overrides)
+    ledger = make_ledger()
+    own = ledger[ledger["outcome"] != "out_of_scope"]
+    number = own["subject"].str[1:].astype(int) % len(folds)
+    split = pd.concat(
+        own[["video_id", "sha256", "subject"]].assign(
+            fold=fold, fold_name=name, side=np.where(number == fold, "test", "train")
+        )
+        for fold, name in enumerate(folds)
+    )
+    index = own[own["num_covered"] > 0].assign(side="train", segment=0, frame=0, pts_s=0.0, shard="", row=0, box=None)
+    rng = np.random.default_rng(0)
+    evaluated = []
+    for arm in settings.all_arms():
+        for seed in settings.seeds:
+            for fold in range(len(folds)):
+                videos = own[number == fold]
+                rows = index[index["video_id"].isin(videos["video_id"])]
+                segments = predicted_segments(rows, rng.dirichlet(np.ones(3), len(rows)), EMOTIONS)
+                predicted = predicted_videos(segments, videos, 1.0, EMOTIONS)
+                run = folder / f"{arm.name}-{seed}-{fold}"
+                run.mkdir()
+                segments.drop(columns=["message"]).to_parquet(run / PREDICTIONS_FILE)
+                predicted.to_parquet(run / VIDEOS_FILE)
+                scores = score_tables(predicted, segments, EMOTIONS)
+                evaluated.append((run, make_evaluation(arm.name, seed, fold if len(folds) > 1 else None, scores)))
+    results = compare(evaluated, EMOTIONS)
+    return ReportInput(settings, ledger, index, split, results, compare_pairs(results, 0.02), [], {})
+
+
+def make_evaluation(arm: str, seed: int, fold: int | None, scores: dict[str, float]) -> Evaluation:
+    return Evaluation(
+        arm=arm,
+        seed=seed,
+        fold=fold,
+        num_parameters=1,
+        best_epoch=1,
+        num_epochs=1,
+        num_test_videos=6,
+        num_covered_videos=6,
+        num_test_segments=6,
+        training_seconds=1.0,
+        temperature=1.0,
+        validation_uar=0.5,
+        optimism_gap=None,
+        scores=scores,
+    )
+
+
+def read_report(source: ReportInput) -> tuple[str, str]:
+    """The page and the Markdown, without style and settings."""
+    explanations = {result.arm.name: "`fer explain` <tells> more." for result in source.results}
+    facts = describe(source) | {"contact_sheet": True, "explanations": explanations}
+    html = render(HTML_FILE, facts, lambda name: name)
+    html = re.sub(r"<style>.*?</style>|<pre>.*?</pre>", "", html, flags=re.DOTALL)
+    return html, render(MARKDOWN_FILE, facts, lambda name: name).partition("```yaml")[0]
+
+
+ARMS = ["gap-sum", "spatial-only", "optical-flow-only"]
+
+
+def test_the_page_shows_code_as_code_and_nothing_else_as_html(tmp_path: Path) -> None:
+    html, markdown = read_report(make_source(tmp_path, arms=ARMS))
+    assert "`" not in html
+    for code in ("--seeds 5", "fer explain", "segment_length"):
+        assert f"<code>{code}</code>" in html
+    assert "run several seeds (`--seeds 5`)" in markdown
+    assert "<is>" not in html
+    assert "<tells>" not in html
+
+
+def test_counts_are_those_of_the_study(tmp_path: Path) -> None:
+    html, markdown = read_report(make_source(tmp_path, arms=ARMS))
+    for text in (html, markdown):
+        assert "17 of the 18 videos of these classes could be used" in text
+        assert "joy" not in text, "of other classes there is a number and no list"
+    assert "18 videos of these classes, of which 17 are used and 1 are not" in html
+    assert "6 of other classes" in html
+    assert "<td>out_of_scope</td><td>6</td>" in html
+
+
+DETECTORS = ("detector", "were found by", "frontal", "followed through", "usable face")
+
+
+def test_face_crops_were_not_found_by_a_detector(tmp_path: Path) -> None:
+    for text in read_report(make_source(tmp_path, arms=ARMS, **{"prepare.precropped": True})):
+        said = text.replace("no face was searched", "")
+        assert not [word for word in DETECTORS if word in said]
+        assert "The frames are face crops already" in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({}, ["found by the haar detector (at least 48 px wide)", "frontal detector", "show a usable face"]),
+        (
+            {"prepare.detector": "yunet", "prepare.detector_model": "x.onnx"},
+            ["found by the yunet detector", "Faces that the yunet detector misses count as not covered"],
+        ),
+    ],
+)
+def test_the_detector_is_the_one_that_was_used(tmp_path: Path, overrides: dict[str, Any], words: list[str]) -> None:
+    html, _ = read_report(make_source(tmp_path, arms=ARMS, **overrides))
+    assert not [word for word in words if word not in html]
+    assert ("frontal" in html) == (not overrides)
+
+
+@pytest.mark.parametrize(
+    ("arms", "words", "absent"),
+    [
+        (ARMS, ["two-stream convolutional networks, and single streams of them, of width", "face and motion"], []),
+        (["gap-sum"], ["Models are two-stream convolutional networks of width"], ["single"]),
+        (["gap-sum", "spatial-only"], ["a single stream of them"], ["better single-stream"]),
+        (["spatial-only"], ["of one stream, the face, of width"], ["two-stream", "optical flow (", "face and motion"]),
+        (["optical-flow-only"], ["of one stream, its motion, of width"], ["two-stream", "a face of 48x48"]),
+        (["spatial-only", "optical-flow-only"], ["the face or its motion, of width"], ["two-stream", "fusion model"]),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) and value and value[0] in ARMS else "",
+)
+def test_models_are_spoken_of_as_they_are(tmp_path: Path, arms: list[str], words: list[str], absent: list[str]) -> None:
+    source = make_source(tmp_path, arms=arms, **{"training.augmentation": {}})
+    for text in read_report(source):
+        assert not [word for word in words if word not in text]
+        assert not [word for word in absent if word in text.replace("Spatial stream", "")]
+
+
+def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
+    source = make_source(tmp_path, arms=ARMS)
+    films = source.ledger
+    images = films.assign(uri=films["uri"].str.replace(".mp4", "_*.png"), num_frames=[3] * 20 + [9] * 4)
+    assert describe(source)["video_facts"] == "48x48 px, 25 frames/s, 2.0 s long"
+    assert describe(replace(source, ledger=images))["video_facts"] == "48x48 px, 3 to 9 numbered images each"
+    both = pd.concat([films.iloc[:8], images.iloc[8:]])
+    facts = describe(replace(source, ledger=both))["video_facts"]
+    assert facts == "48x48 px, 25 frames/s, 2.0 s long, 12 of them 3 to 9 numbered images each"
+
+
+def test_folds_have_their_names_and_scores(tmp_path: Path) -> None:
+    source = make_source(tmp_path, ("east", "fold 9", "fold 10"), arms=ARMS, seeds=2)
+    folds = describe(source)["folds"]
+    assert [(fold["name"], fold["people"], fold["videos"]) for fold in folds] == [
+        ("east", 2, 6),
+        ("fold 9", 2, 6),
+        ("fold 10", 2, 6),
+    ]
+    uars = [seed.evaluations[1].scores["video_uar"] for seed in source.best.seeds]
+    assert folds[1]["uar"][source.best.arm.name] == pytest.approx(np.mean(uars))
+    html, markdown = read_report(source)
+    score = f"{100 * np.mean(uars):.1f}"
+    assert re.search(rf"<tr><td>fold 9</td><td>2</td><td>6</td>.*<td>{score}</td>", html)
+    assert re.search(rf"^\| fold 9 \| 2 \| 6 \|.* {score} \|", markdown, re.MULTILINE)
+
+
+def test_a_hold_out_has_no_table_of_folds(tmp_path: Path) -> None:
+    assert "Fold by fold" not in "".join(read_report(make_source(tmp_path, arms=ARMS)))
