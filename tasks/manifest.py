@@ -64,7 +64,9 @@ def build_manifest(
         raise UseError(
             f"All videos were written to within the last {settle_s:g} s (execution.settle_s); wait for that long."
         )
-    former = previous[previous["uri"].isin([as_text(str(source.path.absolute())) for source in growing])]
+    people = {as_text(str(source.path.absolute())): as_text(source.subject) for source in growing}
+    former = previous[previous["uri"].isin(list(people))]
+    former = former.assign(subject=former["uri"].map(people))
     manifest = pd.DataFrame([*_add_files(settled, known), *former.to_dict("records")], columns=SCHEMA.names)
     _refuse_other_corpus(previous, manifest, path)
     if check:
