@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fer_models.disk import make_folder
 from tasks.changes import find_changes, record_changes, say_changes
 from tasks.contents import VideoFile
 from tasks.detectors import load_detector
@@ -25,6 +26,7 @@ from tasks.ledger import (
 )
 from tasks.manifest import build_manifest, check_labels
 from tasks.outcomes import UNWANTED, Outcome
+from tasks.places import as_remote
 from tasks.progress import say
 from tasks.sample.corpus import SampleCorpus, write_corpus
 from tasks.scope import ledger_of_study, manifest_of_study
@@ -103,6 +105,8 @@ def _failed_since(ledger: pd.DataFrame, since: str, manifest: pd.DataFrame) -> f
 def due_jobs(scan: Scan, settings: StudySettings) -> list[Job]:
     """What is to be prepared, in the manifest's order."""
     folder = Layout.of(settings).shards.absolute()
+    if not (scan.plan.due.empty or as_remote(folder)):
+        make_folder(folder)
     return [
         Job(
             str(row["video_id"]),
