@@ -37,6 +37,11 @@ up: $(READY) ## Prefect, MLflow and workers on this machine, until Ctrl-C
 test: $(READY) ## the fast tests
 	$(BIN)/python -m pytest
 
+.PHONY: test-isa
+test-isa: $(READY) ## the tests that train, as they run on processors with fewer instructions; JAX knows nothing of that
+	ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/python -m pytest -m trains -k "not jax"
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest -m trains -k "not jax"
+
 .PHONY: test-slow
 test-slow: $(READY) ## the slow tests too
 	$(BIN)/python -m pytest -m ""

@@ -53,7 +53,7 @@ def settings_as_yaml(settings: StudySettings) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise UseError(f"There is no configuration file {str(path)!r}.")
+        raise UseError(f"There is no configuration file {hide_secrets(str(path))!r}.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except UnicodeDecodeError as error:

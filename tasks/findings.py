@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.files import write_text
+from tasks.spreadsheets import write_csv
 
 
 class Severity(StrEnum):
@@ -58,4 +58,4 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
         for finding in findings
     ]
     table = pd.DataFrame(rows, columns=["severity", "check", "what", "where", "advice"])
-    write_text(path, table.to_csv(index=False))
+    write_csv(path, table)

@@ -212,7 +212,8 @@ def reasons(failed: pd.DataFrame) -> str:
     lines = []
     for outcome, count in count_outcomes(failed).items():
         first = failed[failed["outcome"] == outcome].iloc[0]
-        lines.append(f"{count:>7}  {outcome:<15} such as {first['video_id']}: {first['message']}")
+        example = " ".join(f"{first['video_id']}: {first['message']}".split())  # a name may hold a line feed
+        lines.append(f"{count:>7}  {outcome:<15} such as {example}")
     return "\n".join(lines)
 
 

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from tasks.escaping import visible
+from tasks.terminal import Terminal
 
 #: Seconds between two lines where there is no terminal.
 LINE_INTERVAL_S = 10.0
 
-console = Console(stderr=True)
+console = Terminal(stderr=True)
 #: For those who collect logs, such as Prefect on a worker (`PREFECT_LOGGING_EXTRA_LOGGERS=fer`); nobody else shows it.
 _log = logging.getLogger("fer")
 _log.setLevel(logging.INFO)
@@ -84,7 +86,7 @@ def say(message: str) -> None:
     if _collected is not None:
         _collected.append(message)
         return
-    _log.info(message)
+    _log.info(visible(message))
     with suppress(BrokenPipeError):  # whoever read this has gone; the work goes on
         console.print(message, highlight=False, markup=False, soft_wrap=True)
         sys.stderr.flush()

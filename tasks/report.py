@@ -13,11 +13,13 @@ import pandas as pd
 
 from fer_models.arms import get_arm
 from tasks.comparison import ArmResult
+from tasks.escaping import fenced, latex, markdown
 from tasks.explanations import read_explanation
-from tasks.files import whole_file, write_text
+from tasks.files import write_text
 from tasks.report_figures import CONTACT_SHEET_FILE, draw_figures
 from tasks.report_input import ReportInput, describe
 from tasks.splits import fold_names
+from tasks.spreadsheets import write_csv
 from tasks.working_folders import working_folder
 
 HTML_FILE = "index.html"
@@ -45,8 +47,7 @@ def _write(source: ReportInput, folder: Path) -> None:
     if source.num_folds > 1:
         tables["folds.csv"] = _folds_table(source)
     for name, table in tables.items():
-        with whole_file(folder / name) as temporary:
-            table.to_csv(temporary, index=False)
+        write_csv(folder / name, table)
     facts = describe(source) | {
         "contact_sheet": (figures / CONTACT_SHEET_FILE).is_file(),
         "explanations": {arm: read_explanation(of_run).verdict for arm, of_run in source.folders.items()},
@@ -66,13 +67,15 @@ def render(name: str, facts: Mapping[str, Any], figure: Callable[[str], str] | N
         facts: those of `describe`, with `contact_sheet` and, by arm, `explanations`.
         figure: gives the address of a figure by its name.
     """
-    return _environment().get_template(_TEMPLATE_OF[name]).render(facts, figure=figure)
+    return _environment(is_html=name == HTML_FILE).get_template(_TEMPLATE_OF[name]).render(facts, figure=figure)
 
 
-def _environment() -> jinja2.Environment:
+def _environment(is_html: bool) -> jinja2.Environment:
+    """What is inserted is escaped in HTML; in Markdown and LaTeX by the filters `plain` and `tex`, where it may hold
+    anything."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=jinja2.select_autoescape(["html.j2"]),
+        autoescape=is_html,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -82,7 +85,9 @@ def _environment() -> jinja2.Environment:
         "p_value": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
         "paragraphs": _paragraphs,
         "code": _code,
-        "tex": _tex,
+        "plain": str if is_html else markdown,
+        "tex": latex,
+        "fenced": fenced,
         "title_of": lambda name: get_arm(name).title,
     }
     return environment
@@ -90,7 +95,7 @@ def _environment() -> jinja2.Environment:
 
 def _paragraphs(text: str) -> markupsafe.Markup:
     """Text with blank lines between its paragraphs, as HTML."""
-    paragraphs = [markupsafe.escape(part.strip()) for part in str(text).split("\n\n") if part.strip()]
+    paragraphs = [markupsafe.escape(part.strip()) for part in text.split("\n\n") if part.strip()]
     return markupsafe.Markup("\n").join(markupsafe.Markup("<p>{}</p>").format(_code(part)) for part in paragraphs)
 
 
@@ -98,10 +103,6 @@ def _code(text: str) -> markupsafe.Markup:
     """Text as HTML, with what stands between backticks as code."""
     escaped = str(markupsafe.escape(text))
     return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))
-
-
-def _tex(text: str) -> str:
-    return text.translate({ord("±"): r"$\pm$"} | {ord(sign): f"\\{sign}" for sign in "&%$#_{}"})
 
 
 def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:

@@ -20,9 +20,14 @@ from fer_models.building import (
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS
 from fer_models.settings import AugmentationSettings, ModelSettings
+from tasks.machine import is_limited
 
 BIG_PARAMETERS = 3_961_350
 SMALL_PARAMETERS = 3_699_206
+
+
+pytestmark = pytest.mark.trains
+needs_bfloat16 = pytest.mark.skipif(is_limited(), reason="oneDNN may not use what bfloat16 needs")
 
 
 def small(arm: str, form: str = "corrected", **arguments) -> keras.Model:
@@ -149,13 +154,17 @@ def test_a_tiny_batch_can_be_overfitted(form):
     model = compiled(build_model(ARMS["flatten-concatenate"], settings), keras.optimizers.Adam(1e-2), eagerly=False)
     inputs, labels = random_inputs(6), np.arange(6)
     untrained = keras.ops.convert_to_numpy(model(inputs))[np.arange(6), labels]
-    for _ in range(80):
-        model.train_on_batch(inputs, labels)
-    trained = keras.ops.convert_to_numpy(model(inputs))[np.arange(6), labels]
     assert untrained.min() < 0.3
-    assert trained.min() > 0.6
+    for _ in range(40):  # where a training is after so many steps differs from processor to processor
+        for _ in range(20):
+            model.train_on_batch(inputs, labels)
+        trained = keras.ops.convert_to_numpy(model(inputs))[np.arange(6), labels]
+        if trained.min() > 0.6:
+            return
+    pytest.fail(f"after 800 steps it is not sure of all of them: {trained}")
 
 
+@needs_bfloat16
 def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32():
     model = small("flatten-average", precision="mixed_bfloat16", augmentation=AugmentationSettings())
     assert keras.backend.standardize_dtype(model.get_layer("spatial_conv3").output.dtype) == "bfloat16"
@@ -207,7 +216,7 @@ def test_average_is_sum_with_half_the_first_dense_kernel(pooling, form):
         ("gap-average", "corrected", "float32"),
         ("spatial-only", "corrected", "float32"),
         ("optical-flow-only", "study", "float32"),
-        ("flatten-sum", "corrected", "mixed_bfloat16"),
+        pytest.param("flatten-sum", "corrected", "mixed_bfloat16", marks=needs_bfloat16),
     ],
 )
 def test_save_and_load_give_the_same_numbers(arm, form, precision, tmp_path: Path):

@@ -13,8 +13,12 @@ from fer_models.arms import ARMS
 from fer_models.building import build_model
 from fer_models.gradcam import GradCam, gradcam
 from fer_models.settings import AugmentationSettings, ModelSettings
+from tasks.machine import is_limited
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the reference is TensorFlow's")
+pytestmark = [
+    pytest.mark.trains,
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the reference is TensorFlow's"),
+]
 
 CLASSES = np.array([0, 5, 2, 2, 3])
 #: The px at which the cells of a convolution's map have their centres.
@@ -165,6 +169,7 @@ def test_dropout_sleeps_while_explaining():
     assert all(keras.ops.convert_to_numpy(variable)[1] == 0 for variable in draws)  # nothing was drawn
 
 
+@pytest.mark.skipif(is_limited(), reason="oneDNN may not use what bfloat16 needs")
 def test_mixed_precision():
     maps = gradcam(small("gap-average", precision="mixed_bfloat16"), *random_inputs(), CLASSES)
     for found in maps.values():

@@ -1,6 +1,7 @@
 """Promises of the house, held by reading the sources and by fresh interpreters."""
 
 import ast
+import functools
 import json
 import os
 import re
@@ -38,6 +39,7 @@ LIGHT = [
 ]
 
 
+@functools.cache
 def parse(source: str) -> ast.Module:
     return ast.parse((ROOT / source).read_text(encoding="utf-8"), source)
 
@@ -322,3 +324,19 @@ def test_nothing_that_is_read_can_run(source: str) -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("saving.load_model", "models.load_model")):
             safe = {word.arg: ast.unparse(word.value) for word in node.keywords}.get("safe_mode")
             assert safe == "True", f"{source} loads a model that may run code: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_csv_file_is_written_in_one_place(source: str) -> None:
+    """By `tasks.spreadsheets`; elsewhere a table becomes CSV only to be hashed."""
+    if source == "tasks/spreadsheets.py":
+        return
+    for node in ast.walk(parse(source)):
+        if isinstance(node, ast.Call) and called(node) == "to_csv":
+            given = {word.arg for word in node.keywords}
+            assert not node.args, f"{source} writes a CSV file by itself: {ast.unparse(node)}"
+            assert given <= {"index"}, f"{source} writes a CSV file by itself: {ast.unparse(node)}"
+            assert source in {"tasks/index.py", "tasks/tracking.py"}, f"{source} makes CSV of a table"
+        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        assert name not in {"csv.writer", "csv.DictWriter"}, f"{source} writes a CSV file by itself"
+        assert not name.endswith((".to_excel", ".to_markdown", ".to_latex", ".to_html")), f"{source} uses {name}"

@@ -24,6 +24,8 @@ from fer_models.segments import SegmentArrays
 from fer_models.settings import ConstantSchedule, Imbalance, TrainingSettings
 from fer_models.training import MODEL_FILE, Epoch, Progress, fit, predict
 
+pytestmark = pytest.mark.trains
+
 TREATMENTS = get_args(Imbalance)
 #: Those whose training differs by what the backend computes.
 LOSSES: tuple[Imbalance, ...] = ("focal", "logit_adjustment", "one_vs_rest")

@@ -6,7 +6,7 @@ import pytest
 from fer_models.building import model_prepare
 from fer_models.errors import UseError
 from flows.train import of_fold
-from tasks import runs
+from tasks import machine, runs
 from tasks.carried import Crops, carried_crops, carried_prepare
 from tasks.index import SCHEMA, side_file
 from tasks.layout import Layout
@@ -98,6 +98,19 @@ def test_auto_is_what_the_machine_is_good_at_and_does_not_name_the_run(base, mon
     auto = change(base, training={"precision": "auto"})
     assert {training_of(auto, run.arm).precision for run in plan_runs(auto)} == {precision}
     assert folders(auto) != folders(change(base, training={"precision": precision}))
+
+
+@pytest.mark.parametrize(
+    ("limit", "limited"), [("SSE41", True), ("avx2", True), ("", False), ("ALL", False), ("AVX512_CORE", False)]
+)
+def test_auto_knows_what_onednn_may_not_use(monkeypatch, tmp_path, limit, limited):
+    facts = tmp_path / "cpuinfo"
+    facts.write_text("flags : avx2 avx512_bf16")
+    monkeypatch.setattr(machine, "_CPU_FACTS", facts)
+    monkeypatch.setattr(machine.keras.distribution, "list_devices", lambda: ["cpu:0"])
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert machine.is_limited() == limited
+    assert machine.gains_from_bfloat16.__wrapped__() == (not limited)
 
 
 def test_a_run_of_one_fold_does_not_speak_of_folds(base):

@@ -127,6 +127,12 @@ def fer(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert end.value.code == 1
 
 
+def test_a_configuration_file_that_is_not_there_is_named_without_its_secret() -> None:
+    """The refusals of a flow are stored by Prefect."""
+    with pytest.raises(UseError, match=r"no configuration file 's3:/key:\*\*\*@bucket/study.yaml'"):
+        resolve_settings(config="s3://key:hush@bucket/study.yaml")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -24,6 +24,8 @@ from fer_models.segments import SegmentArrays
 from fer_models.settings import AugmentationSettings, ConstantSchedule, ModelSettings, PlateauSchedule, TrainingSettings
 from fer_models.training import MODEL_FILE, Epoch, Progress, epoch_weights, fit, predict, read_progress
 
+pytestmark = pytest.mark.trains
+
 MODEL = ModelSettings(width=4, head_units=8, dropout=0.0)
 #: Four epochs of two steps with nothing random in them but the order of rows.
 PLAIN = TrainingSettings(
@@ -113,12 +115,15 @@ def test_a_run_leaves_a_model_and_its_history(undisturbed):
 
 
 def test_training_learns(tmp_path):
-    progress = train(
-        tmp_path, PLAIN.model_copy(update={"epochs": 10, "learning_rate": 5e-3, "schedule": ConstantSchedule()})
-    )
-    first, last = progress.history[0], progress.history[-1]
-    assert last.train_loss < first.train_loss * 0.8
-    assert max(epoch.val_uar for epoch in progress.history) >= 0.5
+    def stop_when_learned(epoch: Epoch) -> None:
+        told.append(epoch)
+        if epoch.train_loss < told[0].train_loss * 0.8 and max(one.val_uar for one in told) >= 0.5:
+            raise Interrupted
+
+    told: list[Epoch] = []
+    settings = PLAIN.model_copy(update={"epochs": 100, "learning_rate": 5e-3, "schedule": ConstantSchedule()})
+    with pytest.raises(Interrupted):  # after some 10 epochs
+        train(tmp_path, settings, on_epoch=stop_when_learned)
 
 
 def test_history_holds_the_learning_rates_of_the_schedule(tmp_path):
@@ -137,7 +142,9 @@ def test_history_holds_the_learning_rates_of_the_schedule(tmp_path):
 
 @pytest.mark.parametrize("monitor", ["val_loss", "val_uar"])
 def test_the_model_is_that_of_the_best_epoch(monitor, tmp_path):
-    settings = PLAIN.model_copy(update=LOSS | {"monitor": monitor, "learning_rate": 5e-3})
+    settings = PLAIN.model_copy(
+        update=LOSS | {"monitor": monitor, "learning_rate": 5e-3, "epochs": 40, "early_stopping_patience": 2}
+    )
     progress = train(tmp_path, settings, validation=CONTRARY)
     monitored = [epoch.monitored for epoch in progress.history]
     best = progress.history[progress.best_epoch - 1]
@@ -146,8 +153,8 @@ def test_the_model_is_that_of_the_best_epoch(monitor, tmp_path):
     scores = score(CONTRARY.labels, probabilities, "abcdef")
     assert (scores.loss, scores.uar, scores.accuracy) == pytest.approx((best.val_loss, best.val_uar, best.val_accuracy))
     if monitor == "val_loss":  # else the test would not tell the best epoch from the last
-        assert best.epoch < 4
-        assert progress.history[-1].val_loss > best.val_loss + 0.01
+        assert best.epoch < len(progress.history) < 40
+        assert progress.history[-1].val_loss != pytest.approx(best.val_loss)
 
 
 def test_early_stopping(tmp_path):

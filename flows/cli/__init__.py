@@ -5,11 +5,11 @@ import traceback
 from typing import NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from fer_models.errors import FerError
 from flows.cli import lab, looking, models, setting_up, study
+from flows.cli.running import Terminal
 
 app = typer.Typer(
     name="fer",
@@ -55,5 +55,5 @@ def _shown(text: str) -> str:
 
 
 def _complain(sentence: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]fer:[/] {escape(_shown(sentence))}", highlight=False)
+    Terminal(stderr=True, soft_wrap=True).print(f"[bold red]fer:[/] {escape(_shown(sentence))}", highlight=False)
     raise SystemExit(1) from None

@@ -45,6 +45,7 @@ def predict(
         from tasks.prediction import find_videos, predict_videos
     from tasks.outputs import PREDICTIONS, check_output, output_file
     from tasks.places import as_remote, read_place
+    from tasks.spreadsheets import write_csv
 
     place = read_place(model)
     inputs: list[Path] = []
@@ -66,7 +67,7 @@ def predict(
     out.print(table)
     if output:
         with output_file(output, PREDICTIONS, inputs, force) as temporary:
-            predictions.to_csv(temporary, index=False)
+            write_csv(temporary, predictions)
         out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
     if not predictions["predicted"].any():
         raise UseError("No video could be recognised; the table says why.")

@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rich.console import Console
-
 from flows.cli.options import Chosen
 from flows.environment import check_server, kill_prefect_server, prepare_environment, silent_imports
 
-out = Console()
+try:
+    from tasks.terminal import Terminal
+except ImportError:  # another package hides ours, which `prepare_environment` says
+    from rich.console import Console as Terminal  # type: ignore[assignment]
+
+out = Terminal()
 
 _FLOWS = {
     "prepare": ("flows.prepare", "prepare"),

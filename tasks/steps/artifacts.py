@@ -26,6 +26,7 @@ from prefect.logging import get_logger
 
 from tasks import tracking
 from tasks.drift import drift_rows
+from tasks.escaping import markdown
 from tasks.report import MARKDOWN_FILE
 from tasks.report_input import ReportInput, describe
 from tasks.scan import Conclusion
@@ -152,7 +153,7 @@ def show_summary(settings: StudySettings, report: Path) -> None:
     """The first part of the report, and where to find the rest."""
     text = (report.parent / MARKDOWN_FILE).read_text(encoding="utf-8").partition("\n![")[0]
     page = tracking.page_of(tracking.open_study(settings))
-    where = f"[report]({page}/artifacts/report/index.html), [MLflow]({page})" if page else f"report: `{report}`"
+    where = f"[report]({page}/artifacts/report/index.html), [MLflow]({page})" if page else f"report: {markdown(report)}"
     with _optional():
         create_markdown_artifact(
             f"{text}\n\n{where}\n", key=_key(settings.name, "summary"), description=f"What {settings.name} came to"
@@ -172,8 +173,9 @@ def _show_table(settings: StudySettings, name: str, table: pd.DataFrame, descrip
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    cells = [[markdown(cell) for cell in line] for line in (head, *rows)]
+    lines = [cells[0], ["---"] + ["---:"] * (len(head) - 1), *cells[1:]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _key(*parts: str) -> str:

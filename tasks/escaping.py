@@ -1,0 +1,39 @@
+"""Names and messages, which may hold any sign, as plain text of the terminal, of Markdown and of LaTeX.
+
+HTML is escaped by its templates.
+"""
+
+import re
+
+#: What moves the cursor, turns the direction of the text or cannot be written; line feeds and tabs are left.
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MARKDOWN = {ord(sign): f"\\{sign}" for sign in "\\`*_[]|~#$"}
+_MARKDOWN |= {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
+_LATEX = {ord(sign): f"\\{sign}" for sign in "&%$#_{}"} | {ord("±"): r"$\pm$"}
+_LATEX |= {ord("\\"): r"\textbackslash{}", ord("~"): r"\textasciitilde{}", ord("^"): r"\textasciicircum{}"}
+_LATEX |= {ord("<"): r"\textless{}", ord(">"): r"\textgreater{}", ord("|"): r"\textbar{}"}
+
+
+def visible(text: str) -> str:
+    """A text without what a terminal or a log would obey: each such sign is shown as one that stands for it."""
+    return _INVISIBLE.sub("\ufffd", text)
+
+
+def markdown(text: object) -> str:
+    """A text as one line of Markdown that shows it, in a table too."""
+    return _one_line(text).translate(_MARKDOWN)
+
+
+def latex(text: object) -> str:
+    """A text as one line of LaTeX that prints it."""
+    return _one_line(text).translate(_LATEX)
+
+
+def fenced(text: str, language: str) -> str:
+    """A block of code in Markdown, whatever it holds."""
+    fence = "`" * max([2, *map(len, re.findall("`+", text))]) + "`"
+    return f"{fence}{language}\n{text}{fence}"
+
+
+def _one_line(text: object) -> str:
+    return visible(" ".join(str(text).split()))
