@@ -89,7 +89,7 @@ def prefect_server(database: str, home: Path) -> Iterator["Server"]:
         with postgres_server(binaries) as address:
             yield Databases.on_postgres(address)
 
-    with databases() as chosen, Supervisor(home / "logs") as supervisor:
+    with databases() as chosen, Supervisor(home) as supervisor:
         supervisor.start(Service("Prefect server", command, lambda: chosen.prefect, lambda: prefect_answers(url)))
         yield Server(chosen.prefect["PREFECT_API_DATABASE_CONNECTION_URL"])
 

@@ -18,6 +18,10 @@ class StorageError(UseError):
     """The data root cannot be written to; every video would fail in the same way, so the run stops."""
 
 
+class BrokenFile(UseError):
+    """A file of the data root is there but has lost its content; the message says which, and what to do."""
+
+
 class WrongShard(UseError):
     """A shard does not hold what its name says; the message says what it is instead, and how it is made again."""
 

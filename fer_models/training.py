@@ -9,7 +9,6 @@ best epoch's model; the history is of training, so a refitted model may score ot
 """
 
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from fer_models.building import load_model
+from fer_models.disk import make_folder, put_in_place, sync_file, sync_folder
 from fer_models.errors import TrainingDiverged, UseError
 from fer_models.losses import make_loss
 from fer_models.metrics import score
@@ -83,7 +83,7 @@ def fit(
     """
     for side in (train, validation):
         _check_finite(side)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     progress = read_progress(folder)
     if progress and not _is_whole(folder, progress):
         progress = None
@@ -109,7 +109,7 @@ def read_progress(folder: Path) -> Progress | None:
 
 def epoch_weights(folder: Path) -> list[Path]:
     """Files with the weights of each epoch of a run, in order; none unless they were kept."""
-    return sorted((folder / _EPOCHS_FOLDER).glob("*.weights.h5"))
+    return sorted((folder / _EPOCHS_FOLDER).glob("epoch-*.weights.h5"))
 
 
 def predict(model: keras.Model, segments: SegmentArrays) -> np.ndarray:
@@ -175,7 +175,7 @@ def _finish(folder: Path, progress: Progress, train: SegmentArrays, settings: Tr
         kernel, bias = logits.get_weights()
         logits.set_weights(refit(kernel, bias, features, train.labels, settings.imbalance, seed))
     model.save(folder / f".{MODEL_FILE}")
-    os.replace(folder / f".{MODEL_FILE}", folder / MODEL_FILE)
+    put_in_place(folder / f".{MODEL_FILE}", folder / MODEL_FILE)
     for name in (progress.last_checkpoint, progress.best_checkpoint):
         _checkpoint(folder, name).unlink(missing_ok=True)
 
@@ -265,9 +265,13 @@ def _commit(
     history = [*(progress.history if progress else []), epoch]
     last = f"epoch-{epoch.epoch:04d}.keras"
     model.save(folder / last)
+    sync_file(folder / last)
     if settings.keep_epochs:
-        (folder / _EPOCHS_FOLDER).mkdir(exist_ok=True)
-        model.save_weights(folder / _EPOCHS_FOLDER / f"epoch-{epoch.epoch:04d}.weights.h5")
+        make_folder(folder / _EPOCHS_FOLDER)
+        weights = folder / _EPOCHS_FOLDER / f"epoch-{epoch.epoch:04d}.weights.h5"
+        model.save_weights(weights)
+        sync_file(weights)
+        sync_folder(weights.parent)
     is_best = not progress or epoch.monitored > max(past.monitored for past in progress.history)
     best_epoch = epoch.epoch if is_best or not progress else progress.best_epoch
     patience = settings.early_stopping_patience
@@ -280,7 +284,7 @@ def _commit(
     )
     temporary = folder / f".{PROGRESS_FILE}"
     temporary.write_text(now.model_dump_json(indent=1), encoding="utf-8")
-    os.replace(temporary, folder / PROGRESS_FILE)
+    put_in_place(temporary, folder / PROGRESS_FILE)
     for path in folder.glob("epoch-*.keras"):
         if path.name not in (now.last_checkpoint, now.best_checkpoint):
             path.unlink(missing_ok=True)

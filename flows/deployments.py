@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import StateType, WorkerStatus
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
@@ -70,6 +71,51 @@ def register(
             allowed = 0
         client.upsert_global_concurrency_limit_by_name(DEVICES, max(allowed, num_devices))
         register_automations(client)
+
+
+def make_pools(api_url: str, folder: Path, as_they_are: bool = False) -> None:
+    """Make the pools of workers that are processes, and take from those that are there what a run could misuse.
+
+    A run of such a pool is the flow of its deployment, with the worker's environment, in one folder: neither another
+    command nor another environment or folder can be asked for when it is started.
+
+    Args:
+        folder: where runs work; relative paths of settings start there.
+        as_they_are: pools that are there stay so.
+    """
+    with _client(api_url) as client:
+        for name in POOLS:
+            try:
+                pool = client.read_work_pool(name)
+            except ObjectNotFound:
+                client.create_work_pool(
+                    WorkPoolCreate(name=name, type="process", base_job_template=pool_template(folder))
+                )
+                continue
+            if pool.type == "process" and not as_they_are:
+                kept = pool_environment(pool.base_job_template)
+                client.update_work_pool(name, WorkPoolUpdate(base_job_template=pool_template(folder, kept)))
+
+
+def pool_template(folder: Path, environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """What a run of a pool is: no variable for the command or the environment, and one value for the folder.
+
+    Args:
+        environment: set for every run.
+    """
+    fixed = {"env": environment} if environment else {}
+    one_folder = {"type": "string", "enum": [str(folder)], "default": str(folder)}
+    return {
+        "job_configuration": {"working_dir": str(folder), "stream_output": True, **fixed},
+        "variables": {"type": "object", "properties": {"working_dir": one_folder}, "additionalProperties": False},
+    }
+
+
+def pool_environment(template: dict[str, Any]) -> dict[str, str]:
+    """What a pool's administrator has set for every run of it."""
+    variables = template.get("variables", {}).get("properties", {})
+    fixed = template.get("job_configuration", {}).get("env")
+    return variables.get("env", {}).get("default") or (fixed if isinstance(fixed, dict) else {})
 
 
 def register_automations(client: SyncPrefectClient) -> None:

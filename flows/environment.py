@@ -18,6 +18,8 @@ from fer_models.errors import UseError
 
 #: In a terminal the project's own progress says what happens; Prefect's log lines stay in its database.
 _QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"}
+#: Threads of Prefect that warn, at the end of a process, of what they still send.
+_PREFECT_WORKERS = ("EventsWorker", "APILogWorker")
 _DEFAULTS = {
     # a server inside the process needs longer than Prefect's 20 s when its database is new
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
@@ -38,19 +40,52 @@ def prepare_environment(quiet: bool = False) -> None:
     for name, value in (_DEFAULTS | opencv.ENVIRONMENT | (_QUIET if quiet else {})).items():
         os.environ.setdefault(name, value)
     if quiet:
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        for name in ("tensorflow", *_PREFECT_WORKERS):
+            logging.getLogger(name).setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module=r"mlflow\..*")
 
 
 def _find_services() -> None:
-    """Use the services that `fer up` runs in this folder, unless the user names others."""
-    if not Path("fer-data/services/services.json").is_file():
-        return
-    from tasks.services import HOME, read_addresses
+    """Use the services that `fer up` runs in this folder, or the server that a file names, unless the user says else.
 
-    if addresses := read_addresses(HOME):
-        for name, value in addresses.environment().items():
-            os.environ.setdefault(name, value)
+    A password goes with the address that it is for, and to no other.
+    """
+    if Path("fer-data/services/services.json").is_file():
+        from tasks.credentials import credentials
+        from tasks.services import HOME, read_addresses
+
+        if addresses := read_addresses(HOME):
+            for name, value in addresses.environment().items():
+                os.environ.setdefault(name, value)
+            for name, value in credentials(HOME).items():
+                server = "PREFECT_API_URL" if name.startswith("PREFECT") else "MLFLOW_TRACKING_URI"
+                if os.environ[server] == addresses.environment()[server]:
+                    os.environ.setdefault(name, value)
+    if not os.environ.get("PREFECT_API_URL"):
+        from tasks.foreign_settings import prefect_setting
+
+        for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+            if setting := prefect_setting(name):
+                os.environ.setdefault(name, setting.value)
+
+
+def check_keras() -> None:
+    """Raise `UseError` when Keras's settings are such that models cannot be built."""
+    from tasks.foreign_settings import keras_fault
+
+    if fault := keras_fault():
+        raise UseError(fault)
+
+
+def import_prefect() -> None:
+    """Import Prefect; raises `UseError` when its settings cannot be read."""
+    from tasks.foreign_settings import where_prefect_looks
+
+    try:
+        import prefect  # noqa: F401
+    except (ValueError, OSError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise UseError(f"Prefect cannot read its settings: {why}. They are in {where_prefect_looks()}.") from error
 
 
 @contextmanager
@@ -71,23 +106,21 @@ def silent_imports() -> Iterator[None]:
 def check_server(api_url: str) -> None:
     """Raise `UseError` when no Prefect server answers at the address of its API."""
     from tasks.addresses import hide_secrets
+    from tasks.foreign_settings import prefect_setting
 
     try:
         httpx.get(f"{api_url.rstrip('/')}/health", timeout=30.0).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        shown = hide_secrets(api_url)
+        setting = prefect_setting("PREFECT_API_URL")
+        if setting and setting.value == api_url:
+            where, without = f"{shown!r}, which {setting.path} names", "take PREFECT_API_URL (api.url) out of that file"
+        else:
+            where, without = f"PREFECT_API_URL = {shown!r}", "unset PREFECT_API_URL"
         raise UseError(
-            f"No Prefect server answers at PREFECT_API_URL = {hide_secrets(api_url)!r}; start `prefect server start` "
-            "and wait until it does, or unset PREFECT_API_URL to do without one."
+            f"No Prefect server answers at {where}; start `prefect server start` and wait until it does, or {without} "
+            "to do without one."
         ) from error
-
-
-def kill_prefect_server() -> None:
-    """End the server that Prefect started for this process, which would outlive it and complain of its clients."""
-    module = sys.modules.get("prefect.server.api.server")
-    servers = getattr(getattr(module, "SubprocessASGIServer", None), "_instances", {})
-    for server in servers.values():
-        if process := getattr(server, "server_process", None):
-            process.kill()
 
 
 def _check_shadowing() -> None:

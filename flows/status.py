@@ -101,6 +101,7 @@ def _print_drift(drift: pd.DataFrame, out: Console) -> None:
 def print_status(settings: StudySettings, out: Console) -> None:
     """The ledger's counts, what failed and why, and the training runs."""
     layout = Layout.of(settings)
+    tracking.follow_data_root(layout)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     out.print(escape(f"Videos of {layout.manifest}"), soft_wrap=True, highlight=False)
     counts = Table()

@@ -2,8 +2,10 @@
 
 import os
 import platform
+import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from fer_models.errors import UseError
-from flows.deployments import HEARTBEAT_S, register, workers_of
+from flows.deployments import HEARTBEAT_S, make_pools, register, workers_of
+from tasks.credentials import credentials, make_password, password_file
 from tasks.databases import Databases
-from tasks.files import write_text
+from tasks.descendants import end_marked, mark_of
+from tasks.files import held_alone
 from tasks.gpus import list_gpus
-from tasks.ports import is_listening, listening_process
+from tasks.ports import is_listened_on_by_this_user, listen, listening_process
 from tasks.progress import say
 from tasks.services import (
     HOME,
@@ -23,6 +27,8 @@ from tasks.services import (
     Service,
     Supervisor,
     host_and_port,
+    let_prefect_find,
+    make_private,
     mlflow_answers,
     prefect_answers,
     read_addresses,
@@ -30,9 +36,6 @@ from tasks.services import (
     write_addresses,
 )
 
-#: Makes `prefect` commands in this folder find the server.
-_PREFECT_TOML = Path("prefect.toml")
-_TOML_HEAD = "# Written by `fer up`, which removes it when it ends."
 #: Flow runs that a worker of the pool `fer-cpu` has at once; most of them wait for others.
 _CPU_RUNS = 4
 
@@ -58,32 +61,67 @@ def serve(
     """
     there = read_addresses(HOME)
     if there and prefect_answers(there.prefect) and mlflow_answers(there.mlflow):
+        os.environ |= credentials(HOME) | _own_credentials()
         register(there.prefect, Path.cwd(), parameters, look_every_s, 1)
         _show(there, look_every_s, out)
         out.print(f"All of it is run by `fer up` already (process {there.pid}); the deployments are registered anew.")
         return
-    os.environ |= addresses.environment() | _FOR_RUNS
-    with Supervisor(HOME / "logs") as supervisor:
-        missing = [service for service, address in _servers(addresses, databases) if _is_missing(service, address)]
+    make_private(HOME)
+    with held_alone(HOME / "up.lock") as alone:
+        if not alone:
+            raise UseError("Another `fer up` of this folder is starting or ending; wait until it has.")
+        if left := end_marked(mark_of(HOME)):
+            say(f"Ended {left} processes that an earlier `fer up` of this folder had left.")
+        _run(addresses, databases, parameters, look_every_s, gpu_workers, out)
+
+
+def _run(
+    addresses: Addresses,
+    databases: Callable[[], Databases],
+    parameters: dict[str, Any],
+    look_every_s: float | None,
+    gpu_workers: int | None,
+    out: Console,
+) -> None:
+    make_password(HOME)
+    own = _own_credentials()
+    os.environ |= addresses.environment() | _FOR_RUNS | credentials(HOME) | own
+    password = "" if "PREFECT_API_AUTH_STRING" in own else os.environ["PREFECT_API_AUTH_STRING"]
+    with Supervisor(HOME) as supervisor:
+        missing = [
+            make(listening)
+            for name, address, make in _servers(addresses, databases)
+            if (listening := _listen_unless_there(name, address))
+        ]
         if missing:
             names = " and ".join(service.name for service in missing)
             say(f"Starting {names}: half a minute or so.")
             supervisor.start(*missing)
+        make_pools(addresses.prefect, Path.cwd())
         workers = _workers(addresses.prefect, gpu_workers)
         say(f"Starting {len(workers)} workers and registering the deployments.")
         supervisor.start(*workers)
         register(addresses.prefect, Path.cwd(), parameters, look_every_s, len(workers) - 1)
         try:
             write_addresses(HOME, addresses)
-            _let_prefect_find(addresses)
+            if not let_prefect_find(addresses, password):
+                say(f"prefect.toml is not changed; elsewhere use: export PREFECT_API_URL={addresses.prefect}")
             _show(addresses, look_every_s, out)
             out.print("Ctrl-C ends all of it.")
             supervisor.watch()
         finally:
             remove_addresses(HOME)
-            if _is_ours(_PREFECT_TOML):
-                _PREFECT_TOML.unlink()
-            say("Ending the services.")
+            with suppress(OSError):  # the terminal may be gone
+                say("Ending the services.")
+
+
+def _own_credentials() -> dict[str, str]:
+    """Credentials that the user has chosen for the servers, by the variables that servers and clients know them by."""
+    prefect = [os.environ.get(name) for name in ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")]
+    chosen = {"PREFECT_API_AUTH_STRING": next(filter(None, prefect), "")}
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        chosen[name] = os.environ.get(name, "")
+    return {name: value for name, value in chosen.items() if value}
 
 
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"
@@ -96,40 +134,65 @@ _FOR_RUNS = {
 }
 
 
-def _servers(addresses: Addresses, databases: Callable[[], Databases]) -> Sequence[tuple[Service, str]]:
-    def command(module: str, url: str, *words: str) -> list[str]:
-        host, port = host_and_port(url)
-        return [sys.executable, "-m", module, "server", *words, "--host", host, "--port", str(port)]
+def _servers(
+    addresses: Addresses, databases: Callable[[], Databases]
+) -> Sequence[tuple[str, str, Callable[[socket.socket], Service]]]:
+    """Name and address of each server, and what makes its service with a socket to listen on."""
 
-    artifacts = (HOME / "mlartifacts").absolute()
-    prefect = Service(
-        "Prefect server",
-        command("prefect", addresses.prefect, "start"),
-        # leases in memory, as is the default, are gone after a restart, and with them the runs that hold them
-        lambda: {**databases().prefect, "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES},
-        lambda: prefect_answers(addresses.prefect),
-    )
-    mlflow = Service(
-        "MLflow server",
-        [*command("mlflow", addresses.mlflow), "--workers", "1", "--artifacts-destination", str(artifacts)],
-        lambda: {**databases().mlflow, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # none is used here
-        lambda: mlflow_answers(addresses.mlflow),
-    )
-    return (prefect, addresses.prefect), (mlflow, addresses.mlflow)
+    def command(server: str, url: str, listening: socket.socket) -> list[str]:
+        host, _ = host_and_port(url)
+        words = ["flows.servers", server, "--host", host, "--listening", str(listening.fileno())]
+        return [sys.executable, "-P", "-m", *words]
 
-
-def _is_missing(service: Service, address: str) -> bool:
-    if service.is_ready():
-        say(f"{service.name} answers at {address} already.")
-        return False
-    host, port = host_and_port(address)
-    if is_listening(port, host):
-        other = listening_process(port) or "another program"
-        raise UseError(
-            f"{service.name} cannot listen at {address}: {other} does. End that, or choose another port with "
-            "--prefect-port or --mlflow-port."
+    def prefect(listening: socket.socket) -> Service:
+        return Service(
+            "Prefect server",
+            command("prefect", addresses.prefect, listening),
+            lambda: {
+                **databases().prefect,
+                "PREFECT_SERVER_API_AUTH_STRING": os.environ["PREFECT_API_AUTH_STRING"],
+                "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": addresses.prefect.removesuffix("/api"),
+                "PREFECT_UI_API_URL": "/api",  # under whichever name the page was opened
+                # leases in memory, as is the default, are gone after a restart, and with them the runs that hold them
+                "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,
+            },
+            lambda: prefect_answers(addresses.prefect),
+            listening,
+            private=True,
         )
-    return True
+
+    def mlflow(listening: socket.socket) -> Service:
+        return Service(
+            "MLflow server",
+            command("mlflow", addresses.mlflow, listening),
+            lambda: {
+                **databases().mlflow,
+                "MLFLOW_ARTIFACTS_DESTINATION": str((HOME / "mlartifacts").absolute()),
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # none is used here
+            },
+            lambda: mlflow_answers(addresses.mlflow),
+            listening,
+            private=True,
+        )
+
+    return ("Prefect server", addresses.prefect, prefect), ("MLflow server", addresses.mlflow, mlflow)
+
+
+def _listen_unless_there(name: str, address: str) -> socket.socket | None:
+    """A socket at the address of a server; None when this user runs such a server there already."""
+    host, port = host_and_port(address)
+    try:
+        return listen(host, port)
+    except OSError as error:
+        other = listening_process(port) or (f"{error.strerror}, or another program" if error.strerror else "a program")
+    answers = prefect_answers(address) or mlflow_answers(address)
+    if answers and is_listened_on_by_this_user(port):
+        say(f"{name} answers at {address} already. It is not protected by `fer up`: give it a password of its own.")
+        return None
+    raise UseError(
+        f"{name} cannot listen at {address}: {other} does. End that, or choose another port with "
+        "--prefect-port or --mlflow-port."
+    )
 
 
 def _workers(api_url: str, num_gpu: int | None) -> list[Service]:
@@ -153,17 +216,6 @@ def _worker(api_url: str, pool: str, suffix: str, num_runs: int, environment: di
     )
 
 
-def _let_prefect_find(addresses: Addresses) -> None:
-    if _PREFECT_TOML.exists() and not _is_ours(_PREFECT_TOML):
-        say(f"{_PREFECT_TOML} is not changed; elsewhere use: export PREFECT_API_URL={addresses.prefect}")
-        return
-    write_text(_PREFECT_TOML, f'{_TOML_HEAD}\n[api]\nurl = "{addresses.prefect}"\n')
-
-
-def _is_ours(path: Path) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8").startswith(_TOML_HEAD)
-
-
 def _show(addresses: Addresses, look_every_s: float | None, out: Console) -> None:
     looks = (
         f"New videos are looked for every {look_every_s:g} s."
@@ -173,6 +225,7 @@ def _show(addresses: Addresses, look_every_s: float | None, out: Console) -> Non
     for line in (
         f"Prefect: {addresses.prefect.removesuffix('/api')}",
         f"MLflow:  {addresses.mlflow}",
+        f"In a browser both ask for what is in {password_file(HOME)} (user:password), unless you have set your own.",
         f"Logs:    {HOME / 'logs'}",
         looks,
         "In another terminal: prefect deployment run fer/full-study --param preset=sample --watch",

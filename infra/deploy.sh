@@ -6,9 +6,13 @@ set -eu
 : "${FER_HOME:?name the folder that workers run in}"
 cd "$(dirname "$0")/.."
 
-for pool in fer-cpu fer-gpu; do
-    prefect work-pool inspect "$pool" >/dev/null 2>&1 || prefect work-pool create "$pool" --type process
-done
+python -c '
+import os
+from pathlib import Path
+from prefect.settings import PREFECT_API_URL
+from flows.deployments import make_pools
+make_pools(PREFECT_API_URL.value(), Path(os.environ["FER_HOME"]), as_they_are=True)
+'
 prefect global-concurrency-limit inspect fer-gpu >/dev/null 2>&1 ||
     prefect global-concurrency-limit create fer-gpu --limit "${FER_GPU_SLOTS:-1}"
 prefect --no-prompt deploy --all --prefect-file infra/prefect.yaml

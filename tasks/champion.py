@@ -10,6 +10,7 @@ from statistics import fmean
 import mlflow
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -98,7 +99,7 @@ def _read_predictions(champion: ModelVersion) -> pd.DataFrame | None:
     try:
         run_id, artifact = champion.tags["fer.study_run"], f"{_ARTIFACTS}/{PREDICTIONS_FILE}"
         return pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=artifact))
-    except (MlflowException, OSError, KeyError):
+    except (MlflowException, OSError, KeyError, pa.ArrowInvalid):
         return None
 
 

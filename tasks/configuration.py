@@ -48,7 +48,12 @@ def resolve_settings(
 
 def settings_as_yaml(settings: StudySettings) -> str:
     """The settings as a configuration file."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return as_yaml(settings.model_dump(mode="json"))
+
+
+def as_yaml(values: Mapping[str, Any]) -> str:
+    """Settings, or some of them, as a configuration file."""
+    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fer_models.errors import UseError
 from fer_models.segments import SegmentArrays
 from fer_models.training import MODEL_FILE, epoch_weights, predict, read_progress
 from tasks.explanations import explain_run
-from tasks.files import whole_file, write_json
+from tasks.files import broken_files, find_json, set_aside, whole_file, write_json
 from tasks.folds import TEST, VALIDATION
 from tasks.index import index_digest, read_side
 from tasks.layout import Layout
@@ -77,9 +77,10 @@ class Evaluation(BaseModel):
 def read_evaluation(settings: StudySettings, run: Run) -> tuple[Path, Evaluation]:
     """The folder and the result of a run's evaluation on this test side; raises `UseError` when there is none."""
     folder = _evaluation_folder(settings, run)
-    if not (folder / RESULT_FILE).is_file():
+    evaluation = find_json(folder / RESULT_FILE, Evaluation)
+    if evaluation is None:
         raise UseError(f"{run.name} is not evaluated on the present test side; run `fer evaluate` first.")
-    return folder, Evaluation.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    return folder, evaluation
 
 
 def _evaluation_folder(settings: StudySettings, run: Run) -> Path:
@@ -102,8 +103,11 @@ def _test_side(settings: StudySettings, run: Run) -> tuple[pd.DataFrame, pd.Data
 def evaluate_run(settings: StudySettings, run: Run) -> tuple[Path, Evaluation]:
     """Evaluate a trained run, once for the same test side, and return the folder and the result."""
     folder = _evaluation_folder(settings, run)
-    if (folder / RESULT_FILE).is_file():
-        return read_evaluation(settings, run)
+    broken = broken_files(folder)
+    for path in broken:
+        set_aside(path)
+    if not broken and (done := find_json(folder / RESULT_FILE, Evaluation)):
+        return folder, done
     with working_folder(run.folder, last=(RESULT_FILE,)) as working:
         evaluation = _evaluate(settings, replace(run, folder=working.path), working.path / folder.name)
     return folder, evaluation
@@ -113,7 +117,7 @@ def _evaluate(settings: StudySettings, run: Run, folder: Path) -> Evaluation:
     emotions = settings.corpus.emotions
     test, test_videos = _test_side(settings, run)
     arrays = run_arrays(settings, run, TEST)
-    model = load_model(run.folder / MODEL_FILE)
+    model = _load(run)
     probabilities = predict(model, arrays)
     segments = predicted_segments(test, probabilities, emotions)
     validation_rows = read_side(Layout.of(settings).index, run.fold or 0, VALIDATION, emotions)
@@ -148,6 +152,15 @@ def _evaluate(settings: StudySettings, run: Run, folder: Path) -> Evaluation:
     return evaluation
 
 
+def _load(run: Run) -> keras.Model:
+    path = run.folder / MODEL_FILE
+    try:
+        return load_model(path)
+    except UseError as error:
+        set_aside(path)
+        raise UseError(f"{error} Run `fer train` again, which trains {run.name} anew.") from error
+
+
 def _optimism_gap(
     run: Run, model: keras.Model, arrays: SegmentArrays, test: pd.DataFrame, emotions: tuple[str, ...]
 ) -> float | None:
@@ -159,7 +172,12 @@ def _optimism_gap(
     kept = model.get_weights()
     uars = []
     for path in paths:
-        model.load_weights(path)
+        try:
+            model.load_weights(path)
+        except OSError:  # of HDF5: it has lost its content
+            set_aside(path)
+            model.set_weights(kept)
+            return None
         uars.append(video_uar(predicted_segments(test, predict(model, arrays), emotions), emotions))
     model.set_weights(kept)
     return max(uars) - uars[training.best_epoch - 1]

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from fer_models.errors import UseError
 from fer_models.segments import SegmentArrays
-from tasks.files import read_table, write_table
+from tasks.files import find_frame, write_table
 from tasks.folds import TEST, TRAIN, VALIDATION
 from tasks.outcomes import Outcome
 from tasks.places import as_remote
@@ -82,9 +82,9 @@ def side_file(folder: Path, fold: int, side: str) -> Path:
 def read_side(folder: Path, fold: int, side: str, emotions: Sequence[str]) -> pd.DataFrame:
     """The segments of one side of a fold; raises `UseError` when there are none, or those of other classes."""
     path = side_file(folder, fold, side)
-    if not path.is_file():
+    index = find_frame(path)
+    if index is None:
         raise UseError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
-    index = read_table(path).to_pandas()
     found = set(index["emotion"])
     if not found <= set(emotions) or (side != TEST and found != set(emotions)):
         raise UseError(f"The index was made for other classes ({', '.join(sorted(found))}); run `fer split` again.")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from tasks.files import read_frame, write_table
+from tasks.files import find_frame, write_table
 
 
 def append_rows(path: Path, schema: pa.Schema, rows: pd.DataFrame, timespec: str = "seconds") -> None:
@@ -26,4 +26,5 @@ def append_rows(path: Path, schema: pa.Schema, rows: pd.DataFrame, timespec: str
 
 def read_journal(path: Path, schema: pa.Schema) -> pd.DataFrame:
     """All rows of a journal, oldest first; none when there is no file yet."""
-    return read_frame(path) if path.is_file() else schema.empty_table().to_pandas()
+    journal = find_frame(path)
+    return schema.empty_table().to_pandas() if journal is None else journal

@@ -12,7 +12,7 @@ class Layout:
     """Paths of a study.
 
     <data_root>/manifest.parquet                     every video of the corpus
-    <data_root>/splits/<name>.parquet                the side of every video in every fold
+    <data_root>/splits/<name>.parquet                the side of every video in every fold, and a copy (.copy)
     <data_root>/prepared/<digest>/shards/..          one file a video
     <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
     <data_root>/prepared/<digest>/changes.parquet    what changed in the corpus from run to run

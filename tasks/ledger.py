@@ -17,7 +17,7 @@ import pyarrow as pa
 from fer_models.errors import UseError
 from fer_models.names import composed
 from fer_models.suggest import nearest
-from tasks.files import list_files, read_frame, write_table
+from tasks.files import find_frame, is_whole, list_files, set_aside, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
 from tasks.progress import say
 from tasks.scope import NOT_TRIED, ledger_of_study, manifest_of_study
@@ -84,8 +84,8 @@ def plan_preparation(
         UseError: `again` names a video that the manifest does not have, or one that is no use.
     """
     known = _reports(previous)
-    existing = {path.stem: path for path in list_files(shards, "*/*.parquet") if path.parent.name == path.stem[:2]}
     usable = manifest[manifest["status"] == Outcome.OK]
+    existing = _whole_shards(shards, set(usable["sha256"]))
     meant = manifest if emotions is None else manifest_of_study(manifest, emotions)
     wanted = meant[meant["status"] == Outcome.OK]
     _check_ids(again, meant, wanted)
@@ -144,14 +144,15 @@ def write_ledger(
 
 def find_previous(path: Path) -> pd.DataFrame | None:
     """The ledger that the last run left, if there is one, for no study in particular."""
-    return read_frame(path) if path.is_file() else None
+    return find_frame(path)
 
 
 def read_ledger(path: Path, emotions: Sequence[str]) -> pd.DataFrame:
     """The ledger as it is for a study of these classes; raises `UseError` when nothing was prepared that way."""
-    if not path.is_file():
+    ledger = find_frame(path)
+    if ledger is None:
         raise UseError(f"Nothing was prepared with these settings ({path} is not there); run `fer prepare` first.")
-    return ledger_of_study(read_frame(path), emotions)
+    return ledger_of_study(ledger, emotions)
 
 
 def count_outcomes(ledger: pd.DataFrame) -> dict[str, int]:
@@ -215,6 +216,19 @@ def reasons(failed: pd.DataFrame) -> str:
         example = " ".join(f"{first['video_id']}: {first['message']}".split())  # a name may hold a line feed
         lines.append(f"{count:>7}  {outcome:<15} such as {example}")
     return "\n".join(lines)
+
+
+def _whole_shards(folder: Path, wanted: Collection[str]) -> dict[str, Path]:
+    """The shards of these contents, by SHA-256; those that have lost their own are set aside."""
+    listed = (path for path in list_files(folder, "*/*.parquet") if path.parent.name == path.stem[:2])
+    paths = [path for path in listed if path.stem in wanted]
+    shards = {}
+    for path in paths:
+        if is_whole(path):
+            shards[path.stem] = path
+        else:
+            set_aside(path)
+    return shards
 
 
 def _check_ids(again: Collection[str], manifest: pd.DataFrame, wanted: pd.DataFrame) -> None:

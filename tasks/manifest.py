@@ -18,7 +18,7 @@ from fer_models.errors import UseError, VideoFault
 from tasks.adapters.source import SourceVideo
 from tasks.contents import content_sha256, content_state
 from tasks.corpus import read_corpus
-from tasks.files import read_frame, write_table
+from tasks.files import find_frame, write_table
 from tasks.image_sequences import describe_gaps, is_image_sequence, sequence_images
 from tasks.outcomes import Outcome
 from tasks.progress import progress, say
@@ -53,7 +53,8 @@ def build_manifest(
         check: raises what speaks against the manifest before it is written: a corpus that is refused claims nothing.
     """
     sources = read_corpus(corpus)
-    previous = read_manifest(path) if path.is_file() else pd.DataFrame(columns=SCHEMA.names)
+    previous = find_frame(path)
+    previous = pd.DataFrame(columns=SCHEMA.names) if previous is None else previous
     known = {(row.uri, row.size_bytes, row.mtime_ns): row.sha256 for row in previous.itertuples() if row.sha256}
     growing = [source for source in sources if settle_s and _may_grow(source.path, known, settle_s)]
     settled = [source for source in sources if source not in growing] if growing else sources
@@ -63,7 +64,9 @@ def build_manifest(
         raise UseError(
             f"All videos were written to within the last {settle_s:g} s (execution.settle_s); wait for that long."
         )
-    former = previous[previous["uri"].isin([as_text(str(source.path.absolute())) for source in growing])]
+    people = {as_text(str(source.path.absolute())): as_text(source.subject) for source in growing}
+    former = previous[previous["uri"].isin(list(people))]
+    former = former.assign(subject=former["uri"].map(people))
     manifest = pd.DataFrame([*_add_files(settled, known), *former.to_dict("records")], columns=SCHEMA.names)
     _refuse_other_corpus(previous, manifest, path)
     if check:
@@ -106,9 +109,10 @@ def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """The manifest as a data frame; raises `UseError` when there is none."""
-    if not path.is_file():
+    manifest = find_frame(path)
+    if manifest is None:
         raise UseError(f"There is no manifest at {str(path)!r}; run `fer prepare` first.")
-    return read_frame(path)
+    return manifest
 
 
 def _add_files(sources: list[SourceVideo], known: dict[tuple[str, int, int], str]) -> list[dict[str, object]]:

@@ -15,6 +15,7 @@ from tasks.contents import VideoFile
 from tasks.decoding import Video, decode
 from tasks.detectors import load_detector, model_sha256
 from tasks.faces import FaceTracker
+from tasks.files import is_whole
 from tasks.frames import Frame
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.pairs import Pair, is_far
@@ -53,7 +54,7 @@ def prepare_file(video: VideoFile, shard: Path, settings: PrepareSettings, repla
         VideoFault: `unreadable` when the file could not be read, or is no longer what the manifest says.
         StorageError: the shard cannot be written, and no other could.
     """
-    if shard.exists() and not replace and (known := next(find_reports([shard]))):
+    if not replace and is_whole(shard) and (known := next(find_reports([shard]))):
         return known
     start = time.monotonic()
     video.check_unchanged()

@@ -7,7 +7,7 @@ import numpy as np
 from fer_models.calibration import reliability_bins
 from tasks.comparison import HEADLINE, ArmResult
 from tasks.contact_sheet import choose_segments, read_thumbnails
-from tasks.files import list_files
+from tasks.files import list_files, whole_file
 from tasks.layout import Layout
 from tasks.plots import save_figure
 from tasks.plots.arms import ArmScores, plot_arms
@@ -40,8 +40,8 @@ def draw_figures(source: ReportInput, folder: Path) -> None:
     for result in source.results:
         _draw_arm(source, result, folder)
         for name in RUN_FIGURES:
-            path = folder / f"{result.arm.name}_{name}"
-            path.write_bytes((source.folders[result.arm.name] / name).read_bytes())
+            with whole_file(folder / f"{result.arm.name}_{name}") as temporary:
+                temporary.write_bytes((source.folders[result.arm.name] / name).read_bytes())
 
 
 def _arm_scores(source: ReportInput) -> list[ArmScores]:

@@ -17,7 +17,7 @@ from fer_models.equivalence import Equivalence, find_equivalences, grouped
 from fer_models.labels import EMOTIONS
 from tasks.adapters.source import VIDEO_SUFFIXES
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result, compare, compare_pairs
-from tasks.configuration import settings_as_yaml
+from tasks.configuration import as_yaml
 from tasks.drift import seconds
 from tasks.evaluation import Evaluation, read_evaluation
 from tasks.folds import TEST, TRAIN, VALIDATION
@@ -130,7 +130,7 @@ def describe(source: ReportInput) -> dict[str, Any]:
         "sides": _sides(source),
         "folds": _folds(source),
         "classes": _classes(source),
-        "yaml": settings_as_yaml(settings),
+        "yaml": as_yaml(settings.recorded()),
         "versions": {name: importlib.metadata.version(name) for name in ("fer-pipeline", "keras", "prefect", "mlflow")},
         "backend": keras.backend.backend(),
         "python": platform.python_version(),

@@ -4,6 +4,7 @@ Nothing here opens the test side.
 """
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from fer_models.segments import SegmentArrays
 from fer_models.settings import Imbalance, TrainingSettings
 from fer_models.training import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit, read_progress
 from tasks.carried import Crops, carry_prepare
-from tasks.files import write_json
+from tasks.files import broken_files, is_whole, set_aside, write_text
 from tasks.folds import TRAIN, VALIDATION
 from tasks.index import index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.layout import Layout
@@ -48,7 +49,8 @@ class Run:
 
     @property
     def trained(self) -> bool:
-        return (self.folder / MODEL_FILE).is_file()
+        """Whether it is done; a run whose files have lost their content is not."""
+        return is_whole(self.folder / MODEL_FILE) and is_whole(self.folder / PROGRESS_FILE)
 
 
 def plan_runs(settings: StudySettings) -> list[Run]:
@@ -122,7 +124,12 @@ def _crops(settings: StudySettings, run: Run) -> Crops | None:
 
 
 def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], None]) -> Progress:
-    """Train a run, or go on with it; a run that is done is not touched."""
+    """Train a run, or go on with it; a run that is done is not touched.
+
+    What has lost its content in its folder is set aside, and the run goes on from what is left, or starts anew.
+    """
+    for path in broken_files(run.folder):
+        set_aside(path)
     done = read_progress(run.folder)
     if run.trained and done:
         return done
@@ -134,7 +141,7 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         working_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,
         progress(f"Training {run.name}", epochs) as advance,
     ):
-        write_json(working.path / "settings.json", settings)
+        write_text(working.path / "settings.json", json.dumps(settings.recorded(), indent=2) + "\n")
 
         def tell(epoch: Epoch) -> None:
             working.save()

@@ -1,12 +1,13 @@
 """The two ends of a preparation: what there is to do, and what it came to. Between them videos are decoded."""
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from fer_models.disk import make_folder
 from tasks.changes import find_changes, record_changes, say_changes
 from tasks.contents import VideoFile
 from tasks.detectors import load_detector
@@ -25,12 +26,13 @@ from tasks.ledger import (
 )
 from tasks.manifest import build_manifest, check_labels
 from tasks.outcomes import UNWANTED, Outcome
+from tasks.places import as_remote
 from tasks.progress import say
 from tasks.sample.corpus import SampleCorpus, write_corpus
 from tasks.scope import ledger_of_study, manifest_of_study
 from tasks.settings import StudySettings
 from tasks.shards import shard_path
-from tasks.subject_names import say_look_alikes
+from tasks.subject_names import look_alikes, say_look_alikes
 from tasks.workers import Job
 
 
@@ -72,12 +74,25 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
         say_look_alikes(own[own["status"] == Outcome.OK])
     remove_leftovers(layout.shards, older_than_s=60.0)
     before = find_previous(layout.ledger)
+    _say_alike_labels(manifest, emotions)
     again = frozenset(only or ())
     if since and before is not None:
         failed = _failed_since(ledger_of_study(before, emotions), since, manifest)
         again = failed if only is None else again & failed
     plan = plan_preparation(manifest, before, layout.shards, again, only is None, emotions)
     return Scan(manifest, plan, find_changes(before, manifest), again, only is not None)
+
+
+def _say_alike_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
+    counts = manifest["emotion"].value_counts().to_dict()
+    for names in look_alikes([*emotions, *filter(None, counts)]):
+        wanted = [name for name in names if name in emotions]
+        others = [f"{name!r} ({counts[name]}x)" for name in names if name not in emotions]
+        if wanted and others:
+            say(
+                f"The label {' and '.join(others)} looks like the class {wanted[0]!r} and is not taken for it; "
+                "if it is, write it in one way."
+            )
 
 
 def _failed_since(ledger: pd.DataFrame, since: str, manifest: pd.DataFrame) -> frozenset[str]:
@@ -90,6 +105,8 @@ def _failed_since(ledger: pd.DataFrame, since: str, manifest: pd.DataFrame) -> f
 def due_jobs(scan: Scan, settings: StudySettings) -> list[Job]:
     """What is to be prepared, in the manifest's order."""
     folder = Layout.of(settings).shards.absolute()
+    if not (scan.plan.due.empty or as_remote(folder)):
+        make_folder(folder)
     return [
         Job(
             str(row["video_id"]),

@@ -1,11 +1,13 @@
 """Services on this machine: Prefect's server, MLflow's server and workers, each a process with a log file.
 
-A service that ends by itself is started again; all end with the process that started them.
+A service that ends by itself is started again; all end with the process that started them, whatever ends that.
 """
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,26 +19,31 @@ from urllib.parse import urlsplit
 
 import httpx
 import psutil
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from fer_models.errors import UseError
-from tasks.files import write_json
+from tasks.descendants import GRACE_S, MARK, end_flow_runs, end_marked, mark_of
+from tasks.files import whole_file, write_json
 from tasks.progress import say
 
 #: Where services keep their records and logs, below the folder that they run in.
 HOME = Path("fer-data/services")
+_LOGS = "logs"
 #: Written there while they run.
 _RECORD = "services.json"
+#: Makes `prefect` commands in a folder find the server.
+_PREFECT_TOML = Path("prefect.toml")
+_TOML_HEAD = "# Written by `fer up`, which removes it when it ends."
 #: A server with a new database takes up to half a minute here, on a busy machine several times that.
 _START_S = 300.0
-#: Services are asked to end, and made to after this.
-_GRACE_S = 15.0
 _LOOK_S = 0.5
-#: Stands in the command of a worker's child that runs a flow.
-_FLOW_RUN = "prefect.engine"
+#: What others of the machine may do with what a service writes: nothing.
+_PRIVATE = 0o077
 #: A service that ends so often within so many seconds is given up.
 _MOST_RESTARTS = 5
 _RESTARTS_WITHIN_S = 120.0
+#: When a process began is known no better than this.
+_CLOCK_S = 2.0
 
 
 class Addresses(BaseModel):
@@ -45,24 +52,34 @@ class Addresses(BaseModel):
     prefect: str
     mlflow: str
     pid: int
+    started: float | None = None
 
     @classmethod
     def of(cls, host: str, prefect_port: int, mlflow_port: int) -> "Addresses":
         """Services of this process at these ports."""
-        return cls(prefect=f"http://{host}:{prefect_port}/api", mlflow=f"http://{host}:{mlflow_port}", pid=os.getpid())
+        own = psutil.Process()
+        prefect, mlflow = f"http://{host}:{prefect_port}/api", f"http://{host}:{mlflow_port}"
+        return cls(prefect=prefect, mlflow=mlflow, pid=own.pid, started=own.create_time())
 
     def environment(self) -> dict[str, str]:
         """The environment variables by which Prefect and MLflow find them."""
         return {"PREFECT_API_URL": self.prefect, "MLFLOW_TRACKING_URI": self.mlflow}
 
+    def is_alive(self) -> bool:
+        """Whether the process that runs them is there: not only another one with its number."""
+        with suppress(psutil.NoSuchProcess):
+            began = psutil.Process(self.pid).create_time()
+            return self.started is None or abs(began - self.started) < _CLOCK_S
+        return False
+
 
 def read_addresses(home: Path) -> Addresses | None:
     """The services that run in a folder; None when there are none, or when their process is gone."""
-    path = home / _RECORD
-    if not path.is_file():
+    try:
+        addresses = Addresses.model_validate_json((home / _RECORD).read_bytes())
+    except (FileNotFoundError, ValidationError):
         return None
-    addresses = Addresses.model_validate_json(path.read_text(encoding="utf-8"))
-    return addresses if psutil.pid_exists(addresses.pid) else None
+    return addresses if addresses.is_alive() else None
 
 
 def write_addresses(home: Path, addresses: Addresses) -> None:
@@ -71,8 +88,37 @@ def write_addresses(home: Path, addresses: Addresses) -> None:
 
 
 def remove_addresses(home: Path) -> None:
-    """Forget the services of this folder."""
+    """Forget the services of this folder, and let `prefect` commands forget them."""
     (home / _RECORD).unlink(missing_ok=True)
+    if _is_ours(_PREFECT_TOML):
+        _PREFECT_TOML.unlink()
+
+
+def let_prefect_find(addresses: Addresses, password: str) -> bool:
+    """Have `prefect` commands in this folder use the server; False when they have settings of the user here.
+
+    Args:
+        password: `user:password` of the server; empty when commands get it from their environment.
+    """
+    if _PREFECT_TOML.exists() and not _is_ours(_PREFECT_TOML):
+        return False
+    auth = f'auth_string = "{password}"\n' if password else ""
+    with whole_file(_PREFECT_TOML) as temporary:
+        temporary.touch(0o600)
+        temporary.write_text(f'{_TOML_HEAD}\n[api]\nurl = "{addresses.prefect}"\n{auth}', encoding="utf-8")
+    return True
+
+
+def _is_ours(path: Path) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8", errors="replace").startswith(_TOML_HEAD)
+
+
+def make_private(home: Path) -> None:
+    """Make the folder of the services, and see to it that nobody else can look into it."""
+    logs = home / _LOGS
+    logs.mkdir(parents=True, exist_ok=True)
+    for path in (home, logs, *home.iterdir(), *logs.iterdir()):
+        path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def prefect_answers(api_url: str) -> bool:
@@ -100,12 +146,17 @@ class Service:
     Args:
         environment: gives what is set on top of this process's environment when the program is started.
         is_ready: whether it does its work; asked again and again while it starts.
+        listening: the socket that it is given. It is open all the time, so that nobody else takes the place of a
+            program that is started again.
+        private: what it writes is for nobody else to read.
     """
 
     name: str
     command: Sequence[str]
     environment: Callable[[], Mapping[str, str]]
     is_ready: Callable[[], bool]
+    listening: socket.socket | None = None
+    private: bool = False
 
 
 @dataclass
@@ -117,22 +168,31 @@ class _Running:
 
 
 class Supervisor:
-    """Starts services, starts those again that end, and ends all of them, in the reverse order, at the end."""
+    """Starts services, starts those again that end, and ends all of them, in the reverse order, at the end.
 
-    def __init__(self, logs: Path) -> None:
-        self._logs = logs
+    Args:
+        home: folder of the services, where their logs are. Another process, the keeper, ends them if this one cannot.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._logs = home / _LOGS
+        self._mark = mark_of(home)
         self._running: list[_Running] = []
         self._stopping = False
 
     def __enter__(self) -> "Supervisor":
-        self._logs.mkdir(parents=True, exist_ok=True)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        make_private(self._home)
+        for number in (signal.SIGINT, signal.SIGTERM, *_closed_terminal()):
             signal.signal(number, self._stop)  # a handler: what is ignored would be ignored by the services too
+        words = ["-P", "-m", "tasks.keeper", str(os.getpid()), str(self._home)]
+        self.start(Service("keeper", [sys.executable, *words], dict, lambda: True))
         return self
 
     def __exit__(self, *_: object) -> None:
         for running in reversed(self._running):
             _end(running.process)
+        end_marked(self._mark)
 
     def start(self, *services: Service) -> None:
         """Start services side by side and wait until all are ready.
@@ -140,18 +200,20 @@ class Supervisor:
         Raises:
             UseError: one ended, or was not ready in time; the message has the end of its log.
         """
-        new = [_Running(service, self._open(service), self._log(service), [time.monotonic()]) for service in services]
-        self._running += new
-        for running in new:
+        for service in services:
+            self._running.append(_Running(service, self._open(service), self._log(service), [time.monotonic()]))
+        for running in self._running[-len(services) :]:
             self._wait(running)
 
     def _wait(self, running: _Running) -> None:
         name = running.service.name
-        while not running.service.is_ready():
+        while True:
             if self._stopping:
                 raise KeyboardInterrupt
             if (code := running.process.poll()) is not None:
                 raise UseError(f"{name} ended with exit code {code}; {_tail(running.log)}")
+            if running.service.is_ready():
+                return
             if time.monotonic() - running.starts[0] > _START_S:
                 raise UseError(f"{name} was not ready after {_START_S:g} s; {_tail(running.log)}")
             time.sleep(_LOOK_S)
@@ -178,8 +240,8 @@ class Supervisor:
         running.process = self._open(running.service)
 
     def _open(self, service: Service) -> subprocess.Popen[bytes]:
-        with self._log(service).open("ab") as log:
-            return _open(service, log)
+        with open(self._log(service), "ab", opener=_open_private) as log:
+            return _open(service, self._mark, log)
 
     def _log(self, service: Service) -> Path:
         return self._logs / f"{service.name.replace(' ', '-')}.log"
@@ -188,14 +250,26 @@ class Supervisor:
         self._stopping = True
 
 
-def _open(service: Service, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _closed_terminal() -> list[signal.Signals]:
+    """The signal of a terminal that is closed, unless this process was started to outlive it, as by `nohup`."""
+    number = getattr(signal, "SIGHUP", None)
+    return [number] if number and signal.getsignal(number) is not signal.SIG_IGN else []
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _open(service: Service, mark: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         list(service.command),
-        env=os.environ | dict(service.environment()),
+        env=os.environ | dict(service.environment()) | {MARK: mark},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,  # Ctrl-C in the terminal is for the supervisor
+        pass_fds=[service.listening.fileno()] if service.listening else [],
+        umask=_PRIVATE if service.private else -1,
     )
 
 
@@ -204,33 +278,18 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         service = psutil.Process(process.pid)
         started = service.children(recursive=True)
-        _end_flow_runs(service)
+        end_flow_runs(service)
     except psutil.NoSuchProcess:
         started = []
     process.terminate()
     try:
-        process.wait(_GRACE_S)
+        process.wait(GRACE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
     for child in started:
         with suppress(psutil.NoSuchProcess):
             child.kill()
-
-
-def _end_flow_runs(worker: psutil.Process) -> None:
-    """Let the flow runs of a worker tell the server that they end, so that they go on when there is a worker again.
-
-    The worker stands still meanwhile: it would take them up at once, and an ending one lets them tell nothing.
-    """
-    flow_runs = [child for child in worker.children() if _FLOW_RUN in child.cmdline()]
-    if not flow_runs:
-        return
-    worker.suspend()
-    for flow_run in flow_runs:
-        flow_run.terminate()
-    psutil.wait_procs(flow_runs, timeout=_GRACE_S)
-    worker.resume()
 
 
 def _tail(log: Path) -> str:

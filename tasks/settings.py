@@ -257,8 +257,16 @@ class StudySettings(Settings):
         return values
 
     def deciding(self) -> dict[str, Any]:
-        """All that can change a result: not how, when and how fast the work is done."""
-        return self.model_dump(mode="json", exclude={"execution", "watch"})
+        """All that can change a result: not how, when, where and how fast the work is done.
+
+        Of files that are named, the content decides: it is part of the manifest, of the split, of the shards' folder.
+        """
+        places = {"corpus": {"root"}, "prepare": {"detector_model"}, "split": {"folds_file"}}
+        return self.model_dump(mode="json", exclude={"data_root": True, "execution": True, "watch": True, **places})
+
+    def recorded(self) -> dict[str, Any]:
+        """What a data root says of the settings: all but its own place, which it may leave."""
+        return self.model_dump(mode="json", exclude={"data_root"})
 
     def watching(self) -> "StudySettings":
         """These settings for a corpus that grows meanwhile: a file that is being copied waits for the next look."""

@@ -29,7 +29,7 @@ from pydantic import BaseModel
 from fer_models.errors import WrongShard
 from fer_models.geometry import FACE_SIZE_PX
 from fer_models.stored_names import path_below
-from tasks.files import read_footers, read_tables, readable, whole_file
+from tasks.files import read_footers, read_tables, readable, whole_file, whole_shard
 from tasks.outcomes import Outcome
 
 #: Raised when the meaning of a column changes; part of the preparation digest.
@@ -170,9 +170,12 @@ class ShardWriter:
 
 @contextmanager
 def open_shard(path: Path) -> Iterator[ShardWriter]:
-    """Write a shard, whole or not at all: it gets its name when the block ends, `close` having been called."""
+    """Write a shard, whole or not at all: it gets its name when the block ends, `close` having been called.
+
+    Whoever promises that it is there calls `tasks.files.sync_names` before, once for many.
+    """
     with (
-        whole_file(path) as temporary,
+        whole_file(path, name_lasts=False) as temporary,
         temporary.open("wb") as file,
         pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer,
     ):
@@ -222,7 +225,7 @@ def _checked_tables(paths: Sequence[Path], columns: list[str]) -> Iterator[pa.Ta
 @contextmanager
 def _checked_file(path: Path) -> Iterator[pq.ParquetFile]:
     """A shard to be read part by part, checked in the same way."""
-    with pq.ParquetFile(readable(path)) as file:
+    with whole_shard(path), pq.ParquetFile(readable(path)) as file:
         _checked_report(path, file.metadata.metadata, file.metadata.num_rows)
         yield file
 

@@ -9,6 +9,9 @@ The split is shared by all studies of a data root with the same split settings. 
 each adds the videos of its own classes, and reads those with `split_of_study`. Of a class that no study had before,
 the videos of test people join the test side, and people who show nothing else are dealt out: nobody compared anything
 on them yet.
+
+A split is a promise that nothing else could tell again, so a copy of its file lies beside it (`<name>.parquet.copy`)
+and takes its place should the file lose its content. Who removes the file itself gets a new split.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,8 +20,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from fer_models.errors import UseError
-from tasks.files import read_frame, write_table
+from fer_models.errors import BrokenFile, UseError
+from tasks.files import read_frame, set_aside, whole_file, write_table
 from tasks.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_people
 from tasks.outcomes import Outcome
 from tasks.progress import say
@@ -73,16 +76,44 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     _say_never_tested(part, settings)
     for _, rows in part.groupby("fold"):
         _check(rows, settings.protocol != "holdout", ledger, emotions, drawn)
-    write_table(path, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
+    for place in (path, _copy_of(path)):
+        write_table(place, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
     return part
 
 
 def read_split(path: Path) -> pd.DataFrame:
-    """The side of every video, for no study in particular; raises `UseError` when there is none."""
+    """The side of every video, for no study in particular; raises `UseError` when there is none.
+
+    Where the file has lost its content, its copy takes its place; where that has too, this raises `UseError`.
+    """
     if not path.is_file():
         raise UseError(f"There is no split at {str(path)!r}; run `fer prepare` and `fer split` first.")
-    split = read_frame(path)
+    try:
+        split = read_frame(path)
+    except BrokenFile as fault:
+        split = _restore(path, fault)
     return split if "fold_name" in split else split.assign(fold_name=split["fold"].astype(str))
+
+
+def _restore(path: Path, fault: BrokenFile) -> pd.DataFrame:
+    copy = _copy_of(path)
+    try:
+        split = read_frame(copy)
+    except (BrokenFile, FileNotFoundError) as error:
+        raise UseError(
+            f"{fault} So has its copy, and who was on the test side is not known any more: put the file back from a "
+            f"backup, or remove {path} to draw a new split, with which no earlier score can be compared."
+        ) from error
+    set_aside(path)
+    say(f"The split is taken from its copy, {copy.name}.")
+    content = copy.read_bytes()
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+    return split
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.copy")
 
 
 def rows_of_classes(split: pd.DataFrame, videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:

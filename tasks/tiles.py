@@ -19,7 +19,7 @@ from fer_models.errors import UseError
 from fer_models.geometry import FACE_SIZE_PX
 from fer_models.suggest import nearest
 from tasks.boxes import Box
-from tasks.files import list_files, read_frame, write_table
+from tasks.files import find_frame, list_files, read_frame, write_table
 from tasks.settings import digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 
@@ -112,7 +112,8 @@ def find_tile(runs: Path, wanted: str) -> Tile:
     files = sorted(list_files(runs, f"*/*/{TILES_FILE}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     where: dict[str, Path] = {}
     for path in files:
-        for tile_id in read_frame(path, columns=["tile_id"])["tile_id"]:
+        tiles = find_frame(path, columns=["tile_id"])
+        for tile_id in [] if tiles is None else tiles["tile_id"]:
             where.setdefault(tile_id, path)
     if not where:
         raise UseError(f"No run below {str(runs)!r} has Grad-CAM tiles; run `fer evaluate` first.")

@@ -1,7 +1,8 @@
 """Logs a study to MLflow: one experiment a study, a parent run, a child run per arm and seed.
 
 Everything is logged from files that are on disk already, so a study can be logged again, or into another store.
-What has been logged is remembered beside those files, per parent run.
+What has been logged is remembered beside those files, per parent run. Nothing that is remembered or logged tells where
+the data root lies, but for the addresses of artifacts, which follow it (`tasks.mlflow_database`).
 """
 
 import importlib.metadata
@@ -10,7 +11,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import mlflow
@@ -20,20 +21,23 @@ import pandas as pd
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache as known_places
 from mlflow.types import Schema, TensorSpec
 from pydantic import BaseModel
 
 from fer_models.building import load_model
+from fer_models.disk import sync_tree
 from fer_models.errors import UseError
 from fer_models.training import MODEL_FILE, Epoch, read_progress
 from tasks.addresses import hide_password_in, hide_secrets, user_of, without_user
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.evaluation import Evaluation
-from tasks.files import write_json
+from tasks.files import find_json, write_json
 from tasks.folds import TRAIN
 from tasks.index import index_digest, load_arrays, read_side
 from tasks.layout import Layout
 from tasks.manifest import read_manifest
+from tasks.mlflow_database import ARTIFACTS_FOLDER, DATABASE_FILE, artifacts_of, ready_database, uri_of
 from tasks.places import as_remote
 from tasks.runs import Run, imbalance_of, training_of
 from tasks.scope import manifest_of_study
@@ -42,12 +46,11 @@ from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from tasks.splits import SIDES, read_split, split_of_study
 from tasks.working_folders import local_copy
 
-_Record = TypeVar("_Record", bound=BaseModel)
 _REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
 
 
 class StudyRun(BaseModel):
-    """The parent run of a study, remembered in its folder."""
+    """The parent run of a study, remembered in its folder; `tracking_uri` is empty for the data root's own database."""
 
     tracking_uri: str
     experiment_id: str
@@ -77,15 +80,11 @@ def tracking_uri(layout: Layout) -> str:
             f"The data root {layout.root} cannot hold MLflow's database; set MLFLOW_TRACKING_URI to the address of an "
             "MLflow server, such as http://localhost:5000."
         )
-    return _local_uri(layout)
-
-
-def _local_uri(layout: Layout) -> str:
-    return f"sqlite:///{layout.root.absolute() / 'mlflow.db'}"
+    return uri_of(layout.root)
 
 
 def _is_local(uri: str, layout: Layout) -> bool:
-    return not as_remote(layout.root) and uri == _local_uri(layout)
+    return not as_remote(layout.root) and uri == uri_of(layout.root)
 
 
 def page_of(study_run: StudyRun) -> str | None:
@@ -105,34 +104,38 @@ def open_study(settings: StudySettings) -> StudyRun:
     manifest_digest = digest(manifest[["video_id", "sha256", "subject", "emotion", "status"]].to_csv(index=False))
     split = split_of_study(read_split(layout.split), manifest, emotions).drop(columns="fold_name")
     split = split.sort_values(["fold", "video_id", "sha256"])
-    identity = digest(settings.deciding(), {"manifest": manifest_digest, "split": split.to_csv(index=False)})
-    remembered = _read(StudyRun, layout.study / "mlflow.json")
-    store = _shown(tracking_uri(layout))
-    same = remembered and remembered.digest == identity and _shown(remembered.tracking_uri) == store
-    if remembered and same and _exists(client, remembered.run_id):
-        return remembered
+    data = {"manifest": manifest_digest, "split": split.to_csv(index=False), "shards": layout.prepared.name}
+    identity = digest(settings.deciding(), data)
+    remembered = find_json(layout.study / "mlflow.json", StudyRun)
+    uri = tracking_uri(layout)
+    store = "" if _is_local(uri, layout) else _shown(uri)
+    if remembered and remembered.digest == identity and _exists(client, remembered.run_id):
+        return remembered.model_copy(update={"tracking_uri": store})
     experiment_id = _experiment(client, settings.name, layout)
     run = client.create_run(experiment_id, run_name=f"{settings.name} study", tags={"fer.kind": "study"})
     with mlflow.start_run(run_id=run.info.run_id, nested=True):
-        mlflow.log_params(_flat(settings.model_dump(mode="json", exclude={"arms", "seeds"})))
+        kept = {name: value for name, value in settings.recorded().items() if name not in ("arms", "seeds")}
+        mlflow.log_params(_flat(kept))
         arms = ", ".join(arm.name for arm in settings.all_arms())
         mlflow.set_tags({"arms": arms, "seeds": ", ".join(map(str, settings.seeds)), **_revision()})
-        mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
-        _log_table("manifest", manifest.drop(columns=["mtime_ns"]), layout.manifest, manifest_digest)
+        mlflow.log_dict(settings.recorded(), "settings.yaml")
+        _log_table(layout, "manifest", manifest.drop(columns=["mtime_ns"]), layout.manifest, manifest_digest)
+    _sync_artifacts(layout, run.info.run_id)
     study_run = StudyRun(tracking_uri=store, experiment_id=experiment_id, run_id=run.info.run_id, digest=identity)
     write_json(layout.study / "mlflow.json", study_run)
     return study_run
 
 
-def _log_table(name: str, table: pd.DataFrame, source: Path, table_digest: str) -> None:
-    dataset = mlflow.data.from_pandas(table, source=str(source.absolute()), name=name, digest=table_digest)
+def _log_table(layout: Layout, name: str, table: pd.DataFrame, source: Path, table_digest: str) -> None:
+    place = str(source) if as_remote(source) else source.relative_to(layout.root).as_posix()
+    dataset = mlflow.data.from_pandas(table, source=place, name=name, digest=table_digest)
     mlflow.log_input(dataset, name)
 
 
 def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     """The id of the child run of a training run, created and described when it is new."""
     client = connect(Layout.of(settings))
-    child = _read(_ChildRun, run.folder / "mlflow.json")
+    child = find_json(run.folder / "mlflow.json", _ChildRun)
     if child and child.parent_id == study_run.run_id and _exists(client, child.run_id):
         return child.run_id
     tags = {
@@ -175,7 +178,7 @@ def log_evaluation(
 ) -> None:
     """Log the history, test scores, figures, predictions and the model of a run, unless that was done before."""
     run_id = open_run(settings, study_run, run)
-    child = _read(_ChildRun, run.folder / "mlflow.json")
+    child = find_json(run.folder / "mlflow.json", _ChildRun)
     assert child
     if child.evaluation == folder.name:
         return
@@ -193,9 +196,10 @@ def log_evaluation(
         with local_copy(folder) as copy:
             for path in sorted(copy.iterdir()):
                 mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
-        mlflow.log_dict(settings.model_dump(mode="json"), "settings.yaml")
-        _log_model(settings, run)
+        mlflow.log_dict(settings.recorded(), "settings.yaml")
+        model_id = _log_model(settings, run)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
+    _sync_artifacts(Layout.of(settings), run_id, f"models/{model_id}")
     write_json(run.folder / "mlflow.json", child.model_copy(update={"evaluation": folder.name}))
 
 
@@ -207,7 +211,7 @@ def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[
     first = min(evaluation.fold or 0 for evaluation in best.seeds[0].evaluations)
     index = pd.concat([read_side(layout.index, first, side, settings.corpus.emotions) for side in SIDES])
     with mlflow.start_run(run_id=study_run.run_id, nested=True):
-        _log_table("index", index.drop(columns=["box"]), layout.index, index_digest(index))
+        _log_table(layout, "index", index.drop(columns=["box"]), layout.index, index_digest(index))
         mlflow.set_tag("best_arm", best.arm.name)
         text = (report / "report.md").read_text(encoding="utf-8")
         mlflow.set_tag("mlflow.note.content", text.partition("\n![")[0])  # down to the table, without figures
@@ -226,18 +230,20 @@ def _key(result: ArmResult) -> str:
 
 
 def connect(layout: Layout) -> mlflow.MlflowClient:
-    """A client of the store that a study is logged to; makes the data root when it is not there."""
+    """A client of the store that a study is logged to; makes the data root, and its database, when there is none."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     layout.root.mkdir(parents=True, exist_ok=True)
     uri = tracking_uri(layout)
     if _is_local(uri, layout):
-        _set_here.add(uri)
+        _set_here.add(ready_database(layout.root))
     if uri.startswith("http") and (user := user_of(uri)):
         # in the address they would stand in messages, links and what MLflow prints
         os.environ.setdefault("MLFLOW_TRACKING_USERNAME", user[0])
         os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", user[1])
         uri = without_user(uri)
+    if uri != mlflow.get_tracking_uri():
+        known_places.clear()  # of artifacts, by run: a copy of a data root has runs of the same ids
     try:
         mlflow.set_tracking_uri(uri)
         return mlflow.MlflowClient()
@@ -251,6 +257,12 @@ def _shown(uri: str) -> str:
     return without_user(uri) if uri.startswith("http") else hide_secrets(uri)
 
 
+def follow_data_root(layout: Layout) -> None:
+    """See to it that MLflow's own programs find the artifacts of a data root that was moved or copied."""
+    if not as_remote(layout.root) and (layout.root / DATABASE_FILE).is_file():
+        ready_database(layout.root)
+
+
 def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:
     found = client.get_experiment_by_name(name)
     if found and found.lifecycle_stage == "active":
@@ -259,7 +271,7 @@ def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:
         client.restore_experiment(found.experiment_id)
         return found.experiment_id
     local = _is_local(tracking_uri(layout), layout)
-    artifacts = (layout.root.absolute() / "mlartifacts").as_uri() if local else None
+    artifacts = artifacts_of(layout.root) if local else None
     return client.create_experiment(name, artifacts, tags={"mlflow.experimentKind": "custom_model_development"})
 
 
@@ -270,7 +282,14 @@ def _exists(client: mlflow.MlflowClient, run_id: str) -> bool:
         return False
 
 
-def _log_model(settings: StudySettings, run: Run) -> None:
+def _sync_artifacts(layout: Layout, *folders: str) -> None:
+    """Bring what MLflow wrote to the disk before it is remembered as logged; a server sees to its own."""
+    if _is_local(tracking_uri(layout), layout):
+        for folder in folders:
+            sync_tree(layout.root / ARTIFACTS_FOLDER / folder)
+
+
+def _log_model(settings: StudySettings, run: Run) -> str:
     tensor = np.dtype("float32")
     inputs = [
         TensorSpec(np.dtype("uint8"), (-1, *FACE_SHAPE), "face"),
@@ -280,16 +299,13 @@ def _log_model(settings: StudySettings, run: Run) -> None:
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS]
     with local_copy(run.folder / MODEL_FILE) as copy:
         model = load_model(copy)
-    mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
+    logged = mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
     layout = Layout.of(settings)
     rows = read_side(layout.index, run.fold or 0, TRAIN, settings.corpus.emotions).head(2)
     example = load_arrays(rows, layout.prepared, settings.corpus.emotions)
     values = {"face": example.faces.tolist(), "optical_flow": example.optical_flows.astype(float).round(4).tolist()}
     mlflow.log_dict({"inputs": values}, "input_example.json")
-
-
-def _read(kind: type[_Record], path: Path) -> _Record | None:
-    return kind.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return str(logged.model_id)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from fer_models.errors import StorageError, UseError, VideoFault
 from tasks import opencv
 from tasks.contents import VideoFile
+from tasks.files import sync_names
 from tasks.outcomes import Outcome
 from tasks.preparation import prepare_file
 from tasks.settings import PrepareSettings
@@ -37,7 +38,8 @@ def prepare_videos(
 ) -> dict[str, VideoReport]:
     """Prepare videos in child processes; returns a report for each, by SHA-256.
 
-    A video ends as `timeout` after `timeout_s` seconds of work and as `crashed` when its child died.
+    A video ends as `timeout` after `timeout_s` seconds of work and as `crashed` when its child died. When this returns
+    the shards are on the disk, with their names: no power cut takes them.
 
     Raises:
         StorageError: shards cannot be written; what was not begun is left alone.
@@ -47,10 +49,12 @@ def prepare_videos(
         pool.schedule(prepare_file, [job.video, job.shard, settings, job.replace], timeout=timeout_s) for job in jobs
     ]
     try:
-        return {job.video.sha256: _report(future, timeout_s) for job, future in zip(jobs, futures, strict=True)}
+        reports = {job.video.sha256: _report(future, timeout_s) for job, future in zip(jobs, futures, strict=True)}
     finally:
         for future in futures:
             future.cancel()  # does nothing to those that ended
+    sync_names([job.shard for job in jobs])
+    return reports
 
 
 def worker_pool(workers: int) -> ProcessPool:

@@ -14,6 +14,8 @@ import httpx
 import psutil
 import yaml
 
+from tasks.services import HOME
+
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parent.parent
 #: For what takes seconds on a quiet machine.
@@ -57,7 +59,7 @@ class Lab:
         self.ports = free_port(), free_port()
         self.log = folder / "up.log"
         (folder / "study.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        unset = ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "PREFECT_LOGGING_LEVEL")
+        unset = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_URI", "PREFECT_LOGGING_LEVEL")
         self.environment = {name: value for name, value in os.environ.items() if name not in unset}
         self.environment |= {"PREFECT_HOME": str(folder / "prefect-home"), "PYTHONPATH": str(ROOT)}
         self.environment |= environment or {}
@@ -106,11 +108,11 @@ class Lab:
 
     def prefect(self, path: str, method: str = "POST", **body: Any) -> Any:
         """What Prefect's API answers."""
-        return _answer(method, f"http://127.0.0.1:{self.ports[0]}/api/{path}", body)
+        return self._answer(method, f"http://127.0.0.1:{self.ports[0]}/api/{path}", body)
 
     def mlflow(self, path: str, **body: Any) -> Any:
         """What MLflow's API answers to a POST."""
-        return _answer("POST", f"http://127.0.0.1:{self.ports[1]}/api/2.0/mlflow/{path}", body)
+        return self._answer("POST", f"http://127.0.0.1:{self.ports[1]}/api/2.0/mlflow/{path}", body)
 
     def deployment(self, name: str) -> str:
         (found,) = self.prefect("deployments/filter", deployments={"name": {"any_": [name]}})
@@ -135,16 +137,21 @@ class Lab:
         below = psutil.Process(self.process.pid).children(recursive=True)
         return [process for process in below if words in " ".join(process.cmdline())][-1]
 
+    @property
+    def password(self) -> tuple[str, str]:
+        """User and password of both servers."""
+        user, _, password = (self.folder / HOME / "password").read_text(encoding="utf-8").strip().partition(":")
+        return user, password
 
-def _answer(method: str, url: str, body: dict[str, Any]) -> Any:
-    """A server that is busy (503), or away for a moment, is asked again."""
+    def _answer(self, method: str, url: str, body: dict[str, Any]) -> Any:
+        """A server that is busy (503), or away for a moment, is asked again."""
 
-    def ask() -> httpx.Response | None:
-        try:
-            response = httpx.request(method, url, json=body, timeout=60.0)
-        except httpx.TransportError:
-            return None
-        return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
+        def ask() -> httpx.Response | None:
+            try:
+                response = httpx.request(method, url, json=body, timeout=60.0, auth=self.password)
+            except httpx.TransportError:
+                return None
+            return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
 
-    response = wait_for(url, lambda: [found] if (found := ask()) is not None else None)[0].raise_for_status()
-    return response.json() if response.content else None
+        response = wait_for(url, lambda: [found] if (found := ask()) is not None else None)[0].raise_for_status()
+        return response.json() if response.content else None

@@ -124,3 +124,9 @@ def test_models_tells_which_arms_are_the_same_function(monkeypatch: pytest.Monke
     assert [line.strip().split(maxsplit=2) for line in lines if "same function" in line] == [
         ["flatten-sum", "gap-sum", "the same function"]
     ]
+
+
+def test_a_tilde_after_an_option_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = runner.invoke(app, ["predict", "model.keras", "clip.mp4", "--output=~/absent/x.csv"])
+    assert f"no folder '{tmp_path}/absent'" in str(result.exception)

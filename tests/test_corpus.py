@@ -12,6 +12,7 @@ from tasks.configuration import resolve_settings
 from tasks.corpus import read_corpus
 from tasks.manifest import build_manifest, check_labels
 from tasks.outcomes import Outcome
+from tasks.scan import scan_corpus
 from tasks.settings import CorpusSettings
 
 FAULTS = Path(os.environ.get("FER_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "faults"
@@ -208,6 +209,37 @@ def test_what_labels_there_are_is_said(tmp_path: Path) -> None:
         UseError, match=r"None of the 4 videos can be used; .*\(the labels are: traurig 2, frölich 1\)\."
     ):
         check_labels(manifest, corpus.emotions)
+
+
+def test_names_and_labels_that_look_alike_are_said_before_anything_is_decoded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        f"{number}.mp4,{name},{label}"
+        for number, (name, label) in enumerate(
+            [("Anna", "very happy"), ("anna", "sad"), ("ben", "very_happy"), ("carl", "fear"), ("dora", "sad")]
+        )
+    ]
+    make(tmp_path, *(f"{number}.mp4" for number in range(5)))
+    corpus = table(tmp_path, *rows)
+    given = {"corpus.adapter": "table", "corpus.root": corpus.root, "corpus.emotions": "[sad, very happy]"}
+    scan_corpus(resolve_settings(overrides={**given, "data_root": tmp_path / "data"}))
+    told = capsys.readouterr().err
+    assert "These names may mean one person: 'Anna' and 'anna'." in told
+    assert "The label 'very_happy' (1x) looks like the class 'very happy' and is not taken for it" in told
+    assert not (tmp_path / "data" / "prepared").exists()
+
+
+def test_a_file_that_grows_is_of_the_person_as_spelled_now(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4", "b.mp4")
+    corpus = table(tmp_path, "a.mp4,1.0,fear", "b.mp4,2.0,fear")
+    before = build_manifest(corpus, tmp_path / "manifest.parquet")
+    before.assign(subject=["1.0", "2.0"]).to_parquet(tmp_path / "manifest.parquet")
+    os.utime(tmp_path / "a.mp4", (1e9, 1e9))
+    (tmp_path / "b.mp4").write_text("half")
+    now = build_manifest(corpus, tmp_path / "manifest.parquet", settle_s=60)
+    assert now["subject"].tolist() == ["1", "2"]
+    assert now["sha256"].tolist() == before["sha256"].tolist()
 
 
 def test_a_path_of_windows_that_is_not_there_is_told_from_others(tmp_path: Path) -> None:

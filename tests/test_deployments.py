@@ -1,5 +1,6 @@
 """Promises of infra/prefect.yaml: what it names exists, and its forms can be read."""
 
+import asyncio
 import importlib
 from pathlib import Path
 from typing import Any, get_args
@@ -7,9 +8,12 @@ from typing import Any, get_args
 import pytest
 import yaml
 from prefect import Flow
+from prefect.client.orchestration import PrefectClient
 from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import ValidationError, validate
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
-from flows.deployments import register
+from flows.deployments import pool_environment, pool_template, register
 from flows.parameters import AS_CONFIGURED, Preset
 from tasks.presets import PRESETS
 from tasks.steps.artifacts import VIDEOS_PREPARED
@@ -61,3 +65,38 @@ def test_without_its_file_it_is_said_where_to_go(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("flows.deployments._FILE", tmp_path / "infra" / "prefect.yaml")
     with pytest.raises(Exception, match=r"There is no .*prefect.yaml; run from a checkout"):
         register("http://127.0.0.1:1/api", tmp_path, {}, None, 1)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"command": "touch pwned"},
+        {"env": {"PYTHONPATH": "evil"}},
+        {"env.PYTHONPATH": "evil"},
+        {"working_dir": "/"},
+        {"name": "x", "labels": {"a": "b"}, "stream_output": False},
+    ],
+)
+@pytest.mark.parametrize("environment", [{}, {"FOR_EVERY_RUN": "yes"}])
+def test_a_run_of_a_pool_cannot_choose_what_is_executed(
+    asked: dict[str, Any], environment: dict[str, str], tmp_path: Path
+) -> None:
+    template = pool_template(tmp_path, environment)
+    with pytest.raises(ValidationError):
+        validate(asked, template["variables"], raise_on_error=True)
+    validate({"working_dir": str(tmp_path)}, template["variables"], raise_on_error=True)
+    if environment:
+        return  # a worker would add to it what the server has refused
+    nobody = PrefectClient("http://127.0.0.1:1/api")
+    job = asyncio.run(ProcessJobConfiguration.from_template_and_values(template, asked, client=nobody))
+    assert (job.command, job.env, job.working_dir) == (None, {}, tmp_path)
+
+
+def test_what_a_pool_was_given_for_every_run_is_kept(tmp_path: Path) -> None:
+    given = {"SECRET": "{{ prefect.blocks.secret.fer-s3 }}"}
+    default = ProcessWorker.get_default_base_job_template()
+    assert pool_environment(default) == {}
+    default["variables"]["properties"]["env"]["default"] = given
+    assert pool_environment(default) == given
+    assert pool_environment(pool_template(tmp_path, given)) == given
+    assert pool_environment({}) == {}

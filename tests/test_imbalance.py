@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fer_models import training
+from fer_models import disk, training
 from fer_models.building import EmotionProbabilities, load_model
 from fer_models.metrics import score
 from fer_models.refitting import REFITTING
@@ -129,7 +129,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(imbalance, runs, tmp_path, mon
                 raise Interrupted
             plain(source, target)
 
-        patch.setattr(training.os, "replace", broken)
+        patch.setattr(disk.os, "replace", broken)
         with pytest.raises(Interrupted):
             train(tmp_path, imbalance)
     progress = train(tmp_path, imbalance)

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from flows import deployments
+
 ROOT = Path(__file__).resolve().parent.parent
 INFRA = ROOT / "infra"
 COMPOSE: dict[str, Any] = yaml.safe_load((INFRA / "compose.yaml").read_text(encoding="utf-8"))
@@ -151,11 +153,10 @@ def pools_of_workers() -> set[str]:
 def test_pools_are_named_the_same_everywhere() -> None:
     assert pools_of_workers() == POOLS
     assert set(TEMPLATES) == POOLS
-    script = (INFRA / "deploy.sh").read_text(encoding="utf-8")
-    assert set(re.findall(r"^for pool in (.+); do$", script, re.MULTILINE)[0].split()) == POOLS
+    assert set(deployments.POOLS) == POOLS
     for path in INFRA.glob("prefect.yaml"):
-        deployments = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
-        assert {deployment["work_pool"]["name"] for deployment in deployments} == POOLS
+        named = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
+        assert {deployment["work_pool"]["name"] for deployment in named} == POOLS
 
 
 def test_services_wait_for_what_they_need() -> None:

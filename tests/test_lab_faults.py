@@ -26,7 +26,7 @@ FAULTS = CONFIG | {
     "training": {"epochs": EPOCHS, "batch_size": 32, "precision": "float32"},
     "execution": {"workers": 1},
 }
-SERVER = "prefect server start"
+SERVER = "flows.servers prefect"
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,17 @@
 """Services as real processes: ready, restarted, given up, ended with all that they started."""
 
+import dataclasses
 import os
+import pty
 import signal
+import stat
+import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -13,11 +19,15 @@ import pytest
 
 from fer_models.errors import UseError
 from tasks import services
+from tasks.credentials import credentials, make_password, password_file
+from tasks.descendants import end_marked, mark_of, marked
+from tasks.ports import is_listened_on_by_this_user, listen
 from tasks.services import (
     Addresses,
     Service,
     Supervisor,
     host_and_port,
+    let_prefect_find,
     mlflow_answers,
     prefect_answers,
     read_addresses,
@@ -29,7 +39,7 @@ from tasks.services import (
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     """The signals are the test runner's again afterwards."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -67,7 +77,7 @@ def is_gone(pid: int) -> bool:
 
 
 def test_all_that_was_started_ends(tmp_path: Path) -> None:
-    with Supervisor(tmp_path / "logs") as supervisor:
+    with Supervisor(tmp_path) as supervisor:
         supervisor.start(service(tmp_path, PARENT))
         started = pids(tmp_path)
         assert len(started) == 2
@@ -85,23 +95,21 @@ def test_what_ends_is_started_again_until_it_is_asked_to_stop(
         wait(lambda: len(pids(tmp_path)) == 4)
         os.kill(os.getpid(), signal.SIGINT)
 
-    with Supervisor(tmp_path / "logs") as supervisor:
+    with Supervisor(tmp_path) as supervisor:
         supervisor.start(service(tmp_path, PARENT))
         killer = threading.Thread(target=kill_the_first_and_stop)
         killer.start()
         supervisor.watch()
         killer.join()
     assert "a service ended (exit code -9); it is started again" in capsys.readouterr().err
-    for pid in pids(tmp_path):
-        if not is_gone(pid):
-            os.kill(pid, signal.SIGKILL)  # the child of the one that was killed, which was nobody's any more
+    assert all(map(is_gone, pids(tmp_path))), "the child of the one that was killed too, which was nobody's any more"
 
 
 def test_what_ends_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "_LOOK_S", 0.01)
     code = "import os, pathlib; (pathlib.Path(os.environ['FOLDER']) / 'ready').touch(); print('no room'); exit(3)"
     (tmp_path / "ready").touch()
-    with Supervisor(tmp_path / "logs") as supervisor:
+    with Supervisor(tmp_path) as supervisor:
         supervisor.start(service(tmp_path, code))
         with pytest.raises(UseError, match=r"a service ends again and again, last with exit code 3; .*no room"):
             supervisor.watch()
@@ -110,7 +118,7 @@ def test_what_ends_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pyte
 def test_what_ends_before_it_is_ready_is_said_with_the_end_of_its_log(tmp_path: Path) -> None:
     broken = service(tmp_path, "print('the first line'); print('the disk is full'); exit(4)", "Prefect server")
     with (
-        Supervisor(tmp_path / "logs") as supervisor,
+        Supervisor(tmp_path) as supervisor,
         pytest.raises(UseError, match=r"Prefect server ended with exit code 4; .*Prefect-server.log ends with: .*full"),
     ):
         supervisor.start(broken)
@@ -130,6 +138,175 @@ def test_addresses_are_found_while_their_process_lives(tmp_path: Path) -> None:
     assert read_addresses(tmp_path) is None
     remove_addresses(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_another_process_with_the_same_number_is_not_taken_for_it(tmp_path: Path) -> None:
+    here = Addresses.of("127.0.0.1", 4200, 5000)
+    assert here.started
+    write_addresses(tmp_path, here.model_copy(update={"started": here.started - 60}))
+    assert read_addresses(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'])
+def test_a_broken_record_is_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "services.json").write_text(text)
+    assert read_addresses(tmp_path) is None
+
+
+#: A `fer up` with one service, in the folder of its first argument.
+UP = """
+import sys
+from pathlib import Path
+from tests_services import PARENT, service
+from tasks.services import Addresses, Supervisor, write_addresses
+home = Path(sys.argv[1])
+with Supervisor(home) as supervisor:
+    supervisor.start(service(home, PARENT))
+    write_addresses(home, Addresses.of("127.0.0.1", 4200, 5000))
+    (home / "watching").touch()
+    supervisor.watch()
+""".replace("tests_services", Path(__file__).stem)
+
+
+@contextmanager
+def up(home: Path) -> Iterator[psutil.Process]:
+    """A process with a service and a child of that, which is in a session of its own."""
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    process = psutil.Popen([sys.executable, "-c", UP, str(home)], env=os.environ | {"PYTHONPATH": path})
+    try:
+        wait((home / "watching").is_file)
+        yield process
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+        process.wait()
+
+
+def keepers(supervisor: psutil.Process) -> list[psutil.Process]:
+    alive = [child for child in supervisor.children() if not is_gone(child.pid)]
+    return [child for child in alive if "tasks.keeper" in child.cmdline()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+def test_all_ends_whatever_ends_the_supervisor(number: signal.Signals, tmp_path: Path) -> None:
+    with up(tmp_path) as supervisor:
+        started = supervisor.children(recursive=True)
+        assert {process.pid for process in started} >= set(pids(tmp_path))
+        supervisor.send_signal(number)
+        supervisor.wait()
+        wait(lambda: all(is_gone(process.pid) for process in started))
+    assert marked(mark_of(tmp_path)) == []
+    assert number is not signal.SIGKILL or not (tmp_path / "services.json").exists()
+
+
+def test_what_outlived_supervisor_and_keeper_is_found_and_ended(tmp_path: Path) -> None:
+    with up(tmp_path) as supervisor:
+        (keeper,) = keepers(supervisor)
+        supervisor.suspend()  # it would start another one
+        keeper.kill()
+        supervisor.kill()
+        supervisor.wait()
+        left = pids(tmp_path)
+        assert not any(map(is_gone, left))
+        assert {process.pid for process in marked(mark_of(tmp_path))} == set(left)
+        assert marked(mark_of(tmp_path / "another")) == []
+        assert end_marked(mark_of(tmp_path)) == 2
+    assert all(map(is_gone, left))
+
+
+def test_a_keeper_that_ends_is_started_again(tmp_path: Path) -> None:
+    with up(tmp_path) as supervisor:
+        (first,) = keepers(supervisor)
+        first.kill()
+        wait(lambda: any(keeper.pid != first.pid for keeper in keepers(supervisor)))
+        supervisor.terminate()
+        supervisor.wait()
+
+
+def test_a_closed_terminal_ends_it(tmp_path: Path) -> None:
+    """As a terminal does: the process leads its session, and whoever holds the other end lets go."""
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execve(sys.executable, [sys.executable, "-c", UP, str(tmp_path)], os.environ | {"PYTHONPATH": path})
+    wait((tmp_path / "watching").is_file)
+    started = psutil.Process(pid).children(recursive=True)
+    assert len(started) == 3
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    assert all(is_gone(process.pid) for process in started)
+
+
+def test_a_process_ends_with_its_parent() -> None:
+    child = "import sys, time; from tasks.descendants import end_with_parent as e; e(int(sys.argv[1])); time.sleep(600)"
+    start = f"subprocess.Popen([sys.executable, '-c', {child!r}, str(os.getpid())]).pid"
+    parent = f"import os, subprocess, sys; print({start}, flush=True); input()"
+    process = subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    pid = int(process.stdout.readline())
+    assert not is_gone(pid)
+    process.kill()
+    process.wait()
+    wait(lambda: is_gone(pid))
+
+
+def test_what_servers_write_is_for_nobody_else(tmp_path: Path) -> None:
+    home = tmp_path / "services"
+    home.mkdir()
+    (home / "prefect.db").touch(0o644)
+    code = "import os, pathlib; [(pathlib.Path(os.environ['FOLDER']) / n).touch() for n in ('mlflow.db', 'ready')]"
+    code += "; (pathlib.Path(os.environ['FOLDER']) / 'leases').mkdir(); import time; time.sleep(600)"
+    with Supervisor(home) as supervisor:
+        supervisor.start(dataclasses.replace(service(home, code), private=True))
+        for path in (home, *home.rglob("*")):
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_nobody_else_gets_a_service_s_socket_while_it_is_started_again(tmp_path: Path) -> None:
+    code = "import os, socket, sys; socket.socket(fileno=int(sys.argv[1])); open(os.environ['FOLDER'] + '/ready', 'w')"
+    with listen("127.0.0.1", 0) as listening, Supervisor(tmp_path) as supervisor:
+        port = listening.getsockname()[1]
+        listens = dataclasses.replace(service(tmp_path, f"{code}; import time; time.sleep(600)"), listening=listening)
+        words = [*listens.command, str(listening.fileno())]
+        supervisor.start(dataclasses.replace(listens, command=words))
+        with pytest.raises(OSError, match="in use"):
+            listen("127.0.0.1", port)
+        assert is_listened_on_by_this_user(port)
+
+
+def test_prefect_finds_the_server_by_a_file_of_ours_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    here, file = Addresses.of("127.0.0.1", 4200, 5000), tmp_path / "prefect.toml"
+    assert let_prefect_find(here, "fer:secret")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert tomllib.loads(file.read_text())["api"] == {"url": here.prefect, "auth_string": "fer:secret"}
+    assert let_prefect_find(here, "")
+    assert tomllib.loads(file.read_text())["api"] == {"url": here.prefect}
+    remove_addresses(tmp_path)
+    assert not file.exists()
+    file.write_text("# mine\n")
+    assert not let_prefect_find(here, "fer:secret")
+    remove_addresses(tmp_path)
+    assert file.read_text() == "# mine\n"
+
+
+def test_a_password_is_made_once_and_anew_when_others_could_read_it(tmp_path: Path) -> None:
+    assert credentials(tmp_path) == {}
+    make_password(tmp_path)
+    first = credentials(tmp_path)
+    assert first["PREFECT_API_AUTH_STRING"] == f"fer:{first['MLFLOW_TRACKING_PASSWORD']}"
+    assert len(first["MLFLOW_TRACKING_PASSWORD"]) >= 32
+    assert stat.S_IMODE(password_file(tmp_path).stat().st_mode) == 0o600
+    make_password(tmp_path)
+    assert credentials(tmp_path) == first
+    password_file(tmp_path).chmod(0o640)
+    make_password(tmp_path)
+    second = credentials(tmp_path)
+    assert second != first
+    for text in ("", "fer:short", "no colon" * 9):
+        password_file(tmp_path).write_text(text)
+        make_password(tmp_path)
+        assert credentials(tmp_path) not in ({}, first, second)
 
 
 def test_nobody_answers_at_a_free_port() -> None:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models import training
+from fer_models import disk, training
 from fer_models.arms import ARMS
 from fer_models.building import build_model, load_model
 from fer_models.errors import FerError, TrainingDiverged
@@ -365,7 +365,7 @@ def test_a_commit_that_breaks_is_done_again(failing, tmp_path, monkeypatch, trai
             plain_save = keras.Model.save
             patch.setattr(keras.Model, "save", lambda *arguments: broken(plain_save, *arguments))
         else:
-            patch.setattr(training.os, "replace", partial(broken, os.replace))
+            patch.setattr(disk.os, "replace", partial(broken, os.replace))
         with pytest.raises(Interrupted):
             train(tmp_path)
     left = read_progress(tmp_path)
@@ -387,7 +387,7 @@ def test_a_run_killed_before_its_model_took_its_name_only_finishes(tmp_path, mon
                 raise Interrupted
             plain(source, target)
 
-        patch.setattr(training.os, "replace", broken)
+        patch.setattr(disk.os, "replace", broken)
         with pytest.raises(Interrupted):
             train(tmp_path)
     assert not (tmp_path / MODEL_FILE).exists()

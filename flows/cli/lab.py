@@ -8,7 +8,7 @@ import typer
 
 from flows.cli.options import Chosen, study_options
 from flows.cli.running import out, start_flow, stop
-from flows.environment import prepare_environment, silent_imports
+from flows.environment import check_keras, import_prefect, prepare_environment, silent_imports
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, rich_help_panel="A lab")
@@ -36,8 +36,10 @@ def up(
 ) -> None:
     """Run Prefect, MLflow and workers on this machine until Ctrl-C; a study that is named is looked after."""
     prepare_environment()
+    check_keras()
     settings = chosen.settings()
     with silent_imports():
+        import_prefect()
         from flows.up import serve
     from tasks.databases import Databases
     from tasks.services import HOME, Addresses
@@ -61,6 +63,7 @@ def watch(
 ) -> None:
     """Look at the corpus again and again: prepare what is new, and run the study when enough has come in."""
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     from flows.watch import look, watch_corpus
 
     settings = chosen.settings().watching()

@@ -9,12 +9,15 @@ from rich.markup import escape
 
 from flows.cli.options import Chosen, Force, study_options
 from flows.cli.running import out
-from flows.environment import prepare_environment, silent_imports
+from flows.environment import check_keras, prepare_environment, silent_imports
+from tasks.places import local_path
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, rich_help_panel="Looking closer")
 
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="where to write the PNG")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", parser=local_path, metavar="FILE", help="where to write the PNG")
+]
 
 
 @_command()
@@ -22,6 +25,7 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="where to wr
 def status(chosen: Chosen) -> None:
     """Show what became of every video and which arms are trained."""
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     with silent_imports():
         from flows.status import print_status
 
@@ -65,6 +69,7 @@ def explain(
 ) -> None:
     """Draw a Grad-CAM tile on one page: frame, crop, motion, maps, probabilities and where all of it comes from."""
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     from tasks.tile_page import explain_tile
 
     path = explain_tile(chosen.settings(), tile, output, force)

@@ -14,7 +14,8 @@ from fer_models.errors import UseError
 from fer_models.settings import ModelSettings
 from flows.cli.options import Chosen, Debug, Force, study_options
 from flows.cli.running import out
-from flows.environment import prepare_environment, silent_imports
+from flows.environment import check_keras, prepare_environment, silent_imports
+from tasks.places import local_path
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, rich_help_panel="Models")
@@ -24,9 +25,15 @@ _command = functools.partial(commands.command, rich_help_panel="Models")
 def predict(
     model: Annotated[str, typer.Argument(help="a model.keras of a study, a path or a URL")],
     videos: Annotated[list[Path], typer.Argument(help="videos, or folders of them")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="also write a CSV file")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", parser=local_path, metavar="FILE", help="also write a CSV file"),
+    ] = None,
     detector_model: Annotated[
-        Path | None, typer.Option(help="the face detector's model file, if it was moved since the training")
+        Path | None,
+        typer.Option(
+            parser=local_path, metavar="FILE", help="the face detector's model file, if it was moved since the training"
+        ),
     ] = None,
     precropped: Annotated[
         bool | None,
@@ -41,6 +48,7 @@ def predict(
 ) -> None:
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
+    check_keras()
     with silent_imports():
         from tasks.prediction import find_videos, predict_videos
     from tasks.outputs import PREDICTIONS, check_output, output_file
@@ -83,6 +91,7 @@ def models(
 ) -> None:
     """List the arms with their trainable parameters."""
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     with silent_imports():
         from fer_models.building import build_model
     from fer_models.arms import ARMS

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from flows.cli.options import Chosen
-from flows.environment import check_server, kill_prefect_server, prepare_environment, silent_imports
+from flows.environment import check_keras, check_server, import_prefect, prepare_environment, silent_imports
 
 try:
     from tasks.terminal import Terminal
@@ -36,6 +36,7 @@ def run_flow(name: str, chosen: Chosen, **more: Any) -> Any:
         more: parameters that this flow alone has.
     """
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     settings = chosen.settings()
     signal.signal(signal.SIGINT, stop)
     if name in ("prepare", "study") and not os.environ.get("PREFECT_API_URL"):
@@ -55,15 +56,18 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         parameters: those that every flow has, see `Chosen.parameters`.
         more: parameters that this flow alone has.
     """
+    from flows.own_server import start_own_server  # what imports `tasks` waits until that is known to be ours
     from tasks.progress import say
 
     if server := os.environ.get("PREFECT_API_URL"):
         check_server(server)
-    elif "prefect" not in sys.modules:
-        say("Starting Prefect in this process: 20 seconds or so, up to a minute the first time.")
+    else:
+        say("Starting Prefect for this command: 20 seconds or so, up to a minute the first time.")
+        start_own_server()
 
     module, function = _FLOWS[name]
     with silent_imports():
+        import_prefect()
         run = getattr(importlib.import_module(module), function)
     if name == "prepare":
         more["tolerant"] = True  # the ledger and the last line tell of failed videos
@@ -72,9 +76,11 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
 
 def stop(*_: object) -> NoReturn:
     """Ctrl-C: leave at once. Files are whole or not there, so there is nothing to wait for."""
+    from flows.own_server import end_own_server
+
     for child in multiprocessing.active_children():
         child.kill()
-    kill_prefect_server()
+    end_own_server()
     sys.stderr.write("\nfer: stopped; the same command goes on where it was.\n")
     sys.stderr.flush()
     os._exit(130)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from flows.cli.options import Chosen, study_options
 from flows.cli.running import out, run_flow, show_results
-from flows.environment import prepare_environment, silent_imports
+from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, rich_help_panel="A study")
@@ -81,6 +81,7 @@ def evaluate(chosen: Chosen) -> None:
 def report(chosen: Chosen) -> None:
     """Write the report of an evaluated study again and print its table."""
     prepare_environment(quiet=not chosen.debug)
+    check_keras()
     with silent_imports():
         from tasks.report import write_report
         from tasks.report_input import collect

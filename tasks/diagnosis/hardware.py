@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tasks.diagnosis.condition import Condition, State
+from tasks.foreign_settings import keras_fault
 from tasks.settings import StudySettings
 
 #: TensorFlow, the project and a batch of the widest model take about 2 GB (`make bench-train`).
@@ -56,6 +57,8 @@ def check_backend(settings: StudySettings) -> list[Condition]:
 
     A child looks, because a CPU or driver that does not fit kills the process.
     """
+    if fault := keras_fault():
+        return [Condition("Keras", State.ERROR, *fault.removesuffix(".").split("; ", 1))]
     try:
         backend, devices, faster = _ask_keras()
     except (RuntimeError, subprocess.TimeoutExpired) as error:

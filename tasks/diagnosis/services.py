@@ -3,12 +3,15 @@
 import asyncio
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 
 from tasks.addresses import hide_password_in, hide_secrets
 from tasks.diagnosis.condition import Condition, State
+from tasks.foreign_settings import prefect_files, prefect_setting, where_prefect_looks
 from tasks.places import as_remote
 from tasks.ports import is_listening, listening_process
 from tasks.settings import StudySettings
@@ -32,10 +35,28 @@ def check_prefect(_: StudySettings) -> list[Condition]:
             url,
             (f"{url.rstrip('/')}/health", f"{url.rstrip('/')}/admin/version"),
             httpx.BasicAuth(user, password) if user else None,
-            unreachable="start `prefect server start`, or unset PREFECT_API_URL to do without one",
+            unreachable=f"start `prefect server start`, or {_without_prefect(url)} to do without one",
             refused="set PREFECT_API_AUTH_STRING=user:password as the server has it",
         )
     ]
+
+
+def _without_prefect(url: str) -> str:
+    """How to take back that there is a server."""
+    setting = prefect_setting("PREFECT_API_URL")
+    in_file = setting and setting.value == url
+    return f"take PREFECT_API_URL (api.url) out of {setting.path}" if setting and in_file else "unset PREFECT_API_URL"
+
+
+def check_prefect_settings(_: StudySettings) -> list[Condition]:
+    """The files of settings that Prefect reads when it is imported; a child imports it."""
+    question = "import prefect.settings; prefect.settings.get_current_settings()"
+    child = subprocess.run([sys.executable, "-P", "-c", question], capture_output=True, text=True, check=False)
+    if child.returncode:
+        why = " ".join(" ".join(child.stderr.strip().splitlines()[-3:]).split())
+        mend = f"mend it in {where_prefect_looks()}"
+        return [Condition("Prefect's settings", State.ERROR, f"cannot be read: {why}", mend)]
+    return [Condition("Prefect's settings", State.OK, ", ".join(map(str, prefect_files())) or "no files of settings")]
 
 
 def check_mlflow(settings: StudySettings) -> list[Condition]:

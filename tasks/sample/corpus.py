@@ -19,7 +19,7 @@ from openpyxl import Workbook
 
 from fer_models.errors import UseError
 from tasks.adapters.baum1 import BAUM1S_CODES
-from tasks.files import whole_file, write_text
+from tasks.files import is_whole, whole_file, write_text
 from tasks.progress import progress
 from tasks.sample.drawing import FaceArtist, Pose, compose, draw_background
 from tasks.sample.expressions import CLASS_SHARES, perform
@@ -137,8 +137,8 @@ def write_corpus(root: Path, corpus: SampleCorpus, workers: int | None = None) -
     marker = json.dumps(asdict(corpus))
     clips = plan_clips(corpus)
     same = _same_corpus(root, marker)
-    due = [clip for clip in clips if clip.content != "missing" and not (same and clip.path(root).is_file())]
-    if not due and (root / SHEET).is_file():
+    due = [clip for clip in clips if clip.content != "missing" and not (same and is_whole(clip.path(root)))]
+    if not due and is_whole(root / SHEET):
         return 0
     root.mkdir(parents=True, exist_ok=True)
     write_text(root / _MARKER, marker)

@@ -176,13 +176,18 @@ def _import(extra: str, *modules: str) -> list[Any]:
 @contextmanager
 def _server_for_workers(address: str | None) -> Iterator[None]:
     """Have the workers report to the Prefect server of this process, be it one that lives only as long as this run."""
-    if not PREFECT_API_URL.value() and address and _split(address).hostname not in ("localhost", "127.0.0.1", "::1"):
+    if address and not _is_here(address) and _is_here(PREFECT_API_URL.value() or "http://localhost"):
         raise UseError(
             f"The workers at {address} need a Prefect server that they can reach; start one with "
             "`prefect server start --host 0.0.0.0` and set PREFECT_API_URL to its address."
         )
     with get_client(sync_client=True) as client, temporary_settings({PREFECT_API_URL: str(client.api_url)}):
         yield
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address is one that only this machine can reach."""
+    return _split(address).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _count_workers(count: Callable[[], int], address: str | None) -> int:
