@@ -26,8 +26,8 @@ _NEARLY_SAME, _SAME_PART = 0.05, 0.2
 _STILL = 0.005
 #: What hardly changes for longer is no picture repeated to fill a rate, but somebody who holds still.
 STILL_S = 0.25
-#: A video of which a larger share of the frames repeat the one before is remarked on. 25 pictures in 30 frames lie above;
-#: below lie cameras that now and then skip one, and people who hardly move.
+#: A video is remarked on when a larger share of its frames repeat the one before: 25 pictures in 30 frames do, not
+#: cameras that now and then skip one, nor people who hardly move.
 NOTABLE_REPEATS = 0.12
 #: Frames are compared by about so many of their rows.
 _NUM_ROWS = 12
