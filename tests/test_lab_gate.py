@@ -218,8 +218,9 @@ def test_their_own_pages_work_for_who_knows_the_password(name: str, lab: Lab, tm
         browser.wait_for("full-study")
         browser.run("location.assign('/deployments')")
         browser.wait_for("full-study")
-        browser.run(f"location.assign('http://{user}:{password}@{name}:{mlflow}/#/experiments')")
-        browser.wait_for("Experiments")
+        browser.run(f"location.assign('http://{user}:{password}@{name}:{mlflow}/health')")  # as typed when asked for
+        browser.wait_for("OK")
+        browser.run(f"location.assign('http://{name}:{mlflow}/#/experiments')")
         browser.wait_for("Default")
 
 
