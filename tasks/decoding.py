@@ -19,7 +19,7 @@ from tasks.containers import (
 )
 from tasks.frame_times import FrameTimes
 from tasks.frames import Frame, StreamDisplay
-from tasks.image_sequences import SEQUENCE_FPS, is_image_sequence, read_image, sequence_images
+from tasks.image_sequences import IMAGES, SEQUENCE_FPS, is_image_sequence, read_image, sequence_images
 from tasks.outcomes import Outcome
 
 _INTERLACED = range(2, 6)  # FFmpeg's AV_FIELD_TT, BB, TB and BT: what the container says of a codec that does not
@@ -33,7 +33,7 @@ class Video:
 
     Args:
         width, height: of the first frame as it is shown, in px.
-        codec: FFmpeg's name of what the pictures are encoded with; `images` for numbered images.
+        codec: FFmpeg's name of what the pictures are encoded with, or `IMAGES`.
         declared_fps: frames a second by the container's header; 0 when it tells none.
         duration_s: how long the frames are shown, by their times.
         num_damaged: frames that could not be decoded as they were filmed, or build on such a frame.
@@ -83,7 +83,7 @@ def _decode_images(path: Path, video: Video) -> Iterator[Frame]:
         images = sequence_images(path)
     except OSError as error:
         raise VideoFault(Outcome.UNREADABLE, f"the folder cannot be read ({error.strerror or error})") from error
-    video.codec, video.declared_fps = "images", SEQUENCE_FPS
+    video.codec, video.declared_fps = IMAGES, SEQUENCE_FPS
     for number, image in images:
         try:
             pixels = read_image(image)

@@ -139,12 +139,16 @@ class Frame:
         """
         stored = self._turned(self._cropped(_plane(self._frame, 0) if self._is_planar else _stored(self._frame)))
         if box:
-            height, width = self.size
-            down, right = stored.shape[0] / height, stored.shape[1] / width  # 1 unless the picture is stretched
-            top, left = int(box.y * down), int(box.x * right)
-            stored = stored[top : top + max(int(box.height * down), 1), left : left + max(int(box.width * right), 1)]
+            stored = crop(stored, box if self.display.pixel_aspect == 1 else self._as_stored(box, stored))
         rows = stored[:: max(len(stored) // number, 1)]
         return rows if rows.dtype == np.uint8 else (rows >> _spare_bits(self._frame)).astype(np.uint8)
+
+    def _as_stored(self, box: Box, stored: np.ndarray) -> Box:
+        """A box of the frame as shown in px of the stored plane, which is not stretched yet."""
+        height, width = self.size
+        down, right = stored.shape[0] / height, stored.shape[1] / width
+        sides = max(int(box.width * right), 1), max(int(box.height * down), 1)
+        return Box(int(box.x * right), int(box.y * down), *sides)
 
     def grey_crop(self, box: Box, side_px: int) -> np.ndarray:
         """The box as a square grey image, uint8 (side_px, side_px)."""

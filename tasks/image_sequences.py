@@ -21,8 +21,11 @@ from fer_models.errors import VideoFault
 from tasks.outcomes import Outcome
 
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"))
-#: Images carry no time; this is the rate of CK+ (Lucey et al. 2010). It gives `pts_s` and nothing else.
+#: Images carry no time; this is the rate of CK+ (Lucey et al. 2010). It gives `pts_s`, and so the time between the
+#: images of a pair: neighbouring numbers count as 1/30 s apart.
 SEQUENCE_FPS = 30.0
+#: Stands for numbered images where the codec of a video stands.
+IMAGES = "images"
 
 _NUMBERED = re.compile(r"(.*?)([0-9]+)\.[^.]+", re.DOTALL)
 

@@ -18,6 +18,7 @@ from fer_models.stored_names import path_below
 from fer_models.suggest import nearest
 from tasks.advice import EXPLANATIONS
 from tasks.contents import content_sha256, content_state
+from tasks.image_sequences import IMAGES
 from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.manifest import read_manifest
@@ -223,6 +224,8 @@ def _facts(video: dict[str, Any], settings: StudySettings, layout: Layout, store
     share = video.get("repeated_share") or 0.0
     repeats = f", {100 * share:.0f} % repeat" if share > 0.005 else ""
     codec = f", {video['codec']}" if video.get("codec") else ""
+    if video.get("codec") == IMAGES:
+        codec = " (assumed)"  # images carry no times
     widths = stored.box[:, 2]
     prepare = settings.prepare
     return {

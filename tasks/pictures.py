@@ -30,7 +30,7 @@ STILL_S = 0.25
 #: a frame stays below.
 NOTABLE_REPEATS = 0.1
 #: Frames are compared by about so many of their rows.
-_NUM_ROWS = 24
+_NUM_ROWS = 12
 #: Where frames repeat, the time between two pictures is the mean within this many seconds around them.
 _AROUND_S = 0.25
 #: Fewer repeats than this share around two pictures say nothing of their time.

@@ -234,8 +234,8 @@ def _time_remarks(video: Video, repeated_share: float, interval_s: float, num_fa
     if repeated_share > NOTABLE_REPEATS:
         remarks.append(f"{100 * repeated_share:.0f} % of its frames repeat the one before")
     if num_far:
-        pairs = "1 pair is" if num_far == 1 else f"{num_far} pairs are"
-        remarks.append(f"the frames of {pairs} far from prepare.pair apart (median {interval_s:.3g} s)")
+        pairs = "1 pair" if num_far == 1 else f"{num_far} pairs"
+        remarks.append(f"the frames of {pairs} are far from prepare.pair apart (median {interval_s:.3g} s)")
     if video.declared_fps and abs(video.fps / video.declared_fps - 1) > _NOTABLE_RATE:
         remarks.append(f"it declares {video.declared_fps:.4g} frames/s and holds {video.fps:.4g}")
     return remarks
