@@ -19,6 +19,7 @@ from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.files import find_frame, is_whole, list_files, set_aside, write_table
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
+from tasks.places import as_remote
 from tasks.progress import say
 from tasks.scope import NOT_TRIED, ledger_of_study, manifest_of_study
 from tasks.shards import VideoReport, find_reports, shard_name
@@ -221,13 +222,12 @@ def reasons(failed: pd.DataFrame) -> str:
 def _whole_shards(folder: Path, wanted: Collection[str]) -> dict[str, Path]:
     """The shards of these contents, by SHA-256; those that have lost their own are set aside."""
     listed = (path for path in list_files(folder, "*/*.parquet") if path.parent.name == path.stem[:2])
-    paths = [path for path in listed if path.stem in wanted]
-    shards = {}
-    for path in paths:
-        if is_whole(path):
-            shards[path.stem] = path
-        else:
-            set_aside(path)
+    shards = {path.stem: path for path in listed if path.stem in wanted}
+    if as_remote(folder):
+        return shards
+    broken = [sha256 for sha256, path in shards.items() if not is_whole(path)]
+    for sha256 in broken:
+        set_aside(shards.pop(sha256))
     return shards
 
 

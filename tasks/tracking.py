@@ -26,7 +26,7 @@ from mlflow.types import Schema, TensorSpec
 from pydantic import BaseModel
 
 from fer_models.building import load_model
-from fer_models.disk import sync_tree
+from fer_models.disk import sync_folder, sync_tree
 from fer_models.errors import UseError
 from fer_models.training import MODEL_FILE, Epoch, read_progress
 from tasks.addresses import hide_password_in, hide_secrets, user_of, without_user
@@ -223,6 +223,7 @@ def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[
         with local_copy(report) as copy:
             mlflow.log_artifacts(str(copy), "report")
     client.set_terminated(study_run.run_id, "FINISHED")
+    _sync_artifacts(layout, study_run.run_id)
 
 
 def _key(result: ArmResult) -> str:
@@ -283,10 +284,14 @@ def _exists(client: mlflow.MlflowClient, run_id: str) -> bool:
 
 
 def _sync_artifacts(layout: Layout, *folders: str) -> None:
-    """Bring what MLflow wrote to the disk before it is remembered as logged; a server sees to its own."""
+    """Bring what MLflow wrote to the disk before it is remembered as logged; a server sees to its own.
+
+    SQLite ends a transaction by removing its journal; should a power cut bring that back, the last one is undone.
+    """
     if _is_local(tracking_uri(layout), layout):
         for folder in folders:
             sync_tree(layout.root / ARTIFACTS_FOLDER / folder)
+        sync_folder(layout.root)
 
 
 def _log_model(settings: StudySettings, run: Run) -> str:

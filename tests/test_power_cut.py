@@ -331,8 +331,8 @@ def test_training_survives_power_cuts(tmp_path: Path, disk: Path, tally: Tally) 
                     assert history[: len(epochs)] == epochs, "a finished epoch is lost"
                 if study := writer.promised("study"):
                     assert tracking.open_study(settings).run_id == study[0]
-                if child := writer.promised("child"):
-                    assert tracking.num_logged_epochs(child[0]) >= len(epochs)
+                if child := writer.promised("child"):  # SQLite may have to undo its last transaction
+                    assert tracking.num_logged_epochs(child[0]) >= len(epochs) - 1
                 num_found.append(len(epochs))
                 train(settings, quietly)
                 (run,) = plan_runs(settings)
@@ -341,6 +341,8 @@ def test_training_survives_power_cuts(tmp_path: Path, disk: Path, tally: Tally) 
                 assert done
                 assert [epoch.model_dump() for epoch in done.history][: len(epochs)] == epochs
                 assert len(done.history) == settings.training.epochs
+                child_run = tracking.open_run(settings, tracking.open_study(settings), run)
+                assert tracking.num_logged_epochs(child_run) == settings.training.epochs
                 assert not broken_below(after), "no name was there without its content"
                 for engine in SqlAlchemyStore._engine_map.values():
                     engine.dispose()  # which keep files of the disk open
