@@ -40,14 +40,30 @@ def jobs(films: Path, tmp_path: Path) -> list[Job]:
     return [Job(video.path.stem, video, shard_path(tmp_path / "shards", video.sha256)) for video in videos]
 
 
+def processes_that_read(path: Path) -> Iterator[int]:
+    """The other processes that have a file open at this moment."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            if int(process.name) != os.getpid() and any(link.readlink() == path for link in process.glob("fd/*")):
+                yield int(process.name)
+
+
+def process_that_reads(path: Path) -> int:
+    """The process that has a file open, as soon as one has."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in processes_that_read(path):
+            return process
+        time.sleep(0.002)
+    raise AssertionError(f"nobody reads {path}")
+
+
 def hurt_who_reads(path: Path, fault: signal.Signals, until: threading.Event) -> None:
-    """Send a signal to every other process that has a file open, as soon as it has."""
+    """Send a signal to every process that opens a file, as soon as it has."""
     while not until.wait(0.002):
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # it ended meanwhile
-                reads = any(link.readlink() == path for link in process.glob("fd/*"))
-                if reads and int(process.name) != os.getpid():
-                    os.kill(int(process.name), fault)
+        for process in processes_that_read(path):
+            with suppress(OSError):
+                os.kill(process, fault)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
