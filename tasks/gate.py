@@ -9,6 +9,7 @@ import base64
 import hmac
 import ipaddress
 import platform
+import socket
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ def names_of(host: str) -> frozenset[str]:
     if not address.is_unspecified:
         return _LOOPBACK | {str(address)}
     at = {address.address.partition("%")[0] for found in psutil.net_if_addrs().values() for address in found}
-    return _LOOPBACK | at | {str(address), platform.node().lower()}
+    return _LOOPBACK | at | {str(address), platform.node().lower(), socket.getfqdn().lower()}
 
 
 class Gate:
