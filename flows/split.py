@@ -23,8 +23,8 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     """
     settings = settings_of(preset, config, overrides)
     layout = Layout.of(settings)
+    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     with using_shards(settings, "split"):
-        ledger = read_ledger(layout.ledger, settings.corpus.emotions)
         sides = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
         say_look_alikes(sides)
         counts = build_index(ledger, sides, layout.prepared, layout.index)

@@ -85,9 +85,14 @@ def sync_names(paths: Iterable[Path]) -> None:
             sync_folder(folder)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+def write_text(path: Path, text: str, private: bool = False) -> None:
+    """Write a text file, whole or not at all.
+
+    Args:
+        private: no other user of this machine may read it.
+    """
     with whole_file(path) as temporary:
+        temporary.touch(0o600 if private else 0o666)
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -26,11 +26,14 @@ _NEARLY_SAME, _SAME_PART = 0.05, 0.2
 _STILL = 0.005
 #: What hardly changes for longer is no picture repeated to fill a rate, but somebody who holds still.
 STILL_S = 0.25
-#: A video of which a larger share of the frames repeat the one before is remarked on; a camera that now and then skips
-#: a frame stays below.
-NOTABLE_REPEATS = 0.1
+#: A video is remarked on when a larger share of its frames repeat the one before: 25 pictures in 30 frames do, not
+#: cameras that now and then skip one, nor people who hardly move.
+NOTABLE_REPEATS = 0.12
 #: Frames are compared by about so many of their rows.
 _NUM_ROWS = 12
+#: Of so many frames the first few are compared, and all for a while after a repeat: of most videos nothing repeats, and
+#: comparing all frames would cost a twentieth of the preparation.
+_CYCLE, _LOOK, _WATCHFUL = 32, 8, 48
 #: Where frames repeat, the time between two pictures is the mean within this many seconds around them.
 _AROUND_S = 0.25
 #: Fewer repeats than this share around two pictures say nothing of their time.
@@ -45,6 +48,8 @@ class Pictures:
         self._starts_s = array("d")
         self._first_frames = array("l")
         self._last_s = 0.0
+        self._look_until = _LOOK
+        self._looked_from = 0  # picture from which on all frames were compared
         self._region: Box | None = None
         self._rows: np.ndarray | None = None
         self._last_change = _NEARLY_SAME
@@ -55,23 +60,33 @@ class Pictures:
         Args:
             face: where the face was last seen, in px of the frames since; None looks at whole frames.
         """
-        rows = frame.rows(self._region, _NUM_ROWS)
-        repeats = self._repeats(frame, rows)
+        number = self._num_frames
+        if number % _CYCLE == 0:
+            self._look_until = max(self._look_until, number + _LOOK)
+        looks = number < self._look_until
+        repeats = looks and self._repeats(frame)
         self._num_frames += 1
         self._last_s = frame.pts_s
         if repeats:
+            self._look_until = number + _WATCHFUL
             self._run += 1
             return False
         self._num_repeated, self._run = self._counted(frame.pts_s), 0
         self._starts_s.append(frame.pts_s)
         self._first_frames.append(frame.index)
-        if face != self._region:
-            self._region, rows = face, frame.rows(face, _NUM_ROWS)
-        self._rows = rows.copy()
+        if not looks:
+            self._rows = None
+            return True
+        if self._rows is None:
+            self._looked_from, self._last_change = self.current, _NEARLY_SAME
+        self._region, self._rows = face, frame.rows(face, _NUM_ROWS).copy()
         return True
 
-    def _repeats(self, frame: Frame, rows: np.ndarray) -> bool:
-        if self._rows is None or rows.shape != self._rows.shape:
+    def _repeats(self, frame: Frame) -> bool:
+        if self._rows is None:
+            return False
+        rows = frame.rows(self._region, _NUM_ROWS)
+        if rows.shape != self._rows.shape:
             return False
         difference = cv2.absdiff(rows, self._rows)
         if cv2.norm(difference, cv2.NORM_L1) <= _SAME * rows.size or frame.pts_s == self._last_s:
@@ -90,7 +105,7 @@ class Pictures:
 
     @property
     def repeated_share(self) -> float:
-        """Share of the frames that repeat the one before, those of a picture that stands still (`STILL_S`) left out."""
+        """Share of the frames that were found to repeat the one before, but for those that stand still (`STILL_S`)."""
         return self._counted(self._last_s) / self._num_frames if self._num_frames else 0.0
 
     def _counted(self, until_s: float) -> int:
@@ -112,7 +127,9 @@ class Pictures:
         """
         starts, frames = self._starts_s, self._first_frames
         stamped_s = starts[second] - starts[first]
-        low = bisect_left(starts, starts[first] - _AROUND_S, 0, first + 1)
+        if first < self._looked_from:
+            return stamped_s
+        low = bisect_left(starts, starts[first] - _AROUND_S, self._looked_from, first + 1)
         high = bisect_right(starts, starts[second] + _AROUND_S, second) - 1
         num_pictures, num_frames = high - low, frames[high] - frames[low]
         is_regular = frames[second] - frames[first] == second - first

@@ -142,8 +142,8 @@ class _SegmentCutter:
         self._size = (0, 0)
 
     def take(self, frame: Frame) -> None:
-        if frame.size != self._size:  # a box in px of the frames before means nothing in these
-            self._size, self._found = frame.size, None
+        if (size := frame.size) != self._size:  # a box in px of the frames before means nothing in these
+            self._size, self._found = size, None
         starts = frame.index % self.settings.segment_stride == 0
         if starts and not frame.damaged:
             self._find(frame)

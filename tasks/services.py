@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from fer_models.errors import UseError
 from tasks.descendants import GRACE_S, MARK, end_flow_runs, end_marked, mark_of
-from tasks.files import whole_file, write_json
+from tasks.files import write_json, write_text
 from tasks.progress import say
 
 #: Where services keep their records and logs, below the folder that they run in.
@@ -103,9 +103,7 @@ def let_prefect_find(addresses: Addresses, password: str) -> bool:
     if _PREFECT_TOML.exists() and not _is_ours(_PREFECT_TOML):
         return False
     auth = f'auth_string = "{password}"\n' if password else ""
-    with whole_file(_PREFECT_TOML) as temporary:
-        temporary.touch(0o600)
-        temporary.write_text(f'{_TOML_HEAD}\n[api]\nurl = "{addresses.prefect}"\n{auth}', encoding="utf-8")
+    write_text(_PREFECT_TOML, f'{_TOML_HEAD}\n[api]\nurl = "{addresses.prefect}"\n{auth}', private=True)
     return True
 
 

@@ -102,7 +102,7 @@ def _restore(path: Path, fault: BrokenFile) -> pd.DataFrame:
     except (BrokenFile, FileNotFoundError) as error:
         raise UseError(
             f"{fault} So has its copy, and who was on the test side is not known any more: put the file back from a "
-            f"backup, or remove {path} to draw a new split, with which no earlier score can be compared."
+            "backup, or set another split.seed, which draws a new split; no earlier score can be compared with it."
         ) from error
     set_aside(path)
     say(f"The split is taken from its copy, {copy.name}.")

@@ -236,7 +236,7 @@ def test_a_broken_split_is_taken_from_its_copy(tmp_path: Path, damage: Damage, c
     damage(copy)
     pd.testing.assert_frame_equal(read_split(path), grown)
     damage(path)
-    with pytest.raises(UseError, match=r"one\.parquet has lost .* backup, or remove .*one\.parquet to draw"):
+    with pytest.raises(UseError, match=r"one\.parquet has lost .* backup, or set another split\.seed"):
         read_split(path)
     with pytest.raises(UseError, match="has lost its content"):
         update_split(make_ledger(people(20)), emotions, settings, path)

@@ -128,5 +128,6 @@ def test_models_tells_which_arms_are_the_same_function(monkeypatch: pytest.Monke
 
 def test_a_tilde_after_an_option_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    result = runner.invoke(app, ["predict", "model.keras", "clip.mp4", "--output=~/absent/x.csv"])
+    (tmp_path / "clip.mp4").touch()
+    result = runner.invoke(app, ["predict", "model.keras", str(tmp_path / "clip.mp4"), "--output=~/absent/x.csv"])
     assert f"no folder '{tmp_path}/absent'" in str(result.exception)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -218,8 +219,9 @@ def test_their_own_pages_work_for_who_knows_the_password(name: str, lab: Lab, tm
         browser.wait_for("full-study")
         browser.run("location.assign('/deployments')")
         browser.wait_for("full-study")
-        browser.run(f"location.assign('http://{user}:{password}@{name}:{mlflow}/#/experiments')")
-        browser.wait_for("Experiments")
+        browser.run(f"location.assign('http://{user}:{password}@{name}:{mlflow}/version')")  # as typed when asked
+        browser.wait_for(version("mlflow"))
+        browser.run(f"location.assign('http://{name}:{mlflow}/#/experiments')")
         browser.wait_for("Default")
 
 

@@ -11,6 +11,7 @@ from faulty_videos import encode, encode_raw
 from test_real_clips import DATA
 
 from tasks.decoding import Video, decode
+from tasks.frames import Frame
 from tasks.outcomes import Outcome
 from tasks.pairs import is_far
 from tasks.pictures import Pictures
@@ -259,3 +260,27 @@ def test_a_recording_with_each_frame_twice_moves_as_the_original(stride: int) ->
         assert segment.interval_s == pytest.approx(same.interval_s, rel=0.03)
         ours, theirs = (np.linalg.norm(s.optical_flow.astype(float), axis=-1).mean() for s in (segment, same))
         assert ours == pytest.approx(theirs, rel=0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("begins", [20, 37, 60])
+def test_repeats_that_begin_on_the_way_are_noticed_within_a_second(tmp_path: Path, begins: int) -> None:
+    """Not every frame is looked at while nothing repeats; after a repeat all are."""
+    frames = scene(25, begins) + repeated(draw_moving_face(1.2, 40, start=0.4), [2])
+    segments, report = prepare(tmp_path, frames, 25, PrepareSettings(segment_stride=2))
+    assert report.repeated_share == pytest.approx(40 / (begins + 80), abs=0.16)
+    late = [segment for segment in segments if segment.frame > begins + 32]
+    assert (np.abs([np.median(s.optical_flow[14:38, 14:34, 0].astype(float)) for s in late]) > 0.05).all()
+    assert [segment.interval_s for segment in late] == pytest.approx([0.08] * len(late), rel=0.05)
+
+
+def test_of_a_video_that_repeats_nothing_few_frames_are_compared(moving_face: Path) -> None:
+    class Counting(Pictures):
+        compared = 0
+
+        def _repeats(self, frame: Frame) -> bool:
+            self.compared += 1
+            return super()._repeats(frame)
+
+    pictures = Counting()
+    assert all(pictures.take(frame, None) for frame in decode(moving_face, Video()))
+    assert pictures.compared == 8 + 2, "34 frames: the first eight, and two from the 32nd on"

@@ -1,5 +1,6 @@
 """Studies with different classes side by side in one data root: what each one says is about itself."""
 
+import re
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
@@ -275,3 +276,10 @@ def test_no_advice_removes_a_split(root: Root) -> None:
             update_split(wrong, FIRST, first.split, layout.split)
         assert "remove" not in str(caught.value)
     assert len(split_of_study(read_split(layout.split), ledger, FIRST)) == 18
+
+
+@pytest.mark.parametrize("path", ["tasks/splits.py", "tasks/audit.py", "tasks/subject_names.py", "flows/split.py"])
+def test_no_sentence_tells_to_remove_a_split(path: str) -> None:
+    """Other studies may stand on it; another `split.seed` draws a new one beside it."""
+    text = (Path(__file__).parent.parent / path).read_text(encoding="utf-8")
+    assert not re.search(r"remove (\{path\}|\{drawn\}|the split)", text, re.IGNORECASE)

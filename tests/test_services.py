@@ -155,7 +155,8 @@ def test_a_broken_record_is_none(text: str, tmp_path: Path) -> None:
 
 #: A `fer up` with one service, in the folder of its first argument.
 UP = """
-import sys
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests run under nohup too
 from pathlib import Path
 from tests_services import PARENT, service
 from tasks.services import Addresses, Supervisor, write_addresses
@@ -193,7 +194,7 @@ def test_all_ends_whatever_ends_the_supervisor(number: signal.Signals, tmp_path:
         started = supervisor.children(recursive=True)
         assert {process.pid for process in started} >= set(pids(tmp_path))
         supervisor.send_signal(number)
-        supervisor.wait()
+        supervisor.wait(60)
         wait(lambda: all(is_gone(process.pid) for process in started))
     assert marked(mark_of(tmp_path)) == []
     assert number is not signal.SIGKILL or not (tmp_path / "services.json").exists()
@@ -205,7 +206,7 @@ def test_what_outlived_supervisor_and_keeper_is_found_and_ended(tmp_path: Path) 
         supervisor.suspend()  # it would start another one
         keeper.kill()
         supervisor.kill()
-        supervisor.wait()
+        supervisor.wait(60)
         left = pids(tmp_path)
         assert not any(map(is_gone, left))
         assert {process.pid for process in marked(mark_of(tmp_path))} == set(left)
@@ -220,7 +221,7 @@ def test_a_keeper_that_ends_is_started_again(tmp_path: Path) -> None:
         first.kill()
         wait(lambda: any(keeper.pid != first.pid for keeper in keepers(supervisor)))
         supervisor.terminate()
-        supervisor.wait()
+        supervisor.wait(60)
 
 
 def test_a_closed_terminal_ends_it(tmp_path: Path) -> None:

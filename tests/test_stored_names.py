@@ -18,7 +18,7 @@ from tasks.index import load_arrays
 from tasks.inspection import picture_name
 from tasks.places import as_remote, read_place
 from tasks.scan import due_jobs, scan_corpus
-from tasks.settings import CorpusSettings, StudySettings
+from tasks.settings import StudySettings
 from tasks.shards import named_shard, shard_name, shard_path
 from tasks.unused import find_unused
 
@@ -195,7 +195,7 @@ def test_pictures_of_videos_with_odd_names_stay_in_their_folder(tmp_path: Path, 
 
 def test_a_sheet_of_labels_names_no_file_outside_its_folder(tmp_path: Path) -> None:
     for name in ("../../X", "/ETC/X", "C:\\X", "..", "A\x00B"):
-        video = baum1._source("s", name, [], [], tmp_path, CorpusSettings(adapter="baum1"))
+        video = baum1._source("s", name, [], [], tmp_path)
         assert video.status == "label_missing"
         assert video.path.parent == tmp_path
         assert path_below(tmp_path, video.path.name, "it", "y")

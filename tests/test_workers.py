@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from tasks.outcomes import Outcome
 from tasks.sample.corpus import write_video
 from tasks.settings import PrepareSettings
 from tasks.shards import read_report, shard_path
-from tasks.workers import Job, prepare_videos
+from tasks.workers import Job, prepare_videos, worker_pool
 
 SETTINGS = PrepareSettings()
 LONG = "long"
@@ -38,18 +40,14 @@ def jobs(films: Path, tmp_path: Path) -> list[Job]:
     return [Job(video.path.stem, video, shard_path(tmp_path / "shards", video.sha256)) for video in videos]
 
 
-def process_that_reads(path: Path) -> int:
-    """The process that has a file open, as soon as one has."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+def hurt_who_reads(path: Path, fault: signal.Signals, until: threading.Event) -> None:
+    """Send a signal to every other process that has a file open, as soon as it has."""
+    while not until.wait(0.002):
         for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if any(link.readlink() == path for link in process.glob("fd/*")):
-                    return int(process.name)
-            except OSError:  # it ended meanwhile
-                continue
-        time.sleep(0.002)
-    raise AssertionError(f"nobody reads {path}")
+            with suppress(OSError):  # it ended meanwhile
+                reads = any(link.readlink() == path for link in process.glob("fd/*"))
+                if reads and int(process.name) != os.getpid():
+                    os.kill(int(process.name), fault)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
@@ -65,9 +63,11 @@ def test_a_worker_that_dies_or_hangs_costs_one_video_one_attempt(
     jobs: list[Job], fault: signal.Signals, timeout_s: float, outcome: Outcome, words: str
 ) -> None:
     victim = jobs[0].video.path
-    hurt = threading.Thread(target=lambda: os.kill(process_that_reads(victim), fault))
+    done = threading.Event()
+    hurt = threading.Thread(target=hurt_who_reads, args=(victim, fault, done))
     hurt.start()
     reports = prepare_videos(jobs, SETTINGS, workers=2, timeout_s=timeout_s)
+    done.set()
     hurt.join()
     ended = {job.video_id: reports[job.video.sha256] for job in jobs}
     assert (ended[LONG].outcome, words in ended[LONG].message) == (outcome, True)
@@ -76,6 +76,21 @@ def test_a_worker_that_dies_or_hangs_costs_one_video_one_attempt(
     again = prepare_videos(jobs[:1], SETTINGS, workers=2, timeout_s=60.0)
     assert again[jobs[0].video.sha256].outcome is Outcome.NO_FACE, "the pool goes on"
     assert read_report(jobs[0].shard).outcome is Outcome.NO_FACE
+
+
+def test_a_worker_that_dies_with_nothing_to_do_takes_nothing_along(jobs: list[Job]) -> None:
+    """As by the kernel when memory runs out: the pool cannot tell whose video it had, and is broken from then on."""
+    before = {child.pid for child in active_children()}
+    assert prepare_videos(jobs[1:2], SETTINGS, workers=1, timeout_s=60.0)[jobs[1].video.sha256].outcome is Outcome.OK
+    pool = worker_pool(1)
+    (idle,) = {child.pid for child in active_children()} - before
+    os.kill(idle, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while pool.active and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not pool.active
+    reports = prepare_videos(jobs[2:], SETTINGS, workers=1, timeout_s=60.0)
+    assert [reports[job.video.sha256].outcome for job in jobs[2:]] == [Outcome.OK] * len(jobs[2:])
 
 
 def test_a_file_that_changes_meanwhile_is_unreadable_and_leaves_no_shard(jobs: list[Job], tmp_path: Path) -> None:

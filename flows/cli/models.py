@@ -12,10 +12,9 @@ from rich.table import Table
 
 from fer_models.errors import UseError
 from fer_models.settings import ModelSettings
-from flows.cli.options import Chosen, Debug, Force, study_options
+from flows.cli.options import Chosen, Debug, Force, from_home, study_options
 from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
-from tasks.places import local_path
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, rich_help_panel="Models")
@@ -27,12 +26,12 @@ def predict(
     videos: Annotated[list[Path], typer.Argument(help="videos, or folders of them")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", parser=local_path, metavar="FILE", help="also write a CSV file"),
+        typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="also write a CSV file"),
     ] = None,
     detector_model: Annotated[
         Path | None,
         typer.Option(
-            parser=local_path, metavar="FILE", help="the face detector's model file, if it was moved since the training"
+            parser=from_home, metavar="FILE", help="the face detector's model file, if it was moved since the training"
         ),
     ] = None,
     precropped: Annotated[

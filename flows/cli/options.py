@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fer_models.errors import UseError
-from tasks.places import local_path
 
 if TYPE_CHECKING:
     from tasks.settings import StudySettings
@@ -18,6 +17,13 @@ if TYPE_CHECKING:
 Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
 Force = Annotated[bool, typer.Option("--force", help="also over a file of that kind which this command did not make")]
 _Command = Callable[..., None]
+
+
+def from_home(path: str | Path) -> Path:
+    """A path of this machine, `~` for the home folder; raises `UseError` when that is nobody's."""
+    from tasks.places import local_path
+
+    return local_path(path)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Chosen:
 
     def parameters(self) -> dict[str, Any]:
         """The same choice as parameters of a flow; what was not chosen is not among them."""
-        config = str(local_path(self.config).absolute()) if self.config else None
+        config = str(from_home(self.config).absolute()) if self.config else None
         given = {"preset": self.preset, "config": config, "overrides": self.overrides}
         return {name: value for name, value in given.items() if value}
 

@@ -89,8 +89,9 @@ def report(chosen: Chosen) -> None:
     from tasks.layout import Layout
 
     settings = chosen.settings()
+    source = collect(settings)
     with using_shards(settings, "report"):
-        written = write_report(collect(settings), Layout.of(settings).report)
+        written = write_report(source, Layout.of(settings).report)
     show_results(written, chosen)
 
 
