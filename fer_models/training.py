@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from fer_models.building import load_model
-from fer_models.disk import make_folder, put_in_place, sync_file, sync_folder
+from fer_models.disk import make_folder, put_in_place
 from fer_models.errors import TrainingDiverged, UseError
 from fer_models.losses import make_loss
 from fer_models.metrics import score
@@ -174,8 +174,7 @@ def _finish(folder: Path, progress: Progress, train: SegmentArrays, settings: Tr
         features = predict(keras.Model(model.inputs, logits.input), train)
         kernel, bias = logits.get_weights()
         logits.set_weights(refit(kernel, bias, features, train.labels, settings.imbalance, seed))
-    model.save(folder / f".{MODEL_FILE}")
-    put_in_place(folder / f".{MODEL_FILE}", folder / MODEL_FILE)
+    _write_whole(model.save, folder / MODEL_FILE)
     for name in (progress.last_checkpoint, progress.best_checkpoint):
         _checkpoint(folder, name).unlink(missing_ok=True)
 
@@ -264,14 +263,10 @@ def _commit(
     """Save a checkpoint, then name it in `progress.json` by one rename, then drop what is no longer named."""
     history = [*(progress.history if progress else []), epoch]
     last = f"epoch-{epoch.epoch:04d}.keras"
-    model.save(folder / last)
-    sync_file(folder / last)
+    _write_whole(model.save, folder / last)
     if settings.keep_epochs:
         make_folder(folder / _EPOCHS_FOLDER)
-        weights = folder / _EPOCHS_FOLDER / f"epoch-{epoch.epoch:04d}.weights.h5"
-        model.save_weights(weights)
-        sync_file(weights)
-        sync_folder(weights.parent)
+        _write_whole(model.save_weights, folder / _EPOCHS_FOLDER / f"epoch-{epoch.epoch:04d}.weights.h5")
     is_best = not progress or epoch.monitored > max(past.monitored for past in progress.history)
     best_epoch = epoch.epoch if is_best or not progress else progress.best_epoch
     patience = settings.early_stopping_patience
@@ -282,13 +277,19 @@ def _commit(
         best_epoch=best_epoch,
         finished=epoch.epoch >= settings.epochs or (patience is not None and epoch.epoch - best_epoch >= patience),
     )
-    temporary = folder / f".{PROGRESS_FILE}"
-    temporary.write_text(now.model_dump_json(indent=1), encoding="utf-8")
-    put_in_place(temporary, folder / PROGRESS_FILE)
+    text = now.model_dump_json(indent=1)
+    _write_whole(lambda path: path.write_text(text, encoding="utf-8"), folder / PROGRESS_FILE)
     for path in folder.glob("epoch-*.keras"):
         if path.name not in (now.last_checkpoint, now.best_checkpoint):
             path.unlink(missing_ok=True)
     return now
+
+
+def _write_whole(write: Callable[[Path], object], path: Path) -> None:
+    """Have a file written under a hidden name, which gets its own when it is on the disk."""
+    temporary = path.with_name(f".{path.name}")
+    write(temporary)
+    put_in_place(temporary, path)
 
 
 def _few(names: np.ndarray, most: int = 8) -> str:
