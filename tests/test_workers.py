@@ -49,8 +49,8 @@ def processes_that_read(path: Path) -> Iterator[int]:
 
 
 def process_that_reads(path: Path) -> int:
-    """The process that has a file open, as soon as one has."""
-    deadline = time.monotonic() + 60
+    """The process that has a file open, as soon as one has; a cluster may have to start first."""
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         for process in processes_that_read(path):
             return process
