@@ -23,9 +23,9 @@ MEASURE = """
 import json, sys, time
 import cv2
 from pathlib import Path
-from tasks.decoding import Video, decode
-from tasks.preparation import prepare_video
-from tasks.settings import PrepareSettings
+from tasks.video.decoding import Video, decode
+from tasks.preparation.prepare_file import prepare_video
+from tasks.config.settings import PrepareSettings
 cv2.setNumThreads(1)
 path, side = Path(sys.argv[1]), int(sys.argv[2])
 seconds = {}

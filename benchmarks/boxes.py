@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 import study_reference
 
-from tasks.boxes import Box, overlap
-from tasks.decoding import Video, decode
-from tasks.detectors import load_detector
-from tasks.faces import FaceTracker
-from tasks.settings import PrepareSettings
+from tasks.config.settings import PrepareSettings
+from tasks.video.boxes import Box, overlap
+from tasks.video.decoding import Video, decode
+from tasks.video.detectors import load_detector
+from tasks.video.faces import FaceTracker
 
 ROOT = Path(__file__).parent.parent
 DEFAULT_DATA = Path(os.environ.get("FER_TEST_DATA", ROOT.parent / "shared" / "data"))

@@ -9,7 +9,7 @@ is better than another, or the first one is. Prints for each setting, in %, the 
 - McNemar: the exact test on one seed, the customary practice;
 - swaps: the permutation test by subject, without correction;
 - swaps, Holm, band: the same with Holm's correction, if the difference also exceeds the null band;
-- verdict: `fer_models.comparisons`;
+- verdict: `fer_models.statistics.comparisons`;
 
 and for the last two the studies in which any pair is called different.
 """
@@ -20,9 +20,9 @@ from math import sqrt
 import numpy as np
 from scipy.stats import norm
 
-from fer_models.arm_predictions import ArmPredictions
-from fer_models.comparisons import PairComparison, compare_arms
-from fer_models.pair_tests import holm
+from fer_models.statistics.arm_predictions import ArmPredictions
+from fer_models.statistics.comparisons import PairComparison, compare_arms
+from fer_models.statistics.pair_tests import holm
 
 NUM_CLASSES = 6
 RULES = ("McNemar", "swaps", "swaps, Holm, band", "verdict")

@@ -22,10 +22,10 @@ import study_reference
 from boxes import DEFAULT_DATA, compare, compare_all, figures
 from runs import flow_over_pool, rerun_seconds, two_workers_speedup, worker_memory
 
-from tasks.decoding import Video, decode
-from tasks.preparation import prepare_video
-from tasks.sample.corpus import Clip, SampleCorpus, render_clip, write_video
-from tasks.settings import PrepareSettings
+from tasks.config.settings import PrepareSettings
+from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
+from tasks.preparation.prepare_file import prepare_video
+from tasks.video.decoding import Video, decode
 
 RESULTS = Path(__file__).parent / "results" / "prepare.json"
 

@@ -19,14 +19,14 @@ import av
 import cv2
 
 from flows.environment import prepare_environment
-from tasks.configuration import resolve_settings
-from tasks.contents import VideoFile, content_sha256, content_state
-from tasks.layout import Layout
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.config.settings import PrepareSettings
+from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.outcomes import Outcome
-from tasks.preparation import prepare_file, prepare_video
-from tasks.sample.corpus import Clip, SampleCorpus, render_clip, write_video
-from tasks.settings import PrepareSettings
-from tasks.shards import VideoReport, open_shard, shard_path
+from tasks.preparation.prepare_file import prepare_file, prepare_video
+from tasks.preparation.shards import VideoReport, open_shard, shard_path
+from tasks.video.fingerprint import VideoFile, content_sha256, content_state
 
 EMOTIONS = ["anger", "happiness"]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import cv2
 
-from tasks.contents import VideoFile, content_sha256, content_state
-from tasks.preparation import prepare_file
-from tasks.sample.corpus import SampleCorpus, plan_clips, render_clip, write_video
-from tasks.settings import PrepareSettings
-from tasks.shards import shard_path
+from tasks.config.settings import PrepareSettings
+from tasks.corpus.sample.corpus import SampleCorpus, plan_clips, render_clip, write_video
+from tasks.preparation.prepare_file import prepare_file
+from tasks.preparation.shards import shard_path
+from tasks.video.fingerprint import VideoFile, content_sha256, content_state
 
 STRIDES = (2, 16)
 

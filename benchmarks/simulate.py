@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from tasks import workers
-from tasks.contents import VideoFile
+from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
-from tasks.preparation import prepare_digest
-from tasks.settings import PrepareSettings
-from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, open_shard
+from tasks.preparation import workers
+from tasks.preparation.prepare_file import prepare_digest
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, open_shard
+from tasks.video.fingerprint import VideoFile
 
 RESULTS = Path(__file__).parent / "results"
 WORK_S = 0.001
@@ -38,7 +38,7 @@ _QUIET_S = 20.0
 
 
 def simulate_file(video: VideoFile, shard: Path, settings: PrepareSettings, replace: bool = False) -> VideoReport:
-    """What stands in for `tasks.preparation.prepare_file`."""
+    """What stands in for `tasks.preparation.prepare_file.prepare_file`."""
     time.sleep(WORK_S)
     report = VideoReport(
         sha256=video.sha256,
@@ -71,8 +71,8 @@ def prefect_server(database: str, home: Path) -> Iterator["Server"]:
     from lab import free_port
     from postgres import find_binaries, postgres_server
 
-    from tasks.databases import Databases
-    from tasks.services import Service, Supervisor, prefect_answers
+    from tasks.services.databases import Databases
+    from tasks.services.supervisor import Service, Supervisor, prefect_answers
 
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
@@ -158,12 +158,12 @@ def prepare_many(server: Server, folder: Path, number: int) -> dict[str, float]:
 
     with silent_imports():
         from flows.prepare import prepare
-    from tasks.configuration import resolve_settings
-    from tasks.fan_out import Crew, batch_size, split_into_batches
-    from tasks.layout import Layout
-    from tasks.ledger import plan_preparation
-    from tasks.manifest import read_manifest
-    from tasks.scan import due_jobs, scan_corpus
+    from tasks.config.layout import Layout
+    from tasks.config.resolving import resolve_settings
+    from tasks.corpus.manifest import read_manifest
+    from tasks.preparation.batches import Crew, batch_size, split_into_batches
+    from tasks.preparation.ledger import plan_preparation
+    from tasks.preparation.scan import due_jobs, scan_corpus
 
     overrides = {
         "data_root": str(folder / "data"),

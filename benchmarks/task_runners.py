@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.environment import prepare_environment
-from tasks.fan_out import Batch
-from tasks.sample.corpus import SampleCorpus, write_corpus
-from tasks.shards import VideoReport
+from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
+from tasks.preparation.batches import Batch
+from tasks.preparation.shards import VideoReport
 
 RUNNERS = ("threads", "dask")
 
@@ -25,7 +25,7 @@ def task_seconds(task_runner: str, num_tasks: int) -> float:
     """Seconds an empty task takes a worker, start of the cluster and first task of each worker aside."""
     from prefect import flow
 
-    from tasks.settings import ExecutionSettings, PrepareSettings
+    from tasks.config.settings import ExecutionSettings, PrepareSettings
     from tasks.steps.prepare import prepare_batch
     from tasks.steps.runners import open_runner
 
@@ -51,9 +51,9 @@ def prepare_corpus(task_runner: str, corpus: Path, data_root: Path) -> tuple[flo
     from prefect import flow
 
     from flows.prepare import run_batches
-    from tasks.configuration import resolve_settings
-    from tasks.fan_out import prepare_all
-    from tasks.scan import due_jobs, scan_corpus
+    from tasks.config.resolving import resolve_settings
+    from tasks.preparation.batches import prepare_all
+    from tasks.preparation.scan import due_jobs, scan_corpus
     from tasks.steps.runners import open_runner
 
     overrides = {"corpus.root": str(corpus), "data_root": str(data_root)}

@@ -28,9 +28,9 @@ from study_reading import ahead, read_batches, write_pictures
 from train_cost import estimates, training_flop
 from train_worker import ARM, compiled, random_segments
 
-from fer_models import training
-from tasks.presets import PRESETS
-from tasks.runs import training_of
+from fer_models.training import fitting
+from tasks.config.presets import PRESETS
+from tasks.study.runs import training_of
 
 RESULTS = Path(__file__).parent / "results" / "train.json"
 BACKENDS = ("tensorflow", "jax")
@@ -59,7 +59,7 @@ def training_speed(preset: str, steps: int, repeats: int) -> dict[str, float]:
     settings = PRESETS[preset]()
     how = training_of(settings, ARM)
     size = how.batch_size
-    training._PREDICT_BATCH = 32  # of the validation, which is taken off again
+    fitting._PREDICT_BATCH = 32  # of the validation, which is taken off again
     segments, validation = random_segments(steps * size), random_segments(32, seed=1)
     model, trainer = compiled(settings.model, how)
     _, plain = compiled(settings.model, how.model_copy(update={"augmentation": None}))
@@ -77,7 +77,7 @@ def training_speed(preset: str, steps: int, repeats: int) -> dict[str, float]:
         float(logs["loss"])
 
     def read_rows() -> None:
-        for chosen in training.epoch_batches(len(segments), size, 1, 0):
+        for chosen in fitting.epoch_batches(len(segments), size, 1, 0):
             augmented([segments.faces[chosen], segments.optical_flows[chosen].astype(np.float32)], training=True)
 
     with tempfile.TemporaryDirectory() as name:
@@ -92,8 +92,8 @@ def training_speed(preset: str, steps: int, repeats: int) -> dict[str, float]:
         seconds = alternate(
             {
                 "step": step,
-                "loop": lambda: training._train_epoch(*epoch),
-                "validation": lambda: training.predict(model, validation),
+                "loop": lambda: fitting._train_epoch(*epoch),
+                "validation": lambda: fitting.predict(model, validation),
                 "input": read_rows,
                 "study_input": lambda: list(islice(files, steps)),
                 "study": study,

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from train_worker import NUM_SEGMENTS, compiled, random_segments
 
-from fer_models.arms import ARMS, FUSION_ARMS
-from fer_models.building import build_model
-from tasks.presets import PRESETS
+from fer_models.models.arms import ARMS, FUSION_ARMS
+from fer_models.models.building import build_model
+from tasks.config.presets import PRESETS
 
 EPOCHS = 50
 #: NVIDIA H200 SXM, data sheet: dense bfloat16 FLOP/s.

@@ -17,13 +17,13 @@ import keras
 import numpy as np
 from runs import peak_of_this_process_mb
 
-from fer_models import training
-from fer_models.arms import ARMS
-from fer_models.building import build_model
+from fer_models.models.arms import ARMS
+from fer_models.models.building import build_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import ModelSettings, TrainingSettings
-from tasks.presets import PRESETS
-from tasks.runs import training_of
+from fer_models.training import fitting
+from tasks.config.presets import PRESETS
+from tasks.study.runs import training_of
 
 ARM = ARMS["flatten-concatenate"]
 #: Training segments of the study.
@@ -44,8 +44,8 @@ def random_segments(num: int, seed: int = 0) -> SegmentArrays:
 def compiled(model: ModelSettings, settings: TrainingSettings) -> tuple[keras.Model, keras.Model]:
     """A model and what takes its training steps, as `fit` makes them."""
     built = build_model(ARM, model, augmentation=settings.augmentation, precision=settings.precision)
-    training._compile(built, settings)
-    return built, training._trainer(built, np.arange(built.output_shape[-1]), settings)
+    fitting._compile(built, settings)
+    return built, fitting._trainer(built, np.arange(built.output_shape[-1]), settings)
 
 
 @functools.cache
@@ -77,14 +77,14 @@ def peak_memory(preset: str, steps: int = 6) -> dict[str, float]:
     imported = peak_of_this_process_mb()
     train, validation = random_segments(NUM_SEGMENTS), random_segments(256, seed=1)
     data_mb = (train.faces.nbytes + train.optical_flows.nbytes) / 2**20
-    whole_epoch = training.epoch_batches
-    training.epoch_batches = lambda *arguments: itertools.islice(whole_epoch(*arguments), steps)
+    whole_epoch = fitting.epoch_batches
+    fitting.epoch_batches = lambda *arguments: itertools.islice(whole_epoch(*arguments), steps)
     once = training_of(settings, ARM).model_copy(update={"epochs": 1})
     with tempfile.TemporaryDirectory() as folder:
         build = functools.partial(
             build_model, ARM, settings.model, augmentation=once.augmentation, precision=once.precision
         )
-        training.fit(build, train, validation, once, Path(folder), seed=1)
+        fitting.fit(build, train, validation, once, Path(folder), seed=1)
     peak_mb = peak_of_this_process_mb()
     return {"imported_mb": imported, "data_mb": data_mb, "peak_mb": peak_mb, "peak_over_data_mb": peak_mb - data_mb}
 

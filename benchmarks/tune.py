@@ -12,14 +12,14 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from fer_models.arms import get_arm
-from fer_models.building import build_model
+from fer_models.models.arms import get_arm
+from fer_models.models.building import build_model
 from fer_models.settings import ConstantSchedule, PlateauSchedule, Schedule, Triangular2Schedule
-from fer_models.training import fit
-from tasks.configuration import resolve_settings
-from tasks.folds import TRAIN, VALIDATION
-from tasks.index import load_arrays, read_side
-from tasks.layout import Layout
+from fer_models.training.fitting import fit
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.dataset.folds import TRAIN, VALIDATION
+from tasks.dataset.index import load_arrays, read_side
 
 ARMS = ("flatten-sum", "gap-concatenate")
 SEED = 1

@@ -1,7 +1,7 @@
 """The emotion classes, once and in order.
 
 The order is the order of a model's output neurons. A trained model carries its own copy
-(see `fer_models.building.EmotionProbabilities`), so no caller ever has to guess it.
+(see `fer_models.models.building.EmotionProbabilities`), so no caller ever has to guess it.
 """
 
 from fer_models.names import plain_name, whole_number

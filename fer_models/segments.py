@@ -14,7 +14,7 @@ class SegmentArrays:
 
     Args:
         faces: uint8 RGB (n, 48, 48, 3).
-        optical_flows: float16 (n, 48, 48, 2), dx and dy in px at the stored scale (see `tasks.shards`).
+        optical_flows: float16 (n, 48, 48, 2), dx and dy in px at the stored scale (see `tasks.preparation.shards`).
         labels: int64 (n,), positions in the study's label order.
         videos: (n,) the video of each segment.
         names: (n,) for messages, `<video>#<segment>`.

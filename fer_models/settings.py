@@ -77,8 +77,8 @@ Schedule = Annotated[PlateauSchedule | Triangular2Schedule | ConstantSchedule, F
 #: What is done about classes of unequal size.
 #: `class_weights`: rows count by the inverse of their class's frequency.
 #: `downsample`, `oversample`: every epoch draws as many rows of each class as the rarest or the largest has.
-#: `focal`, `logit_adjustment`: another loss, see `fer_models.losses`.
-#: `smote`: the last layer is fitted anew to features balanced by SMOTE, see `fer_models.refitting`.
+#: `focal`, `logit_adjustment`: another loss, see `fer_models.training.losses`.
+#: `smote`: the last layer is fitted anew to features balanced by SMOTE, see `fer_models.training.refitting`.
 #: `one_vs_rest`: a binary loss a class, then a second stage over the logits, see there too.
 Imbalance = Literal[
     "none", "class_weights", "downsample", "oversample", "smote", "focal", "logit_adjustment", "one_vs_rest"

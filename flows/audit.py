@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.audit import audit, present_split
-from tasks.findings import Finding, Severity, num_leaks, write_findings
-from tasks.layout import Layout
-from tasks.ledger import read_ledger
-from tasks.settings import StudySettings
-from tasks.splits import read_split
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings
+from tasks.dataset.audit import audit, present_split
+from tasks.dataset.findings import Finding, Severity, num_leaks, write_findings
+from tasks.dataset.splits import read_split
+from tasks.preparation.ledger import read_ledger
 
 #: Rows of one kind, and places in a row, that are shown; the file has all.
 _MOST_ROWS = 8

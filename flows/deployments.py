@@ -22,7 +22,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from fer_models.errors import UseError
 from flows.limits import DEVICES
-from tasks.files import whole_file
+from tasks.storage.files import whole_file
 
 POOLS = ("fer-cpu", "fer-gpu")
 _FILE = Path(__file__).parent.parent / "infra" / "prefect.yaml"

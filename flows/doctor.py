@@ -5,9 +5,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tasks.config.settings import StudySettings
 from tasks.diagnosis import diagnose, num_in
 from tasks.diagnosis.condition import Condition, State
-from tasks.settings import StudySettings
 
 _STYLES = {State.OK: "green", State.NOTE: "dim", State.WARNING: "yellow", State.ERROR: "bold red"}
 

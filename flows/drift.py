@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.drift import TOO_FEW, TRAINING, drift_rows
+from tasks.dataset.drift import TOO_FEW, TRAINING, drift_rows
 
 
 def print_drift(drift: pd.DataFrame, out: Console) -> None:

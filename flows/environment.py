@@ -51,8 +51,8 @@ def _find_services() -> None:
     A password goes with the address that it is for, and to no other.
     """
     if Path("fer-data/services/services.json").is_file():
-        from tasks.credentials import credentials
-        from tasks.services import HOME, read_addresses
+        from tasks.services.credentials import credentials
+        from tasks.services.supervisor import HOME, read_addresses
 
         if addresses := read_addresses(HOME):
             for name, value in addresses.environment().items():
@@ -62,7 +62,7 @@ def _find_services() -> None:
                 if os.environ[server] == addresses.environment()[server]:
                     os.environ.setdefault(name, value)
     if not os.environ.get("PREFECT_API_URL"):
-        from tasks.foreign_settings import prefect_setting
+        from tasks.services.foreign_settings import prefect_setting
 
         for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
             if setting := prefect_setting(name):
@@ -71,7 +71,7 @@ def _find_services() -> None:
 
 def check_keras() -> None:
     """Raise `UseError` when Keras's settings are such that models cannot be built."""
-    from tasks.foreign_settings import keras_fault
+    from tasks.services.foreign_settings import keras_fault
 
     if fault := keras_fault():
         raise UseError(fault)
@@ -79,7 +79,7 @@ def check_keras() -> None:
 
 def import_prefect() -> None:
     """Import Prefect; raises `UseError` when its settings cannot be read."""
-    from tasks.foreign_settings import where_prefect_looks
+    from tasks.services.foreign_settings import where_prefect_looks
 
     try:
         import prefect  # noqa: F401
@@ -105,8 +105,8 @@ def silent_imports() -> Iterator[None]:
 
 def check_server(api_url: str) -> None:
     """Raise `UseError` when no Prefect server answers at the address of its API."""
-    from tasks.addresses import hide_secrets
-    from tasks.foreign_settings import prefect_setting
+    from tasks.services.foreign_settings import prefect_setting
+    from tasks.storage.addresses import hide_secrets
 
     try:
         httpx.get(f"{api_url.rstrip('/')}/health", timeout=30.0).raise_for_status()

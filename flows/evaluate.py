@@ -8,16 +8,16 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from fer_models.errors import UseError
 from flows.limits import stop_after_crashes
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
-from tasks import tracking
-from tasks.champion import crown
-from tasks.in_use import using_shards
-from tasks.layout import Layout
+from tasks.config.layout import Layout
+from tasks.preparation.in_use import using_shards
 from tasks.progress import progress, say
-from tasks.report import write_report
-from tasks.report_input import collect
-from tasks.runs import plan_runs
+from tasks.report.facts import collect
+from tasks.report.writing import write_report
 from tasks.steps.artifacts import ProgressArtifact, show_comparison
 from tasks.steps.evaluate import evaluate_arm
+from tasks.study.runs import plan_runs
+from tasks.tracking import mlflow_log
+from tasks.tracking.champion import crown
 
 
 @flow(
@@ -41,7 +41,7 @@ def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overri
     untrained = [run.name for run in runs if not run.trained]
     if untrained:
         raise UseError(f"{len(untrained)} runs are not trained ({untrained[0]}, ...); run `fer train` first.")
-    study_run = tracking.open_study(settings)
+    study_run = mlflow_log.open_study(settings)
     with using_shards(settings, "evaluate"):
         futures = [evaluate_arm.submit(settings, run, study_run) for run in runs]
         with progress("Evaluating", len(runs)) as advance, ProgressArtifact("evaluate", len(runs)) as shown:
@@ -51,7 +51,7 @@ def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overri
                 shown.advance()
         source = collect(settings)
         report = write_report(source, layout.report)
-    tracking.close_study(settings, study_run, source.results, layout.report)
+    mlflow_log.close_study(settings, study_run, source.results, layout.report)
     say(crown(settings, study_run, source.results))
     show_comparison(source, report, study_run)
     return report

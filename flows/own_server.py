@@ -11,8 +11,8 @@ import time
 import httpx
 
 from fer_models.errors import UseError
-from tasks.foreign_settings import where_prefect_looks
-from tasks.ports import listen
+from tasks.services.foreign_settings import where_prefect_looks
+from tasks.services.ports import listen
 
 _HOST = "127.0.0.1"
 #: With a new database on a busy machine it takes minutes.

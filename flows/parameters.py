@@ -6,10 +6,10 @@ from typing import Any, Literal
 from prefect.runtime import flow_run
 
 from fer_models.errors import FerError
-from tasks.configuration import resolve_settings
-from tasks.settings import StudySettings
+from tasks.config.resolving import resolve_settings
+from tasks.config.settings import StudySettings
 
-#: The keys of `tasks.presets.PRESETS`, spelled out so that forms can offer them, and the word for none of them.
+#: The keys of `tasks.config.presets.PRESETS`, spelled out so that forms can offer them, and the word for none of them.
 Preset = Literal["as configured", "sample", "study", "corrected"]
 AS_CONFIGURED: Preset = "as configured"
 #: Where training runs: in the flow's own process, or each run as a run of the deployment `fer-train/gpu`.

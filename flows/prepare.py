@@ -11,15 +11,15 @@ from prefect.states import Completed, Failed
 from fer_models.errors import UseError
 from flows.limits import alone_in, stop_after_crashes
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
-from tasks.drift import measure_drift, record_drift
-from tasks.fan_out import Attempts, Batch, prepare_all
-from tasks.in_use import using_shards
-from tasks.layout import Layout
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings
+from tasks.dataset.drift import measure_drift, record_drift
+from tasks.dataset.pending import pending_videos
 from tasks.outcomes import Outcome
-from tasks.pending import pending_videos
-from tasks.scan import Scan, conclude, due_jobs, most_failures, scan_corpus
-from tasks.settings import StudySettings
-from tasks.shards import VideoReport
+from tasks.preparation.batches import Attempts, Batch, prepare_all
+from tasks.preparation.in_use import using_shards
+from tasks.preparation.scan import Scan, conclude, due_jobs, most_failures, scan_corpus
+from tasks.preparation.shards import VideoReport
 from tasks.steps.artifacts import ProgressArtifact, announce_videos, show_preparation
 from tasks.steps.prepare import prepare_batch
 from tasks.steps.runners import Runner, open_runner

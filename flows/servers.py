@@ -13,8 +13,8 @@ from typing import Any
 
 import uvicorn
 
-from tasks.descendants import end_with_parent
-from tasks.gate import App, Gate, names_of
+from tasks.services.descendants import end_with_parent
+from tasks.services.gate import App, Gate, names_of
 
 
 def run(server: str, host: str, listening: int, parent: int | None = None) -> None:

@@ -3,13 +3,13 @@
 from prefect import flow
 
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
-from tasks.in_use import using_shards
-from tasks.index import build_index
-from tasks.layout import Layout
-from tasks.ledger import read_ledger
+from tasks.config.layout import Layout
+from tasks.corpus.subject_names import say_look_alikes
+from tasks.dataset.index import build_index
+from tasks.dataset.splits import SIDES, fold_names, update_split
+from tasks.preparation.in_use import using_shards
+from tasks.preparation.ledger import read_ledger
 from tasks.progress import say
-from tasks.splits import SIDES, fold_names, update_split
-from tasks.subject_names import say_look_alikes
 
 
 @flow(name="fer-split", flow_run_name=run_name("split"), validate_parameters=False)

@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks import tracking
-from tasks.addresses import hide_secrets
-from tasks.changes import read_changes
-from tasks.drift import TOO_FEW, read_drift
-from tasks.layout import Layout
-from tasks.ledger import count_outcomes, failed_videos, read_ledger
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings
+from tasks.corpus.changes import read_changes
+from tasks.dataset.drift import TOO_FEW, read_drift
 from tasks.outcomes import TRANSIENT, Outcome
-from tasks.remarks import motion_remarks
-from tasks.report_input import ReportInput, collect, describe
-from tasks.runs import plan_runs
-from tasks.settings import StudySettings
+from tasks.preparation.ledger import count_outcomes, failed_videos, read_ledger
+from tasks.report.facts import ReportInput, collect, describe
+from tasks.report.remarks import motion_remarks
+from tasks.storage.addresses import hide_secrets
+from tasks.study.runs import plan_runs
+from tasks.tracking import mlflow_log
 
 _MOST_FAILURES = 20
 
@@ -48,7 +48,7 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
     for sentence in _remarks(source, facts["null_band"]):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
-    store = hide_secrets(tracking.tracking_uri(layout))
+    store = hide_secrets(mlflow_log.tracking_uri(layout))
     mlflow = store if store.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(store)}"
     for line in (f"Report: {report}", f"MLflow: {mlflow}"):
         out.print(escape(line), soft_wrap=True, highlight=False)
@@ -101,7 +101,7 @@ def _print_drift(drift: pd.DataFrame, out: Console) -> None:
 def print_status(settings: StudySettings, out: Console) -> None:
     """The ledger's counts, what failed and why, and the training runs."""
     layout = Layout.of(settings)
-    tracking.follow_data_root(layout)
+    mlflow_log.follow_data_root(layout)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     out.print(escape(f"Videos of {layout.manifest}"), soft_wrap=True, highlight=False)
     counts = Table()

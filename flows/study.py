@@ -10,10 +10,10 @@ from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Pres
 from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
-from tasks.in_use import using_shards
-from tasks.layout import Layout
+from tasks.config.layout import Layout
+from tasks.preparation.in_use import using_shards
 from tasks.steps.artifacts import show_summary
-from tasks.tracking import tracking_uri
+from tasks.tracking.mlflow_log import tracking_uri
 
 
 @flow(name="fer", flow_run_name=run_name("study"), validate_parameters=False)

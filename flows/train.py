@@ -6,11 +6,11 @@ from fer_models.errors import FerError, UseError
 from fer_models.suggest import nearest
 from flows.limits import one_device
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Preset, run_name, settings_of
-from tasks import tracking
-from tasks.in_use import using_shards
+from tasks.preparation.in_use import using_shards
 from tasks.progress import say
-from tasks.runs import Run, plan_runs
 from tasks.steps.train import train_arm, train_on_workers
+from tasks.study.runs import Run, plan_runs
+from tasks.tracking import mlflow_log
 
 
 @flow(name="fer-train", flow_run_name=run_name("train"), validate_parameters=False)
@@ -39,7 +39,7 @@ def train(
     if run:
         runs = [_named(runs, run)]
     due = [one for one in runs if not one.trained]
-    study_run = tracking.open_study(settings)
+    study_run = mlflow_log.open_study(settings)
     failures: dict[str, FerError] = {}
     with using_shards(settings, "train"):
         if training == "workers":

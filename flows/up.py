@@ -14,14 +14,13 @@ from rich.markup import escape
 
 from fer_models.errors import UseError
 from flows.deployments import HEARTBEAT_S, make_pools, register, workers_of
-from tasks.credentials import credentials, make_password, password_file
-from tasks.databases import Databases
-from tasks.descendants import end_marked, mark_of
-from tasks.files import held_alone
-from tasks.gpus import list_gpus
-from tasks.ports import is_listened_on_by_this_user, listen, listening_process
 from tasks.progress import say
-from tasks.services import (
+from tasks.services.credentials import credentials, make_password, password_file
+from tasks.services.databases import Databases
+from tasks.services.descendants import end_marked, mark_of
+from tasks.services.gpus import list_gpus
+from tasks.services.ports import is_listened_on_by_this_user, listen, listening_process
+from tasks.services.supervisor import (
     HOME,
     Addresses,
     Service,
@@ -35,6 +34,7 @@ from tasks.services import (
     remove_addresses,
     write_addresses,
 )
+from tasks.storage.files import held_alone
 
 #: Flow runs that a worker of the pool `fer-cpu` has at once; most of them wait for others.
 _CPU_RUNS = 4

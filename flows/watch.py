@@ -11,16 +11,16 @@ from rich.console import Console
 
 from fer_models.errors import FerError
 from flows.drift import print_drift
-from tasks.changes import say_changes
-from tasks.drift import read_drift
-from tasks.fan_out import Attempts
-from tasks.files import held_alone, write_text
-from tasks.layout import Layout
-from tasks.ledger import count_outcomes, find_previous, read_ledger
-from tasks.pending import pending_videos, worth_a_try
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings
+from tasks.corpus.changes import say_changes
+from tasks.dataset.drift import read_drift
+from tasks.dataset.pending import pending_videos, worth_a_try
+from tasks.preparation.batches import Attempts
+from tasks.preparation.ledger import count_outcomes, find_previous, read_ledger
+from tasks.preparation.scan import conclude, scan_corpus
 from tasks.progress import collected, say
-from tasks.scan import conclude, scan_corpus
-from tasks.settings import StudySettings
+from tasks.storage.files import held_alone, write_text
 
 #: Runs the flow of that name, `prepare` or `study`, on the settings that are watched.
 RunFlow = Callable[[str], Any]

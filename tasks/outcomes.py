@@ -32,5 +32,5 @@ RETRIED = frozenset({Outcome.CRASHED, Outcome.UNREADABLE})
 UNPREPARED = frozenset({Outcome.FILE_MISSING, Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT, Outcome.OUT_OF_SCOPE})
 
 #: The study does not want these videos; they are no failures. `out_of_scope` is never written down: manifest and ledger
-#: are shared by studies of other classes (`tasks.scope`).
+#: are shared by studies of other classes (`tasks.corpus.scope`).
 UNWANTED = frozenset({Outcome.OUT_OF_SCOPE, Outcome.LABEL_MISSING})

@@ -17,11 +17,11 @@ absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from tasks.contents import VideoFile, content_sha256, content_state  # noqa: E402
-from tasks.sample.corpus import write_video  # noqa: E402
-from tasks.sample.drawing import FaceArtist, Pose, compose, draw_background  # noqa: E402
-from tasks.sample.people import draw_person  # noqa: E402
-from tasks.shards import Segment, VideoReport, open_shard  # noqa: E402
+from tasks.corpus.sample.corpus import write_video  # noqa: E402
+from tasks.corpus.sample.drawing import FaceArtist, Pose, compose, draw_background  # noqa: E402
+from tasks.corpus.sample.people import draw_person  # noqa: E402
+from tasks.preparation.shards import Segment, VideoReport, open_shard  # noqa: E402
+from tasks.video.fingerprint import VideoFile, content_sha256, content_state  # noqa: E402
 
 FPS = 25
 

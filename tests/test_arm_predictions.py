@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from fer_models.arm_predictions import ArmPredictions
 from fer_models.errors import UseError
-from fer_models.metrics import score
+from fer_models.statistics.arm_predictions import ArmPredictions
+from fer_models.statistics.metrics import score
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 SUBJECTS = np.array(["ann", "ann", "bob", "bob", "cid", "cid"])

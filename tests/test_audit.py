@@ -14,17 +14,17 @@ from typer.testing import CliRunner
 
 from fer_models.errors import UseError
 from flows.cli import app
-from tasks.audit import audit, audit_tables, present_split
-from tasks.configuration import resolve_settings
-from tasks.findings import Check, Finding, Severity
-from tasks.layout import Layout
-from tasks.ledger import write_ledger
-from tasks.manifest import build_manifest
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.config.settings import StudySettings
+from tasks.corpus.manifest import build_manifest
+from tasks.corpus.sample.corpus import write_video
+from tasks.dataset.audit import audit, audit_tables, present_split
+from tasks.dataset.findings import Check, Finding, Severity
 from tasks.outcomes import Outcome
-from tasks.preparation import prepare_file
-from tasks.sample.corpus import write_video
-from tasks.settings import StudySettings
-from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
+from tasks.preparation.ledger import write_ledger
+from tasks.preparation.prepare_file import prepare_file
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
 
 PEOPLE = {"Anna": "train", "Ben": "train", "Carl": "validation", "Dora": "test"}
 Tables = tuple[pd.DataFrame, pd.DataFrame, Path]

@@ -9,10 +9,10 @@ from openpyxl import Workbook
 
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS
-from tasks.adapters.baum1 import BAUM1A_CODES, BAUM1S_CODES, read
-from tasks.adapters.source import SourceVideo
+from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters.baum1 import BAUM1A_CODES, BAUM1S_CODES, read
+from tasks.corpus.adapters.source import SourceVideo
 from tasks.outcomes import Outcome
-from tasks.settings import CorpusSettings
 
 HEADER = ("Number", "Subject Label", "Clip", "Clip Name", "Emotion", "Emotion Code", "Gender")
 CODES = {"a": BAUM1A_CODES, "s": BAUM1S_CODES}

@@ -24,9 +24,18 @@ from ledgers import make_ledger, people
 from pydantic import BaseModel
 
 from fer_models.errors import BrokenFile, UseError
-from fer_models.training import MODEL_FILE
-from tasks.changes import read_changes, record_changes
-from tasks.files import (
+from fer_models.training.fitting import MODEL_FILE
+from tasks.config.settings import CorpusSettings, PrepareSettings, SplitSettings
+from tasks.corpus.changes import read_changes, record_changes
+from tasks.corpus.manifest import SCHEMA as MANIFEST
+from tasks.corpus.manifest import build_manifest, read_manifest
+from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
+from tasks.dataset.splits import read_split, update_split
+from tasks.outcomes import Outcome
+from tasks.preparation.ledger import find_previous, plan_preparation, read_ledger, write_ledger
+from tasks.preparation.prepare_file import prepare_file
+from tasks.preparation.shards import VideoReport, read_report, shard_path
+from tasks.storage.files import (
     broken_files,
     find_frame,
     find_json,
@@ -39,15 +48,6 @@ from tasks.files import (
     write_table,
     write_text,
 )
-from tasks.ledger import find_previous, plan_preparation, read_ledger, write_ledger
-from tasks.manifest import SCHEMA as MANIFEST
-from tasks.manifest import build_manifest, read_manifest
-from tasks.outcomes import Outcome
-from tasks.preparation import prepare_file
-from tasks.sample.corpus import SampleCorpus, write_corpus
-from tasks.settings import CorpusSettings, PrepareSettings, SplitSettings
-from tasks.shards import VideoReport, read_report, shard_path
-from tasks.splits import read_split, update_split
 
 Damage = Callable[[Path], None]
 

@@ -7,8 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models.arms import ARMS, FUSION_ARMS, STUDY_ARMS, get_arm
-from fer_models.building import (
+from fer_models.errors import UseError
+from fer_models.labels import EMOTIONS
+from fer_models.models.arms import ARMS, FUSION_ARMS, STUDY_ARMS, get_arm
+from fer_models.models.building import (
     build_model,
     build_stream,
     convolution_centres,
@@ -17,10 +19,8 @@ from fer_models.building import (
     model_prepare,
     seeded_initializers,
 )
-from fer_models.errors import UseError
-from fer_models.labels import EMOTIONS
 from fer_models.settings import AugmentationSettings, ModelSettings
-from tasks.machine import is_limited
+from tasks.study.precision import is_limited
 
 BIG_PARAMETERS = 3_961_350
 SMALL_PARAMETERS = 3_699_206

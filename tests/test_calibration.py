@@ -7,7 +7,12 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
-from fer_models.calibration import apply_temperature, expected_calibration_error, fit_temperature, reliability_bins
+from fer_models.statistics.calibration import (
+    apply_temperature,
+    expected_calibration_error,
+    fit_temperature,
+    reliability_bins,
+)
 
 
 def two_classes(confidences: list[float]) -> np.ndarray:

@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_models.arm_predictions import ArmPredictions
-from fer_models.arms import get_arm
-from fer_models.intervals import interval
 from fer_models.labels import EMOTIONS
-from tasks import champion
-from tasks.champion import crown
-from tasks.comparison import ArmResult, SeedResult
-from tasks.layout import Layout
-from tasks.scoring import labels_of
-from tasks.settings import StudySettings
-from tasks.tracking import StudyRun, connect
+from fer_models.models.arms import get_arm
+from fer_models.statistics.arm_predictions import ArmPredictions
+from fer_models.statistics.intervals import interval
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings
+from tasks.study.comparison import ArmResult, SeedResult
+from tasks.study.scoring import labels_of
+from tasks.tracking import champion
+from tasks.tracking.champion import crown
+from tasks.tracking.mlflow_log import StudyRun, connect
 
 NUM_PEOPLE, NUM_SEEDS = 12, 3
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.changes import find_changes, read_changes, record_changes, say_changes
+from tasks.corpus.changes import find_changes, read_changes, record_changes, say_changes
 
 
 def table(**videos: tuple[str, str, str]) -> pd.DataFrame:

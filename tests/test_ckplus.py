@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from fer_models.errors import UseError
-from tasks.adapters.ckplus import read
-from tasks.adapters.source import SourceVideo
+from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters.ckplus import read
+from tasks.corpus.adapters.source import SourceVideo
 from tasks.outcomes import Outcome
-from tasks.settings import CorpusSettings
 
 
 def film(root: Path, clip: str, num_images: int = 4, named: str = "") -> None:

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from conftest import video_file, write_images
 
-from tasks.adapters.ckplus48 import read
-from tasks.adapters.source import SourceVideo
-from tasks.image_sequences import sequence_images
-from tasks.manifest import build_manifest
+from tasks.config.settings import CorpusSettings, PrepareSettings
+from tasks.corpus.adapters.ckplus48 import read
+from tasks.corpus.adapters.source import SourceVideo
+from tasks.corpus.manifest import build_manifest
+from tasks.corpus.sample.drawing import FaceArtist, Pose, compose
+from tasks.corpus.sample.expressions import APEX
+from tasks.corpus.sample.people import draw_person
 from tasks.outcomes import Outcome
-from tasks.preparation import prepare_file
-from tasks.sample.drawing import FaceArtist, Pose, compose
-from tasks.sample.expressions import APEX
-from tasks.sample.people import draw_person
-from tasks.settings import CorpusSettings, PrepareSettings
-from tasks.shards import read_images
+from tasks.preparation.prepare_file import prepare_file
+from tasks.preparation.shards import read_images
+from tasks.video.image_sequences import sequence_images
 
 
 def make(root: Path, emotion: str, clip: str, *numbers: int) -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from fer_models.arm_predictions import ArmPredictions
-from fer_models.comparisons import compare_arms
 from fer_models.errors import UseError
-from fer_models.pair_tests import holm, mcnemar_test, permutation_test
-from fer_models.seed_noise import measure_seed_noise
+from fer_models.statistics.arm_predictions import ArmPredictions
+from fer_models.statistics.comparisons import compare_arms
+from fer_models.statistics.pair_tests import holm, mcnemar_test, permutation_test
+from fer_models.statistics.seed_noise import measure_seed_noise
 
 PEOPLE, VIDEOS, CLASSES = 8, 12, 4
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fer_models.arms import ARMS
 from fer_models.errors import UseError
+from fer_models.models.arms import ARMS
 from fer_models.settings import ConstantSchedule, PlateauSchedule, Triangular2Schedule
 from flows.cli.options import Chosen
-from tasks.configuration import DEFAULT_PRESET, resolve_settings, settings_as_yaml
-from tasks.presets import PRESETS
-from tasks.settings import CorpusSettings, StudySettings, digest
+from tasks.config.presets import PRESETS
+from tasks.config.resolving import DEFAULT_PRESET, resolve_settings, settings_as_yaml
+from tasks.config.settings import CorpusSettings, StudySettings, digest
 
 
 def refused(**arguments: Any) -> str:

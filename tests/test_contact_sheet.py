@@ -8,10 +8,10 @@ import pandas as pd
 from conftest import write_shard
 from PIL import Image
 
-from tasks.contact_sheet import choose_segments, read_thumbnails
 from tasks.outcomes import Outcome
-from tasks.plots.contact_sheet import Thumbnail, plot_contact_sheet
-from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
+from tasks.report.contact_sheet import choose_segments, read_thumbnails
+from tasks.report.plots.contact_sheet import Thumbnail, plot_contact_sheet
 
 EMOTIONS = ("anger", "fear")
 

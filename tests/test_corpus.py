@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from fer_models.errors import UseError
-from tasks.adapters.source import SourceVideo
-from tasks.configuration import resolve_settings
-from tasks.corpus import read_corpus
-from tasks.manifest import build_manifest, check_labels
+from tasks.config.resolving import resolve_settings
+from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters.source import SourceVideo
+from tasks.corpus.manifest import build_manifest, check_labels
+from tasks.corpus.reading import read_corpus
 from tasks.outcomes import Outcome
-from tasks.scan import scan_corpus
-from tasks.settings import CorpusSettings
+from tasks.preparation.scan import scan_corpus
 
 FAULTS = Path(os.environ.get("FER_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "faults"
 

@@ -9,11 +9,11 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from faulty_videos import encode, moving_face
 
-from tasks.boxes import Box
-from tasks.cropping import Margins, read_margins
-from tasks.decoding import Video, decode
-from tasks.preparation import prepare_video
-from tasks.settings import PrepareSettings
+from tasks.config.settings import PrepareSettings
+from tasks.preparation.prepare_file import prepare_video
+from tasks.video.boxes import Box
+from tasks.video.cropping import Margins, read_margins
+from tasks.video.decoding import Video, decode
 
 WAY = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 MARGINS = Margins(left=20, right=12, top=10, bottom=6)

@@ -7,7 +7,7 @@ import pytest
 from lab import free_port
 
 from fer_models.errors import UseError
-from tasks.databases import Databases
+from tasks.services.databases import Databases
 
 
 def refusal(url: str) -> str:

@@ -7,9 +7,9 @@ import pytest
 from conftest import draw_moving_face
 
 from fer_models.errors import VideoFault
-from tasks.boxes import Box
-from tasks.decoding import Video, decode
-from tasks.sample.corpus import write_video
+from tasks.corpus.sample.corpus import write_video
+from tasks.video.boxes import Box
+from tasks.video.decoding import Video, decode
 
 
 def write_as(path: Path, frames: list[np.ndarray], pix_fmt: str, codec: str = "libx264") -> None:

@@ -15,7 +15,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
 from flows.deployments import pool_environment, pool_template, register
 from flows.parameters import AS_CONFIGURED, Preset
-from tasks.presets import PRESETS
+from tasks.config.presets import PRESETS
 from tasks.steps.artifacts import VIDEOS_PREPARED
 from tasks.steps.train import DEPLOYMENT
 

@@ -11,17 +11,17 @@ from pydantic import ValidationError
 from yunet_model import write_blob_detector
 
 from fer_models.errors import UseError
-from tasks.boxes import Box, overlap
-from tasks.carried import carried_prepare, carry_prepare
-from tasks.configuration import resolve_settings
-from tasks.decoding import Video, decode
-from tasks.detectors import DETECTORS, load_detector
+from tasks.config.resolving import resolve_settings
+from tasks.config.saved_preparation import carried_prepare, carry_prepare
+from tasks.config.settings import PrepareSettings
+from tasks.corpus.sample.corpus import write_video
+from tasks.inference.prediction import predict_videos
 from tasks.outcomes import Outcome
-from tasks.prediction import predict_videos
-from tasks.preparation import prepare_digest, prepare_video
-from tasks.sample.corpus import write_video
-from tasks.settings import PrepareSettings
-from tasks.shards import Segment
+from tasks.preparation.prepare_file import prepare_digest, prepare_video
+from tasks.preparation.shards import Segment
+from tasks.video.boxes import Box, overlap
+from tasks.video.decoding import Video, decode
+from tasks.video.detectors import DETECTORS, load_detector
 
 BLOB_PX = 88
 #: Side of the boxes that the network gives, in its own px: the reduced side of a blob of `BLOB_PX`, whether it is
@@ -185,8 +185,8 @@ def test_a_model_without_a_detector_file_carries_just_its_settings() -> None:
 
 
 def test_prediction_says_once_that_the_file_is_gone(tmp_path: Path, network: Path, moving_face: Path) -> None:
-    from fer_models.arms import get_arm
-    from fer_models.building import build_model
+    from fer_models.models.arms import get_arm
+    from fer_models.models.building import build_model
     from fer_models.settings import ModelSettings
 
     model = build_model(get_arm("gap-sum"), ModelSettings(width=4, head_units=8), prepare=carry_prepare(yunet(network)))

@@ -14,12 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from tasks.addresses import hide_password_in, hide_secrets
+from tasks.config.presets import PRESETS
+from tasks.config.settings import StudySettings
 from tasks.diagnosis import diagnose, hardware, services, software, storage
 from tasks.diagnosis.condition import State
-from tasks.ports import is_listening, listening_process
-from tasks.presets import PRESETS
-from tasks.settings import StudySettings
+from tasks.services.ports import is_listening, listening_process
+from tasks.storage.addresses import hide_password_in, hide_secrets
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
-from fer_models.arm_predictions import ArmPredictions
-from fer_models.differences import Difference, measure_differences
+from fer_models.statistics.arm_predictions import ArmPredictions
+from fer_models.statistics.differences import Difference, measure_differences
 
 VIDEOS = 20
 

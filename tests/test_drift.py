@@ -13,7 +13,10 @@ from scipy.stats import chi2_contingency
 
 from fer_models.labels import EMOTIONS
 from flows.drift import print_drift
-from tasks.drift import (
+from tasks.config.layout import Layout
+from tasks.config.presets import sample
+from tasks.config.settings import StudySettings
+from tasks.dataset.drift import (
     compare,
     describe_videos,
     drift_rows,
@@ -22,12 +25,9 @@ from tasks.drift import (
     read_drift,
     record_drift,
 )
-from tasks.layout import Layout
-from tasks.ledger import read_ledger
 from tasks.outcomes import Outcome
-from tasks.presets import sample
-from tasks.settings import StudySettings
-from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
+from tasks.preparation.ledger import read_ledger
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
 
 
 def column(name: str, values: Sequence[object]) -> pd.DataFrame:

@@ -15,13 +15,13 @@ from flows.prepare import prepare
 from flows.split import split
 from flows.study import full_study
 from flows.train import train
-from tasks.configuration import resolve_settings
-from tasks.index import side_file
-from tasks.layout import Layout
-from tasks.prediction import predict_videos
-from tasks.runs import plan_runs
-from tasks.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus, write_video
-from tasks.splits import SIDES
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus, write_video
+from tasks.dataset.index import side_file
+from tasks.dataset.splits import SIDES
+from tasks.inference.prediction import predict_videos
+from tasks.study.runs import plan_runs
 
 CORPUS = SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180))
 EMOTIONS = ("anger", "happiness", "sadness")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import keras
 import pytest
 
-from fer_models import building, equivalence
-from fer_models.arms import ARMS, STUDY_ARMS, Arm
-from fer_models.equivalence import Equivalence, describe, find_equivalences, grouped
+from fer_models.models import building, equivalence
+from fer_models.models.arms import ARMS, STUDY_ARMS, Arm
+from fer_models.models.equivalence import Equivalence, describe, find_equivalences, grouped
 from fer_models.settings import ModelSettings
 
 STUDY, CORRECTED = ModelSettings(form="study"), ModelSettings(form="corrected")

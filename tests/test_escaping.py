@@ -9,10 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.cli import _complain
+from tasks.config.settings import SplitSettings, StudySettings
 from tasks.escaping import fenced, latex, markdown, visible
 from tasks.progress import console, progress, say
-from tasks.report import _environment
-from tasks.settings import SplitSettings, StudySettings
+from tasks.report.writing import _environment
 from tasks.steps.artifacts import _markdown
 from tasks.terminal import Terminal
 

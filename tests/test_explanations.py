@@ -15,28 +15,28 @@ from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner
 
-from fer_models.arms import get_arm
-from fer_models.building import build_model, load_model
 from fer_models.errors import UseError
-from fer_models.gradcam import gradcam
+from fer_models.explanation.gradcam import gradcam
+from fer_models.models.arms import get_arm
+from fer_models.models.building import build_model, load_model
 from fer_models.segments import SegmentArrays
-from fer_models.training import predict
+from fer_models.training.fitting import predict
 from flows.cli import app
-from tasks.configuration import resolve_settings
-from tasks.explanations import EXPLANATION_FILE, Explanation, choose_segments, explain_run
-from tasks.index import build_index, load_arrays, read_side
-from tasks.layout import Layout
-from tasks.ledger import write_ledger
-from tasks.manifest import build_manifest
-from tasks.plots.tile import plot_tile
-from tasks.preparation import prepare_file
-from tasks.runs import Run
-from tasks.sample.corpus import write_video
-from tasks.settings import StudySettings
-from tasks.shards import shard_path
-from tasks.splits import KEY, TEST
-from tasks.tile_page import explain_tile, gather_tile
-from tasks.tiles import TILES_FILE, Tile, find_tile, read_tiles, write_tiles
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.config.settings import StudySettings
+from tasks.corpus.manifest import build_manifest
+from tasks.corpus.sample.corpus import write_video
+from tasks.dataset.index import build_index, load_arrays, read_side
+from tasks.dataset.splits import KEY, TEST
+from tasks.preparation.ledger import write_ledger
+from tasks.preparation.prepare_file import prepare_file
+from tasks.preparation.shards import shard_path
+from tasks.report.plots.tile import plot_tile
+from tasks.report.tile_page import explain_tile, gather_tile
+from tasks.study.explanations import EXPLANATION_FILE, Explanation, choose_segments, explain_run
+from tasks.study.runs import Run
+from tasks.study.tiles import TILES_FILE, Tile, find_tile, read_tiles, write_tiles
 
 EMOTIONS = ("anger", "fear", "happiness")
 VIDEOS = (("anger", "p1"), ("anger", "p2"), ("fear", "p1"), ("fear", "p2"))

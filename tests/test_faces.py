@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 from conftest import draw_moving_face, draw_wall
 
-from tasks.boxes import Box, overlap
-from tasks.detectors import load_detector
-from tasks.detectors.detector import Detector, Picture
-from tasks.faces import FaceTracker
-from tasks.settings import PrepareSettings
+from tasks.config.settings import PrepareSettings
+from tasks.video.boxes import Box, overlap
+from tasks.video.detectors import load_detector
+from tasks.video.detectors.detector import Detector, Picture
+from tasks.video.faces import FaceTracker
 
 HAAR = load_detector(PrepareSettings())
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from conftest import video_file
 
-from tasks.contents import VideoFile
-from tasks.fan_out import Batch, Crew, batch_size, prepare_all, split_into_batches
+from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
-from tasks.settings import PrepareSettings
-from tasks.shards import VideoReport, read_report, shard_path
-from tasks.workers import Job, prepare_videos
+from tasks.preparation.batches import Batch, Crew, batch_size, prepare_all, split_into_batches
+from tasks.preparation.shards import VideoReport, read_report, shard_path
+from tasks.preparation.workers import Job, prepare_videos
+from tasks.video.fingerprint import VideoFile
 
 
 def make_jobs(number: int) -> list[Job]:

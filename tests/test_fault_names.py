@@ -17,11 +17,11 @@ from faulty_videos import encode, moving_face
 from test_fault_videos import ROOT, SETTINGS, counted
 
 from fer_models.errors import UseError, VideoFault
-from tasks.decoding import Video, decode
-from tasks.manifest import build_manifest
+from tasks.config.settings import CorpusSettings
+from tasks.corpus.manifest import build_manifest
 from tasks.outcomes import Outcome
-from tasks.preparation import prepare_file, prepare_video
-from tasks.settings import CorpusSettings
+from tasks.preparation.prepare_file import prepare_file, prepare_video
+from tasks.video.decoding import Video, decode
 
 NAMES = [
     "with spaces.mp4",
@@ -225,8 +225,9 @@ def test_pipes_and_devices_are_told_and_not_waited_for(corpus: Path, good_file: 
     (corpus / "terminal.mp4").symlink_to("/dev/tty")
     (corpus / "good.mp4").write_bytes(good_file.read_bytes())
     code = (
-        "import sys\nfrom pathlib import Path\nfrom tasks.manifest import build_manifest\n"
-        "from tasks.preparation import prepare_video\nfrom tasks.settings import CorpusSettings, PrepareSettings\n"
+        "import sys\nfrom pathlib import Path\nfrom tasks.corpus.manifest import build_manifest\n"
+        "from tasks.preparation.prepare_file import prepare_video\n"
+        "from tasks.config.settings import CorpusSettings, PrepareSettings\n"
         "corpus = Path(sys.argv[1])\n"
         "for row in build_manifest(CorpusSettings(adapter='videos', root=corpus), corpus.parent / 'm').itertuples():\n"
         "    print(row.video_id, row.status, row.reason, sep=': ')\n"

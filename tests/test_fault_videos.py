@@ -22,15 +22,15 @@ from odd_videos import ODD, Case
 from test_real_clips import DATA
 
 from fer_models.errors import VideoFault
-from tasks.boxes import Box, overlap
-from tasks.contents import VideoFile
-from tasks.decoding import Video, decode
-from tasks.endings import breaks_off
-from tasks.manifest import build_manifest
+from tasks.config.settings import CorpusSettings, PrepareSettings
+from tasks.corpus.manifest import build_manifest
 from tasks.outcomes import Outcome
-from tasks.preparation import prepare_file, prepare_video
-from tasks.settings import CorpusSettings, PrepareSettings
-from tasks.shards import VideoReport, read_images, read_report, read_rows
+from tasks.preparation.prepare_file import prepare_file, prepare_video
+from tasks.preparation.shards import VideoReport, read_images, read_report, read_rows
+from tasks.video.boxes import Box, overlap
+from tasks.video.decoding import Video, decode
+from tasks.video.fingerprint import VideoFile
+from tasks.video.truncation import breaks_off
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Neighbours, for what is drawn moves so many px a frame, at whatever times the frames are shown.
@@ -148,7 +148,7 @@ def peak_mb(path: Path | None) -> float:
         pytest.skip("memory is read from /proc")
     code = (
         "import re, sys\nfrom pathlib import Path\nimport cv2\n"
-        "from tasks.preparation import prepare_video\nfrom tasks.settings import PrepareSettings\n"
+        "from tasks.preparation.prepare_file import prepare_video\nfrom tasks.config.settings import PrepareSettings\n"
         "cv2.setNumThreads(1)\n"
         "[prepare_video(Path(name), PrepareSettings(segment_stride=4)) for name in sys.argv[1:]]\n"
         "print(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from fer_models.errors import StorageError
-from tasks.files import held_alone, remove_leftovers, whole_file, write_json, write_table, write_text
+from tasks.storage.files import held_alone, remove_leftovers, whole_file, write_json, write_table, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -82,7 +82,7 @@ KILLED_WRITER = """
 import sys, time
 from pathlib import Path
 import pyarrow as pa
-from tasks import files
+from tasks.storage import files
 
 def write_half(table, path, **options):
     with open(path, "wb") as file:
@@ -121,7 +121,7 @@ def test_one_process_at_a_time_holds_a_lock_and_it_ends_with_the_process(tmp_pat
     path = tmp_path / "new" / "a.lock"
     code = f"""
 import pathlib, sys
-from tasks.files import held_alone
+from tasks.storage.files import held_alone
 with held_alone(pathlib.Path({str(path)!r})) as alone:
     print(alone, flush=True)
     sys.stdin.read()

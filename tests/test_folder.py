@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from fer_models.errors import UseError
-from tasks.adapters import ADAPTERS
-from tasks.adapters.source import SourceVideo
+from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters import ADAPTERS
+from tasks.corpus.adapters.source import SourceVideo
 from tasks.outcomes import Outcome
-from tasks.settings import CorpusSettings
 
 
 def read(root: Path, adapter: str = "folder") -> list[SourceVideo]:

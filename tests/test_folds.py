@@ -9,9 +9,9 @@ import pytest
 from ledgers import CLASSES, make_ledger, people, sides_of_people
 
 from fer_models.errors import UseError
-from tasks.folds import deal
-from tasks.settings import SplitSettings
-from tasks.splits import fold_names, read_split, update_split
+from tasks.config.settings import SplitSettings
+from tasks.dataset.folds import deal
+from tasks.dataset.splits import fold_names, read_split, update_split
 
 
 def draw(folder: Path, ledger: pd.DataFrame, classes: Sequence[str] = CLASSES, **settings: object) -> pd.DataFrame:

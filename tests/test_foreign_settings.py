@@ -11,10 +11,10 @@ import pytest
 
 from fer_models.errors import UseError
 from flows.environment import check_keras, check_server, prepare_environment
-from tasks.configuration import resolve_settings
+from tasks.config.resolving import resolve_settings
 from tasks.diagnosis import hardware, services
 from tasks.diagnosis.condition import State
-from tasks.foreign_settings import keras_fault, prefect_setting, where_prefect_looks
+from tasks.services.foreign_settings import keras_fault, prefect_setting, where_prefect_looks
 
 FER = Path(sys.executable).parent / "fer"
 SETTINGS = resolve_settings("sample")

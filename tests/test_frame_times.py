@@ -9,10 +9,10 @@ from conftest import draw_wall
 from faulty_videos import encode, moving_face, with_dropped_frames
 from odd_videos import TIMES, Case
 
-from tasks.decoding import Video, decode
-from tasks.frame_times import FrameTimes
-from tasks.preparation import prepare_video
-from tasks.settings import PrepareSettings
+from tasks.config.settings import PrepareSettings
+from tasks.preparation.prepare_file import prepare_video
+from tasks.video.decoding import Video, decode
+from tasks.video.frame_times import FrameTimes
 
 
 def times_of(path: Path) -> tuple[np.ndarray, Video]:

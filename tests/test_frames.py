@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from faulty_videos import add_video, encode, moving_face, patch
 
-from tasks.boxes import Box
-from tasks.decoding import Video, decode
-from tasks.frames import Frame
-from tasks.preparation import prepare_video
-from tasks.settings import PrepareSettings
-from tasks.stills import read_stills
+from tasks.config.settings import PrepareSettings
+from tasks.preparation.prepare_file import prepare_video
+from tasks.video.boxes import Box
+from tasks.video.decoding import Video, decode
+from tasks.video.frames import Frame
+from tasks.video.previews import read_stills
 
 FACE = Box(70, 40, 120, 120)
 WIDE, HIGH = (240, 240), (320, 180)  # what is left of 320x240 px once they are squeezed

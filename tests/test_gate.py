@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from tasks.gate import Gate, names_of
+from tasks.services.gate import Gate, names_of
 
 PASSWORD = ("fer", "a long one")
 HOST = "127.0.0.1:4200"

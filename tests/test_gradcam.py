@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models.arms import ARMS
-from fer_models.building import build_model
-from fer_models.gradcam import GradCam, gradcam
+from fer_models.explanation.gradcam import GradCam, gradcam
+from fer_models.models.arms import ARMS
+from fer_models.models.building import build_model
 from fer_models.settings import AugmentationSettings, ModelSettings
-from tasks.machine import is_limited
+from tasks.study.precision import is_limited
 
 pytestmark = [
     pytest.mark.trains,
@@ -180,10 +180,10 @@ def test_mixed_precision():
 
 _ON_JAX = """
 import keras, numpy as np
-from fer_models.arms import ARMS
-from fer_models.building import build_model
-from fer_models.gradcam import GradCam, gradcam
-from fer_models.randomisation import check_randomisation
+from fer_models.models.arms import ARMS
+from fer_models.models.building import build_model
+from fer_models.explanation.gradcam import GradCam, gradcam
+from fer_models.explanation.randomisation import check_randomisation
 from fer_models.settings import AugmentationSettings, ModelSettings
 
 assert keras.backend.backend() == "jax"

@@ -22,20 +22,20 @@ MUST_NOT_IMPORT = {"fer_models": {"prefect", "mlflow", "cv2", "av", "pandas", "p
 HEAVY = ("prefect", "mlflow", "keras", "tensorflow", "jax", "cv2", "av", "pandas", "pyarrow", "numpy", "sklearn")
 #: Modules whose imports touch nothing outside Python, NumPy, OpenCV, PyAV, pyarrow and pandas.
 LIGHT = [
-    "fer_models.arms",
+    "fer_models.models.arms",
     "fer_models.settings",
     "flows.cli",
     "flows.environment",
-    "tasks.adapters",
-    "tasks.configuration",
-    "tasks.index",
-    "tasks.layout",
-    "tasks.ledger",
-    "tasks.manifest",
-    "tasks.preparation",
-    "tasks.sample.corpus",
-    "tasks.splits",
-    "tasks.workers",
+    "tasks.corpus.adapters",
+    "tasks.config.resolving",
+    "tasks.dataset.index",
+    "tasks.config.layout",
+    "tasks.preparation.ledger",
+    "tasks.corpus.manifest",
+    "tasks.preparation.prepare_file",
+    "tasks.corpus.sample.corpus",
+    "tasks.dataset.splits",
+    "tasks.preparation.workers",
 ]
 
 
@@ -194,7 +194,7 @@ def test_no_merge_was_left_half_done(name: str) -> None:
 
 
 def test_workers_start_without_orchestration_and_models(tmp_path: Path) -> None:
-    loaded = loaded_after("import tasks.workers", tmp_path)
+    loaded = loaded_after("import tasks.preparation.workers", tmp_path)
     assert {"tasks", "fer_models", "cv2"} <= loaded
     assert not loaded & {"prefect", "mlflow", "keras", "tensorflow", "jax", "sklearn", "matplotlib", "pandas"}
 
@@ -215,7 +215,7 @@ def test_imports_leave_no_trace(tmp_path: Path) -> None:
         f"import importlib, os\nbefore = set(os.environ)\n"
         f"for name in {LIGHT!r}:\n    importlib.import_module(name)\n"
         f"new = [name for name in set(os.environ) - before if name.startswith(('PREFECT', 'MLFLOW', 'TF_', 'KERAS'))]\n"
-        f"from tasks.configuration import resolve_settings\n"
+        f"from tasks.config.resolving import resolve_settings\n"
         f"print(new, resolve_settings('sample').model_dump_json())"
     )
     plain = in_fresh_interpreter(code, tmp_path)
@@ -231,21 +231,28 @@ def test_only_these_modules_know_the_test_side():
         source
         for source in SOURCES
         if any(
-            isinstance(node, ast.ImportFrom) and node.module == "tasks.folds" and "TEST" in {a.name for a in node.names}
+            isinstance(node, ast.ImportFrom)
+            and node.module == "tasks.dataset.folds"
+            and "TEST" in {a.name for a in node.names}
             for node in ast.walk(parse(source))
         )
     }
-    after_training = {"tasks/evaluation.py", "tasks/report_input.py", "tasks/audit.py", "tasks/file_properties.py"}
-    assert naming == {"tasks/splits.py", "tasks/index.py"} | after_training
+    after_training = {
+        "tasks/study/evaluation.py",
+        "tasks/report/facts.py",
+        "tasks/dataset/audit.py",
+        "tasks/dataset/file_properties.py",
+    }
+    assert naming == {"tasks/dataset/splits.py", "tasks/dataset/index.py"} | after_training
 
 
-#: Who may give a file its name, or write one that is not at once given its name by `tasks.files`.
+#: Who may give a file its name, or write one that is not at once given its name by `tasks.storage.files`.
 MAY_WRITE = {
-    "fer_models/disk.py": "the one place where files get their names",
-    "fer_models/training.py": "progress.json, under another name first",
+    "tasks/storage/disk.py": "the one place where files get their names",
+    "fer_models/training/fitting.py": "progress.json, under another name first",
     "tasks/diagnosis/storage.py": "a probe",
-    "tasks/files.py": "files that are set aside",
-    "tasks/working_folders.py": "copies in temporary folders",
+    "tasks/storage/files.py": "files that are set aside",
+    "tasks/storage/local_copies.py": "copies in temporary folders",
 }
 
 
@@ -256,7 +263,7 @@ def test_files_get_their_names_in_one_place() -> None:
         written = "|".join(re.findall(r"whole_file\(.*\) as (\w+)", text)) or "nothing"
         plain = re.sub(rf"\b(?:{written})\.write_(?:text|bytes)\(", "", text)
         found = re.findall(r"os\.(?:replace|rename|link)\(|shutil\.(?:move|copy)|\.write_(?:text|bytes)\(", plain)
-        assert not found or source in MAY_WRITE, f"{source}: {found}; write with tasks.files"
+        assert not found or source in MAY_WRITE, f"{source}: {found}; write with tasks.storage.files"
 
 
 #: Fields of tables and records that name a file, or whose text would make a part of a path. `uri` is where the corpus
@@ -296,13 +303,13 @@ def unconfined(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_stored_names_become_paths_in_one_way(source: str) -> None:
-    """By `fer_models.stored_names.path_below`; what this cannot see is a stored name under another name."""
+    """By `tasks.storage.stored_names.path_below`; what this cannot see is a stored name under another name."""
     assert list(unconfined(parse(source))) == []
 
 
 def test_names_of_a_store_become_paths_in_one_way() -> None:
     """Every key of a bucket is a name that anybody may have written."""
-    tree = parse("tasks/remote.py")
+    tree = parse("tasks/storage/remote.py")
     joins = [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)]
     assert [ast.unparse(node) for node in joins] == []
     assert "path_below" in ast.unparse(tree)
@@ -348,15 +355,17 @@ def test_nothing_that_is_read_can_run(source: str) -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_csv_file_is_written_in_one_place(source: str) -> None:
-    """By `tasks.spreadsheets`; elsewhere a table becomes CSV only to be hashed."""
-    if source == "tasks/spreadsheets.py":
+    """By `tasks.storage.spreadsheets`; elsewhere a table becomes CSV only to be hashed."""
+    if source == "tasks/storage/spreadsheets.py":
         return
     for node in ast.walk(parse(source)):
         if isinstance(node, ast.Call) and called(node) == "to_csv":
             given = {word.arg for word in node.keywords}
             assert not node.args, f"{source} writes a CSV file by itself: {ast.unparse(node)}"
             assert given <= {"index"}, f"{source} writes a CSV file by itself: {ast.unparse(node)}"
-            assert source in {"tasks/index.py", "tasks/tracking.py"}, f"{source} makes CSV of a table"
+            assert source in {"tasks/dataset/index.py", "tasks/tracking/mlflow_log.py"}, (
+                f"{source} makes CSV of a table"
+            )
         name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
         assert name not in {"csv.writer", "csv.DictWriter"}, f"{source} writes a CSV file by itself"
         assert not name.endswith((".to_excel", ".to_markdown", ".to_latex", ".to_html")), f"{source} uses {name}"

@@ -11,10 +11,13 @@ import pytest
 from conftest import draw_moving_face, write_images
 
 from fer_models.errors import VideoFault
-from tasks.decoding import Video, decode
-from tasks.faces import Box
-from tasks.frames import Frame
-from tasks.image_sequences import (
+from tasks.config.settings import PrepareSettings
+from tasks.outcomes import Outcome
+from tasks.preparation.prepare_file import prepare_video
+from tasks.video.decoding import Video, decode
+from tasks.video.faces import Box
+from tasks.video.frames import Frame
+from tasks.video.image_sequences import (
     describe_gaps,
     holds_one_sequence,
     is_image_sequence,
@@ -22,9 +25,6 @@ from tasks.image_sequences import (
     sequence_sha256,
     sequence_size_and_mtime,
 )
-from tasks.outcomes import Outcome
-from tasks.preparation import prepare_video
-from tasks.settings import PrepareSettings
 
 ODD_NAMES = [
     "plain",

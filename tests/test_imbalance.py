@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fer_models import disk, training
-from fer_models.building import EmotionProbabilities, load_model
-from fer_models.metrics import score
-from fer_models.refitting import REFITTING
+from fer_models.models.building import EmotionProbabilities, load_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import ConstantSchedule, Imbalance, TrainingSettings
-from fer_models.training import MODEL_FILE, Epoch, Progress, fit, predict
+from fer_models.statistics.metrics import score
+from fer_models.training import fitting
+from fer_models.training.fitting import MODEL_FILE, Epoch, Progress, fit, predict
+from fer_models.training.refitting import REFITTING
+from tasks.storage import disk
 
 pytestmark = pytest.mark.trains
 
@@ -106,7 +107,7 @@ def test_a_treatment_finds_more_of_the_rare_classes(imbalance, runs):
 @pytest.mark.parametrize("imbalance", TREATMENTS)
 def test_validation_loss_is_plain_cross_entropy_of_the_chosen_epoch(imbalance, runs):
     folder = runs[imbalance]
-    progress = training.read_progress(folder)
+    progress = fitting.read_progress(folder)
     found = score(VALIDATION.labels, probabilities(folder), "abcd").loss
     recorded = progress.history[progress.best_epoch - 1].val_loss
     if imbalance in REFITTING:  # the history is of training
@@ -133,7 +134,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(imbalance, runs, tmp_path, mon
         with pytest.raises(Interrupted):
             train(tmp_path, imbalance)
     progress = train(tmp_path, imbalance)
-    assert without_seconds(progress) == without_seconds(training.read_progress(undisturbed))
+    assert without_seconds(progress) == without_seconds(fitting.read_progress(undisturbed))
     weights, expected = (load_model(folder / MODEL_FILE).get_weights() for folder in (tmp_path, undisturbed))
     for one, other in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -142,7 +143,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(imbalance, runs, tmp_path, mon
 
 @pytest.mark.parametrize("imbalance", REFITTING)
 def test_only_the_last_layer_is_refitted(imbalance, runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "REFITTING", ())
+    monkeypatch.setattr(fitting, "REFITTING", ())
     train(tmp_path, imbalance)
     trained, refitted = (load_model(folder / MODEL_FILE) for folder in (tmp_path, runs[imbalance]))
     assert refitted.count_params() == trained.count_params()

@@ -12,21 +12,21 @@ from conftest import write_shard
 from typer.testing import CliRunner
 
 from flows.cli import app
-from tasks.configuration import resolve_settings
-from tasks.files import write_table
-from tasks.in_use import find_users, kept_from_use, using_shards
-from tasks.layout import Layout
-from tasks.manifest import SCHEMA
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.config.settings import StudySettings
+from tasks.corpus.manifest import SCHEMA
 from tasks.outcomes import Outcome
-from tasks.places import read_place
-from tasks.settings import StudySettings
-from tasks.shards import VideoReport, shard_path
-from tasks.unused import find_unused, remove
+from tasks.preparation.cleanup import find_unused, remove
+from tasks.preparation.in_use import find_users, kept_from_use, using_shards
+from tasks.preparation.shards import VideoReport, shard_path
+from tasks.storage.files import write_table
+from tasks.storage.locations import read_place
 
 HOLDER = """
 import sys
-from tasks.configuration import resolve_settings
-from tasks.in_use import using_shards
+from tasks.config.resolving import resolve_settings
+from tasks.preparation.in_use import using_shards
 settings = resolve_settings(None, None, {"data_root": sys.argv[1], "name": "theirs", "prepare.segment_stride": 4})
 with using_shards(settings, "train"):
     print("ready", flush=True)

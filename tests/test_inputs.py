@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models.inputs import (
+from fer_models.models.inputs import (
     FaceScaling,
     FaceStandardisation,
     HsvOpticalFlowPicture,

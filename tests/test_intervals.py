@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import bootstrap, norm
 from scipy.stats import t as student_t
 
-from fer_models.arm_predictions import ArmPredictions
-from fer_models.intervals import interval, resampled_scores
+from fer_models.statistics.arm_predictions import ArmPredictions
+from fer_models.statistics.intervals import interval, resampled_scores
 
 
 def arm_with_hits(hits_of_people: list[int], videos: int = 10, num_seeds: int = 1) -> ArmPredictions:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from tasks.journal import append_rows, read_journal
+from tasks.storage.append_log import append_rows, read_journal
 
 SCHEMA = pa.schema([("time", pa.string()), ("event", pa.string()), ("count", pa.int32())])
 

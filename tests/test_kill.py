@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.sample.corpus import SampleCorpus, write_corpus
-from tasks.shards import read_images
+from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
+from tasks.preparation.shards import read_images
 
 pytestmark = pytest.mark.slow
 

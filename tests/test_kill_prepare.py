@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Tally
 
-from tasks.sample.corpus import SampleCorpus, write_corpus
+from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
 
 FER = """
 from flows.cli import main
@@ -25,10 +25,10 @@ if __name__ == "__main__":
 #: A run without Prefect, whose start would take longer than the work.
 PLAIN = """
 import sys
-from tasks.configuration import resolve_settings
-from tasks.fan_out import prepare_all
-from tasks.scan import conclude, due_jobs, most_failures, scan_corpus
-from tasks.workers import prepare_videos
+from tasks.config.resolving import resolve_settings
+from tasks.preparation.batches import prepare_all
+from tasks.preparation.scan import conclude, due_jobs, most_failures, scan_corpus
+from tasks.preparation.workers import prepare_videos
 if __name__ == "__main__":
     settings = resolve_settings(None, sys.argv[3], {"data_root": sys.argv[5]})
     scan = scan_corpus(settings)

@@ -8,9 +8,9 @@ import pytest
 from conftest import FPS, draw_moving_face
 from lab import Lab, wait_for
 
-from tasks.configuration import resolve_settings
-from tasks.layout import Layout
-from tasks.sample.corpus import write_video
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.corpus.sample.corpus import write_video
 
 pytestmark = pytest.mark.slow
 

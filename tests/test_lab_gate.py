@@ -17,8 +17,8 @@ import pytest
 from lab import Lab, free_port, wait_for
 from websockets.sync.client import connect
 
-from tasks.descendants import mark_of, marked
-from tasks.services import HOME
+from tasks.services.descendants import mark_of, marked
+from tasks.services.supervisor import HOME
 
 pytestmark = pytest.mark.slow
 

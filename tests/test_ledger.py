@@ -10,7 +10,8 @@ from conftest import write_shard
 
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS
-from tasks.ledger import (
+from tasks.outcomes import Outcome
+from tasks.preparation.ledger import (
     check_failed_share,
     count_outcomes,
     find_previous,
@@ -19,8 +20,7 @@ from tasks.ledger import (
     select_videos,
     write_ledger,
 )
-from tasks.outcomes import Outcome
-from tasks.shards import VideoReport, shard_path
+from tasks.preparation.shards import VideoReport, shard_path
 
 TRANSIENT = (Outcome.CRASHED, Outcome.TIMEOUT, Outcome.UNREADABLE)
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models.losses import FocalLoss, LogitAdjustedLoss, OneVersusRestLoss, make_loss
+from fer_models.training.losses import FocalLoss, LogitAdjustedLoss, OneVersusRestLoss, make_loss
 
 LABELS = np.array([0, 1, 2, 2, 0, 3])
 LOGITS = np.random.default_rng(0).normal(0, 2, (6, 4)).astype(np.float32)

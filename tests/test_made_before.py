@@ -14,15 +14,15 @@ import pandas as pd
 import pytest
 from made_before.make import ARGUMENTS, HERE
 
-from fer_models.building import load_model
-from fer_models.training import predict
+from fer_models.models.building import load_model
+from fer_models.training.fitting import predict
 from flows.evaluate import evaluate
 from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
-from tasks.configuration import resolve_settings
-from tasks.layout import Layout
-from tasks.runs import plan_runs, run_arrays
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.study.runs import plan_runs, run_arrays
 
 SAID = json.loads((HERE / "said.json").read_text())
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from fer_models.errors import UseError
-from tasks import manifest
-from tasks.manifest import SCHEMA, build_manifest, check_labels, read_manifest
-from tasks.settings import CorpusSettings
+from tasks.config.settings import CorpusSettings
+from tasks.corpus import manifest
+from tasks.corpus.manifest import SCHEMA, build_manifest, check_labels, read_manifest
 
 CONTENTS = {"anger/anna/1.mp4": b"one", "fear/ben/1.mp4": b"two", "boredom/anna/1.mp4": b"three", "loose.mp4": b"four"}
 

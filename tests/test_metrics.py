@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from fer_models.metrics import by_video, count_confusions, score, scores_by_group, worst_group
+from fer_models.statistics.metrics import by_video, count_confusions, score, scores_by_group, worst_group
 
 CLASSES = ("a", "b", "c")
 

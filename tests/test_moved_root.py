@@ -15,18 +15,18 @@ from flows.prepare import prepare
 from flows.split import split
 from flows.study import full_study
 from flows.train import train
-from tasks import tracking
-from tasks.configuration import resolve_settings
-from tasks.layout import Layout
-from tasks.mlflow_database import uri_of
-from tasks.sample.corpus import SampleCorpus, write_corpus
-from tasks.settings import StudySettings
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.config.settings import StudySettings
+from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
+from tasks.tracking import mlflow_log
+from tasks.tracking.mlflow_database import uri_of
 
 CORPUS = SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180))
 
 
 def connect(root: Path) -> mlflow.MlflowClient:
-    return tracking.connect(Layout.of(StudySettings(data_root=root)))
+    return mlflow_log.connect(Layout.of(StudySettings(data_root=root)))
 
 
 def contents(root: Path) -> dict[str, tuple[int, str]]:
@@ -148,14 +148,14 @@ def test_a_study_goes_on_where_its_data_root_is(tmp_path: Path) -> None:
 
     full_study(**arguments(old))
     layout = Layout.of(resolve_settings(**arguments(old)))
-    study_run = tracking.open_study(resolve_settings(**arguments(old)))
+    study_run = mlflow_log.open_study(resolve_settings(**arguments(old)))
     assert files_naming(old, old) == {"mlflow.db", "MLmodel"}, "where addresses are mended"
     before = contents(old)
 
     shutil.copytree(old.parent, copy.parent)
     evaluate(**arguments(copy))
     assert contents(old) == before
-    assert tracking.open_study(resolve_settings(**arguments(copy))) == study_run, "it knows its run again"
+    assert mlflow_log.open_study(resolve_settings(**arguments(copy))) == study_run, "it knows its run again"
     more = arguments(copy, **{"training.epochs": 3})
     for flow in (prepare, split, train):
         flow(**more) if flow is not prepare else flow(**more, tolerant=True)
@@ -179,7 +179,7 @@ def test_a_study_goes_on_where_its_data_root_is(tmp_path: Path) -> None:
     assert {name: now[name] for name in shards} == {name: before[name] for name in shards}, "nothing is decoded again"
     mlflow.set_tracking_uri(uri_of(moved))
     client = mlflow.MlflowClient()
-    assert tracking.open_study(resolve_settings(**arguments(moved))).run_id == study_run.run_id
+    assert mlflow_log.open_study(resolve_settings(**arguments(moved))).run_id == study_run.run_id
     runs = mlflow.search_runs(experiment_names=["tiny"])
     assert len(runs) == 3, "nothing was logged anew"
     for run_id in runs["run_id"]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import draw_moving_face
 
-from tasks.near_duplicates import (
+from tasks.dataset.near_duplicates import (
     HASH_LIMIT,
     MIN_CORRELATION,
     candidate_pairs,
@@ -119,7 +119,7 @@ def brute_force(hashes: np.ndarray, people: np.ndarray, limit: int) -> list[list
 @pytest.mark.parametrize("limit", [0, 6, 16, 24])
 def test_the_search_finds_what_brute_force_finds(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hashes near to each other at every distance, in blocks that do not divide their number."""
-    monkeypatch.setattr("tasks.near_duplicates._BLOCK", 16)
+    monkeypatch.setattr("tasks.dataset.near_duplicates._BLOCK", 16)
     rng = np.random.default_rng(limit)
     hashes = rng.integers(0, 2**64, (60, 8), dtype=np.uint64)
     for copy in range(30, 60):  # some faces of another video, some bits of each turned

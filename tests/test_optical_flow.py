@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks.optical_flow import METHODS, WORKING_SIZE_PX, pair_optical_flow
+from tasks.video.optical_flow import METHODS, WORKING_SIZE_PX, pair_optical_flow
 
 
 def textured(seed: int = 0) -> np.ndarray:

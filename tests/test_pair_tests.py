@@ -8,8 +8,8 @@ from scipy.stats import permutation_test as scipy_permutation_test
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from fer_models.arm_predictions import ArmPredictions
-from fer_models.pair_tests import holm, mcnemar_test, permutation_test
+from fer_models.statistics.arm_predictions import ArmPredictions
+from fer_models.statistics.pair_tests import holm, mcnemar_test, permutation_test
 
 
 def two_arms(num_people: int, num_seeds: int = 2, seed: int = 0, worse: float = 0.3) -> list[ArmPredictions]:
@@ -58,7 +58,7 @@ def test_it_is_scipys_paired_permutation_test_when_people_have_as_many_items():
 def test_many_people_are_swapped_at_random_close_to_the_exact_p(monkeypatch: pytest.MonkeyPatch):
     first, second = two_arms(9, worse=0.1)
     exact = permutation_test(first, second, "uar")
-    monkeypatch.setattr("fer_models.pair_tests.MAX_EXACT_SWAPS", 1)
+    monkeypatch.setattr("fer_models.statistics.pair_tests.MAX_EXACT_SWAPS", 1)
     drawn = permutation_test(first, second, "uar")
     assert 0.02 < exact < 0.5
     assert drawn != exact

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from ledgers import CLASSES, make_ledger, people
 
-from tasks.layout import Layout
-from tasks.pending import pending_videos, worth_a_try
-from tasks.presets import sample
-from tasks.settings import CorpusSettings, SplitSettings, StudySettings
-from tasks.splits import update_split
+from tasks.config.layout import Layout
+from tasks.config.presets import sample
+from tasks.config.settings import CorpusSettings, SplitSettings, StudySettings
+from tasks.dataset.pending import pending_videos, worth_a_try
+from tasks.dataset.splits import update_split
 
 
 def settings_at(folder: Path, **split: object) -> StudySettings:

@@ -10,14 +10,14 @@ from conftest import draw_moving_face, draw_wall, write_images
 from faulty_videos import encode, encode_raw
 from test_real_clips import DATA
 
-from tasks.decoding import Video, decode
-from tasks.frames import Frame
+from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
-from tasks.pairs import is_far
-from tasks.pictures import Pictures
-from tasks.preparation import prepare_video
-from tasks.settings import PrepareSettings
-from tasks.shards import Segment, VideoReport
+from tasks.preparation.prepare_file import prepare_video
+from tasks.preparation.shards import Segment, VideoReport
+from tasks.video.decoding import Video, decode
+from tasks.video.frames import Frame
+from tasks.video.pairs import is_far
+from tasks.video.pictures import Pictures
 
 SPEED_PX_S = 60.0
 DENSE = PrepareSettings(segment_stride=4)

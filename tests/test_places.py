@@ -11,11 +11,12 @@ import pytest
 
 from fer_models.errors import UseError
 from flows.cli.options import Chosen
-from tasks import tracking
-from tasks.configuration import resolve_settings, settings_as_yaml
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings, settings_as_yaml
+from tasks.config.settings import StudySettings, digest
 from tasks.diagnosis.condition import State
 from tasks.diagnosis.services import check_mlflow
-from tasks.files import (
+from tasks.storage.files import (
     list_files,
     list_sizes,
     read_footers,
@@ -25,10 +26,9 @@ from tasks.files import (
     write_table,
     write_text,
 )
-from tasks.layout import Layout
-from tasks.places import as_remote, read_place
-from tasks.settings import StudySettings, digest
-from tasks.working_folders import local_copy, working_folder
+from tasks.storage.local_copies import local_copy, working_folder
+from tasks.storage.locations import as_remote, read_place
+from tasks.tracking import mlflow_log
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_wrong_url_is_told(text: str, sentence: str) -> None:
 
 def test_a_missing_package_is_told() -> None:
     code = (
-        "import sys\nsys.modules['s3fs'] = None\nfrom tasks.places import read_place\n"
+        "import sys\nsys.modules['s3fs'] = None\nfrom tasks.storage.locations import read_place\n"
         "try:\n    read_place('s3://bucket/x')\nexcept Exception as error:\n    print(type(error).__name__, error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -90,10 +90,10 @@ def test_mlflow_needs_a_server_beside_an_object_store(monkeypatch: pytest.Monkey
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     layout = Layout.of(StudySettings(data_root="s3://bucket/x"))
     with pytest.raises(UseError, match="set MLFLOW_TRACKING_URI to the address of an MLflow server"):
-        tracking.tracking_uri(layout)
+        mlflow_log.tracking_uri(layout)
     assert [found.state for found in check_mlflow(StudySettings(data_root="s3://bucket/x"))] == [State.ERROR]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
-    assert tracking.tracking_uri(layout) == "http://somewhere:5000"
+    assert mlflow_log.tracking_uri(layout) == "http://somewhere:5000"
 
 
 def test_tables_of_a_store_come_back_in_order(store: Path) -> None:

@@ -20,10 +20,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from fer_models.errors import UseError
-from tasks.configuration import resolve_settings
-from tasks.databases import Databases
-from tasks.layout import Layout
-from tasks.sample.corpus import write_video
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.corpus.sample.corpus import write_video
+from tasks.services.databases import Databases
 
 pytestmark = pytest.mark.services
 

@@ -24,13 +24,13 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Tally
 
-from tasks.configuration import resolve_settings
-from tasks.fan_out import prepare_all
-from tasks.layout import Layout
-from tasks.sample.corpus import SampleCorpus, write_corpus
-from tasks.scan import conclude, due_jobs, most_failures, scan_corpus
-from tasks.settings import StudySettings
-from tasks.workers import prepare_videos
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.config.settings import StudySettings
+from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
+from tasks.preparation.batches import prepare_all
+from tasks.preparation.scan import conclude, due_jobs, most_failures, scan_corpus
+from tasks.preparation.workers import prepare_videos
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -76,11 +76,11 @@ def prepare(settings: StudySettings, say: Say) -> None:
 
 
 def train(settings: StudySettings, say: Say) -> None:
-    from tasks import tracking
-    from tasks.index import build_index
-    from tasks.ledger import read_ledger
-    from tasks.runs import plan_runs, train_run
-    from tasks.splits import read_split, update_split
+    from tasks.dataset.index import build_index
+    from tasks.dataset.splits import read_split, update_split
+    from tasks.preparation.ledger import read_ledger
+    from tasks.study.runs import plan_runs, train_run
+    from tasks.tracking import mlflow_log
 
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
@@ -88,16 +88,16 @@ def train(settings: StudySettings, say: Say) -> None:
     say(split=read_split(layout.split).to_csv(index=False))
     build_index(ledger, split, layout.prepared, layout.index)
     say(indexed=True)
-    study_run = tracking.open_study(settings)
+    study_run = mlflow_log.open_study(settings)
     say(study=study_run.run_id)
     (run,) = plan_runs(settings)
-    run_id = tracking.open_run(settings, study_run, run)
+    run_id = mlflow_log.open_run(settings, study_run, run)
     say(child=run_id)
-    logged = tracking.num_logged_epochs(run_id)
+    logged = mlflow_log.num_logged_epochs(run_id)
 
     def tell(epoch: Any) -> None:
         if epoch.epoch > logged:
-            tracking.log_epoch(run_id, epoch)
+            mlflow_log.log_epoch(run_id, epoch)
         say(epoch=epoch.model_dump())
 
     train_run(settings, run, tell)
@@ -306,10 +306,10 @@ def test_preparation_survives_power_cuts(tmp_path: Path, disk: Path, tally: Tall
 def test_training_survives_power_cuts(tmp_path: Path, disk: Path, tally: Tally) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    from fer_models.training import read_progress
-    from tasks import tracking
-    from tasks.runs import plan_runs
-    from tasks.splits import read_split
+    from fer_models.training.fitting import read_progress
+    from tasks.dataset.splits import read_split
+    from tasks.study.runs import plan_runs
+    from tasks.tracking import mlflow_log
 
     corpus = tmp_path / "corpus"
     write_corpus(corpus, CORPUS)
@@ -330,9 +330,9 @@ def test_training_survives_power_cuts(tmp_path: Path, disk: Path, tally: Tally) 
                     history = [epoch.model_dump() for epoch in done.history] if done else []
                     assert history[: len(epochs)] == epochs, "a finished epoch is lost"
                 if study := writer.promised("study"):
-                    assert tracking.open_study(settings).run_id == study[0]
+                    assert mlflow_log.open_study(settings).run_id == study[0]
                 if child := writer.promised("child"):  # SQLite may have to undo its last transaction
-                    assert tracking.num_logged_epochs(child[0]) >= len(epochs) - 1
+                    assert mlflow_log.num_logged_epochs(child[0]) >= len(epochs) - 1
                 num_found.append(len(epochs))
                 train(settings, quietly)
                 (run,) = plan_runs(settings)
@@ -341,8 +341,8 @@ def test_training_survives_power_cuts(tmp_path: Path, disk: Path, tally: Tally) 
                 assert done
                 assert [epoch.model_dump() for epoch in done.history][: len(epochs)] == epochs
                 assert len(done.history) == settings.training.epochs
-                child_run = tracking.open_run(settings, tracking.open_study(settings), run)
-                assert tracking.num_logged_epochs(child_run) == settings.training.epochs
+                child_run = mlflow_log.open_run(settings, mlflow_log.open_study(settings), run)
+                assert mlflow_log.num_logged_epochs(child_run) == settings.training.epochs
                 assert not broken_below(after), "no name was there without its content"
                 for engine in SqlAlchemyStore._engine_map.values():
                     engine.dispose()  # which keep files of the disk open

@@ -10,16 +10,16 @@ import pytest
 from conftest import FPS, draw_moving_face, draw_wall, write_images
 from typer.testing import CliRunner
 
-from fer_models.arms import get_arm
-from fer_models.building import build_model, load_model, model_prepare
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS
+from fer_models.models.arms import get_arm
+from fer_models.models.building import build_model, load_model, model_prepare
 from fer_models.settings import ModelSettings
 from flows.cli import app
-from tasks.carried import Crops, carried_crops, carried_prepare, carry_prepare
-from tasks.prediction import predict_videos
-from tasks.sample.corpus import write_video
-from tasks.settings import PrepareSettings
+from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare, carry_prepare
+from tasks.config.settings import PrepareSettings
+from tasks.corpus.sample.corpus import write_video
+from tasks.inference.prediction import predict_videos
 
 PREPARE = PrepareSettings(segment_length=2, segment_stride=2)
 

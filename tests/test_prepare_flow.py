@@ -13,10 +13,10 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from fer_models.errors import UseError
 from flows.prepare import prepare
-from tasks.changes import read_changes
-from tasks.configuration import resolve_settings
-from tasks.layout import Layout
-from tasks.sample.corpus import write_video
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.corpus.changes import read_changes
+from tasks.corpus.sample.corpus import write_video
 
 FAST = {"execution.timeout_s": 2.5, "execution.retry_pause_s": 0.0}
 

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from fer_models.arms import ARMS
-from fer_models.building import build_model
-from fer_models.gradcam import GradCam
-from fer_models.randomisation import (
+from fer_models.explanation.gradcam import GradCam
+from fer_models.explanation.randomisation import (
     MAX_SIMILARITY,
     Randomisation,
     check_randomisation,
     layers_from_the_top,
     rank_correlation,
 )
+from fer_models.models.arms import ARMS
+from fer_models.models.building import build_model
 from fer_models.settings import ModelSettings
 
 pytestmark = pytest.mark.trains

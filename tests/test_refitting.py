@@ -5,7 +5,7 @@ import pytest
 from imblearn.over_sampling import SMOTE
 from sklearn.linear_model import LogisticRegression
 
-from fer_models.refitting import balance_by_smote, fit_softmax, refit
+from fer_models.training.refitting import balance_by_smote, fit_softmax, refit
 
 COUNTS = (60, 12, 8)
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from tasks.remarks import motion_remarks
-from tasks.settings import PrepareSettings
+from tasks.config.settings import PrepareSettings
+from tasks.report.remarks import motion_remarks
 
 OVER_TIME, NEIGHBOURS = PrepareSettings(), PrepareSettings(pair="neighbours")
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.comparison import compare, compare_pairs
-from tasks.configuration import resolve_settings
-from tasks.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
-from tasks.report import HTML_FILE, MARKDOWN_FILE, render
-from tasks.report_input import ReportInput, describe
-from tasks.scope import ledger_of_study
-from tasks.scoring import predicted_segments, predicted_videos, score_tables
+from tasks.config.resolving import resolve_settings
+from tasks.corpus.scope import ledger_of_study
+from tasks.report.facts import ReportInput, describe
+from tasks.report.writing import HTML_FILE, MARKDOWN_FILE, render
+from tasks.study.comparison import compare, compare_pairs
+from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
+from tasks.study.scoring import predicted_segments, predicted_videos, score_tables
 
 EMOTIONS = ("anger", "fear", "sadness")
 PEOPLE = 6

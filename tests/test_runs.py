@@ -3,16 +3,16 @@
 import pandas as pd
 import pytest
 
-from fer_models.building import model_prepare
 from fer_models.errors import UseError
+from fer_models.models.building import model_prepare
 from flows.train import of_fold
-from tasks import machine, runs
-from tasks.carried import Crops, carried_crops, carried_prepare
-from tasks.index import SCHEMA, side_file
-from tasks.layout import Layout
-from tasks.runs import Run, build_run_model, plan_runs, training_of
-from tasks.settings import StudySettings
-from tasks.splits import SIDES
+from tasks.config.layout import Layout
+from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
+from tasks.config.settings import StudySettings
+from tasks.dataset.index import SCHEMA, side_file
+from tasks.dataset.splits import SIDES
+from tasks.study import precision, runs
+from tasks.study.runs import Run, build_run_model, plan_runs, training_of
 
 EMOTIONS = ("anger", "fear")
 
@@ -106,11 +106,11 @@ def test_auto_is_what_the_machine_is_good_at_and_does_not_name_the_run(base, mon
 def test_auto_knows_what_onednn_may_not_use(monkeypatch, tmp_path, limit, limited):
     facts = tmp_path / "cpuinfo"
     facts.write_text("flags : avx2 avx512_bf16")
-    monkeypatch.setattr(machine, "_CPU_FACTS", facts)
-    monkeypatch.setattr(machine.keras.distribution, "list_devices", lambda: ["cpu:0"])
+    monkeypatch.setattr(precision, "_CPU_FACTS", facts)
+    monkeypatch.setattr(precision.keras.distribution, "list_devices", lambda: ["cpu:0"])
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
-    assert machine.is_limited() == limited
-    assert machine.gains_from_bfloat16.__wrapped__() == (not limited)
+    assert precision.is_limited() == limited
+    assert precision.gains_from_bfloat16.__wrapped__() == (not limited)
 
 
 def test_a_run_of_one_fold_does_not_speak_of_folds(base):

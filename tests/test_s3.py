@@ -29,30 +29,30 @@ from conftest import FPS, draw_moving_face
 from rich.console import Console
 
 from fer_models.errors import StorageError, UseError
-from fer_models.training import MODEL_FILE, PROGRESS_FILE, read_progress
+from fer_models.training.fitting import MODEL_FILE, PROGRESS_FILE, read_progress
 from flows.prepare import prepare
 from flows.split import split
 from flows.status import print_status
 from flows.study import full_study
-from tasks.audit import audit
-from tasks.configuration import resolve_settings
-from tasks.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, read_evaluation
-from tasks.files import list_files, list_sizes, read_frame, remove_files, write_text
-from tasks.index import index_digest, read_seen
-from tasks.inspection import inspect_video
-from tasks.layout import Layout
-from tasks.ledger import plan_preparation, read_ledger
-from tasks.manifest import read_manifest
-from tasks.places import as_remote, read_place
-from tasks.prediction import predict_videos
-from tasks.runs import plan_runs, train_run
-from tasks.sample.corpus import SampleCorpus, write_corpus, write_video
-from tasks.scan import scan_corpus
-from tasks.shards import read_images
-from tasks.tile_page import explain_tile
-from tasks.tiles import TILES_FILE, read_tiles
-from tasks.unused import find_unused, remove
-from tasks.working_folders import working_folder
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.corpus.manifest import read_manifest
+from tasks.corpus.sample.corpus import SampleCorpus, write_corpus, write_video
+from tasks.dataset.audit import audit
+from tasks.dataset.index import index_digest, read_seen
+from tasks.inference.prediction import predict_videos
+from tasks.preparation.cleanup import find_unused, remove
+from tasks.preparation.ledger import plan_preparation, read_ledger
+from tasks.preparation.scan import scan_corpus
+from tasks.preparation.shards import read_images
+from tasks.report.inspection import inspect_video
+from tasks.report.tile_page import explain_tile
+from tasks.storage.files import list_files, list_sizes, read_frame, remove_files, write_text
+from tasks.storage.local_copies import working_folder
+from tasks.storage.locations import as_remote, read_place
+from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, read_evaluation
+from tasks.study.runs import plan_runs, train_run
+from tasks.study.tiles import TILES_FILE, read_tiles
 
 pytestmark = pytest.mark.services
 
@@ -323,8 +323,8 @@ KILLED_TRAINING = """
 import sys
 from flows.environment import prepare_environment
 prepare_environment(quiet=True)
-from tasks.runs import plan_runs, train_run
-from tasks.settings import StudySettings
+from tasks.study.runs import plan_runs, train_run
+from tasks.config.settings import StudySettings
 settings = StudySettings.model_validate_json(sys.stdin.read())
 train_run(settings, plan_runs(settings)[0], lambda epoch: print(epoch.epoch, flush=True))
 """

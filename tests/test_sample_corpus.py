@@ -12,13 +12,13 @@ import pytest
 from openpyxl import load_workbook
 
 from fer_models.errors import UseError
-from tasks.adapters.baum1 import BAUM1S_CODES, read
+from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters.baum1 import BAUM1S_CODES, read
+from tasks.corpus.sample import corpus as corpus_module
+from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus
+from tasks.corpus.sample.expressions import CLASS_SHARES
+from tasks.corpus.sample.people import draw_person
 from tasks.outcomes import Outcome
-from tasks.sample import corpus as corpus_module
-from tasks.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus
-from tasks.sample.expressions import CLASS_SHARES
-from tasks.sample.people import draw_person
-from tasks.settings import CorpusSettings
 
 SMALL = SampleCorpus(subjects=4, clips=1, seconds=0.4, size=(160, 120))
 #: What `plan_clips` makes of it: name -> class, what the file holds, what the adapter says.

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from fer_models.schedules import learning_rate
 from fer_models.settings import ConstantSchedule, PlateauSchedule, Triangular2Schedule
+from fer_models.training.schedules import learning_rate
 
 
 @dataclass(frozen=True)

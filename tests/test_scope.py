@@ -11,19 +11,19 @@ import pytest
 from conftest import write_shard
 
 from fer_models.errors import UseError
-from tasks.audit import audit
-from tasks.fan_out import Attempts
-from tasks.index import build_index, read_seen, read_side
-from tasks.layout import Layout
-from tasks.ledger import count_outcomes, find_previous, read_ledger, select_videos
-from tasks.manifest import read_manifest
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings
+from tasks.corpus.manifest import read_manifest
+from tasks.dataset.audit import audit
+from tasks.dataset.index import build_index, read_seen, read_side
+from tasks.dataset.pending import pending_videos
+from tasks.dataset.splits import read_split, split_of_study, update_split
 from tasks.outcomes import Outcome
-from tasks.pending import pending_videos
-from tasks.runs import plan_runs
-from tasks.scan import conclude, due_jobs, most_failures, scan_corpus
-from tasks.settings import StudySettings
-from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport
-from tasks.splits import read_split, split_of_study, update_split
+from tasks.preparation.batches import Attempts
+from tasks.preparation.ledger import count_outcomes, find_previous, read_ledger, select_videos
+from tasks.preparation.scan import conclude, due_jobs, most_failures, scan_corpus
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport
+from tasks.study.runs import plan_runs
 
 FIRST, SECOND = ("anger", "fear", "sadness"), ("boredom", "joy", "neutral")
 ALIKE = {"joy": "happiness"}  # as the project spells it
@@ -278,7 +278,9 @@ def test_no_advice_removes_a_split(root: Root) -> None:
     assert len(split_of_study(read_split(layout.split), ledger, FIRST)) == 18
 
 
-@pytest.mark.parametrize("path", ["tasks/splits.py", "tasks/audit.py", "tasks/subject_names.py", "flows/split.py"])
+@pytest.mark.parametrize(
+    "path", ["tasks/dataset/splits.py", "tasks/dataset/audit.py", "tasks/corpus/subject_names.py", "flows/split.py"]
+)
 def test_no_sentence_tells_to_remove_a_split(path: str) -> None:
     """Other studies may stand on it; another `split.seed` draws a new one beside it."""
     text = (Path(__file__).parent.parent / path).read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.scoring import (
+from tasks.study.scoring import (
     confusions,
     fit_video_temperature,
     predicted_segments,

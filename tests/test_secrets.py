@@ -13,12 +13,12 @@ import flows.cli
 from fer_models.errors import UseError
 from flows.cli import main
 from flows.environment import check_server
-from tasks import tracking
-from tasks.addresses import hide_secrets, user_of, without_user
-from tasks.configuration import resolve_settings, settings_as_yaml
-from tasks.layout import Layout
-from tasks.places import read_place
-from tasks.settings import PrepareSettings, StudySettings
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings, settings_as_yaml
+from tasks.config.settings import PrepareSettings, StudySettings
+from tasks.storage.addresses import hide_secrets, user_of, without_user
+from tasks.storage.locations import read_place
+from tasks.tracking import mlflow_log
 
 SECRET = "hush/Hush+hush"
 VALUES = [
@@ -184,7 +184,7 @@ def connect(uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    return tracking.connect(Layout.of(StudySettings(data_root=tmp_path)))
+    return mlflow_log.connect(Layout.of(StudySettings(data_root=tmp_path)))
 
 
 def test_mlflow_gets_user_and_password_beside_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,8 +204,8 @@ def test_a_store_that_mlflow_does_not_know_is_told_without_its_password(
 
 
 def test_links_and_what_is_remembered_have_no_user() -> None:
-    run = tracking.StudyRun(tracking_uri="https://me:***@host:5000/", experiment_id="1", run_id="a", digest="")
-    assert tracking.page_of(run) == "https://host:5000/#/experiments/1/runs/a"
+    run = mlflow_log.StudyRun(tracking_uri="https://me:***@host:5000/", experiment_id="1", run_id="a", digest="")
+    assert mlflow_log.page_of(run) == "https://host:5000/#/experiments/1/runs/a"
     assert user_of("https://host:5000/a@b") == user_of("sqlite:///a.db") is None
     assert without_user("https://host:5000/a@b") == "https://host:5000/a@b"
 

@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from fer_models.seed_noise import measure_seed_noise
+from fer_models.statistics.seed_noise import measure_seed_noise
 
 
 def test_hand_computed_case():

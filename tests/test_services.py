@@ -18,11 +18,11 @@ import psutil
 import pytest
 
 from fer_models.errors import UseError
-from tasks import services
-from tasks.credentials import credentials, make_password, password_file
-from tasks.descendants import end_marked, mark_of, marked
-from tasks.ports import is_listened_on_by_this_user, listen
-from tasks.services import (
+from tasks.services import supervisor as module
+from tasks.services.credentials import credentials, make_password, password_file
+from tasks.services.descendants import end_marked, mark_of, marked
+from tasks.services.ports import is_listened_on_by_this_user, listen
+from tasks.services.supervisor import (
     Addresses,
     Service,
     Supervisor,
@@ -106,7 +106,7 @@ def test_what_ends_is_started_again_until_it_is_asked_to_stop(
 
 
 def test_what_ends_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "_LOOK_S", 0.01)
+    monkeypatch.setattr(module, "_LOOK_S", 0.01)
     code = "import os, pathlib; (pathlib.Path(os.environ['FOLDER']) / 'ready').touch(); print('no room'); exit(3)"
     (tmp_path / "ready").touch()
     with Supervisor(tmp_path) as supervisor:
@@ -159,7 +159,7 @@ import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests run under nohup too
 from pathlib import Path
 from tests_services import PARENT, service
-from tasks.services import Addresses, Supervisor, write_addresses
+from tasks.services.supervisor import Addresses, Supervisor, write_addresses
 home = Path(sys.argv[1])
 with Supervisor(home) as supervisor:
     supervisor.start(service(home, PARENT))
@@ -185,7 +185,7 @@ def up(home: Path) -> Iterator[psutil.Process]:
 
 def keepers(supervisor: psutil.Process) -> list[psutil.Process]:
     alive = [child for child in supervisor.children() if not is_gone(child.pid)]
-    return [child for child in alive if "tasks.keeper" in child.cmdline()]
+    return [child for child in alive if "tasks.services.keeper" in child.cmdline()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
@@ -239,7 +239,10 @@ def test_a_closed_terminal_ends_it(tmp_path: Path) -> None:
 
 
 def test_a_process_ends_with_its_parent() -> None:
-    child = "import sys, time; from tasks.descendants import end_with_parent as e; e(int(sys.argv[1])); time.sleep(600)"
+    child = (
+        "import sys, time\nfrom tasks.services.descendants import end_with_parent\n"
+        "end_with_parent(int(sys.argv[1]))\ntime.sleep(600)"
+    )
     start = f"subprocess.Popen([sys.executable, '-c', {child!r}, str(os.getpid())]).pid"
     parent = f"import os, subprocess, sys; print({start}, flush=True); input()"
     process = subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -10,7 +10,7 @@ from conftest import write_shard
 
 from fer_models.errors import WrongShard
 from tasks.outcomes import Outcome
-from tasks.shards import (
+from tasks.preparation.shards import (
     FACE_SHAPE,
     OPTICAL_FLOW_SHAPE,
     Segment,

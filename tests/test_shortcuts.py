@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_models.shortcuts import find_shortcut
-from tasks.file_properties import check_properties
-from tasks.findings import Check, Severity
+from fer_models.statistics.shortcuts import find_shortcut
+from tasks.dataset.file_properties import check_properties
+from tasks.dataset.findings import Check, Severity
 
 CLASSES = ("anger", "disgust", "fear", "happiness")
 

@@ -10,9 +10,9 @@ import pytest
 from ledgers import CLASSES, Video, make_ledger, people, sides_of_people
 
 from fer_models.errors import UseError
+from tasks.config.settings import SplitSettings
+from tasks.dataset.splits import SIDES, read_split, update_split
 from tasks.outcomes import Outcome
-from tasks.settings import SplitSettings
-from tasks.splits import SIDES, read_split, update_split
 
 
 def random_people(rng: np.random.Generator, most: int = 30) -> list[Video]:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.findings import Check, Finding, Severity, write_findings
-from tasks.spreadsheets import csv_text, write_csv
+from tasks.dataset.findings import Check, Finding, Severity, write_findings
+from tasks.storage.spreadsheets import csv_text, write_csv
 
 
 def cells(text: str) -> list[list[str]]:

@@ -7,20 +7,20 @@ import pandas as pd
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from fer_models.building import load_model
 from fer_models.errors import UseError
+from fer_models.models.building import load_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import TrainingSettings
-from fer_models.stored_names import path_below
-from fer_models.training import PROGRESS_FILE, Progress, fit
-from tasks.adapters import baum1
-from tasks.index import load_arrays
-from tasks.inspection import picture_name
-from tasks.places import as_remote, read_place
-from tasks.scan import due_jobs, scan_corpus
-from tasks.settings import StudySettings
-from tasks.shards import named_shard, shard_name, shard_path
-from tasks.unused import find_unused
+from fer_models.training.fitting import PROGRESS_FILE, Progress, fit
+from tasks.config.settings import StudySettings
+from tasks.corpus.adapters import baum1
+from tasks.dataset.index import load_arrays
+from tasks.preparation.cleanup import find_unused
+from tasks.preparation.scan import due_jobs, scan_corpus
+from tasks.preparation.shards import named_shard, shard_name, shard_path
+from tasks.report.inspection import picture_name
+from tasks.storage.locations import as_remote, read_place
+from tasks.storage.stored_names import path_below
 
 SHA256 = "ab" * 32
 HOSTILE = [
@@ -171,7 +171,7 @@ def test_an_asterisk_in_a_key_removes_only_itself() -> None:
 def test_cleaning_follows_no_link_out(tmp_path: Path) -> None:
     """A folder among the shards that is a link to somebody's own files."""
     settings = StudySettings(data_root=tmp_path / "data")
-    from tasks.layout import Layout
+    from tasks.config.layout import Layout
 
     layout = Layout.of(settings)
     layout.shards.mkdir(parents=True)

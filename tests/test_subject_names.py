@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tasks.subject_names import look_alikes, name_key, one_spelling, say_look_alikes
+from tasks.corpus.subject_names import look_alikes, name_key, one_spelling, say_look_alikes
 
 
 @pytest.mark.parametrize(

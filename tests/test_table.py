@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from fer_models.errors import UseError
-from tasks.adapters.source import SourceVideo
-from tasks.adapters.table import read
+from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters.source import SourceVideo
+from tasks.corpus.adapters.table import read
 from tasks.outcomes import Outcome
-from tasks.settings import CorpusSettings
 
 
 def settings(path: Path) -> CorpusSettings:

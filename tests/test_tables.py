@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fer_models.errors import UseError
-from tasks.tables import read_rows
+from tasks.storage.tables import read_rows
 
 COLUMNS = ("path", "subject")
 ROWS = [("a, b.mp4", "Zoë"), ("c.mp4", "1")]

@@ -21,10 +21,10 @@ from test_workers import process_that_reads
 
 from fer_models.errors import UseError
 from flows.prepare import prepare
-from tasks.configuration import resolve_settings
-from tasks.layout import Layout
-from tasks.sample.corpus import VIDEO_FOLDER, SampleCorpus, write_corpus, write_video
-from tasks.settings import ExecutionSettings
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.config.settings import ExecutionSettings
+from tasks.corpus.sample.corpus import VIDEO_FOLDER, SampleCorpus, write_corpus, write_video
 from tasks.steps import runners
 from tasks.steps.runners import open_runner
 

@@ -15,14 +15,15 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models import disk, training
-from fer_models.arms import ARMS
-from fer_models.building import build_model, load_model
 from fer_models.errors import FerError, TrainingDiverged
-from fer_models.metrics import score
+from fer_models.models.arms import ARMS
+from fer_models.models.building import build_model, load_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import AugmentationSettings, ConstantSchedule, ModelSettings, PlateauSchedule, TrainingSettings
-from fer_models.training import MODEL_FILE, Epoch, Progress, epoch_weights, fit, predict, read_progress
+from fer_models.statistics.metrics import score
+from fer_models.training import fitting
+from fer_models.training.fitting import MODEL_FILE, Epoch, Progress, epoch_weights, fit, predict, read_progress
+from tasks.storage import disk
 
 pytestmark = pytest.mark.trains
 
@@ -40,7 +41,7 @@ def make_quick(patch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
-    patch.setattr(training, "_PREDICT_BATCH", 8)
+    patch.setattr(fitting, "_PREDICT_BATCH", 8)
 
 
 def segments(num: int, seed: int = 0) -> SegmentArrays:
@@ -170,7 +171,7 @@ def test_predictions_do_not_depend_on_how_rows_fill_batches(monkeypatch):
     probabilities = predict(model, segments(11))
     assert probabilities.dtype == np.float32
     assert probabilities.shape == (11, 6)
-    monkeypatch.setattr(training, "_PREDICT_BATCH", 16)
+    monkeypatch.setattr(fitting, "_PREDICT_BATCH", 16)
     np.testing.assert_allclose(predict(model, segments(11)), probabilities, atol=1e-6)
     np.testing.assert_allclose(
         np.asarray(model([TRAIN.faces[:1], TRAIN.optical_flows[:1]])), predict(model, segments(12))[:1], atol=1e-6
@@ -279,26 +280,26 @@ def interrupt_after(epoch: Epoch, last: int) -> None:
 def trained_epochs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by the number of each epoch that is trained in this test."""
     numbers: list[int] = []
-    plain = training._train_epoch
+    plain = fitting._train_epoch
 
     def count(*arguments):
         epoch = plain(*arguments)
         numbers.append(epoch.epoch)
         return epoch
 
-    monkeypatch.setattr(training, "_train_epoch", count)
+    monkeypatch.setattr(fitting, "_train_epoch", count)
     return numbers
 
 
 def test_each_epoch_sees_the_rows_in_its_own_order(tmp_path, monkeypatch):
     asked: list[tuple[int, ...]] = []
-    plain = training.epoch_batches
+    plain = fitting.epoch_batches
 
     def record(*arguments):
         asked.append(arguments)
         return plain(*arguments)
 
-    monkeypatch.setattr(training, "epoch_batches", record)
+    monkeypatch.setattr(fitting, "epoch_batches", record)
     with pytest.raises(Interrupted):
         train(tmp_path, on_epoch=partial(interrupt_after, last=2))
     train(tmp_path)

@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 from fer_models.errors import UseError
 from flows.cli import app
-from tasks.changes import read_changes
-from tasks.configuration import resolve_settings
-from tasks.drift import read_drift
-from tasks.files import held_alone
-from tasks.layout import Layout
-from tasks.sample.corpus import Clip, SampleCorpus, render_clip, write_video
+from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.corpus.changes import read_changes
+from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
+from tasks.dataset.drift import read_drift
+from tasks.storage.files import held_alone
 
 TINY = {
     "training": {"epochs": 1, "batch_size": 8},

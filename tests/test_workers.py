@@ -13,11 +13,11 @@ import pytest
 from conftest import FPS, draw_moving_face, draw_wall, video_file
 
 from fer_models.errors import StorageError
+from tasks.config.settings import PrepareSettings
+from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
-from tasks.sample.corpus import write_video
-from tasks.settings import PrepareSettings
-from tasks.shards import read_report, shard_path
-from tasks.workers import Job, prepare_videos, worker_pool
+from tasks.preparation.shards import read_report, shard_path
+from tasks.preparation.workers import Job, prepare_videos, worker_pool
 
 SETTINGS = PrepareSettings()
 LONG = "long"

@@ -48,7 +48,7 @@ def _print_trace() -> None:
 
 def _shown(text: str) -> str:
     try:
-        from tasks.addresses import hide_secrets
+        from tasks.storage.addresses import hide_secrets
     except ImportError:  # another package hides ours, which is what the text says
         return text
     return hide_secrets(text)

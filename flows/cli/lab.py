@@ -41,8 +41,8 @@ def up(
     with silent_imports():
         import_prefect()
         from flows.up import serve
-    from tasks.databases import Databases
-    from tasks.services import HOME, Addresses
+    from tasks.services.databases import Databases
+    from tasks.services.supervisor import HOME, Addresses
 
     parameters = chosen.parameters()
     serve(

@@ -52,7 +52,7 @@ def inspect(
 ) -> None:
     """Draw a video on one page: faces, motion, outcome and why."""
     prepare_environment(quiet=not chosen.debug)
-    from tasks.inspection import inspect_video
+    from tasks.report.inspection import inspect_video
 
     path = inspect_video(chosen.settings(), video, output, force)
     out.print(escape(str(path)), soft_wrap=True, highlight=False)
@@ -69,7 +69,7 @@ def explain(
     """Draw a Grad-CAM tile on one page: frame, crop, motion, maps, probabilities and where all of it comes from."""
     prepare_environment(quiet=not chosen.debug)
     check_keras()
-    from tasks.tile_page import explain_tile
+    from tasks.report.tile_page import explain_tile
 
     path = explain_tile(chosen.settings(), tile, output, force)
     out.print(escape(str(path)), soft_wrap=True, highlight=False)

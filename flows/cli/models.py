@@ -49,10 +49,10 @@ def predict(
     prepare_environment(quiet=not debug)
     check_keras()
     with silent_imports():
-        from tasks.prediction import find_videos, predict_videos
-    from tasks.outputs import PREDICTIONS, check_output, output_file
-    from tasks.places import as_remote, read_place
-    from tasks.spreadsheets import write_csv
+        from tasks.inference.prediction import find_videos, predict_videos
+    from tasks.report.outputs import PREDICTIONS, check_output, output_file
+    from tasks.storage.locations import as_remote, read_place
+    from tasks.storage.spreadsheets import write_csv
 
     place = read_place(model)
     inputs: list[Path] = []
@@ -92,8 +92,8 @@ def models(
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     with silent_imports():
-        from fer_models.building import build_model
-    from fer_models.arms import ARMS
+        from fer_models.models.building import build_model
+    from fer_models.models.arms import ARMS
 
     settings = chosen.settings()
     out.print(f"Arms in {settings.model.form} form, width {settings.model.width}")
@@ -111,8 +111,8 @@ def models(
 
 
 def _show_equivalences(arms: Sequence[str], settings: ModelSettings) -> None:
-    from fer_models.arms import get_arm
-    from fer_models.equivalence import describe, find_equivalences, grouped
+    from fer_models.models.arms import get_arm
+    from fer_models.models.equivalence import describe, find_equivalences, grouped
 
     found = find_equivalences([get_arm(name) for name in arms], settings)
     if not found:

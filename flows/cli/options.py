@@ -12,7 +12,7 @@ import typer
 from fer_models.errors import UseError
 
 if TYPE_CHECKING:
-    from tasks.settings import StudySettings
+    from tasks.config.settings import StudySettings
 
 Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
 Force = Annotated[bool, typer.Option("--force", help="also over a file of that kind which this command did not make")]
@@ -21,7 +21,7 @@ _Command = Callable[..., None]
 
 def from_home(path: str | Path) -> Path:
     """A path of this machine, `~` for the home folder; raises `UseError` when that is nobody's."""
-    from tasks.places import local_path
+    from tasks.storage.locations import local_path
 
     return local_path(path)
 
@@ -62,7 +62,7 @@ class Chosen:
         for pair in self.pairs or []:
             key, equals, value = pair.partition("=")
             if not equals or not key:
-                from tasks.addresses import hide_secrets
+                from tasks.storage.addresses import hide_secrets
 
                 raise UseError(f"--set takes KEY=VALUE, not {hide_secrets(pair)!r}.")
             overrides[key.strip()] = value
@@ -74,7 +74,7 @@ class Chosen:
         Raises:
             UseError: there is no such preset, file or setting, or a value does not fit.
         """
-        from tasks.configuration import resolve_settings
+        from tasks.config.resolving import resolve_settings
 
         return resolve_settings(self.preset, self.config, self.overrides)
 

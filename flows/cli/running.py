@@ -40,8 +40,8 @@ def run_flow(name: str, chosen: Chosen, **more: Any) -> Any:
     settings = chosen.settings()
     signal.signal(signal.SIGINT, stop)
     if name in ("prepare", "study") and not os.environ.get("PREFECT_API_URL"):
-        from tasks.fan_out import Attempts
-        from tasks.scan import conclude, scan_corpus
+        from tasks.preparation.batches import Attempts
+        from tasks.preparation.scan import conclude, scan_corpus
 
         scan = scan_corpus(settings, more.get("videos"))
         if name == "prepare" and scan.plan.due.empty:

@@ -32,7 +32,7 @@ def doctor(chosen: Chosen) -> None:
 @study_options(data_root=False)
 def config(chosen: Chosen) -> None:
     """Print all settings as a configuration file."""
-    from tasks.configuration import settings_as_yaml
+    from tasks.config.resolving import settings_as_yaml
 
     sys.stdout.write(settings_as_yaml(chosen.settings()))
 
@@ -49,7 +49,7 @@ def sample(
     debug: Debug = False,
 ) -> None:
     """Draw a corpus of made-up people in the layout of BAUM-1s."""
-    from tasks.sample.corpus import SampleCorpus, write_corpus
+    from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
 
     width, _, height = size.partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) >= 64 and int(height) >= 64) or (

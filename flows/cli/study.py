@@ -40,8 +40,8 @@ def retry(
     ] = None,
 ) -> None:
     """Try failed videos again: those that crashed, hung, could not be read or were not begun, or those you name."""
-    from tasks.layout import Layout
-    from tasks.ledger import read_ledger, select_videos
+    from tasks.config.layout import Layout
+    from tasks.preparation.ledger import read_ledger, select_videos
 
     settings = chosen.settings()
     ledger = read_ledger(Layout.of(settings).ledger, settings.corpus.emotions)
@@ -83,10 +83,10 @@ def report(chosen: Chosen) -> None:
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     with silent_imports():
-        from tasks.report import write_report
-        from tasks.report_input import collect
-    from tasks.in_use import using_shards
-    from tasks.layout import Layout
+        from tasks.report.facts import collect
+        from tasks.report.writing import write_report
+    from tasks.config.layout import Layout
+    from tasks.preparation.in_use import using_shards
 
     settings = chosen.settings()
     source = collect(settings)
@@ -102,9 +102,9 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ) -> None:
     """Remove what preparation left that these settings, this corpus and no running study use."""
-    from tasks.layout import Layout
-    from tasks.places import as_remote
-    from tasks.unused import find_unused, remove, users_of
+    from tasks.config.layout import Layout
+    from tasks.preparation.cleanup import find_unused, remove, users_of
+    from tasks.storage.locations import as_remote
 
     layout = Layout.of(chosen.settings())
     found = find_unused(layout)

@@ -6,10 +6,10 @@ one line here.
 
 from collections.abc import Callable, Sequence
 
+from tasks.config.settings import StudySettings
 from tasks.diagnosis import hardware, services, software, storage
 from tasks.diagnosis.condition import Condition, State
 from tasks.progress import progress
-from tasks.settings import StudySettings
 
 Check = Callable[[StudySettings], list[Condition]]
 

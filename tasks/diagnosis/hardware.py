@@ -8,9 +8,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from tasks.config.settings import StudySettings
 from tasks.diagnosis.condition import Condition, State
-from tasks.foreign_settings import keras_fault
-from tasks.settings import StudySettings
+from tasks.services.foreign_settings import keras_fault
 
 #: TensorFlow, the project and a batch of the widest model take about 2 GB (`make bench-train`).
 _LEAST_MEMORY_GB = 2.0
@@ -21,7 +21,7 @@ _NVIDIA = Path("/dev/nvidiactl")
 _KERAS_TIMEOUT_S = 120.0
 _QUESTION = """
 import json, keras
-from tasks.machine import gains_from_bfloat16
+from tasks.study.precision import gains_from_bfloat16
 devices = keras.distribution.list_devices()
 print(json.dumps([keras.backend.backend(), devices, gains_from_bfloat16()]))
 """

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import httpx
 
-from tasks.addresses import hide_password_in, hide_secrets
+from tasks.config.settings import StudySettings
 from tasks.diagnosis.condition import Condition, State
-from tasks.foreign_settings import prefect_files, prefect_setting, where_prefect_looks
-from tasks.places import as_remote
-from tasks.ports import is_listening, listening_process
-from tasks.settings import StudySettings
+from tasks.services.foreign_settings import prefect_files, prefect_setting, where_prefect_looks
+from tasks.services.ports import is_listening, listening_process
+from tasks.storage.addresses import hide_password_in, hide_secrets
+from tasks.storage.locations import as_remote
 
 _TIMEOUT_S = 5.0
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000

@@ -10,8 +10,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from fer_models.errors import UseError
+from tasks.config.settings import StudySettings
 from tasks.diagnosis.condition import Condition, State
-from tasks.settings import StudySettings
 
 _DISTRIBUTION = "fer-pipeline"
 _REINSTALL = "install the project again: make setup, or pip install -e ."
@@ -155,8 +155,8 @@ def _package_at(place: Path, name: str) -> Path | None:
 
 
 def _prepare_drawn_clip(settings: StudySettings) -> tuple[str, int, int]:
-    from tasks.preparation import prepare_video
-    from tasks.sample.corpus import SampleCorpus, plan_clips, render_clip, write_video
+    from tasks.corpus.sample.corpus import SampleCorpus, plan_clips, render_clip, write_video
+    from tasks.preparation.prepare_file import prepare_video
 
     corpus = SampleCorpus(subjects=1, clips=1, seconds=2 * settings.prepare.segment_length / 25, faults=False)
     with tempfile.TemporaryDirectory() as folder:

@@ -5,11 +5,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from tasks.config.settings import StudySettings
 from tasks.diagnosis.condition import Condition, State
-from tasks.files import leftovers
-from tasks.places import as_remote
-from tasks.remote import RemotePath
-from tasks.settings import StudySettings
+from tasks.storage.files import leftovers
+from tasks.storage.locations import as_remote
+from tasks.storage.remote import RemotePath
 
 _LEAST_FREE_GB, _LITTLE_FREE_GB = 0.5, 5.0
 #: A temporary file that nobody has written to for so long belongs to no living process.

@@ -24,14 +24,14 @@ from prefect.events import emit_event
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging import get_logger
 
-from tasks import tracking
-from tasks.drift import drift_rows
+from tasks.config.settings import StudySettings
+from tasks.dataset.drift import drift_rows
 from tasks.escaping import markdown
-from tasks.report import MARKDOWN_FILE
-from tasks.report_input import ReportInput, describe
-from tasks.scan import Conclusion
-from tasks.scoring import confusions
-from tasks.settings import StudySettings
+from tasks.preparation.scan import Conclusion
+from tasks.report.facts import ReportInput, describe
+from tasks.report.writing import MARKDOWN_FILE
+from tasks.study.scoring import confusions
+from tasks.tracking import mlflow_log
 
 #: The event of the flow `fer-prepare` that tells of newly prepared videos.
 VIDEOS_PREPARED = "fer.videos.prepared"
@@ -117,7 +117,7 @@ def announce_videos(settings: StudySettings, conclusion: Conclusion, num_pending
     )
 
 
-def show_comparison(source: ReportInput, report: Path, study_run: tracking.StudyRun) -> None:
+def show_comparison(source: ReportInput, report: Path, study_run: mlflow_log.StudyRun) -> None:
     """The table of arms, the confusion matrix of the best one, and links to MLflow and to the report."""
     settings, best = source.settings, source.best
     against_best = describe(source)["against_best"]
@@ -142,7 +142,7 @@ def show_comparison(source: ReportInput, report: Path, study_run: tracking.Study
             key=_key(settings.name, "confusion"),
             description=f"Confusion matrix of {best.arm.title}",
         )
-    if page := tracking.page_of(study_run):
+    if page := mlflow_log.page_of(study_run):
         _show_link(settings, "mlflow", "The study in MLflow", page)
         _show_link(settings, "report", "The report", f"{page}/artifacts/report/index.html")
     else:
@@ -152,7 +152,7 @@ def show_comparison(source: ReportInput, report: Path, study_run: tracking.Study
 def show_summary(settings: StudySettings, report: Path) -> None:
     """The first part of the report, and where to find the rest."""
     text = (report.parent / MARKDOWN_FILE).read_text(encoding="utf-8").partition("\n![")[0]
-    page = tracking.page_of(tracking.open_study(settings))
+    page = mlflow_log.page_of(mlflow_log.open_study(settings))
     where = f"[report]({page}/artifacts/report/index.html), [MLflow]({page})" if page else f"report: {markdown(report)}"
     with _optional():
         create_markdown_artifact(

@@ -6,10 +6,10 @@ from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
+from tasks.config.settings import PrepareSettings
 from tasks.outcomes import TRANSIENT
-from tasks.settings import PrepareSettings
+from tasks.preparation.workers import Job, prepare_videos
 from tasks.steps.runners import videos_at_once
-from tasks.workers import Job, prepare_videos
 
 
 @task(name="prepare-videos", task_run_name="prepare {name}", cache_policy=NO_CACHE)

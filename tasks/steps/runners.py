@@ -25,8 +25,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fer_models.errors import UseError
-from tasks.fan_out import Crew
-from tasks.settings import ExecutionSettings
+from tasks.config.settings import ExecutionSettings
+from tasks.preparation.batches import Crew
 
 Item = TypeVar("Item")
 

@@ -22,12 +22,12 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from fer_models.errors import FerError, UseError
-from fer_models.training import Epoch, Progress
-from tasks import tracking
+from fer_models.training.fitting import Epoch, Progress
+from tasks.config.settings import StudySettings
 from tasks.progress import progress, say
-from tasks.runs import Run, train_run
-from tasks.settings import StudySettings
 from tasks.steps.artifacts import ProgressArtifact
+from tasks.study.runs import Run, train_run
+from tasks.tracking import mlflow_log
 
 DEPLOYMENT = "fer-train/gpu"
 _POLL_S = 2.0
@@ -39,16 +39,16 @@ _UNFINISHED = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 
 
 @task(name="train-arm", task_run_name="train {run.name}", cache_policy=NO_CACHE)
-def train_arm(settings: StudySettings, run: Run, study_run: tracking.StudyRun) -> Progress:
+def train_arm(settings: StudySettings, run: Run, study_run: mlflow_log.StudyRun) -> Progress:
     """Train one arm with one seed, or go on with it, telling MLflow of every epoch."""
-    run_id = tracking.open_run(settings, study_run, run)
-    logged = tracking.num_logged_epochs(run_id)
+    run_id = mlflow_log.open_run(settings, study_run, run)
+    logged = mlflow_log.num_logged_epochs(run_id)
     with ProgressArtifact(f"train {run.name}", settings.training.epochs) as shown:
 
         def tell(epoch: Epoch) -> None:
             shown.reach(epoch.epoch)
             if epoch.epoch > logged:
-                tracking.log_epoch(run_id, epoch)
+                mlflow_log.log_epoch(run_id, epoch)
 
         return train_run(settings, run, tell)
 

@@ -1,4 +1,4 @@
-"""Makes the small study beside this file, which later versions must take up; `PYTHONPATH=. python tests/made_before/make.py`.
+"""Makes the small study beside this file, which later versions must take up: `python tests/made_before/make.py`.
 
 Only to be run again when a version breaks with the past on purpose: what lies here was made by version 0.1 as it was
 before the rooms of `tasks` were laid out, and holding on to it is the point.
@@ -35,14 +35,14 @@ def main() -> None:
     """Draw six clips, prepare them, train two arms, and write down what the first says of the training segments."""
     os.environ["PREFECT_HOME"] = tempfile.mkdtemp()
     prepare_environment(quiet=True)
-    from fer_models.building import load_model
-    from fer_models.training import predict
+    from fer_models.models.building import load_model
+    from fer_models.training.fitting import predict
     from flows.prepare import prepare
     from flows.split import split
     from flows.train import train
-    from tasks.configuration import resolve_settings
-    from tasks.runs import plan_runs, run_arrays
-    from tasks.sample.corpus import Clip, SampleCorpus, render_clip, write_video
+    from tasks.config.resolving import resolve_settings
+    from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
+    from tasks.study.runs import plan_runs, run_arrays
 
     corpus = SampleCorpus(seconds=0.8, size=(160, 120))
     with tempfile.TemporaryDirectory() as folder:
@@ -64,9 +64,10 @@ def main() -> None:
             "probabilities": predict(load_model(run.folder / "model.keras"), segments).tolist(),
         }
         Path("said.json").write_text(json.dumps(said, indent=1) + "\n")
+        unused = shutil.ignore_patterns("mlflow*", "mlartifacts", "*.lock", "in-use")
         for made in ("corpus", "data"):
             shutil.rmtree(HERE / made, ignore_errors=True)
-            shutil.copytree(made, HERE / made, ignore=shutil.ignore_patterns("mlflow*", "mlartifacts", "*.lock", "in-use"))
+            shutil.copytree(made, HERE / made, ignore=unused)
         shutil.copy("said.json", HERE)
 
 

@@ -1,0 +1,144 @@
+"""Grad-CAM (Selvaraju et al. 2017) for both streams, on any Keras backend.
+
+Keras has no backend-neutral gradient function, but it can train. A zero-initialised, trainable probe is added to the
+feature map of each sample; one plain SGD step with rate 1 on the negative logit moves the probe by exactly the gradient
+of the logit with respect to the feature map.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from fer_models.geometry import FACE_SIZE_PX
+from fer_models.models.building import convolution_centres
+
+#: The convolution that is looked at. The last one has 3x3 cells of which each sees most of the picture, so it cannot
+#: say where; the third has 16x16.
+DEFAULT_CONVOLUTION = 3
+
+
+class _Probe(keras.layers.Layer):
+    """Adds a trainable, initially zero array of the shape of one whole batch to its input."""
+
+    def __init__(self, shape: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.probe = self.add_weight(shape=tuple(shape), initializer="zeros", name="probe")
+
+    def call(self, feature_map: Any) -> Any:
+        return ops.cast(feature_map, "float32") + self.probe
+
+
+class _Probed(keras.Model):
+    """A head whose inputs are probed; it runs as in inference, dropout asleep, even while the probes are trained."""
+
+    def __init__(self, head: keras.Model, shapes: Sequence[Sequence[int]]) -> None:
+        super().__init__(name="probed")
+        self.head = head
+        self.probes = [_Probe(shape, name=f"probe{number}") for number, shape in enumerate(shapes)]
+
+    def call(self, feature_maps: Any, training: bool = False) -> Any:
+        maps = feature_maps if isinstance(feature_maps, (list, tuple)) else [feature_maps]
+        return self.head([probe(x) for probe, x in zip(self.probes, maps, strict=True)], training=False)
+
+
+class GradCam:
+    """Grad-CAM of one model, compiled once; it follows the model's weights when they change.
+
+    Args:
+        model: an arm as built by `fer_models.models.building.build_model`.
+        batch_size: rows explained at once; any number may be asked for.
+        convolution: number of the convolution to look at, from 1.
+    """
+
+    def __init__(self, model: keras.Model, batch_size: int, convolution: int = DEFAULT_CONVOLUTION) -> None:
+        names = {layer.name for layer in model.layers}
+        self.model = model
+        self.convolution = convolution
+        self.streams = [stream for stream in ("spatial", "temporal") if f"{stream}_conv{convolution}" in names]
+        maps = [model.get_layer(f"{stream}_conv{convolution}").output for stream in self.streams]
+        self._batch_size = batch_size
+        self._body = keras.Model(model.inputs, maps)
+        self._head = keras.Model(maps, model.get_layer("logits").output)
+        self._probed = _Probed(self._head, [(batch_size, *one.shape[1:]) for one in maps])
+        self._probed.compile(keras.optimizers.SGD(1.0), loss=lambda chosen, output: -ops.sum(chosen * output, axis=-1))
+
+    def maps(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+        """As `gradcam`."""
+        return {
+            stream: _place(cells, self.convolution)
+            for stream, cells in self.cells(faces, optical_flows, classes).items()
+        }
+
+    def cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+        """The maps on the feature maps' own grids: float32 (n, size, size), 16x16 for the third convolution."""
+        parts = []
+        for start in range(0, len(classes), self._batch_size):
+            rows = np.arange(start, start + self._batch_size) % len(classes)  # the last batch is filled up
+            parts.append(self._batch_cells(faces[rows], optical_flows[rows].astype(np.float32), classes[rows]))
+        return {
+            stream: np.concatenate([part[number] for part in parts])[: len(classes)]
+            for number, stream in enumerate(self.streams)
+        }
+
+    def _batch_cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> list[np.ndarray]:
+        values = self._body.predict_on_batch([faces, optical_flows])
+        values = [np.asarray(value, np.float32) for value in (values if isinstance(values, list) else [values])]
+        return [_map(*pair) for pair in zip(values, self._logit_gradients(values, classes), strict=True)]
+
+    def _logit_gradients(self, values: list[np.ndarray], classes: np.ndarray) -> list[np.ndarray]:
+        for probe in self._probed.probes:
+            probe.probe.assign(np.zeros(probe.probe.shape, np.float32))
+        chosen = np.eye(self.model.output_shape[-1], dtype=np.float32)[classes]
+        trainable = [(layer, layer.trainable) for layer in self._head.layers]
+        self._head.trainable = False
+        try:
+            self._probed.train_on_batch(values, chosen)
+        finally:
+            for layer, was_trainable in trainable:  # the layers are the caller's
+                layer.trainable = was_trainable
+        # Keras averages the loss over the batch, hence the factor
+        return [np.asarray(ops.convert_to_numpy(probe.probe)) * len(classes) for probe in self._probed.probes]
+
+
+def gradcam(
+    model: keras.Model,
+    faces: np.ndarray,
+    optical_flows: np.ndarray,
+    classes: np.ndarray,
+    convolution: int = DEFAULT_CONVOLUTION,
+) -> dict[str, np.ndarray]:
+    """Grad-CAM maps of a batch.
+
+    Args:
+        model: an arm as built by `fer_models.models.building.build_model`.
+        faces: uint8 (n, 48, 48, 3).
+        optical_flows: float (n, 48, 48, 2).
+        classes: int (n,), the class whose logit is explained for each row.
+        convolution: number of the convolution to look at, from 1.
+
+    Returns:
+        By stream (`spatial`, `temporal`, those that the arm has): float32 (n, 48, 48) in 0..1, each cell of the feature
+        map standing where its receptive field has its centre; the peak of each map is 1 unless the map is all zero.
+    """
+    return GradCam(model, len(classes), convolution).maps(faces, optical_flows, classes)
+
+
+def _map(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    weights = gradient.mean(axis=(1, 2), keepdims=True)
+    positive = np.maximum((value * weights).sum(axis=-1), 0.0)
+    peak = positive.max(axis=(1, 2), keepdims=True)
+    return (positive / np.where(peak > 0, peak, 1.0)).astype(np.float32)
+
+
+def _place(maps: np.ndarray, convolution: int) -> np.ndarray:
+    """Interpolate maps (n, size, size) linearly between the centres of their cells over the whole picture."""
+    size = maps.shape[1]
+    position = np.interp(np.arange(FACE_SIZE_PX), convolution_centres(convolution, size), np.arange(size))
+    low = np.minimum(position.astype(int), size - 2)
+    weights = np.zeros((FACE_SIZE_PX, size), np.float32)
+    weights[np.arange(FACE_SIZE_PX), low] = 1.0 - (position - low)
+    weights[np.arange(FACE_SIZE_PX), low + 1] = position - low
+    return np.einsum("yi,nij,xj->nyx", weights, maps, weights).astype(np.float32)

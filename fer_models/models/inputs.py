@@ -1,0 +1,171 @@
+"""From stored physics to network input, inside the model.
+
+A model takes what a shard holds, uint8 RGB faces and optical flow in px (see `tasks.preparation.shards`), and draws its
+own input pictures. Training and inference therefore cannot disagree on scaling, colour order or flow representation.
+All layers are backend-neutral and save with the model.
+"""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from fer_models.settings import AugmentationSettings
+
+
+@keras.saving.register_keras_serializable(package="fer_models")
+class FaceScaling(keras.layers.Layer):
+    """uint8 RGB faces (batch, 48, 48, 3) in 0..255 -> float32 in 0..1."""
+
+    def call(self, faces: Any) -> Any:
+        return ops.cast(faces, "float32") / 255.0
+
+    def compute_output_spec(self, faces: Any) -> Any:
+        return keras.KerasTensor(faces.shape, dtype="float32")
+
+
+@keras.saving.register_keras_serializable(package="fer_models")
+class FaceStandardisation(keras.layers.Layer):
+    """Faces (batch, 48, 48, 3) to mean 0 and standard deviation 1 each: light and skin count less, features more."""
+
+    def call(self, faces: Any) -> Any:
+        centred = faces - ops.mean(faces, axis=(1, 2, 3), keepdims=True)
+        return centred / (ops.std(faces, axis=(1, 2, 3), keepdims=True) + 1e-3)
+
+    def compute_output_spec(self, faces: Any) -> Any:
+        return keras.KerasTensor(faces.shape, dtype="float32")
+
+
+@keras.saving.register_keras_serializable(package="fer_models")
+class HsvOpticalFlowPicture(keras.layers.Layer):
+    """The study's drawing: (dx, dy) in px (batch, H, W, 2) -> RGB float32 (batch, H, W, 3) in 0..1.
+
+    Hue is the direction, saturation is full, value is the magnitude stretched to 0..255 per picture, all in 8 bit
+    as OpenCV draws it. The stretching loses the speed; the study did it and `form: study` repeats it.
+    """
+
+    def call(self, optical_flow: Any) -> Any:
+        optical_flow = ops.cast(optical_flow, "float32")
+        dx, dy = optical_flow[..., 0], optical_flow[..., 1]
+        magnitude = ops.sqrt(dx * dx + dy * dy)
+        low = ops.min(magnitude, axis=(1, 2), keepdims=True)
+        high = ops.max(magnitude, axis=(1, 2), keepdims=True)
+        value = ops.floor((magnitude - low) / ops.maximum(high - low, 1e-12) * 255.0) / 255.0
+        angle_deg = ops.arctan2(dy, dx) * (180.0 / math.pi)
+        hue_deg = 2.0 * ops.floor(ops.where(angle_deg < 0, angle_deg + 360.0, angle_deg) / 2.0)
+
+        def channel(offset: float) -> Any:  # the HSV to RGB formula for full saturation
+            sector = (offset + hue_deg / 60.0) % 6.0
+            return value * (1.0 - ops.clip(ops.minimum(sector, 4.0 - sector), 0.0, 1.0))
+
+        return ops.stack([channel(5.0), channel(3.0), channel(1.0)], axis=-1)
+
+    def compute_output_spec(self, optical_flow: Any) -> Any:
+        return keras.KerasTensor((*optical_flow.shape[:-1], 3), dtype="float32")
+
+
+@keras.saving.register_keras_serializable(package="fer_models")
+class OpticalFlowComponents(keras.layers.Layer):
+    """(dx, dy) in px (batch, H, W, 2) -> (dx, dy, magnitude) / scale, float32 (batch, H, W, 3).
+
+    One fixed scale for all pictures keeps the speed; values are clipped to -3..3 against flow outliers.
+    """
+
+    def __init__(self, scale_px: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale_px = scale_px
+
+    def call(self, optical_flow: Any) -> Any:
+        scaled = ops.cast(optical_flow, "float32") / self.scale_px
+        magnitude = ops.sqrt(ops.sum(scaled * scaled, axis=-1, keepdims=True))
+        return ops.clip(ops.concatenate([scaled, magnitude], axis=-1), -3.0, 3.0)
+
+    def compute_output_spec(self, optical_flow: Any) -> Any:
+        return keras.KerasTensor((*optical_flow.shape[:-1], 3), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale_px": self.scale_px}
+
+
+@keras.saving.register_keras_serializable(package="fer_models")
+class PairedAugmentation(keras.layers.Layer):
+    """One random affine map a pair, applied to the face and to its motion image alike; active in training only.
+
+    Takes `[faces, motion]`, float32 (batch, H, W, 3) and (batch, H, W, C), and returns the same shapes.
+
+    Args:
+        settings: fields of `AugmentationSettings`.
+        move_vectors: the motion image holds (dx, dy); turn the vectors with the picture, so that a mirrored
+            face that moved left now moves right. `False` treats it as a mere picture, as the study did.
+    """
+
+    def __init__(self, settings: dict[str, Any], move_vectors: bool, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = AugmentationSettings(**settings)
+        self.move_vectors = move_vectors
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_jit = keras.backend.backend() != "tensorflow"  # TensorFlow warps with an op that XLA lacks
+
+    def call(self, inputs: list[Any], training: bool = False) -> list[Any]:
+        faces, motion = inputs
+        if not training:
+            return [faces, motion]
+        linear, offset = self._draw_maps(ops.shape(faces)[0], faces.shape[1])
+        both = ops.concatenate([faces, motion], axis=-1)
+        a, b, c, d = linear
+        zero = ops.zeros_like(a)
+        transforms = ops.stack([a, b, offset[0], c, d, offset[1], zero, zero], axis=-1)
+        both = ops.image.affine_transform(both, transforms, interpolation="bilinear", fill_mode="nearest")
+        faces, motion = both[..., : faces.shape[-1]], both[..., faces.shape[-1] :]
+        if self.move_vectors:
+            motion = self._turn_vectors(motion, linear)
+        return [self._change_light(faces), motion]
+
+    def _uniform(self, size: Any, half_range: float) -> Any:
+        return keras.random.uniform((size,), -half_range, half_range, seed=self.seed_generator)
+
+    def _draw_maps(self, size: Any, side_px: int) -> tuple[list[Any], list[Any]]:
+        """Maps from output to input coordinates: linear part [a, b, c, d] and offset [x, y], each (batch,)."""
+        s = self.settings
+        radians = math.pi / 180.0
+        angle = self._uniform(size, s.rotation_deg * radians)
+        shear = self._uniform(size, s.shear_deg * radians)
+        zoom_x, zoom_y = 1.0 + self._uniform(size, s.zoom), 1.0 + self._uniform(size, s.zoom)
+        sign = ops.where(self._uniform(size, 1.0) < 0, -1.0, 1.0) if s.mirror else ops.ones((size,))
+        a = sign * ops.cos(angle) * zoom_x
+        b = -ops.sin(angle + shear) * zoom_y
+        c = sign * ops.sin(angle) * zoom_x
+        d = ops.cos(angle + shear) * zoom_y
+        centre = (side_px - 1) / 2.0
+        x = centre - (a + b) * centre + self._uniform(size, s.shift * side_px)
+        y = centre - (c + d) * centre + self._uniform(size, s.shift * side_px)
+        return [a, b, c, d], [x, y]
+
+    @staticmethod
+    def _turn_vectors(motion: Any, linear: list[Any]) -> Any:
+        """Content moves by the inverse of the sampling map, and so do its velocity vectors."""
+        a, b, c, d = (ops.reshape(entry, (-1, 1, 1)) for entry in linear)
+        determinant = a * d - b * c
+        dx, dy = motion[..., 0], motion[..., 1]
+        return ops.stack([(d * dx - b * dy) / determinant, (a * dy - c * dx) / determinant], axis=-1)
+
+    def _change_light(self, faces: Any) -> Any:
+        if not self.settings.brightness:
+            return faces
+        size = ops.shape(faces)[0]
+        gain = ops.reshape(1.0 + self._uniform(size, self.settings.brightness), (-1, 1, 1, 1))
+        offset = ops.reshape(self._uniform(size, self.settings.brightness / 2), (-1, 1, 1, 1))
+        return ops.clip(faces * gain + offset, 0.0, 1.0)
+
+    def compute_output_spec(self, inputs: list[Any], training: bool = False) -> list[Any]:
+        return [keras.KerasTensor(x.shape, dtype="float32") for x in inputs]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "settings": self.settings.model_dump(),
+            "move_vectors": self.move_vectors,
+            "seed": self.seed,
+        }

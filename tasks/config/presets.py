@@ -1,0 +1,84 @@
+"""Presets: a plain function each, that returns the settings of a whole study."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fer_models.settings import (
+    AugmentationSettings,
+    ModelSettings,
+    PlateauSchedule,
+    TrainingSettings,
+    Triangular2Schedule,
+)
+from tasks.config.settings import NEIGHBOURS, CorpusSettings, PrepareSettings, StudySettings
+
+
+def sample() -> StudySettings:
+    """The whole product in small, on drawn people.
+
+    `make study`, or `fer study --preset sample`.
+    """
+    return StudySettings(
+        name="sample",
+        data_root=Path("fer-data/sample"),
+        corpus=CorpusSettings(adapter="baum1", root=Path("sample-corpus"), draw_sample=True),
+        prepare=PrepareSettings(segment_stride=4),
+        model=ModelSettings(width=16, head_units=128),
+        training=TrainingSettings(
+            epochs=20,
+            batch_size=32,
+            learning_rate=1e-3,
+            schedule=PlateauSchedule(patience=4),
+            imbalance="class_weights",
+            keep_epochs=True,
+            augmentation=AugmentationSettings(zoom=0.1, rotation_deg=6, shift=0.03, brightness=0.1),
+        ),
+    )
+
+
+def study() -> StudySettings:
+    """The published study as it was: its faults, learning rate, schedule and frame budget.
+
+    `fer study --preset study --set corpus.root=/data/BAUM-1`.
+    """
+    return StudySettings(
+        name="study",
+        corpus=CorpusSettings(adapter="baum1", root=Path("BAUM-1")),
+        prepare=PrepareSettings(segment_stride=2, min_face_px=90, pair=NEIGHBOURS),
+        model=ModelSettings(form="study", width=128, head_units=1024, dropout=0.1, l2=0.001),
+        training=TrainingSettings(
+            epochs=50,
+            batch_size=256,
+            learning_rate=1e-5,
+            rho=0.9,
+            schedule=PlateauSchedule(factor=0.5, patience=2),
+            monitor="val_accuracy",
+            augmentation=AugmentationSettings(mirror=True, zoom=0.2, shear_deg=0.2),
+        ),
+    )
+
+
+def corrected() -> StudySettings:
+    """The same comparison with the study's faults mended (see `form: corrected`) and a learning rate that learns.
+
+    `fer study --preset corrected --set corpus.root=/data/BAUM-1`.
+    """
+    return StudySettings(
+        name="corrected",
+        corpus=CorpusSettings(adapter="baum1", root=Path("BAUM-1")),
+        prepare=PrepareSettings(segment_stride=2, min_face_px=48),
+        model=ModelSettings(form="corrected", width=128, head_units=1024, dropout=0.4),
+        training=TrainingSettings(
+            epochs=50,
+            batch_size=128,
+            learning_rate=2e-4,
+            schedule=Triangular2Schedule(half_cycle_epochs=4, peak_factor=5, restart_patience=10),
+            early_stopping_patience=20,
+            precision="auto",
+            imbalance="class_weights",
+            augmentation=AugmentationSettings(zoom=0.15, rotation_deg=10, shift=0.05, brightness=0.2),
+        ),
+    )
+
+
+PRESETS: dict[str, Callable[[], StudySettings]] = {"sample": sample, "study": study, "corrected": corrected}

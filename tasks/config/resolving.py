@@ -1,0 +1,140 @@
+"""Settings from a preset, a YAML file and single keys, in that order, with errors that name the nearest valid word."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from fer_models.errors import UseError
+from fer_models.suggest import nearest
+from tasks.config.presets import PRESETS
+from tasks.config.settings import StudySettings
+from tasks.storage.addresses import hide_secrets
+from tasks.storage.locations import local_path
+
+DEFAULT_PRESET = "corrected"
+
+
+def resolve_settings(
+    preset: str | None = None, config: str | Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> StudySettings:
+    """The settings of a study.
+
+    Args:
+        preset: a key of `PRESETS`; a configuration file may name its own under `preset`.
+        config: a YAML file with any of the settings, nested as in `fer config`.
+        overrides: dotted keys to values, e.g. `{"training.epochs": 5}`; strings are read as YAML.
+
+    Raises:
+        UseError: an unknown preset, file, key or value.
+    """
+    values = _read_yaml(local_path(config)) if config else {}
+    name = preset or values.pop("preset", None) or DEFAULT_PRESET
+    values.pop("preset", None)
+    if name not in PRESETS:
+        raise UseError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
+    merged = _merge(PRESETS[name]().model_dump(mode="json"), values)
+    for key, value in (overrides or {}).items():
+        merged = _merge(merged, _nested(key, _parse(key, value) if isinstance(value, str) else value))
+    try:
+        settings = StudySettings.model_validate(merged)
+    except ValidationError as error:
+        raise UseError(_sentence(error)) from error
+    settings.all_arms()  # a fault of their names shows here
+    return settings
+
+
+def settings_as_yaml(settings: StudySettings) -> str:
+    """The settings as a configuration file."""
+    return as_yaml(settings.model_dump(mode="json"))
+
+
+def as_yaml(values: Mapping[str, Any]) -> str:
+    """Settings, or some of them, as a configuration file."""
+    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UseError(f"There is no configuration file {hide_secrets(str(path))!r}.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except UnicodeDecodeError as error:
+        raise UseError(f"{path} is not text in UTF-8; save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise UseError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', None) or error}.") from error
+    if not isinstance(values, dict):
+        raise UseError(f"{path} should hold settings such as 'training:', not {type(values).__name__}.")
+    return values
+
+
+def _parse(key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UseError(
+            f"{key}: {hide_secrets(text)!r} cannot be read as a value; quote it, or close its brackets."
+        ) from error
+
+
+def _nested(dotted: str, value: Any) -> dict[str, Any]:
+    for key in reversed(dotted.split(".")):
+        value = {key: value}
+    return value
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """Lay one tree over another; a schedule of another kind replaces the old one whole."""
+    merged = dict(base)
+    for key, value in top.items():
+        old = merged.get(key)
+        same_kind = not (
+            isinstance(old, dict)
+            and "kind" in old
+            and isinstance(value, dict)
+            and value.get("kind", old["kind"]) != old["kind"]
+        )
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) and same_kind else value
+    return merged
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first problem as one sentence."""
+    first = error.errors()[0]
+    model, place = _walk([str(part) for part in first["loc"]])
+    key = ".".join(place)
+    if first["type"] == "extra_forbidden":
+        valid = [".".join([*place[:-1], name]) for name in model.model_fields]
+        return f"There is no setting {key!r}{nearest(key, valid)}; `fer config` prints them all."
+    words = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "tuple_type":
+        words = "it should be a list such as [a, b]"
+    return f"{key or 'The settings'}: {words[0].lower()}{words[1:]} (it is {first['input']!r})."
+
+
+def _walk(location: list[str]) -> tuple[type[BaseModel], list[str]]:
+    """The settings group that an error lies in, and its place without the names of the kinds of a schedule."""
+    model: type[BaseModel] = StudySettings
+    place: list[str] = []
+    groups: list[type[BaseModel]] = []
+    for part in location:
+        kinds = {group.model_fields["kind"].default: group for group in groups if "kind" in group.model_fields}
+        if part in kinds:
+            model = kinds[part]
+            continue
+        place.append(part)
+        field = model.model_fields.get(part)
+        groups = _groups(field.annotation) if field else []
+        model = groups[0] if groups else model
+    return model, place
+
+
+def _groups(annotation: Any) -> list[type[BaseModel]]:
+    """The settings groups that an annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [group for part in get_args(annotation) for group in _groups(part)]

@@ -1,0 +1,80 @@
+"""What a trained model carries of its preparation, so that new videos are prepared as its training data was."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from fer_models.errors import UseError
+from tasks.config.settings import NEIGHBOURS, PrepareSettings
+from tasks.video.detectors import model_sha256
+
+_SHA256, _CROPS = "detector_sha256", "crops"
+#: A frame so many times larger than those of the training, or of a shape so many times another, is no crop like them.
+_LARGER, _OTHER_SHAPE = 4.0, 1.25
+
+
+class Crops(BaseModel):
+    """The frames of a training on face crops; by default those that crops of earlier models may have been.
+
+    Args:
+        max_side_px: longer side of the largest.
+        min_aspect, max_aspect: width over height, of the narrowest and of the widest.
+    """
+
+    max_side_px: int = 64
+    min_aspect: float = 0.8
+    max_aspect: float = 1.25
+
+    @classmethod
+    def of(cls, sizes: Sequence[tuple[int, int]]) -> "Crops":
+        """Those of frames with these widths and heights in px."""
+        aspects = [width / height for width, height in sizes]
+        return cls(max_side_px=max(map(max, sizes)), min_aspect=min(aspects), max_aspect=max(aspects))
+
+    def may_hold(self, width: int, height: int) -> bool:
+        """Whether a frame can be a crop like them; else it is taken for a scene in which a face has to be found."""
+        fits = self.min_aspect / _OTHER_SHAPE <= width / height <= self.max_aspect * _OTHER_SHAPE
+        return fits and max(width, height) <= _LARGER * self.max_side_px
+
+
+def carry_prepare(settings: PrepareSettings, crops: Crops | None = None) -> dict[str, Any]:
+    """What a model is given to carry: the settings, where the detector's file lies and what it holds, and the crops."""
+    values = settings.model_dump(mode="json")
+    if settings.detector_model:
+        values["detector_model"] = str(settings.detector_model.absolute())
+    if crops:
+        values[_CROPS] = crops.model_dump()
+    return {**values, _SHA256: model_sha256(settings)}
+
+
+def carried_crops(values: dict[str, Any] | None) -> Crops:
+    """The crops that a model was trained on, as far as it carries them."""
+    return Crops(**(values or {}).get(_CROPS, {}))
+
+
+def carried_prepare(values: dict[str, Any] | None, detector_model: Path | None = None) -> PrepareSettings:
+    """The settings that a model carries.
+
+    Args:
+        values: from `carry_prepare`; a model that carries none was trained with the defaults of its time, and one
+            without `pair` on neighbouring frames.
+        detector_model: where the detector's file lies now, if not where it lay then.
+
+    Raises:
+        UseError: the detector's file is not there, or is not the one that the faces were found with.
+    """
+    values = {"pair": NEIGHBOURS, **(values or {})}
+    wanted = values.pop(_SHA256, "")
+    values.pop(_CROPS, None)
+    if detector_model:
+        values["detector_model"] = detector_model
+    settings = PrepareSettings.model_validate(values)
+    path = settings.detector_model
+    if wanted and not (path and path.is_file() and model_sha256(settings) == wanted):
+        raise UseError(
+            f"The faces that this model was trained on were found by {settings.detector} with a file that is not at "
+            f"{str(path)!r} (SHA-256 {wanted[:12]}..); say where it is with --detector-model."
+        )
+    return settings

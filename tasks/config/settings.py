@@ -1,0 +1,284 @@
+"""Settings of a whole study, and the digests that name what they produce."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
+
+from fer_models.errors import UseError
+from fer_models.labels import EMOTIONS, canonical_emotion
+from fer_models.models.arms import STUDY_ARMS, Arm, get_arm
+from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
+from tasks.storage.addresses import refuse_secrets
+from tasks.storage.locations import as_remote, is_place, local_path, read_place
+
+
+def _from_home(path: Path) -> Path:
+    try:
+        return local_path(path)
+    except UseError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+
+
+#: A path of this machine, `~` for the home folder.
+LocalPath = Annotated[Path, AfterValidator(_from_home)]
+
+
+def _read_place(value: Any, as_path: ValidatorFunctionWrapHandler) -> Path:
+    if not (isinstance(value, str) or is_place(value)):
+        return as_path(value)
+    try:
+        place = read_place(str(value))
+    except UseError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+    return place if as_remote(place) else as_path(place)
+
+
+def _write_place(place: Path, info: SerializationInfo) -> Any:
+    return str(place) if info.mode == "json" else place
+
+
+#: A local path, or a URL of an object store (`tasks.storage.locations`); a string in JSON and YAML.
+Place = Annotated[Path, WrapValidator(_read_place), PlainSerializer(_write_place)]
+
+#: While a corpus is watched, a file that was written to within so many seconds waits for the next look.
+SETTLE_S = 5.0
+
+
+class CorpusSettings(Settings):
+    """Which videos, and how their labels are read."""
+
+    adapter: Literal["baum1", "ckplus", "ckplus48", "folder", "table", "videos"] = Field(
+        "folder", description="the corpus's layout on disk"
+    )
+    root: LocalPath = Field(Path("videos"), description="folder of the corpus; for `table` the CSV or Parquet file")
+    subsets: tuple[str, ...] = Field(("s",), description="`baum1`: `s` (spontaneous), `a` (acted) or both")
+    emotions: tuple[str, ...] = Field(EMOTIONS, min_length=2, description="the classes, in the order of the outputs")
+    draw_sample: bool = Field(False, description="draw the sample corpus at `root` when it is not there")
+
+    @field_validator("emotions")
+    @classmethod
+    def _in_the_projects_words(cls, emotions: tuple[str, ...]) -> tuple[str, ...]:
+        words = tuple(map(canonical_emotion, emotions))
+        if len(set(words)) < len(words):
+            raise ValueError("it names a class twice")
+        if "" in words:
+            raise ValueError("one of its classes has no name")
+        return words
+
+
+#: The two frames of a pair are neighbours in the file, as in the published study, whatever the time between them.
+NEIGHBOURS = "neighbours"
+
+
+def _read_pair(value: Any) -> Any:
+    is_time = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
+    if not is_time and value != NEIGHBOURS:
+        raise ValueError(f"it should be a time in seconds, above 0 and at most 1 such as 0.0333, or {NEIGHBOURS}")
+    return value
+
+
+class PrepareSettings(Settings):
+    """What determines the content of a shard; its digest names the folder of the shards."""
+
+    segment_length: int = Field(
+        16, ge=2, description="frames in a segment; a pair of them is used: the first and a later one"
+    )
+    segment_stride: PositiveInt = Field(16, description="frames from one segment's start to the next")
+    pair: Annotated[float | Literal["neighbours"], BeforeValidator(_read_pair)] = Field(
+        1 / 30,
+        description="seconds from a segment's first frame to the one that motion is measured to: the nearest to show "
+        "another picture; motion is scaled to 1/30 s. `neighbours`: the next frame of the file, px a frame",
+    )
+    min_face_px: int = Field(48, ge=24, description="smaller faces are not used")
+    precropped: bool = Field(False, description="frames are face crops already: each is used whole, none is searched")
+    detector: Literal["haar", "yunet"] = Field("haar", description="what finds the faces")
+    detector_model: LocalPath | None = Field(
+        None, validate_default=True, description="`yunet`: its ONNX file; its content matters, not its place"
+    )
+    flow_method: Literal["farneback", "dis"] = "farneback"
+
+    @field_validator("detector_model")
+    @classmethod
+    def _given_where_needed(cls, model: Path | None, others: ValidationInfo) -> Path | None:
+        if others.data.get("detector") == "yunet" and model is None:
+            raise ValueError("detector yunet needs the ONNX file of a YuNet model")
+        return model
+
+    def anywhere(self) -> "PrepareSettings":
+        """The same for processes that work in another folder: with the absolute path of the model file."""
+        return self.model_copy(update={"detector_model": self.detector_model and self.detector_model.absolute()})
+
+
+class SplitSettings(Settings):
+    """Sides by subject: no person is ever on two of them. Choosing is done on validation people, never on others."""
+
+    protocol: Literal["holdout", "kfold", "loso", "file"] = Field(
+        "holdout",
+        description="`holdout`: one test side; `kfold`: every person is tested once; `loso`: leave one subject out; "
+        "`file`: folds as in `folds_file`",
+    )
+    folds: int = Field(5, ge=2, description="`kfold`: number of folds")
+    folds_file: LocalPath | None = Field(
+        None, validate_default=True, description="`file`: CSV or Parquet with the columns subject, fold"
+    )
+    validation_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects (in folds: of the untested)")
+    test_share: float = Field(0.2, gt=0, lt=1, description="`holdout`: share of the subjects")
+    seed: int = 7
+
+    @field_validator("folds_file")
+    @classmethod
+    def _given_where_needed(cls, file: Path | None, others: ValidationInfo) -> Path | None:
+        if others.data.get("protocol") == "file" and file is None:
+            raise ValueError("protocol file needs a table with the columns subject, fold")
+        return file
+
+    @model_validator(mode="after")
+    def _leaves_something_to_train_on(self) -> "SplitSettings":
+        if self.protocol == "holdout" and self.validation_share + self.test_share >= 1:
+            raise ValueError("validation_share and test_share leave nothing for training")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Names the split in the data root: other settings draw another one and leave this one as it is."""
+        validation = f"validation{self.validation_share:g}-seed{self.seed}"
+        return {
+            "holdout": f"holdout-test{self.test_share:g}-{validation}",
+            "kfold": f"kfold{self.folds}-{validation}",
+            "loso": f"loso-{validation}",
+            "file": f"file-{self.folds_file.stem if self.folds_file else ''}-{validation}",
+        }[self.protocol]
+
+
+class ExecutionSettings(Settings):
+    """How the work is done; nothing here changes a result."""
+
+    workers: PositiveInt | None = Field(
+        None,
+        description="videos prepared at once, one a core by default; with the address of a cluster: by each worker of "
+        "Dask, by default one a thread (Ray: always one a CPU)",
+    )
+    timeout_s: float = Field(600.0, gt=0, description="a video that takes longer ends as `timeout`")
+    retries: int = Field(2, ge=0, description="further attempts of a video that crashed or could not be read")
+    retry_pause_s: float = Field(
+        2.0, ge=0, description="before the first of them; each later pause is five times longer"
+    )
+    max_failed_share: Share = Field(0.5, description="stop when a larger share of the videos could not be used")
+    settle_s: float = Field(
+        0.0, ge=0, description="a file written to within so many seconds may still grow: the next run takes it"
+    )
+    task_runner: Literal["threads", "dask", "ray"] = Field(
+        "threads",
+        description="where batches of videos are prepared; the workers of a cluster must find the corpus and "
+        "`data_root` under the same absolute paths as this machine",
+    )
+    task_runner_address: str | None = Field(
+        None,
+        description="`dask`, `ray`: address of a scheduler or cluster that runs already, such as tcp://host:8786 or "
+        "ray://host:10001; without one a cluster is started on this machine for the run",
+    )
+
+    @field_validator("task_runner_address")
+    @classmethod
+    def _of_a_cluster(cls, address: str | None, others: ValidationInfo) -> str | None:
+        if address is not None and others.data.get("task_runner") == "threads":
+            raise ValueError("threads have no address; set execution.task_runner to dask or ray too")
+        return address
+
+
+class WatchSettings(Settings):
+    """When `fer watch` does what; nothing here changes a result."""
+
+    interval_s: float = Field(600.0, gt=0, description="seconds between two looks at the corpus")
+    study_after: PositiveInt = Field(20, description="a study starts once so many new labelled videos are ready")
+
+
+class StudySettings(Settings):
+    """Everything a study needs."""
+
+    name: str = Field(
+        "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the study's folder and MLflow experiment"
+    )
+    data_root: Place = Field(
+        Path("fer-data"), description="folder, or URL such as s3://bucket/prefix, for all that is made; one corpus each"
+    )
+    corpus: CorpusSettings = CorpusSettings()
+    prepare: PrepareSettings = PrepareSettings()
+    split: SplitSettings = SplitSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    watch: WatchSettings = WatchSettings()
+    arms: tuple[str, ...] = Field(
+        STUDY_ARMS,
+        min_length=1,
+        description="`fer models` lists them",
+    )
+    treatments: tuple[Imbalance, ...] = Field(
+        (), description="train every arm with each of these against class imbalance, else as `training.imbalance` says"
+    )
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="every arm is trained once a seed; or how many")
+    equivalence_margin: float = Field(
+        0.02, gt=0, lt=1, description="arms whose scores differ by less are equivalent for the verdict"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hold_no_secrets(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            refuse_secrets(values)
+        return values
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _so_many(cls, seeds: Any) -> Any:
+        return tuple(range(1, seeds + 1)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+
+    @field_validator("arms", "treatments", "seeds")
+    @classmethod
+    def _once_each(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("it names one twice")
+        return values
+
+    def deciding(self) -> dict[str, Any]:
+        """All that can change a result: not how, when, where and how fast the work is done.
+
+        Of files that are named, the content decides: it is part of the manifest, of the split, of the shards' folder.
+        """
+        places = {"corpus": {"root"}, "prepare": {"detector_model"}, "split": {"folds_file"}}
+        return self.model_dump(mode="json", exclude={"data_root": True, "execution": True, "watch": True, **places})
+
+    def recorded(self) -> dict[str, Any]:
+        """What a data root says of the settings: all but its own place, which it may leave."""
+        return self.model_dump(mode="json", exclude={"data_root"})
+
+    def watching(self) -> "StudySettings":
+        """These settings for a corpus that grows meanwhile: a file that is being copied waits for the next look."""
+        settle_s = self.execution.settle_s or SETTLE_S
+        return self.model_copy(update={"execution": self.execution.model_copy(update={"settle_s": settle_s})})
+
+    def all_arms(self) -> list[Arm]:
+        """The arms of the study, each with each treatment; raises `UseError` for one that there is not."""
+        return [get_arm(f"{arm}+{how}" if how else arm) for arm in self.arms for how in self.treatments or (None,)]
+
+
+def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
+    """Twelve hexadecimal digits that change when any of the parts does."""
+    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,232 @@
+"""Looks for leaks in a study's data: what stands on two sides of the split though it should not.
+
+The checks are functions over data frames. The ledger is that of `tasks.preparation.ledger`; the split has the columns
+video_id, sha256, subject, side and may have `fold`, one row a fold and video. Each fold is looked at on its own: to be
+on the test side of one and the training side of another is how cross-validation works. `reserve` counts as test, for
+its videos wait there because they show test people.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fer_models.errors import UseError
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings
+from tasks.corpus.subject_names import look_alikes
+from tasks.dataset.file_properties import check_properties
+from tasks.dataset.findings import Check, Finding, Severity
+from tasks.dataset.folds import TEST
+from tasks.dataset.near_duplicates import candidate_pairs, hash_videos, sample_faces, show_the_same
+from tasks.dataset.splits import KEY, RESERVE, fold_names, read_split, rows_of_classes
+from tasks.outcomes import Outcome
+from tasks.preparation.in_use import using_shards
+from tasks.preparation.ledger import read_ledger
+from tasks.preparation.shards import named_shard
+from tasks.progress import progress
+from tasks.storage.files import list_files
+
+#: Never to remove a split: other studies may stand on it.
+_NEW_SPLIT = "`fer prepare`, set another split.seed (which leaves this split to the studies that use it), `fer split`."
+_ADVICE = {
+    Check.PEOPLE: f"No split that is drawn parts a person: {_NEW_SPLIT}",
+    Check.FILES: f"Remove one from the corpus, or give both the right person and label; then {_NEW_SPLIT}",
+    Check.FACES: f"Look at both with `fer inspect`. If they show one person, give both one name; then {_NEW_SPLIT}",
+    Check.NAMES: f"If they are one person, write the name in one way; then {_NEW_SPLIT}",
+    Check.LABELS: "Decide which label is right, mend the corpus; then `fer prepare`.",
+}
+_ORDER = list(Severity)
+
+
+def audit(settings: StudySettings) -> list[Finding]:
+    """All findings about a study that is prepared and split, the worst first.
+
+    Raises:
+        UseError: there is no ledger yet, or no split of its videos.
+    """
+    layout = Layout.of(settings)
+    emotions = settings.corpus.emotions
+    ledger = read_ledger(layout.ledger, emotions)
+    split = present_split(ledger, read_split(layout.split), emotions)
+    with using_shards(settings, "audit"):
+        return audit_tables(ledger, split, layout.prepared)
+
+
+def present_split(ledger: pd.DataFrame, split: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """The split's rows of a study's videos that the ledger still has, with their people.
+
+    Raises:
+        UseError: there are none.
+    """
+    people = ledger[[*KEY, "subject"]].drop_duplicates(KEY)
+    present = rows_of_classes(split, ledger, emotions).drop(columns="subject").merge(people, on=KEY)
+    if present.empty:
+        raise UseError("The split has none of the prepared videos; run `fer split` first.")
+    return present
+
+
+def audit_tables(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path) -> list[Finding]:
+    """The same for tables in memory; `prepared` is the folder above the shards, `split` that of `present_split`."""
+    sides = split.pivot(index=KEY, columns="fold", values="side").rename(columns=fold_names(split))
+    split = split.assign(fold=split["fold_name"])
+    usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
+    has_side = _keys(usable).isin(sides.index)
+    used = usable[has_side]
+    has_shard = used["sha256"].isin([path.stem for path in list_files(prepared, "shards/*/*.parquet")]).to_numpy()
+    comparable = used[has_shard].reset_index(drop=True)
+    pairs = find_face_pairs(comparable, sides, prepared)
+    findings = [
+        *check_people(split, sides),
+        *check_contents(ledger, used, sides),
+        *check_faces(pairs, comparable, sides, prepared),
+        *check_names(split, sides, _people_of(pairs, comparable)),
+        *check_labels(ledger),
+        *check_properties(used, sides.loc[_keys(used)]),
+        *_left_out(Check.PEOPLE, "not in the split yet", usable[~has_side], "Run `fer split`, then `fer audit` again."),
+        *_left_out(Check.FACES, "without a shard", used[~has_shard], "Run `fer prepare`, then `fer audit` again."),
+    ]
+    return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
+
+
+def check_people(split: pd.DataFrame, sides: pd.DataFrame) -> Iterator[Finding]:
+    """People with videos on two sides of a fold."""
+    for subject, videos in split[[*KEY, "subject"]].drop_duplicates().groupby("subject"):
+        own = sides.loc[_keys(videos)]
+        if folds := _folds_apart(own):
+            counts = own[folds[0]].value_counts()
+            spread = ", ".join(f"{count} on {side}" for side, count in counts.items())
+            fewest_first = own.loc[own[folds[0]].map(counts).sort_values(kind="stable").index]
+            what = f"videos of {subject}: {spread}{_in_folds(folds, sides)}"
+            yield _finding(Check.PEOPLE, Severity.ERROR, what, _places(fewest_first.index, sides, folds))
+
+
+def check_contents(ledger: pd.DataFrame, used: pd.DataFrame, sides: pd.DataFrame) -> Iterator[Finding]:
+    """Files with the same content: on two sides, under two people's names, with two labels, or just twice.
+
+    It is an error when the study uses the files that differ, a warning when it uses at most one of them.
+    """
+    copies = ledger[(ledger["sha256"] != "") & ledger["sha256"].duplicated(keep=False)]
+    for _, group in copies.groupby("sha256"):
+        in_study = group[group["video_id"].isin(used["video_id"])]
+        folds = _folds_apart(sides.loc[_keys(in_study)])
+        people, labels = ([name for name in group[column].unique() if name] for column in ("subject", "emotion"))
+        where = _places(_keys(group), sides, folds)
+        if folds or len(people) > 1:
+            leaks = bool(folds) or in_study["subject"].nunique() > 1
+            what = "one file on two sides" if folds else "one file"
+            what += f", as videos of {_listed(people)}" if len(people) > 1 else ""
+            severity = Severity.ERROR if leaks else Severity.WARNING
+            yield _finding(Check.FILES, severity, what + _in_folds(folds, sides), where)
+        elif len(labels) < 2:
+            yield _finding(Check.FILES, Severity.NOTE, f"one file, {len(group)} times", where)
+        if len(labels) > 1:
+            severity = Severity.ERROR if in_study["emotion"].nunique() > 1 else Severity.WARNING
+            yield _finding(Check.LABELS, severity, f"one file, labelled {_listed(labels)}", where)
+
+
+def find_face_pairs(videos: pd.DataFrame, sides: pd.DataFrame, prepared: Path) -> np.ndarray:
+    """Pairs of rows of `videos`, int64 (n, 2): other people, other files, on two sides of a fold, and alike in hash."""
+    hashes = hash_videos([named_shard(prepared, shard) for shard in videos["shard"]])
+    pairs = candidate_pairs(hashes, pd.factorize(videos["subject"])[0])
+    contents = pd.factorize(videos["sha256"])[0]
+    pairs = pairs[contents[pairs[:, 0]] != contents[pairs[:, 1]]]
+    own = sides.loc[_keys(videos)].replace({RESERVE: TEST})
+    codes = np.array([pd.factorize(own[fold])[0] for fold in own]).T  # (videos, folds), -1: not in that fold
+    first, second = codes[pairs[:, 0]], codes[pairs[:, 1]]
+    return pairs[((first != second) & (first >= 0) & (second >= 0)).any(axis=1)]
+
+
+def check_faces(pairs: np.ndarray, videos: pd.DataFrame, sides: pd.DataFrame, prepared: Path) -> Iterator[Finding]:
+    """Of the pairs of `find_face_pairs`, those that are one recording, or one person in one place, pixel by pixel."""
+    if not len(pairs):
+        return
+    read = lru_cache(maxsize=1024)(lambda row: sample_faces(named_shard(prepared, videos.at[row, "shard"])))
+    with progress("Looking at similar faces", len(pairs)) as advance:
+        for first, second in pairs.tolist():
+            if show_the_same(read(first), read(second)):
+                pair = videos.loc[[first, second]]
+                folds = _folds_apart(sides.loc[_keys(pair)])
+                people = _listed(pair["subject"].tolist())
+                what = f"the same faces on two sides, as videos of {people}{_in_folds(folds, sides)}"
+                yield _finding(Check.FACES, Severity.ERROR, what, _places(_keys(pair), sides, folds))
+            advance("")
+
+
+def check_names(split: pd.DataFrame, sides: pd.DataFrame, alike: set[frozenset[str]]) -> list[Finding]:
+    """Names that may mean one person: first those whose faces are alike too, then those on two sides.
+
+    Args:
+        alike: pairs of people who are alike in a video of each, on two sides.
+    """
+    ranked = []
+    for names in look_alikes(split["subject"].unique()):
+        own = split[split["subject"].isin(names)]
+        folds = _folds_apart(sides.loc[_keys(own).unique()])
+        have_faces = any(pair <= set(names) for pair in alike)
+        what = f"{_listed(map(repr, names))} may be one person" + (", on two sides" if folds else "")
+        what += _in_folds(folds, sides) + ("; their faces are alike" if have_faces else "")
+        shown = own[own["fold"] == (folds or [own["fold"].min()])[0]]
+        places = (f"{name} ({', '.join(sorted(rows['side'].unique()))})" for name, rows in shown.groupby("subject"))
+        ranked.append(((not have_faces, not folds), _finding(Check.NAMES, Severity.WARNING, what, tuple(places))))
+    return [finding for _, finding in sorted(ranked, key=lambda entry: entry[0])]
+
+
+def check_labels(ledger: pd.DataFrame) -> Iterator[Finding]:
+    """Videos whose labels contradict each other, and how many have none; the study uses neither."""
+    for video in ledger[ledger["outcome"] == Outcome.LABEL_CONFLICT].itertuples():
+        yield _finding(Check.LABELS, Severity.WARNING, f"not used: {video.message}", (str(video.video_id),))
+    without = ledger.loc[ledger["outcome"] == Outcome.LABEL_MISSING, "video_id"]
+    if len(without):
+        what = f"not used for want of a label or a person: {len(without)}"
+        yield _finding(Check.LABELS, Severity.NOTE, what, tuple(sorted(without)))
+
+
+def _left_out(check: Check, why: str, videos: pd.DataFrame, advice: str) -> Iterator[Finding]:
+    """Says which videos a check could not look at."""
+    if len(videos):
+        what = f"not looked at, {why}: {len(videos)}"
+        yield Finding(check, Severity.NOTE, what, tuple(sorted(videos["video_id"])), advice)
+
+
+def _people_of(pairs: np.ndarray, videos: pd.DataFrame) -> set[frozenset[str]]:
+    subjects = videos["subject"].to_numpy()
+    return {frozenset(subjects[pair]) for pair in pairs}
+
+
+def _finding(check: Check, severity: Severity, what: str, where: tuple[str, ...]) -> Finding:
+    return Finding(check, severity, what, where, _ADVICE[check])
+
+
+def _keys(videos: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(videos[KEY])
+
+
+def _folds_apart(sides: pd.DataFrame) -> list[str]:
+    """The names of the folds in which these videos stand on more than one side.
+
+    Args:
+        sides: one row a video, one column a fold.
+    """
+    num_sides = sides.replace({RESERVE: TEST}).nunique()
+    return [str(fold) for fold in num_sides.index[num_sides > 1]]
+
+
+def _in_folds(folds: Sequence[str], sides: pd.DataFrame) -> str:
+    """Says in which folds, where there are several to tell apart."""
+    if not folds or sides.shape[1] == 1:
+        return ""
+    return f" in fold{'s' if len(folds) > 1 else ''} {', '.join(folds)}"
+
+
+def _places(keys: pd.MultiIndex, sides: pd.DataFrame, folds: Sequence[str]) -> tuple[str, ...]:
+    """Each video with its side in the first of the folds (or of all)."""
+    of_fold = sides[folds[0] if folds else sides.columns[0]].dropna().to_dict()
+    return tuple(f"{key[0]} ({of_fold.get(key, 'not used')})" for key in keys)
+
+
+def _listed(names: Sequence[str] | Iterator[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

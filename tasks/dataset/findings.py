@@ -1,0 +1,61 @@
+"""What an audit finds, and the file that lists all of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import pandas as pd
+
+from tasks.storage.spreadsheets import write_csv
+
+
+class Severity(StrEnum):
+    """How bad a finding is, the worst first."""
+
+    ERROR = "error"  # a leak: a score on the test side is not to be believed
+    WARNING = "warning"  # may be one; somebody must look
+    NOTE = "note"
+
+
+class Check(StrEnum):
+    """What an audit looks at."""
+
+    PEOPLE = "person on two sides"
+    FILES = "same file"
+    FACES = "near-identical faces"
+    NAMES = "look-alike names"
+    LABELS = "labels"
+    PROPERTIES = "file properties"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an audit found.
+
+    Args:
+        what: what is wrong, for people.
+        where: the videos or people, each with its side.
+        advice: what to do about it.
+    """
+
+    check: Check
+    severity: Severity
+    what: str
+    where: tuple[str, ...]
+    advice: str
+
+
+def num_leaks(findings: Sequence[Finding]) -> int:
+    """How many findings are errors."""
+    return sum(finding.severity is Severity.ERROR for finding in findings)
+
+
+def write_findings(path: Path, findings: Sequence[Finding]) -> None:
+    """Write the complete list as CSV, an empty one too, so that an old list does not stay."""
+    rows = [
+        (finding.severity, finding.check, finding.what, "; ".join(finding.where), finding.advice)
+        for finding in findings
+    ]
+    table = pd.DataFrame(rows, columns=["severity", "check", "what", "where", "advice"])
+    write_csv(path, table)

@@ -1,0 +1,155 @@
+"""Deals people out to folds and sides, so that these are alike in size and classes.
+
+Nested: in every fold some people are tested, some of the others validate, and the rest train. A fold has a number, by
+which files are called, and a name: where a table of folds gives the names, these are kept, and numbers too where the
+names are numbers.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fer_models.errors import UseError
+from fer_models.names import whole_number
+from fer_models.suggest import nearest
+from tasks.config.settings import SplitSettings
+from tasks.corpus.subject_names import one_spelling
+from tasks.storage.tables import read_rows
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+_CANDIDATES = 4000
+#: The greatest number that the split's column of folds holds.
+_MOST = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: `sides` holds the side of every person."""
+
+    number: int
+    name: str
+    sides: dict[str, str]
+
+
+def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
+    """The folds, in order, with the side of every person.
+
+    Args:
+        counts: (subjects, classes), usable videos; the index names the people, in sorted order.
+
+    Raises:
+        UseError: too few people, or a table of folds that does not fit them.
+    """
+    rng = np.random.default_rng(settings.seed)
+    numbers = counts.to_numpy(np.float64)
+    num_subjects = len(counts)
+    if settings.protocol == "holdout":
+        num_test = max(1, round(settings.test_share * num_subjects))
+        num_validation = max(1, round(settings.validation_share * num_subjects))
+        _check_number(num_subjects, num_test, num_validation)
+        groups = deal(numbers, [num_test, num_validation, num_subjects - num_test - num_validation], rng)
+        return [Fold(0, "0", dict(zip(counts.index, np.array([TEST, VALIDATION, TRAIN])[groups], strict=True)))]
+    if settings.protocol == "file":
+        of_person = fold_of_people(Path(settings.folds_file or ""), counts.index)
+        names = sorted(set(of_person.values()), key=_natural)
+        tested = np.array([names.index(of_person[subject]) for subject in counts.index])
+    else:
+        tested = _test_folds(counts, settings, rng)
+        names = [str(fold) for fold in range(tested.max() + 1)]
+    values = [number for name in names if (number := whole_number(name)) is not None and number <= _MOST]
+    numbers = values if len(values) == len(names) else range(len(names))
+    return [
+        Fold(number, name, _sides_of_fold(counts, tested == at, settings, rng))
+        for at, (number, name) in enumerate(zip(numbers, names, strict=True))
+    ]
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sorts names so that `fold 9` stands before `fold 10`."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def _test_folds(counts: pd.DataFrame, settings: SplitSettings, rng: np.random.Generator) -> np.ndarray:
+    """The fold in which each person is tested, int (subjects,)."""
+    num_subjects = len(counts)
+    if settings.protocol == "loso":
+        usable = counts.sum(axis=1).to_numpy() > 0
+        return np.where(usable, usable.cumsum() - 1, 0)  # who has no usable video needs no fold of his own
+    if num_subjects < settings.folds:
+        raise UseError(f"{num_subjects} people are too few for split.folds={settings.folds}; every fold needs one.")
+    sizes = [len(part) for part in np.array_split(np.arange(num_subjects), settings.folds)]
+    return deal(counts.to_numpy(np.float64), sizes, rng)
+
+
+def _sides_of_fold(
+    counts: pd.DataFrame, tested: np.ndarray, settings: SplitSettings, rng: np.random.Generator
+) -> dict[str, str]:
+    rest = counts[~tested]
+    num_validation = max(1, round(settings.validation_share * len(rest)))
+    _check_number(len(counts), int(tested.sum()), num_validation)
+    groups = deal(rest.to_numpy(np.float64), [num_validation, len(rest) - num_validation], rng)
+    sides = dict.fromkeys(counts.index, TEST)
+    return sides | dict(zip(rest.index, np.array([VALIDATION, TRAIN])[groups], strict=True))
+
+
+def _check_number(num_subjects: int, num_test: int, num_validation: int) -> None:
+    if num_test + num_validation >= num_subjects:
+        raise UseError(
+            f"{num_subjects} people are too few for separate sides "
+            f"({num_test} for test, {num_validation} for validation, the rest for training); at least 3 are needed."
+        )
+
+
+def deal(counts: np.ndarray, sizes: list[int], rng: np.random.Generator) -> np.ndarray:
+    """Of many random assignments of people to groups, the one whose groups are most alike in classes.
+
+    Unlike StratifiedGroupKFold this fixes the number of people a group and works with as few as three.
+
+    Args:
+        counts: (subjects, classes), videos.
+        sizes: people a group; they add up to the number of subjects.
+
+    Returns:
+        The group of each subject, int (subjects,).
+    """
+    orders = rng.permuted(np.tile(np.arange(len(counts)), (_CANDIDATES, 1)), axis=1)
+    groups = np.zeros((_CANDIDATES, len(counts)), np.int64)
+    np.put_along_axis(groups, orders, np.repeat(np.arange(len(sizes)), sizes)[None, :], axis=1)
+    return groups[int(np.argmin(_unlikeness(groups, counts, len(sizes))))]
+
+
+def _unlikeness(groups: np.ndarray, counts: np.ndarray, num_groups: int) -> np.ndarray:
+    """How far the classes of each candidate's groups are from their fair share; empty classes weigh heavily."""
+    totals = counts.sum(axis=0)
+    cost = np.zeros(len(groups))
+    for group in range(num_groups):
+        in_group = (groups == group).astype(np.float64)
+        share = in_group.mean(axis=1, keepdims=True)
+        have, fair = in_group @ counts, share * totals
+        cost += ((have - fair) ** 2 / np.maximum(fair, 1.0)).sum(axis=1)
+        cost += 1000.0 * ((have == 0) & (totals > 0)).sum(axis=1)
+    return cost
+
+
+def fold_of_people(path: Path, subjects: Iterable[str]) -> dict[str, str]:
+    """The name of each person's fold in a table of folds; raises `UseError` when it does not fit these people."""
+    if not path.is_file():
+        raise UseError(f"There is no table of folds at {str(path)!r} (split.folds_file).")
+    rows = (row.cells for row in read_rows(path, ("subject", "fold")))
+    table = pd.DataFrame([row for row in rows if row["fold"]], columns=["subject", "fold"])
+    people = one_spelling([*subjects, *table["subject"]])
+    table = table.assign(subject=table["subject"].map(people), fold=table["fold"].map(one_spelling(table["fold"])))
+    table = table.drop_duplicates()
+    if twice := table.loc[table["subject"].duplicated(), "subject"].tolist():
+        raise UseError(f"{path} puts {twice[0]} into two folds; a person is tested once.")
+    fold_of = dict(zip(table["subject"], table["fold"], strict=True))
+    if missing := [subject for subject in subjects if people[subject] not in fold_of]:
+        raise UseError(f"{path} has no fold for {len(missing)} people ({missing[0]}{nearest(missing[0], fold_of)}).")
+    fold_of = {subject: fold_of[people[subject]] for subject in subjects}
+    if len(set(fold_of.values())) < 2:
+        raise UseError(f"{path} puts everybody into one fold; there must be two or more.")
+    return fold_of

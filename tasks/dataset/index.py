@@ -1,0 +1,157 @@
+"""The index: every usable segment with its shard, person, class and side; and the arrays behind its rows.
+
+`row` is that of the shard; `prepared` names the folder of the shards, and so the settings that they were made with.
+Training reads the files of its two sides; that of the test side is opened by evaluation alone, and by what comes after.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fer_models.errors import UseError
+from fer_models.segments import SegmentArrays
+from tasks.config.settings import digest
+from tasks.dataset.folds import TEST, TRAIN, VALIDATION
+from tasks.dataset.splits import KEY, SIDES
+from tasks.outcomes import Outcome
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, named_shard, read_images_of, read_rows_of
+from tasks.progress import progress
+from tasks.storage.files import find_frame, write_table
+from tasks.storage.locations import as_remote
+
+SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("subject", pa.string()),
+        ("emotion", pa.string()),
+        ("side", pa.string()),
+        ("sha256", pa.string()),
+        ("shard", pa.string()),
+        ("row", pa.int32()),
+        ("segment", pa.int32()),
+        ("frame", pa.int32()),
+        ("pts_s", pa.float64()),
+        ("box", pa.list_(pa.int32(), 4)),
+        ("prepared", pa.string()),
+    ]
+)
+_OF_SHARD = ("segment", "frame", "pts_s", "box")
+
+
+def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folder: Path) -> pd.DataFrame:
+    """Write the segments of the split's usable videos, a file a fold and side, so that each side is opened alone.
+
+    Args:
+        prepared: the folder above the shards.
+
+    Returns:
+        The number of people, videos and segments of each fold and side.
+    """
+    usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
+    shards = usable["shard"].unique()
+    tables = read_rows_of([named_shard(prepared, shard) for shard in shards])
+    rows_of = {shard: rows.select(list(_OF_SHARD)) for shard, rows in zip(shards, tables, strict=True)}
+    counts = []
+    for (fold, side), members in split[split["side"].isin(SIDES)].groupby(["fold", "side"]):
+        videos = usable.merge(members[KEY], on=KEY).sort_values("video_id")
+        parts = [_rows(video, {"side": side, "prepared": prepared.name}, rows_of) for video in videos.itertuples()]
+        table = pa.concat_tables([SCHEMA.empty_table(), *parts])
+        write_table(side_file(folder, fold, side), table)
+        counts.append((fold, side, videos["subject"].nunique(), len(videos), len(table)))
+    return pd.DataFrame(counts, columns=["fold", "side", "people", "videos", "segments"])
+
+
+def _rows(video: Any, more: Mapping[str, str], rows_of: Mapping[str, pa.Table]) -> pa.Table:
+    rows = rows_of[video.shard]
+    values = {name: getattr(video, name) for name in ("video_id", "subject", "emotion", "sha256", "shard")}
+    columns = {name: pa.array([value] * len(rows), pa.string()) for name, value in {**values, **more}.items()}
+    columns["row"] = pa.array(np.arange(len(rows)), pa.int32())
+    return pa.table({**columns, **{name: rows[name] for name in _OF_SHARD}}).select(SCHEMA.names).cast(SCHEMA)
+
+
+def side_file(folder: Path, fold: int, side: str) -> Path:
+    """The index of one side of a fold, below `Layout.index`."""
+    return folder / f"fold-{fold}" / f"{side}.parquet"
+
+
+def read_side(folder: Path, fold: int, side: str, emotions: Sequence[str]) -> pd.DataFrame:
+    """The segments of one side of a fold; raises `UseError` when there are none, or those of other classes."""
+    path = side_file(folder, fold, side)
+    index = find_frame(path)
+    if index is None:
+        raise UseError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
+    found = set(index["emotion"])
+    if not found <= set(emotions) or (side != TEST and found != set(emotions)):
+        raise UseError(f"The index was made for other classes ({', '.join(sorted(found))}); run `fer split` again.")
+    if set(index["side"]) - {side}:
+        raise UseError(f"{path} holds another side than its name says; run `fer split` again.")
+    return index
+
+
+def read_seen(folder: Path, fold: int, emotions: Sequence[str]) -> pd.DataFrame:
+    """The segments of a fold that training may see: those of the training and the validation side."""
+    return pd.concat([read_side(folder, fold, side, emotions) for side in (TRAIN, VALIDATION)], ignore_index=True)
+
+
+def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) -> SegmentArrays:
+    """The images and labels of the index's rows, in its order.
+
+    Raises:
+        UseError: the index does not fit its shards, or one of them is not what its name says.
+    """
+    if "prepared" in index and (index["prepared"] != prepared.name).any():
+        raise UseError(
+            f"The index was made of {index['prepared'].iloc[0]}, prepared with other settings than {prepared.name}; "
+            "run `fer split` again."
+        )
+    faces = np.empty((len(index), *FACE_SHAPE), np.uint8)
+    optical_flows = np.empty((len(index), *OPTICAL_FLOW_SHAPE), np.float16)
+    positions = pd.Series(np.arange(len(index))).groupby(index["shard"].to_numpy()).indices
+    shards = [named_shard(prepared, shard) for shard in positions]
+    rows, numbers = index["row"].to_numpy(), index[["segment", "frame"]].to_numpy()
+    show = progress("Fetching shards", len(positions)) if as_remote(prepared) else nullcontext(lambda note: None)
+    with show as advance:
+        of_shards = zip(shards, positions.values(), read_images_of(shards), strict=True)
+        for shard, at, (shard_numbers, shard_faces, shard_flows) in of_shards:
+            _check_rows(shard, index.iloc[at], rows[at], numbers[at], shard_numbers)
+            faces[at], optical_flows[at] = shard_faces[rows[at]], shard_flows[rows[at]]
+            advance("")
+    number = {emotion: i for i, emotion in enumerate(emotions)}
+    labels = index["emotion"].map(number).to_numpy(np.int64)
+    names = (index["video_id"] + "#" + index["segment"].astype(str)).to_numpy()
+    return SegmentArrays(faces, optical_flows, labels, index["video_id"].to_numpy(), names)
+
+
+def _check_rows(
+    shard: Path, index: pd.DataFrame, rows: np.ndarray, numbers: np.ndarray, shard_numbers: np.ndarray
+) -> None:
+    """Raise `UseError` when the index means other segments than those that stand in its rows of a shard.
+
+    Args:
+        index: its rows of the shard.
+        rows: int (n,), where they stand in the shard.
+        numbers: of their segments and frames, int (n, 2); `shard_numbers` those of the shard, int (m, 2).
+    """
+    others = index.loc[index["sha256"] != shard.stem, "sha256"]
+    outside = rows[(rows < 0) | (rows >= len(shard_numbers))]
+    if len(others):
+        found = f"names it as that of the video {others.iloc[0][:12]}.."
+    elif len(outside):
+        found = f"names row {outside[0]} of its {len(shard_numbers)} rows"
+    elif (differ := (shard_numbers[rows] != numbers).any(axis=1)).any():
+        found = f"means other segments, number {numbers[differ][0, 0]} for one"
+    else:
+        return
+    raise UseError(f"The index does not fit {shard}: it {found}; run `fer split` again, which makes it anew.")
+
+
+def index_digest(index: pd.DataFrame) -> str:
+    """Changes when a segment, its label or its content does."""
+    columns = ["video_id", "subject", "emotion", "side", "sha256", "segment"]
+    ordered = index[columns].sort_values(["video_id", "segment"])
+    return digest(ordered.to_csv(index=False))

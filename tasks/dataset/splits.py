@@ -1,0 +1,318 @@
+"""Train, validation and test side of every video in every fold, by subject.
+
+In no fold is a person on two sides; a hold-out is one fold. The split is append-only: a video keeps its side, a new
+video of a known person follows that person, a new person joins training or validation. The test side is fixed when it
+is first drawn: later videos of a test person, and new content under the name of a test video, wait in `reserve`, so
+that a running comparison never changes under one's feet. A video that was only renamed keeps its side.
+
+The split is shared by all studies of a data root with the same split settings. A person has one side in all of them;
+each adds the videos of its own classes, and reads those with `split_of_study`. Of a class that no study had before,
+the videos of test people join the test side, and people who show nothing else are dealt out: nobody compared anything
+on them yet.
+
+A split is a promise that nothing else could tell again, so a copy of its file lies beside it (`<name>.parquet.copy`)
+and takes its place should the file lose its content. Who removes the file itself gets a new split.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from fer_models.errors import BrokenFile, UseError
+from tasks.config.settings import SplitSettings
+from tasks.corpus.subject_names import one_spelling
+from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_people
+from tasks.outcomes import Outcome
+from tasks.progress import say
+from tasks.storage.files import read_frame, set_aside, whole_file, write_table
+
+RESERVE = "reserve"
+SIDES = (TRAIN, VALIDATION, TEST)
+
+SCHEMA = pa.schema(
+    [
+        ("fold", pa.int32()),
+        ("video_id", pa.string()),
+        ("sha256", pa.string()),
+        ("subject", pa.string()),
+        ("side", pa.string()),
+        ("fold_name", pa.string()),
+    ]
+)
+#: Never to remove a split: other studies may stand on it.
+_NEW_SPLIT = "set another split.seed, which draws a new split and leaves this one to the studies that use it"
+#: What a row of the split is about: a name alone could get another content.
+KEY = ["video_id", "sha256"]
+
+
+def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings, path: Path) -> pd.DataFrame:
+    """Assign every labelled video of the ledger to a side, keeping what `path` already says, and write it there.
+
+    Videos that could not be used keep a side too: on the test side they count as uncovered.
+
+    Returns:
+        The study's part of the split.
+
+    Raises:
+        UseError: fewer than three people, or a side would lack videos or a class, naming the counts.
+    """
+    videos = ledger[ledger["emotion"].isin(list(emotions)) & (ledger["subject"] != "") & _was_meant(ledger)]
+    if videos.empty:
+        raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
+    drawn = not path.is_file()
+    known = _draw(videos, emotions, settings) if drawn else _with_names(read_split(path), videos, settings)
+    folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
+    known = pd.concat(folds, ignore_index=True)
+    _check_people(known, videos)
+    tested = known[known["side"] == TEST]
+    is_tested = videos["video_id"].isin(tested["video_id"]) | videos["sha256"].isin(tested["sha256"])
+    compared = frozenset(videos.loc[is_tested, "emotion"])
+    dealt = _deal_newcomers(videos, set(known["subject"]), compared, emotions, settings)
+    folds = [_extend(rows, videos, compared, dealt, settings) for _, rows in known.groupby("fold")]
+    split = pd.concat(folds, ignore_index=True).astype({"fold": "int32"})[SCHEMA.names]
+    part = split_of_study(split, ledger, emotions)
+    _say_never_tested(part, settings)
+    for _, rows in part.groupby("fold"):
+        _check(rows, settings.protocol != "holdout", ledger, emotions, drawn)
+    for place in (path, _copy_of(path)):
+        write_table(place, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
+    return part
+
+
+def read_split(path: Path) -> pd.DataFrame:
+    """The side of every video, for no study in particular; raises `UseError` when there is none.
+
+    Where the file has lost its content, its copy takes its place; where that has too, this raises `UseError`.
+    """
+    if not path.is_file():
+        raise UseError(f"There is no split at {str(path)!r}; run `fer prepare` and `fer split` first.")
+    try:
+        split = read_frame(path)
+    except BrokenFile as fault:
+        split = _restore(path, fault)
+    return split if "fold_name" in split else split.assign(fold_name=split["fold"].astype(str))
+
+
+def _restore(path: Path, fault: BrokenFile) -> pd.DataFrame:
+    copy = _copy_of(path)
+    try:
+        split = read_frame(copy)
+    except (BrokenFile, FileNotFoundError) as error:
+        raise UseError(
+            f"{fault} So has its copy, and who was on the test side is not known any more: put the file back from a "
+            "backup, or set another split.seed, which draws a new split; no earlier score can be compared with it."
+        ) from error
+    set_aside(path)
+    say(f"The split is taken from its copy, {copy.name}.")
+    content = copy.read_bytes()
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+    return split
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.copy")
+
+
+def rows_of_classes(split: pd.DataFrame, videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """The rows of the videos of some classes; `videos` is the ledger or the manifest."""
+    return split.merge(videos.loc[videos["emotion"].isin(list(emotions)), KEY].drop_duplicates(), on=KEY)
+
+
+def split_of_study(split: pd.DataFrame, videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """The same of a study's classes, in the folds that test some of its videos."""
+    own = rows_of_classes(split, videos, emotions)
+    return own[own["fold"].isin(own.loc[own["side"] == TEST, "fold"])].reset_index(drop=True)
+
+
+def fold_names(split: pd.DataFrame) -> dict[int, str]:
+    """The names of a split's folds by their numbers, in order."""
+    folds = split[["fold", "fold_name"]].drop_duplicates("fold").sort_values("fold")
+    return dict(zip(folds["fold"].tolist(), folds["fold_name"].tolist(), strict=True))
+
+
+def _was_meant(ledger: pd.DataFrame) -> pd.Series:
+    """Videos that belong to a study whether or not they could be used."""
+    return ~ledger["outcome"].isin([Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT])
+
+
+def _is_usable(ledger: pd.DataFrame) -> pd.Series:
+    return (ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)
+
+
+def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings) -> pd.DataFrame:
+    folds = [
+        videos[[*KEY, "subject"]].assign(fold=fold.number, fold_name=fold.name, side=videos["subject"].map(fold.sides))
+        for fold in draw_folds(_counts(videos, emotions), settings)
+    ]
+    return pd.concat(folds, ignore_index=True)
+
+
+def _counts(videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """Usable videos of each person (rows, sorted) and class."""
+    usable = videos[_is_usable(videos)]
+    return pd.crosstab(usable["subject"], usable["emotion"]).reindex(
+        index=sorted(videos["subject"].unique()), columns=list(emotions), fill_value=0
+    )
+
+
+def _deal_newcomers(
+    videos: pd.DataFrame,
+    known: Collection[str],
+    compared: Collection[str],
+    emotions: Sequence[str],
+    settings: SplitSettings,
+) -> dict[str, str]:
+    """The fold that tests each of the new people who show only classes that no study compared anything on."""
+    newcomers = videos[~videos["subject"].isin(list(known))]
+    late = newcomers.loc[newcomers["emotion"].isin(list(compared)), "subject"]
+    fresh = newcomers[~newcomers["subject"].isin(late)]
+    if fresh.empty or settings.protocol == "loso":
+        return {}
+    try:
+        folds = draw_folds(_counts(fresh, emotions), settings)
+    except UseError:
+        if settings.protocol == "file":
+            raise
+        return {}  # too few to deal out; they train and validate
+    return {subject: fold.name for fold in folds for subject, side in fold.sides.items() if side == TEST}
+
+
+def _say_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
+    """Folds test everybody once, but for those who came when they were drawn already."""
+    people = set(split["subject"])
+    never = people - set(split.loc[split["side"] == TEST, "subject"])
+    if never and settings.protocol != "holdout":
+        say(
+            f"{len(never)} of {len(people)} people came after the folds were drawn and are never tested "
+            f"({min(never)}, for one); another split.seed draws folds of all."
+        )
+
+
+def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
+    """A split with the names that a table of folds gives its folds, where there is one.
+
+    Those that are drawn now carry them; earlier ones were drawn without.
+
+    Raises:
+        UseError: the table puts people into other folds than those that they are tested in.
+    """
+    path = Path(settings.folds_file or "")
+    if settings.protocol != "file" or not path.is_file():
+        return known
+    is_tested = (known["side"] == TEST) & known["subject"].isin(videos["subject"])
+    tested = known.loc[is_tested, ["subject", "fold"]].drop_duplicates()
+    tested["named"] = tested["subject"].map(fold_of_people(path, tested["subject"]))
+    names = tested.groupby("fold")["named"].agg(lambda named: named.iloc[0])
+    other = tested[(tested["named"] != tested["fold"].map(names)) | tested["named"].map(names.value_counts()).gt(1)]
+    if len(other):
+        first = other.iloc[0]
+        raise UseError(
+            f"{path} is not the table that this split was drawn from: it puts {first['subject']} into fold "
+            f"{first['named']}, with others than before; {_NEW_SPLIT}."
+        )
+    return known.assign(fold_name=known["fold"].map(names).fillna(known["fold_name"]))
+
+
+def _check_people(known: pd.DataFrame, videos: pd.DataFrame) -> None:
+    renamed = known.merge(videos[["video_id", "subject"]], on="video_id", suffixes=("", "_now"))
+    renamed = renamed[renamed["subject"] != renamed["subject_now"]]
+    if len(renamed):
+        first = renamed.iloc[0]
+        raise UseError(
+            f"{renamed['video_id'].nunique()} videos belong to another person than when the split was drawn "
+            f"({first['video_id']}: {first['subject']}, now {first['subject_now']}), which could put a person on two "
+            f"sides; {_NEW_SPLIT}."
+        )
+
+
+def _extend(
+    known: pd.DataFrame,
+    videos: pd.DataFrame,
+    compared: Collection[str],
+    dealt: Mapping[str, str],
+    settings: SplitSettings,
+) -> pd.DataFrame:
+    """Add new videos to a fold; nothing that is known moves.
+
+    Args:
+        compared: the classes with test videos, which no others join.
+        dealt: as from `_deal_newcomers`.
+    """
+    new = videos[~_keys(videos).isin(_keys(known))]
+    fold = {name: known[name].iloc[0] for name in ("fold", "fold_name")}
+    of_subject = dict(zip(known["subject"], known["side"].replace({RESERVE: TEST}), strict=True))
+    for subject, count in new["subject"].value_counts().items():
+        if subject not in of_subject and dealt.get(str(subject)) == fold["fold_name"]:
+            of_subject[subject] = TEST
+        elif subject not in of_subject:
+            sizes = known["side"].value_counts()
+            tested = settings.test_share if settings.protocol == "holdout" else 0.0
+            training = sizes.get(TRAIN, 0) / (1 - settings.validation_share - tested)
+            validation = sizes.get(VALIDATION, 0) / settings.validation_share
+            of_subject[subject] = VALIDATION if validation < training else TRAIN
+            known = pd.concat([known, pd.DataFrame({"side": [of_subject[subject]] * int(count)})])
+    known = known.dropna(subset=["video_id"])
+    replaced = known["video_id"].isin(new["video_id"]) & (known["side"] != TEST)  # by new content of the same name
+    sides = new["subject"].map(of_subject)
+    sides = sides.mask((sides == TEST) & new["emotion"].isin(list(compared)), RESERVE)
+    return pd.concat([known[~replaced], new[[*KEY, "subject"]].assign(side=sides, **fold)], ignore_index=True)
+
+
+def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """The known rows under the present names of their contents."""
+    now = videos[~videos["video_id"].isin(known["video_id"]) & (videos["sha256"] != "")]
+    names = dict(zip(now["sha256"], now["video_id"], strict=True))
+    gone = ~known["video_id"].isin(videos["video_id"]) & known["sha256"].isin(list(names))
+    gone &= ~known["sha256"].duplicated()
+    return known.assign(video_id=known["video_id"].where(~gone, known["sha256"].map(names)))
+
+
+def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """The known rows with people as they are spelled now; raises `UseError` when two that are one are on two sides."""
+    spelling = one_spelling([*known["subject"], *videos["subject"]])
+    people = set(videos["subject"])
+    now = {spelling[name]: name for name in people}
+    subjects = known["subject"].map(lambda name: name if name in people else now.get(spelling[name], name))
+    sides = known["side"].replace({RESERVE: TEST}).groupby(subjects).nunique()
+    for subject in sides.index[sides > 1]:
+        names = sorted(known.loc[subjects == subject, "subject"].unique())
+        if len(names) > 1:
+            raise UseError(
+                f"The split was drawn with {' and '.join(map(repr, names))} as several people, on two sides, who are "
+                f"one ({subject}); {_NEW_SPLIT}."
+            )
+    return known.assign(subject=subjects)
+
+
+def _keys(rows: pd.DataFrame) -> pd.Series:
+    return pd.Series(list(zip(rows["video_id"], rows["sha256"], strict=True)), index=rows.index, dtype=object)
+
+
+def _check(
+    split: pd.DataFrame, one_of_several: bool, ledger: pd.DataFrame, emotions: Sequence[str], drawn: bool
+) -> None:
+    """Every side needs usable videos of every class, only the test side of one fold of several need not have all.
+
+    Args:
+        split: the study's rows of a fold.
+        drawn: the split is a new one.
+    """
+    usable = ledger[_is_usable(ledger)]
+    table = usable.merge(split.drop(columns="subject"), on=KEY)
+    counts = pd.crosstab(table["side"], table["emotion"]).reindex(
+        index=list(SIDES), columns=list(emotions), fill_value=0
+    )
+    for side in SIDES:
+        empty = [emotion for emotion in emotions if counts.loc[side, emotion] == 0]
+        if empty and (not one_of_several or side != TEST or len(empty) == len(emotions)):
+            have = ", ".join(f"{emotion} {counts.loc[side, emotion]}" for emotion in emotions)
+            people = split.loc[split["side"] == side, "subject"].nunique()
+            where = f" of fold {split['fold_name'].iloc[0]}" if one_of_several else ""
+            advice = "try another split.seed" if drawn else _NEW_SPLIT
+            raise UseError(
+                f"The {side} side{where} ({people} people) has no usable video of {', '.join(empty)} (it has {have}); "
+                f"add videos, name fewer classes in corpus.emotions, or {advice}."
+            )

@@ -1,0 +1,139 @@
+"""A trained model on new videos, prepared just as its training data was."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from fer_models.errors import UseError, VideoFault
+from fer_models.models.building import load_model, model_labels, model_prepare
+from fer_models.segments import SegmentArrays
+from fer_models.training.fitting import predict
+from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
+from tasks.config.settings import PrepareSettings
+from tasks.corpus.adapters.source import videos_below
+from tasks.outcomes import Outcome
+from tasks.preparation.prepare_file import CROPS_ADVICE, prepare_video
+from tasks.preparation.shards import Segment
+from tasks.progress import progress
+from tasks.storage.local_copies import local_copy
+from tasks.video.decoding import Video, decode
+from tasks.video.detectors import load_detector
+from tasks.video.image_sequences import is_image_sequence
+
+#: Less than all other classes together.
+_LOW_CONFIDENCE = 0.5
+#: Share of the segments that show a face below which a prediction speaks for a part of the video only.
+_LOW_COVERAGE = 0.5
+
+
+def find_videos(sources: Sequence[Path]) -> list[Path]:
+    """The videos that are named: each file, and each video in or below each folder; a folder of images is one.
+
+    Raises:
+        UseError: one is not there, or is a model.
+    """
+    models = [str(source) for source in sources if source.suffix == ".keras"]
+    if models:
+        raise UseError(f"One model at a time: {models[0]!r} stands among the videos.")
+    videos = [path for source in sources for path in (videos_below(source) if source.is_dir() else [source])]
+    missing = [str(path) for path in videos if not (path.is_file() or is_image_sequence(path))]
+    if missing or not videos:
+        raise UseError(f"There is no video at {', '.join(missing or map(str, sources))}.")
+    return videos
+
+
+def predict_videos(
+    model_file: Path, sources: Sequence[Path], detector_model: Path | None = None, precropped: bool | None = None
+) -> pd.DataFrame:
+    """Predict each video, see `find_videos`.
+
+    Args:
+        model_file: a model.keras of a study, local or not.
+        sources: videos and folders.
+        detector_model: where the detector's model file lies, if no longer where it lay when the model was trained.
+        precropped: frames are used whole, or faces are searched in them; by default as in the training, but in frames
+            that cannot be crops like those of the training faces are searched.
+
+    Returns:
+        A row a video: video, outcome, message, num_segments (that show a face), predicted (empty without a usable
+        face), confidence (the probability of that class), coverage (share of its segments that show a face), faces
+        (`found`, or `whole frames`) and the mean probability of each class, `p_<emotion>`.
+    """
+    if not model_file.is_file():
+        raise UseError(
+            f"There is no model {str(model_file)!r}; a study leaves them at studies/<name>/runs/*/model.keras."
+        )
+    videos = find_videos(sources)
+    with local_copy(model_file) as copy:
+        model = load_model(copy)
+    carried = model_prepare(model)
+    settings = carried_prepare(carried, detector_model)
+    load_detector(settings)  # a fault of its file is not one of each video
+    rows = []
+    with progress("Predicting", len(videos)) as advance:
+        for path in videos:
+            chosen, remark = _choose(path, settings, carried_crops(carried), precropped)
+            rows.append(_predict(model, path, chosen, remark))
+            advance(path.name)
+    return pd.DataFrame(rows)
+
+
+def _choose(
+    path: Path, settings: PrepareSettings, crops: Crops, precropped: bool | None
+) -> tuple[PrepareSettings, str]:
+    """How a video is prepared, and a remark where that is not as in the training, nor as it was asked for."""
+    if precropped is not None:
+        return settings.model_copy(update={"precropped": precropped}), ""
+    size = _first_size(path) if settings.precropped else None
+    if size is None or crops.may_hold(*size):
+        return settings, ""
+    remark = (
+        f"frames of {size[0]}x{size[1]} px cannot be face crops as in the training (up to {crops.max_side_px} px): "
+        "searched for faces; --precropped uses them whole"
+    )
+    return settings.model_copy(update={"precropped": False}), remark
+
+
+def _first_size(path: Path) -> tuple[int, int] | None:
+    """Width and height in px of a video's first frame; None when it has none, which its preparation will say."""
+    with suppress(VideoFault):
+        for frame in decode(path, Video()):
+            height, width = frame.size
+            return width, height
+    return None
+
+
+def _predict(model: keras.Model, path: Path, settings: PrepareSettings, remark: str) -> dict[str, object]:
+    emotions = model_labels(model)
+    segments, report = prepare_video(path, settings)
+    usable = bool(segments) and report.outcome in (Outcome.OK, Outcome.TRUNCATED)
+    probabilities = _probabilities(model, segments) if usable else np.full(len(emotions), np.nan)
+    coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
+    remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), remark]
+    if usable and coverage < _LOW_COVERAGE:
+        remarks.append(f"a face in {report.num_covered} of {report.num_segments} segments only")
+    if usable and probabilities.max() < _LOW_CONFIDENCE:
+        remarks.append("low confidence")
+    return {
+        "video": str(path),
+        "outcome": str(report.outcome),
+        "message": "; ".join(filter(None, remarks)),
+        "num_segments": len(segments) if usable else 0,
+        "predicted": emotions[int(probabilities.argmax())] if usable else "",
+        "confidence": float(probabilities.max()),
+        "coverage": coverage,
+        "faces": "whole frames" if settings.precropped else "found",
+        **{f"p_{emotion}": float(value) for emotion, value in zip(emotions, probabilities, strict=True)},
+    }
+
+
+def _probabilities(model: keras.Model, segments: Sequence[Segment]) -> np.ndarray:
+    """The mean probability of each class over the segments of a video."""
+    unused = np.zeros(len(segments), np.int64)
+    faces = np.stack([segment.face for segment in segments])
+    optical_flows = np.stack([segment.optical_flow for segment in segments])
+    return predict(model, SegmentArrays(faces, optical_flows, unused, unused, unused)).mean(axis=0)

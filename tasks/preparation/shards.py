@@ -1,0 +1,283 @@
+"""A shard: one Parquet file a video, one row a segment, named after the video's content.
+
+Columns: segment, frame, pts_s (seconds since the first frame of the video), interval_s (seconds between the two
+pictures of the pair; see `tasks.video.pictures` for videos that repeat frames), box (x, y, width, height in px),
+num_faces, face (uint8 RGB 48x48x3) and optical_flow (float16 48x48x2, dx and dy at the stored scale), both raw bytes in
+C order. Optical flow is in px per 1/30 s, scaled to it from `interval_s`: at 30 frames/s that is px a frame, and a
+camera's rate does not show in it. With `prepare.pair: neighbours` it is unscaled, in px a frame. `num_faces` counts the
+faces of at least `min_face_px` in the last search of a whole frame: the first frame, whenever the followed face was out
+of sight, and again after 250 frames at most (`tasks.video.faces`). Numbered images carry no times; each number counts
+as 1/30 s.
+
+The file's metadata holds the `VideoReport`, so that a shard alone tells what became of its video. A video without
+usable segments has a shard too, with no rows.
+
+Whoever reads a shard learns at once whether it holds what its name says: the video, the settings of its folder, and as
+many segments as were written.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from fer_models.errors import WrongShard
+from fer_models.geometry import FACE_SIZE_PX
+from tasks.outcomes import Outcome
+from tasks.storage.files import read_footers, read_tables, readable, whole_file, whole_shard
+from tasks.storage.stored_names import path_below
+
+#: Raised when the meaning of a column changes; part of the preparation digest.
+SCHEMA_VERSION = 2
+
+FACE_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 3)
+OPTICAL_FLOW_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 2)
+
+SCHEMA = pa.schema(
+    [
+        ("segment", pa.int32()),
+        ("frame", pa.int32()),
+        ("pts_s", pa.float64()),
+        ("interval_s", pa.float64()),
+        ("box", pa.list_(pa.int32(), 4)),
+        ("num_faces", pa.int16()),
+        ("face", pa.binary(int(np.prod(FACE_SHAPE)))),
+        ("optical_flow", pa.binary(2 * int(np.prod(OPTICAL_FLOW_SHAPE)))),
+    ]
+)
+_REPORT_KEY = b"fer.video"
+#: What the folder of the shards of some settings is called.
+_DIGEST = re.compile(r"[0-9a-f]{12}")
+#: The folder of the shards, below that of the settings.
+_FOLDER = "shards"
+#: Segments that are held before they are written: 256 are 4 MB, whatever the length of the video.
+_ROWS_PER_GROUP = 256
+
+
+class VideoReport(BaseModel):
+    """What preparing one video came to.
+
+    Args:
+        fps: frames a second by their times, repeats counted.
+        duration_s: how long its frames are shown, by their times.
+        repeated_share: share of the frames that repeat the one before.
+        interval_s: median time between the two pictures of a pair; 0 without any.
+        num_far: segments whose time between the two is far from `prepare.pair`.
+    """
+
+    sha256: str = ""
+    prepare_digest: str = ""
+    schema_version: int = SCHEMA_VERSION
+    outcome: Outcome
+    message: str = ""
+    num_frames: int = 0
+    num_segments: int = 0
+    num_covered: int = 0
+    width: int = 0
+    height: int = 0
+    codec: str = ""
+    fps: float = 0.0
+    duration_s: float = 0.0
+    repeated_share: float = 0.0
+    interval_s: float = 0.0
+    num_far: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One row of a shard before it is written."""
+
+    segment: int
+    frame: int
+    pts_s: float
+    box: tuple[int, int, int, int]
+    num_faces: int
+    face: np.ndarray
+    optical_flow: np.ndarray
+    interval_s: float = 0.0
+
+
+def shard_path(folder: Path, sha256: str) -> Path:
+    """Where the shard of a video with that content lies below a folder of shards.
+
+    Raises:
+        UseError: the manifest, which digests come from, holds something that is none.
+    """
+    advice = "remove that manifest, and `fer prepare` makes it again"
+    return path_below(folder, _file_name(sha256), "manifest.parquet", advice)
+
+
+def shard_name(sha256: str) -> str:
+    """What a ledger and an index call the shard of a video with that content."""
+    return f"{_FOLDER}/{_file_name(sha256)}"
+
+
+def named_shard(prepared: Path, name: str) -> Path:
+    """The shard that a ledger or an index names, below the folder of the settings that it was prepared with.
+
+    Raises:
+        UseError: the name is that of something else.
+    """
+    folder, _, file = name.partition("/")
+    advice = "remove the file that names it, then run `fer prepare` and `fer split` again"
+    named = file if folder == _FOLDER else f"../{name}"
+    return path_below(prepared / _FOLDER, named, f"The ledger or an index of {prepared}", advice)
+
+
+def _file_name(sha256: str) -> str:
+    return f"{sha256[:2]}/{sha256}.parquet"
+
+
+class ShardWriter:
+    """Takes the segments of a video one by one; made by `open_shard`."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._held: list[Segment] = []
+
+    def add(self, segment: Segment) -> None:
+        """Append a segment."""
+        self._held.append(segment)
+        if len(self._held) == _ROWS_PER_GROUP:
+            self._flush()
+
+    def close(self, report: VideoReport) -> None:
+        """Write what is held and the report; nothing can be added afterwards."""
+        self._flush()
+        self._writer.add_key_value_metadata({_REPORT_KEY: report.model_dump_json()})
+        self._writer.close()
+
+    def _flush(self) -> None:
+        columns = {
+            "segment": [row.segment for row in self._held],
+            "frame": [row.frame for row in self._held],
+            "pts_s": [row.pts_s for row in self._held],
+            "interval_s": [row.interval_s for row in self._held],
+            "box": [list(row.box) for row in self._held],
+            "num_faces": [row.num_faces for row in self._held],
+            "face": [row.face.astype(np.uint8).tobytes() for row in self._held],
+            "optical_flow": [row.optical_flow.astype(np.float16).tobytes() for row in self._held],
+        }
+        self._writer.write_table(pa.Table.from_pydict(columns, schema=SCHEMA))
+        self._held = []
+
+
+@contextmanager
+def open_shard(path: Path) -> Iterator[ShardWriter]:
+    """Write a shard, whole or not at all: it gets its name when the block ends, `close` having been called.
+
+    Whoever promises that it is there calls `tasks.storage.files.sync_names` before, once for many.
+    """
+    with (
+        whole_file(path, name_lasts=False) as temporary,
+        temporary.open("wb") as file,
+        pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer,
+    ):
+        yield ShardWriter(writer)
+
+
+def read_report(path: Path) -> VideoReport:
+    """The report in a shard's metadata; raises `WrongShard` when the shard does not hold what its name says."""
+    footer = next(read_footers([path]))
+    return _checked_report(path, footer.metadata, footer.num_rows)
+
+
+def find_reports(paths: Sequence[Path]) -> Iterator[VideoReport | None]:
+    """The reports of many shards, in order; None for those that do not hold what their names say."""
+    for path, footer in zip(paths, read_footers(paths), strict=True):
+        try:
+            yield _checked_report(path, footer.metadata, footer.num_rows)
+        except WrongShard:
+            yield None
+
+
+def _checked_report(path: Path, metadata: Mapping[bytes, bytes] | None, num_rows: int) -> VideoReport:
+    """The report of a shard that was opened, held against the shard's name, which is all that its readers know."""
+    written = (metadata or {}).get(_REPORT_KEY)
+    report = VideoReport.model_validate_json(written) if written else None
+    folder = path.parents[2].name
+    if report is None:
+        found = "it is no shard"
+    elif report.sha256 != path.stem:
+        found = f"it holds the video with the SHA-256 {report.sha256[:12] or 'of nothing'}.."
+    elif _DIGEST.fullmatch(folder) and report.prepare_digest not in ("", folder):
+        found = f"it was made with the settings {report.prepare_digest}"
+    elif report.outcome is Outcome.OK and num_rows != report.num_covered:
+        found = f"it has {num_rows} segments where {report.num_covered} were written"
+    else:
+        return report
+    raise WrongShard(f"{path} is not what its name says: {found}; `fer retry --video {path.stem}` makes it again.")
+
+
+def _checked_tables(paths: Sequence[Path], columns: list[str]) -> Iterator[pa.Table]:
+    """Columns of many shards, in order; raises `WrongShard` at the first that does not hold what its name says."""
+    for path, table in zip(paths, read_tables(paths, columns), strict=True):
+        _checked_report(path, table.schema.metadata, len(table))
+        yield table
+
+
+@contextmanager
+def _checked_file(path: Path) -> Iterator[pq.ParquetFile]:
+    """A shard to be read part by part, checked in the same way."""
+    with whole_shard(path), pq.ParquetFile(readable(path)) as file:
+        _checked_report(path, file.metadata.metadata, file.metadata.num_rows)
+        yield file
+
+
+def read_rows(path: Path) -> pa.Table:
+    """What identifies a shard's segments, without the pixels."""
+    return next(read_rows_of([path]))
+
+
+def read_rows_of(paths: Sequence[Path]) -> Iterator[pa.Table]:
+    """The same of many shards, in order."""
+    return _checked_tables(paths, columns=["segment", "frame", "pts_s", "interval_s", "box", "num_faces"])
+
+
+def read_images(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Faces, uint8 (n, 48, 48, 3), and optical flows, float16 (n, 48, 48, 2), of a shard."""
+    _, faces, optical_flows = next(read_images_of([path]))
+    return faces, optical_flows
+
+
+def read_images_of(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The same of many shards, in order, each after the numbers of its segments and their frames, int (n, 2)."""
+    for table in _checked_tables(paths, columns=["segment", "frame", "face", "optical_flow"]):
+        numbers = np.stack([table["segment"].to_numpy(), table["frame"].to_numpy()], axis=1)
+        faces = _stack(table["face"], np.uint8, FACE_SHAPE)
+        yield numbers, faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
+
+
+def read_all_faces(paths: Sequence[Path]) -> Iterator[np.ndarray]:
+    """All faces, uint8 (n, 48, 48, 3), of each of many shards, in order."""
+    for table in _checked_tables(paths, columns=["face"]):
+        yield _stack(table["face"], np.uint8, FACE_SHAPE)
+
+
+def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Faces, uint8 (n, 48, 48, 3), and their boxes, int (n, 4), of the first segments of a shard, 256 at most."""
+    with _checked_file(path) as file:
+        table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=["face", "box"]))])
+    return _stack(table["face"], np.uint8, FACE_SHAPE), np.array(table["box"].to_pylist())
+
+
+def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same in order, a few rows at a time, for long videos."""
+    with _checked_file(path) as file:
+        for batch in file.iter_batches(_ROWS_PER_GROUP, columns=["face", "optical_flow"]):
+            table = pa.Table.from_batches([batch])
+            faces = _stack(table["face"], np.uint8, FACE_SHAPE)
+            yield faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
+
+
+def _stack(column: pa.ChunkedArray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    parts: list[np.ndarray] = [np.frombuffer(chunk.buffers()[1], dtype) for chunk in column.chunks if len(chunk)]
+    flat = np.concatenate(parts) if parts else np.empty(0, dtype)
+    return flat.reshape(-1, *shape)

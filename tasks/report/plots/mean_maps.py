@@ -1,0 +1,72 @@
+"""Where a model looks on average: the mean Grad-CAM map of each class over the mean face."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+
+from tasks.report.plots import GREY
+from tasks.report.plots.heat import draw_heat, draw_heat_scale
+
+_SIDE_PX = 192
+_WIDTH_IN, _HEAD_IN, _LABEL_IN, _GAP_IN, _ROW_NAME_IN = 2.0, 0.85, 0.5, 0.08, 0.95
+
+
+@dataclass(frozen=True)
+class MeanMap:
+    """The segments of one class that a model recognised.
+
+    Args:
+        number: of segments that the means are taken over; 0 when there is none, and the images mean nothing.
+        face: mean, uint8 RGB (48, 48, 3).
+        maps: by stream the mean of the maps, float (48, 48) in 0..1.
+    """
+
+    emotion: str
+    number: int
+    face: np.ndarray
+    maps: dict[str, np.ndarray]
+
+
+def plot_mean_maps(classes: Sequence[MeanMap], title: str) -> Figure:
+    """A column a class: the mean face, and below it over the same face the mean map of each stream."""
+    rows = ["mean face", *(f"{stream}\nstream" for stream in classes[0].maps)]
+    width = _ROW_NAME_IN + len(classes) * (_WIDTH_IN + _GAP_IN)
+    height = _HEAD_IN + _LABEL_IN + len(rows) * (_WIDTH_IN + _GAP_IN)
+    figure = Figure(figsize=(width, height))
+    figure.text(0.1 / width, 1 - 0.25 / height, f"Mean Grad-CAM map of each class: {title}", fontsize=13, va="center")
+    note = "test segments that were recognised, each map with its peak at 1; the class itself is explained"
+    figure.text(0.1 / width, 1 - 0.58 / height, note, fontsize=9, color=GREY, va="center")
+    _draw_scale(figure, width, height)
+    for row, name in enumerate(rows):
+        middle = _HEAD_IN + _LABEL_IN + row * (_WIDTH_IN + _GAP_IN) + _WIDTH_IN / 2
+        figure.text(0.1 / width, 1 - middle / height, name, fontsize=10, color=GREY, va="center")
+    for column, one in enumerate(classes):
+        left = _ROW_NAME_IN + column * (_WIDTH_IN + _GAP_IN)
+        centre, top = (left + _WIDTH_IN / 2) / width, 1 - (_HEAD_IN + 0.15) / height
+        figure.text(centre, top, one.emotion, fontsize=11, weight="bold", ha="center", va="center")
+        number = {0: "never recognised", 1: "1 segment"}.get(one.number, f"{one.number} segments")
+        figure.text(centre, top - 0.2 / height, number, fontsize=9, color=GREY, ha="center", va="center")
+        for row, picture in enumerate(_pictures(one)):
+            below = _HEAD_IN + _LABEL_IN + row * (_WIDTH_IN + _GAP_IN) + _WIDTH_IN
+            axes = figure.add_axes((left / width, 1 - below / height, _WIDTH_IN / width, _WIDTH_IN / height))
+            axes.imshow(picture)
+            axes.axis("off")
+    return figure
+
+
+def _pictures(one: MeanMap) -> list[np.ndarray]:
+    if not one.number:
+        return [np.full((_SIDE_PX, _SIDE_PX, 3), 238, np.uint8)] * (1 + len(one.maps))
+    face = cv2.resize(one.face, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
+    return [face, *(draw_heat(one.face, heat, _SIDE_PX) for heat in one.maps.values())]
+
+
+def _draw_scale(figure: Figure, width: float, height: float) -> None:
+    axes = figure.add_axes((1 - 2.05 / width, 1 - 0.45 / height, 1.8 / width, 0.16 / height))
+    axes.imshow(draw_heat_scale(180, 16), aspect="auto", extent=(0, 1, 0, 1))
+    axes.set_yticks([])
+    axes.set_xticks([0, 0.5, 1])
+    axes.tick_params(labelsize=8, length=2)

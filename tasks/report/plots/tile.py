@@ -1,0 +1,104 @@
+"""One Grad-CAM tile on a page: the frame it was cut from, what the model saw, where it looked, what it answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from tasks.report.plots import BLUE, GREEN, GREY, VERMILION
+from tasks.report.plots.heat import draw_heat, draw_heat_scale
+from tasks.report.plots.inspection_moments import Moment, draw_moments, moments_height_in
+from tasks.report.plots.page import MARGIN_IN, WIDTH_IN, Page, shorten
+from tasks.report.plots.page_parts import draw_fact, draw_motion_legend, draw_notice, draw_verdict
+from tasks.study.tiles import Tile
+
+_FACTS_TOP_IN, _FACT_IN, _COLUMNS = 1.3, 0.22, 3
+_LEFT_IN, _MAP_IN, _MAP_GAP_IN = 6.5, 3.45, 0.2
+_BAR_IN, _BARS_LEFT_IN = 0.27, 1.1
+_MAP_PX = 420
+
+
+@dataclass(frozen=True)
+class TilePage:
+    """What the page of a tile shows.
+
+    Args:
+        moment: the frame, box, face and optical flow; without a picture where there is none to show.
+        facts: short ones, name -> value, in the order in which they are shown.
+        long_facts: one a line, likewise.
+        notice: why no frame is shown; empty when one is.
+    """
+
+    tile: Tile
+    moment: Moment
+    facts: Mapping[str, str]
+    long_facts: Mapping[str, str]
+    notice: str
+
+
+def plot_tile(shown: TilePage) -> Figure:
+    """One page: provenance on top, frame and crop on the left, maps and probabilities on the right."""
+    num_rows = -(-len(shown.facts) // _COLUMNS) + len(shown.long_facts)
+    head_in = max(_FACTS_TOP_IN + _FACT_IN * num_rows, 2.15) + 0.3
+    notice_in = 0.85 if shown.notice else 0.0
+    right_in = 0.3 + _MAP_IN + 0.75 + _BAR_IN * len(shown.tile.probabilities)
+    page = Page(head_in + notice_in + max(moments_height_in([shown.moment]), right_in) + MARGIN_IN)
+    _draw_head(page, shown)
+    if shown.notice:
+        draw_notice(page, shown.notice, head_in, notice_in)
+    top = head_in + notice_in
+    draw_moments(page, [shown.moment], top)
+    _draw_maps(page, shown.tile, top)
+    _draw_probabilities(page, shown.tile, top + 0.3 + _MAP_IN + 0.75)
+    return page.figure
+
+
+def _draw_head(page: Page, shown: TilePage) -> None:
+    tile = shown.tile
+    page.text(MARGIN_IN, 0.3, f"Tile {tile.tile_id}", size=19, weight="bold")
+    words = f"{tile.explained} with probability {tile.probabilities[tile.explained]:.2f}; the true class is {tile.true}"
+    draw_verdict(page, "right" if tile.right else "wrong", words, GREEN if tile.right else VERMILION, 0.84)
+    num_rows = -(-len(shown.facts) // _COLUMNS)
+    for number, (name, value) in enumerate(shown.facts.items()):
+        column, row = divmod(number, num_rows)
+        draw_fact(page, MARGIN_IN + 3.6 * column, _FACTS_TOP_IN + _FACT_IN * row, name, shorten(value, 32), 1.2)
+    for number, (name, value) in enumerate(shown.long_facts.items(), start=num_rows):
+        draw_fact(page, MARGIN_IN, _FACTS_TOP_IN + _FACT_IN * number, name, shorten(value, 110), 1.2)
+    draw_motion_legend(page)
+
+
+def _draw_maps(page: Page, tile: Tile, top: float) -> None:
+    heading = page.text(_LEFT_IN, top, f"Where the model looked for {tile.explained}", size=11, weight="bold")
+    note = f"Grad-CAM at convolution {tile.origin.convolution}"
+    page.text(_LEFT_IN + page.width_of(heading) + 0.3, top, note, size=10, color=GREY)
+    for number, (stream, heat) in enumerate(tile.maps.items()):
+        left = _LEFT_IN + number * (_MAP_IN + _MAP_GAP_IN)
+        axes = page.axes(left, top + 0.2, _MAP_IN, _MAP_IN)
+        axes.imshow(draw_heat(tile.face, heat, _MAP_PX))
+        axes.axis("off")
+        found = "" if heat.any() else ": empty, nothing speaks for it"
+        page.text(left, top + 0.32 + _MAP_IN, f"{stream} stream{found}", size=9.5, color=GREY)
+    middle = top + 0.54 + _MAP_IN
+    scale = page.axes(WIDTH_IN - MARGIN_IN - 1.5, middle - 0.06, 1.0, 0.12)
+    scale.imshow(draw_heat_scale(120, 12), aspect="auto")
+    scale.axis("off")
+    page.text(WIDTH_IN - MARGIN_IN - 1.58, middle, "least", size=8, color=GREY, ha="right")
+    page.text(WIDTH_IN - MARGIN_IN - 0.42, middle, "most", size=8, color=GREY)
+
+
+def _draw_probabilities(page: Page, tile: Tile, top: float) -> None:
+    page.text(_LEFT_IN, top - 0.12, "Probabilities", size=11, weight="bold")
+    width = WIDTH_IN - 2 * MARGIN_IN - _LEFT_IN - _BARS_LEFT_IN
+    axes = page.axes(_LEFT_IN + _BARS_LEFT_IN, top + 0.05, width, _BAR_IN * len(tile.probabilities))
+    colours = [BLUE if emotion == tile.explained else "#c9ced4" for emotion in tile.probabilities]
+    bars = axes.barh(list(tile.probabilities), list(tile.probabilities.values()), 0.7, color=colours)
+    texts = [
+        f"{probability:.3f}{', true class' if emotion == tile.true else ''}"
+        for emotion, probability in tile.probabilities.items()
+    ]
+    axes.bar_label(bars, texts, fontsize=9.5, padding=4)
+    axes.set_xlim(0, 1.18)  # room for the words beside a full bar
+    axes.invert_yaxis()
+    axes.set_xticks([])
+    axes.tick_params(length=0, labelsize=9.5)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)

@@ -1,0 +1,149 @@
+"""The report of a study: one self-contained HTML page, the same as Markdown, and its tables for other programs."""
+
+import base64
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markupsafe
+import pandas as pd
+
+from fer_models.models.arms import get_arm
+from tasks.dataset.splits import fold_names
+from tasks.escaping import fenced, latex, markdown
+from tasks.report.facts import ReportInput, describe
+from tasks.report.figures import CONTACT_SHEET_FILE, draw_figures
+from tasks.storage.files import write_text
+from tasks.storage.local_copies import working_folder
+from tasks.storage.spreadsheets import write_csv
+from tasks.study.comparison import ArmResult
+from tasks.study.explanations import read_explanation
+
+HTML_FILE = "index.html"
+MARKDOWN_FILE = "report.md"
+LATEX_FILE = "results.tex"
+_TEMPLATE_OF = {HTML_FILE: "report.html.j2", MARKDOWN_FILE: "report.md.j2", LATEX_FILE: "results.tex.j2"}
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(source: ReportInput, folder: Path) -> Path:
+    """Write the page, `report.md`, `results.csv`, `comparison.csv`, `folds.csv`, `results.tex` and the figures.
+
+    Returns:
+        The path of the page.
+    """
+    with working_folder(folder, last=(HTML_FILE,)) as working:
+        _write(source, working.path)
+    return folder / HTML_FILE
+
+
+def _write(source: ReportInput, folder: Path) -> None:
+    figures = folder / "figures"
+    draw_figures(source, figures)
+    tables = {"results.csv": _results_table(source.results), "comparison.csv": _pairs_table(source)}
+    if source.num_folds > 1:
+        tables["folds.csv"] = _folds_table(source)
+    for name, table in tables.items():
+        write_csv(folder / name, table)
+    facts = describe(source) | {
+        "contact_sheet": (figures / CONTACT_SHEET_FILE).is_file(),
+        "explanations": {arm: read_explanation(of_run).verdict for arm, of_run in source.folders.items()},
+    }
+    for name, figure in (
+        (HTML_FILE, lambda name: _data_uri(figures / name)),
+        (MARKDOWN_FILE, lambda name: f"figures/{name}"),
+        (LATEX_FILE, None),
+    ):
+        write_text(folder / name, render(name, facts, figure))
+
+
+def render(name: str, facts: Mapping[str, Any], figure: Callable[[str], str] | None) -> str:
+    """One file of the report as text.
+
+    Args:
+        facts: those of `describe`, with `contact_sheet` and, by arm, `explanations`.
+        figure: gives the address of a figure by its name.
+    """
+    return _environment(is_html=name == HTML_FILE).get_template(_TEMPLATE_OF[name]).render(facts, figure=figure)
+
+
+def _environment(is_html: bool) -> jinja2.Environment:
+    """What is inserted is escaped in HTML; in Markdown and LaTeX by the filters `plain` and `tex`, where it may hold
+    anything."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=is_html,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": lambda value: f"{100 * value:.1f} %",
+        "points": lambda value: f"{100 * value:+.1f}",
+        "p_value": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
+        "paragraphs": _paragraphs,
+        "code": _code,
+        "plain": str if is_html else markdown,
+        "tex": latex,
+        "fenced": fenced,
+        "title_of": lambda name: get_arm(name).title,
+    }
+    return environment
+
+
+def _paragraphs(text: str) -> markupsafe.Markup:
+    """Text with blank lines between its paragraphs, as HTML."""
+    paragraphs = [markupsafe.escape(part.strip()) for part in text.split("\n\n") if part.strip()]
+    return markupsafe.Markup("\n").join(markupsafe.Markup("<p>{}</p>").format(_code(part)) for part in paragraphs)
+
+
+def _code(text: str) -> markupsafe.Markup:
+    """Text as HTML, with what stands between backticks as code."""
+    escaped = str(markupsafe.escape(text))
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))
+
+
+def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
+    """A row an arm and seed, over all folds."""
+    rows = [
+        {
+            "arm": result.arm.name,
+            "seed": seed.seed,
+            "num_parameters": result.num_parameters,
+            "best_epoch": " ".join(str(evaluation.best_epoch) for evaluation in seed.evaluations),
+            "temperature": " ".join(f"{evaluation.temperature:.4g}" for evaluation in seed.evaluations),
+            **seed.scores,
+        }
+        for result in results
+        for seed in result.seeds
+    ]
+    return pd.DataFrame(rows)
+
+
+def _folds_table(source: ReportInput) -> pd.DataFrame:
+    """A row an arm, seed and fold."""
+    names = fold_names(source.split)
+    rows = [
+        {
+            "arm": result.arm.name,
+            "seed": seed.seed,
+            "fold": names[evaluation.fold or 0],
+            "num_videos": evaluation.num_test_videos,
+            **evaluation.scores,
+        }
+        for result in source.results
+        for seed in result.seeds
+        for evaluation in seed.evaluations
+    ]
+    return pd.DataFrame(rows)
+
+
+def _pairs_table(source: ReportInput) -> pd.DataFrame:
+    return pd.DataFrame([dataclasses.asdict(pair) for pair in source.pairs])
+
+
+def _data_uri(path: Path) -> str:
+    kind = "jpeg" if path.suffix == ".jpg" else "png"
+    return f"data:image/{kind};base64," + base64.b64encode(path.read_bytes()).decode()

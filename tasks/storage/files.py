@@ -1,0 +1,325 @@
+"""Files below a data root, wherever that lies: whole or not there, and read and listed by few requests.
+
+A local file is written under a temporary name in the same folder, brought to the disk, then renamed: a power cut leaves
+it whole or as it was. One of an object store is written to a temporary folder, then uploaded: an upload is whole or
+leaves nothing.
+
+A file that lost its content all the same (an older version wrote it, a copy broke off) is recognised when it is read.
+What can be made again is set aside, with a sentence, and counts as not there.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+import uuid
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ValidationError
+
+from fer_models.errors import BrokenFile, StorageError
+from tasks.progress import say
+from tasks.storage.disk import make_folder, put_in_place, sync_folder
+from tasks.storage.locations import as_remote
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.storage.remote import RemotePath
+
+_Record = TypeVar("_Record", bound=BaseModel)
+
+_TEMPORARY = ".part-"
+#: Before the name of a file that was set aside.
+_BROKEN = "broken-"
+#: Files that are fetched at once.
+_BATCH = 32
+#: The end of a Parquet file that holds its footer, unless it has hundreds of row groups.
+_FOOTER_BYTES = 2**16
+#: What the files of a kind end with.
+_ENDS = {".parquet": b"PAR1", ".json": b"}", ".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
+#: Files of these kinds are zip archives, which end with a table of their contents.
+_ARCHIVES = frozenset({".keras", ".npz"})
+
+
+@contextmanager
+def whole_file(path: Path, name_lasts: bool = True) -> Iterator[Path]:
+    """Yield a temporary local path; when the block ends well its file becomes `path`, else it is removed.
+
+    Args:
+        name_lasts: without it a power cut may take the file, whole, until `sync_names` was called; for who writes many.
+
+    Raises:
+        OSError, StorageError: the file cannot be put there; what was there before stays.
+    """
+    if remote := as_remote(path):
+        with tempfile.TemporaryDirectory(prefix="fer-") as folder:
+            temporary = Path(folder) / path.name
+            yield temporary
+            remote.upload({temporary: remote})
+        return
+    make_folder(path.parent) if name_lasts else path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
+    try:
+        yield temporary
+        put_in_place(temporary, path, name_lasts)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_names(paths: Iterable[Path]) -> None:
+    """Bring the names of written files to the disk, with those of the folders that hold them."""
+    folders = {path.parent for path in paths if not as_remote(path)}
+    for folder in sorted(folders | {folder.parent for folder in folders}):
+        if folder.is_dir():
+            sync_folder(folder)
+
+
+def write_text(path: Path, text: str, private: bool = False) -> None:
+    """Write a text file, whole or not at all.
+
+    Args:
+        private: no other user of this machine may read it.
+    """
+    with whole_file(path) as temporary:
+        temporary.touch(0o600 if private else 0o666)
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, model: BaseModel) -> None:
+    """Write a pydantic model as JSON, whole or not at all."""
+    write_text(path, model.model_dump_json(indent=2) + "\n")
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a Parquet file, whole or not at all."""
+    with whole_file(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def find_frame(path: Path, columns: list[str] | None = None) -> "pd.DataFrame | None":
+    """A Parquet file that can be made again, as a data frame; None when it is not there, or broken and set aside."""
+    try:
+        return read_frame(path, columns) if path.is_file() else None
+    except BrokenFile:
+        set_aside(path)
+        return None
+
+
+def find_json(path: Path, kind: type[_Record]) -> _Record | None:
+    """The same of a model that was written as JSON."""
+    try:
+        return kind.model_validate_json(path.read_bytes()) if path.is_file() else None
+    except ValidationError:
+        set_aside(path)
+        return None
+
+
+def read_frame(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
+    """A Parquet file as a data frame.
+
+    Raises:
+        BrokenFile: it is not whole.
+    """
+    import pandas as pd  # workers, which write shards, do without
+
+    with _recognised(path):
+        return pd.read_parquet(readable(path), columns=columns, page_checksum_verification=True)
+
+
+def read_tables(paths: Sequence[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Shards in order, with the metadata of each; of an object store many are fetched at once.
+
+    Raises:
+        BrokenFile: one is not whole; it was set aside.
+    """
+    if paths and (store := as_remote(paths[0])):
+        for batch in _batches(paths):
+            for remote, content in zip(batch, store.read_many(batch), strict=True):
+                with whole_shard(cast(Path, remote)):
+                    table = pq.ParquetFile(pa.BufferReader(content)).read(columns=columns)
+                yield table
+    else:
+        for path in paths:
+            with whole_shard(path), pq.ParquetFile(path) as file:
+                table = file.read(columns=columns)
+            yield table
+
+
+def read_footers(paths: Sequence[Path]) -> Iterator[pq.FileMetaData]:
+    """The metadata of shards in order, without the rest of them; raises as `read_tables` does."""
+    if paths and (store := as_remote(paths[0])):
+        for batch in _batches(paths):
+            for remote, end in zip(batch, store.read_many(batch, last_bytes=_FOOTER_BYTES), strict=True):
+                length = int.from_bytes(end[-8:-4], "little") + 8
+                content = end if length <= len(end) else remote.read_bytes()
+                with whole_shard(cast(Path, remote)):
+                    footer = pq.read_metadata(pa.BufferReader(content))
+                yield footer
+    else:
+        for path in paths:
+            with whole_shard(path):
+                footer = pq.read_metadata(path)
+            yield footer
+
+
+@contextmanager
+def whole_shard(path: Path) -> Iterator[None]:
+    """Set a shard aside that turns out to be broken while the block reads it; raises `BrokenFile` then."""
+    try:
+        with _recognised(path):
+            yield
+    except BrokenFile as error:
+        set_aside(path)
+        raise BrokenFile(f"{error} Run `fer prepare` again, which makes it anew.") from error
+
+
+@contextmanager
+def _recognised(path: Path) -> Iterator[None]:
+    """Turn what pyarrow says of a file that is not whole into `BrokenFile`; faults of the disk stay what they are."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise BrokenFile(f"{path} has lost its content ({str(error).splitlines()[0].rstrip('.')}).") from error
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is there and has the end that its kind has, told without reading the rest.
+
+    In an object store every file that is there is whole.
+    """
+    if as_remote(path) or not path.is_file():
+        return path.is_file()
+    if path.suffix in _ARCHIVES:
+        return zipfile.is_zipfile(path)
+    wanted = _ENDS.get(path.suffix, b"")
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - len(wanted) - 1))
+        end = file.read()
+    return bool(end) and end.rstrip(b"\n").endswith(wanted)
+
+
+def broken_files(folder: Path) -> list[Path]:
+    """The files in a folder that are not whole, but for those that are still being written or were set aside."""
+    if as_remote(folder) or not folder.is_dir():
+        return []
+    files = (path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith((".", _BROKEN)))
+    return [path for path in files if not (is_whole(path) and _is_intact(path))]
+
+
+def _is_intact(path: Path) -> bool:
+    """Whether the checksums of an archive hold; other files are looked at when they are read."""
+    if path.suffix not in _ARCHIVES:
+        return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error):
+        return False
+
+
+def set_aside(path: Path) -> None:
+    """Rename a file that lost its content, so that it counts as not there and is made again, and say so."""
+    aside = path.with_name(f"{_BROKEN}{path.name}")
+    if as_remote(path):
+        content = path.read_bytes()
+        with whole_file(aside) as temporary:
+            temporary.write_bytes(content)
+        path.unlink()
+    else:
+        os.replace(path, aside)
+    say(f"{path} has lost its content; it is set aside as {aside.name} and made again.")
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[list["RemotePath"]]:
+    for start in range(0, len(paths), _BATCH):
+        yield cast("list[RemotePath]", list(paths[start : start + _BATCH]))
+
+
+def readable(path: Path) -> Path | io.BytesIO:
+    """What a library can read a file from: its path, or its content where it is not local."""
+    return path if as_remote(path) is None else io.BytesIO(path.read_bytes())
+
+
+def list_files(folder: Path, pattern: str) -> list[Path]:
+    """The files below a folder that fit a pattern such as `*/*.parquet`; a folder that is not there has none."""
+    if as_remote(folder):
+        return list(list_sizes(folder, pattern))
+    return list(folder.glob(pattern))
+
+
+def list_sizes(folder: Path, pattern: str) -> dict[Path, int]:
+    """The same, sorted, with their sizes in bytes."""
+    if remote := as_remote(folder):
+        return {cast(Path, path): size for path, size in remote.sizes().items() if path.matches(remote, pattern)}
+    return {path: path.stat().st_size for path in sorted(folder.glob(pattern))}
+
+
+def remove_files(paths: Sequence[Path]) -> None:
+    """Remove files, and folders with all that is in them; what is not there is passed over."""
+    remotes = [remote for path in paths if (remote := as_remote(path))]
+    if remotes:
+        remotes[0].remove([file for path in remotes for file in ([path] if path.is_file() else path.sizes())])
+    for path in paths:
+        if as_remote(path):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def held_alone(path: Path) -> Iterator[bool]:
+    """Hold a lock for the block; yields False, and holds nothing, when another process does.
+
+    The lock is SQLite's on an empty database: it ends with its process, however that ends, on every system. For a path
+    in an object store it lies among the temporary files of this machine, and other machines know nothing of it.
+    """
+    if as_remote(path):
+        path = Path(tempfile.gettempdir()) / f"fer-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        alone = True
+        try:
+            database = stack.enter_context(closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)))
+            database.execute("BEGIN EXCLUSIVE")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise StorageError(f"{path} cannot be locked ({error}); is its folder writable?") from error
+            alone = False
+        yield alone
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Temporary files below a folder: of processes that write them now, or that were killed. A store holds none."""
+    return folder.rglob(f"{_TEMPORARY}*") if not as_remote(folder) and folder.is_dir() else iter(())
+
+
+def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> int:
+    """Remove temporary files that a killed process left below a folder; returns how many.
+
+    An object store holds none.
+
+    Args:
+        older_than_s: younger ones stay, for another process may be writing them.
+    """
+    num_removed = 0
+    for path in leftovers(folder):
+        with suppress(FileNotFoundError):  # renamed meanwhile by who wrote it
+            if time.time() - path.stat().st_mtime >= older_than_s:
+                path.unlink()
+                num_removed += 1
+    return num_removed

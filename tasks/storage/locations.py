@@ -1,0 +1,73 @@
+"""Places: a folder or file of this machine, or a URL in an object store. Told apart here, without heavy imports.
+
+A local place is a `pathlib.Path`, another one a `tasks.storage.remote.RemotePath`, which has the methods of a path that
+are used here. Below a data root, `Path` in a signature of this package means either. The videos of a corpus, and every
+file that is handed to OpenCV, Keras or MLflow, are local.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from fer_models.errors import UseError
+from tasks.storage.addresses import refuse_secrets
+
+if TYPE_CHECKING:
+    from tasks.storage.remote import RemotePath
+
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>.*)")
+
+
+def local_path(path: str | Path) -> Path:
+    """A path of this machine as a shell understands it, with `~` for the home folder.
+
+    Shells leave the `~` in `--set corpus.root=~/videos` as it is, and nobody else expands it in a file.
+
+    Raises:
+        UseError: it begins with `~name`, and there is no such user.
+    """
+    if not str(path).startswith("~"):
+        return Path(path)
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UseError(f"{str(path)!r} names the home folder of a user that there is not.") from error
+
+
+def read_place(text: str) -> Path:
+    """The place that a user names: `s3://bucket/prefix` or another URL that fsspec knows, else a local path.
+
+    Raises:
+        UseError: a URL of an unknown kind or without a bucket, one with a password, or one whose package is not
+            installed.
+    """
+    refuse_secrets({"The address": text})
+    url = _URL.fullmatch(text)
+    if not url:
+        return local_path(text)
+    scheme, rest = url["scheme"].lower(), url["rest"]
+    if not rest.startswith("/"):
+        raise UseError(f"{text!r} is no URL; write two slashes, {scheme}://{rest}.")
+    if scheme == "file":
+        return Path(rest[1:])
+    from tasks.storage.remote import RemotePath, check_scheme
+
+    check_scheme(scheme)
+    if not rest.strip("/"):
+        raise UseError(f"{text!r} names no bucket; write {scheme}://bucket/prefix.")
+    # files that another process wrote must show, so no listing is remembered
+    return cast(Path, RemotePath(f"{scheme}:/{rest.rstrip('/')}", use_listings_cache=False))
+
+
+def is_place(value: object) -> bool:
+    """Whether a value is a place already, local or not."""
+    if isinstance(value, Path):
+        return True
+    from tasks.storage.remote import RemotePath
+
+    return isinstance(value, RemotePath)
+
+
+def as_remote(path: Path) -> "RemotePath | None":
+    """The path as one of an object store; None when it is local."""
+    return None if isinstance(path, Path) else cast("RemotePath", path)

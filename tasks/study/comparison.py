@@ -1,0 +1,114 @@
+"""The table of arms and the verdicts between them: what the study is about.
+
+Each test video is predicted once by an arm and seed, in whichever fold tests it; scores and tests are those of all
+folds together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+import pandas as pd
+
+from fer_models.models.arms import Arm, get_arm
+from fer_models.statistics.arm_predictions import ArmPredictions
+from fer_models.statistics.comparisons import PairComparison, compare_arms
+from fer_models.statistics.intervals import Interval, interval
+from tasks.storage.files import read_frame
+from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
+from tasks.study.scoring import labels_of, score_tables
+
+#: Metrics of the table, in its order.
+METRICS = tuple(f"{level}_{name}" for level in ("video", "segment") for name in ("accuracy", "uar", "macro_f1"))
+#: What decides which arm is best and what the verdicts are about.
+HEADLINE = "video_uar"
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """An arm with one seed, over all folds: its predictions and their scores."""
+
+    seed: int
+    evaluations: tuple[Evaluation, ...]
+    videos: pd.DataFrame
+    segments: pd.DataFrame
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """One row: an arm over its seeds. `interval` is of the mean UAR over videos, by bootstrap over people."""
+
+    arm: Arm
+    seeds: tuple[SeedResult, ...]
+    predictions: ArmPredictions
+    interval: Interval
+
+    @property
+    def num_parameters(self) -> int:
+        return self.seeds[0].evaluations[0].num_parameters
+
+    def mean(self, metric: str) -> float:
+        return fmean(seed.scores[metric] for seed in self.seeds)
+
+    def sd(self, metric: str) -> float | None:
+        """Standard deviation over the seeds; None for a single seed."""
+        values = [seed.scores[metric] for seed in self.seeds]
+        return stdev(values) if len(values) > 1 else None
+
+    def text(self, metric: str) -> str:
+        """Mean in %, with the standard deviation where there is one."""
+        sd = self.sd(metric)
+        return f"{100 * self.mean(metric):.1f}" + (f" ± {100 * sd:.1f}" if sd is not None else "")
+
+
+def compare(evaluated: Sequence[tuple[Path, Evaluation]], emotions: Sequence[str]) -> list[ArmResult]:
+    """One row an arm, in the order in which the arms come.
+
+    Args:
+        evaluated: for each run the folder of its evaluation, and the evaluation.
+    """
+    results = []
+    for name in dict.fromkeys(evaluation.arm for _, evaluation in evaluated):
+        of_arm = [(folder, evaluation) for folder, evaluation in evaluated if evaluation.arm == name]
+        seeds = tuple(
+            _seed_result([one for one in of_arm if one[1].seed == seed], seed, emotions)
+            for seed in dict.fromkeys(evaluation.seed for _, evaluation in of_arm)
+        )
+        predictions = _predictions(seeds, emotions)
+        results.append(ArmResult(get_arm(name), seeds, predictions, interval(predictions, "uar")))
+    return results
+
+
+def _seed_result(evaluated: Sequence[tuple[Path, Evaluation]], seed: int, emotions: Sequence[str]) -> SeedResult:
+    videos, segments = (
+        pd.concat([read_frame(folder / name) for folder, _ in evaluated]).sort_values(
+            ["video_id"], kind="stable", ignore_index=True
+        )
+        for name in (VIDEOS_FILE, PREDICTIONS_FILE)
+    )
+    evaluations = tuple(evaluation for _, evaluation in evaluated)
+    return SeedResult(seed, evaluations, videos, segments, score_tables(videos, segments, emotions))
+
+
+def _predictions(seeds: Sequence[SeedResult], emotions: Sequence[str]) -> ArmPredictions:
+    covered = [seed.videos[seed.videos["num_segments"] > 0] for seed in seeds]
+    return ArmPredictions(
+        labels=labels_of(covered[0], emotions),
+        subjects=covered[0]["subject"].to_numpy(str),
+        predicted=np.stack([labels_of(videos, emotions, "predicted") for videos in covered]),
+    )
+
+
+def compare_pairs(results: Sequence[ArmResult], margin: float) -> list[PairComparison]:
+    """All pairs of arms, on the same test videos."""
+    arms = {result.arm.name: result.predictions for result in results}
+    return compare_arms(arms, "uar", margin=margin) if len(arms) > 1 else []
+
+
+def best_result(results: Sequence[ArmResult]) -> ArmResult:
+    """The arm with the highest mean UAR over videos, fusion arms first if there are any."""
+    fusions = [result for result in results if result.arm.fusion]
+    return max(fusions or results, key=lambda result: result.mean(HEADLINE))

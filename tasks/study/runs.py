@@ -1,0 +1,168 @@
+"""Training runs: an arm with a seed on a fold of a study. A run's folder is named by all that decides its result.
+
+Nothing here opens the test side.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import keras
+
+from fer_models.models.arms import Arm
+from fer_models.models.building import build_model
+from fer_models.segments import SegmentArrays
+from fer_models.settings import Imbalance, TrainingSettings
+from fer_models.training.fitting import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit, read_progress
+from tasks.config.layout import Layout
+from tasks.config.saved_preparation import Crops, carry_prepare
+from tasks.config.settings import StudySettings, digest
+from tasks.dataset.folds import TRAIN, VALIDATION
+from tasks.dataset.index import index_digest, load_arrays, read_seen, read_side, side_file
+from tasks.dataset.splits import fold_names, read_split, split_of_study
+from tasks.preparation.ledger import read_ledger
+from tasks.preparation.prepare_file import prepare_digest
+from tasks.progress import progress, say
+from tasks.storage.files import broken_files, is_whole, set_aside, write_text
+from tasks.storage.local_copies import working_folder
+from tasks.study.precision import gains_from_bfloat16
+
+#: Raised when the same settings and data give another model than before.
+CODE_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run of a study. `fold`, the number of its fold, is None in a study of one fold."""
+
+    arm: Arm
+    seed: int
+    fold: int | None
+    folder: Path
+    fold_name: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm.name}, seed {self.seed}" + ("" if self.fold is None else f", fold {self.fold_name}")
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is done; a run whose files have lost their content is not."""
+        return is_whole(self.folder / MODEL_FILE) and is_whole(self.folder / PROGRESS_FILE)
+
+
+def plan_runs(settings: StudySettings) -> list[Run]:
+    """The runs of a study, fold by fold, in the order of its arms and seeds.
+
+    Raises:
+        UseError: the study has no split or index yet.
+    """
+    layout = Layout.of(settings)
+    emotions = settings.corpus.emotions
+    split = split_of_study(read_split(layout.split), read_ledger(layout.ledger, emotions), emotions)
+    names = fold_names(split)
+    return [run for fold in names for run in _runs_of_fold(settings, layout, fold, names)]
+
+
+def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, names: Mapping[int, str]) -> list[Run]:
+    several = len(names) > 1
+    common = (
+        settings.model,
+        prepare_digest(settings.prepare),
+        {
+            "emotions": settings.corpus.emotions,
+            "data": index_digest(read_seen(layout.index, fold, settings.corpus.emotions)),
+            "code": CODE_VERSION,
+            "backend": keras.backend.backend(),
+        },
+    )
+    part = f"fold{fold}-" if several else ""
+    runs = []
+    for arm in settings.all_arms():
+        training = settings.training.model_copy(update={"imbalance": imbalance_of(settings, arm)})
+        what = digest(*common, training, asdict(replace(arm, name="", title="", imbalance=None)))
+        for seed in settings.seeds:
+            folder = layout.runs / f"{arm.name}-{part}seed{seed}-{digest(what, {'seed': seed})}"
+            runs.append(Run(arm, seed, fold if several else None, folder, names[fold] if several else ""))
+    return runs
+
+
+def imbalance_of(settings: StudySettings, arm: Arm) -> Imbalance:
+    """What is done about rare classes when an arm is trained."""
+    return arm.imbalance or settings.training.imbalance
+
+
+def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
+    """How an arm is trained on this machine. A run's name does not depend on the machine, so that any can take it."""
+    precision = settings.training.precision
+    if precision == "auto":
+        precision = "mixed_bfloat16" if gains_from_bfloat16() else "float32"
+    return settings.training.model_copy(update={"precision": precision, "imbalance": imbalance_of(settings, arm)})
+
+
+def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
+    """A run's model with fresh weights."""
+    return build_model(
+        run.arm,
+        settings.model,
+        labels=settings.corpus.emotions,
+        augmentation=settings.training.augmentation,
+        precision=training_of(settings, run.arm).precision,
+        prepare=carry_prepare(settings.prepare, _crops(settings, run)),
+        seed=run.seed,
+    )
+
+
+def _crops(settings: StudySettings, run: Run) -> Crops | None:
+    """The frames of a training on face crops: there the box of a segment is its frame."""
+    if not settings.prepare.precropped:
+        return None
+    train = read_side(Layout.of(settings).index, run.fold or 0, TRAIN, settings.corpus.emotions)
+    return Crops.of(sorted({(width, height) for _, _, width, height in train["box"]}))
+
+
+def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], None]) -> Progress:
+    """Train a run, or go on with it; a run that is done is not touched.
+
+    What has lost its content in its folder is set aside, and the run goes on from what is left, or starts anew.
+    """
+    for path in broken_files(run.folder):
+        set_aside(path)
+    done = read_progress(run.folder)
+    if run.trained and done:
+        return done
+    train, validation = (run_arrays(settings, run, side) for side in (TRAIN, VALIDATION))
+    if done:
+        say(f"{run.name}: going on after epoch {len(done.history)}")
+    epochs = settings.training.epochs
+    with (
+        working_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,
+        progress(f"Training {run.name}", epochs) as advance,
+    ):
+        write_text(working.path / "settings.json", json.dumps(settings.recorded(), indent=2) + "\n")
+
+        def tell(epoch: Epoch) -> None:
+            working.save()
+            on_epoch(epoch)
+            advance(f"validation UAR {epoch.val_uar:.3f}")
+
+        training = training_of(settings, run.arm)
+        result = fit(lambda: build_run_model(settings, run), train, validation, training, working.path, run.seed, tell)
+    keras.backend.clear_session()
+    return result
+
+
+def run_arrays(settings: StudySettings, run: Run, side: str) -> SegmentArrays:
+    """The arrays of one side of a run's fold, kept for the next runs on it."""
+    layout = Layout.of(settings)
+    modified_ns = side_file(layout.index, run.fold or 0, side).stat().st_mtime_ns
+    return _side_arrays(layout.index, run.fold or 0, side, settings.corpus.emotions, layout.prepared, modified_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _side_arrays(
+    index: Path, fold: int, side: str, emotions: tuple[str, ...], prepared: Path, modified_ns: int
+) -> SegmentArrays:
+    return load_arrays(read_side(index, fold, side, emotions), prepared, emotions)

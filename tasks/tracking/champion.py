@@ -1,0 +1,142 @@
+"""The registered model of a study.
+
+A challenger takes the alias `champion` only when it beats the present one beyond the noise; else it is said why not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from fer_models.statistics.arm_predictions import ArmPredictions
+from fer_models.statistics.comparisons import compare_arms
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings
+from tasks.storage.files import whole_file
+from tasks.storage.local_copies import local_copy
+from tasks.study.comparison import ArmResult, best_result
+from tasks.study.runs import plan_runs
+from tasks.tracking import mlflow_log
+
+ALIAS = "champion"
+PREDICTIONS_FILE = "video_predictions.parquet"
+_ARTIFACTS = "comparison"
+
+
+def crown(settings: StudySettings, study_run: mlflow_log.StudyRun, results: Sequence[ArmResult]) -> str:
+    """Register the best arm's model if it deserves it; returns a sentence that says what was done and why."""
+    layout = Layout.of(settings)
+    client = mlflow_log.connect(layout)
+    best = best_result(results)
+    table = predictions_table(best)
+    path = layout.study / PREDICTIONS_FILE
+    with whole_file(path) as temporary:
+        table.to_parquet(temporary, index=False)
+    with local_copy(path) as copy:
+        client.log_artifact(study_run.run_id, str(copy), _ARTIFACTS)
+    champion = _champion(client, settings.name)
+    deserved, sentence = _judge(champion, study_run, best, table, settings)
+    if deserved:
+        version = _register(client, settings, study_run, best)
+        sentence += f" It is version {version} of the registered model {settings.name!r}."
+    client.set_tag(study_run.run_id, ALIAS, sentence)
+    return sentence
+
+
+def predictions_table(result: ArmResult) -> pd.DataFrame:
+    """What an arm predicted for each covered test video: seed, video_id, sha256, subject, emotion, predicted."""
+    columns = ["video_id", "sha256", "subject", "emotion", "predicted"]
+    parts = [seed.videos.loc[seed.videos["num_segments"] > 0, columns].assign(seed=seed.seed) for seed in result.seeds]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _champion(client: mlflow.MlflowClient, name: str) -> ModelVersion | None:
+    try:
+        return client.get_model_version_by_alias(name, ALIAS)
+    except MlflowException:
+        return None
+
+
+def _judge(
+    champion: ModelVersion | None,
+    study_run: mlflow_log.StudyRun,
+    best: ArmResult,
+    table: pd.DataFrame,
+    settings: StudySettings,
+) -> tuple[bool, str]:
+    chance = 1 / len(settings.corpus.emotions)
+    scored = f"{best.arm.title} (UAR {100 * best.interval.estimate:.1f} %)"
+    if champion is None:
+        if best.interval.low > chance:
+            return True, f"{scored} is the first champion: it beats chance beyond the noise."
+        return False, f"{scored} is not made champion: its interval does not exclude chance ({100 * chance:.1f} %)."
+    if champion.tags.get("fer.study_run") == study_run.run_id and champion.tags.get("arm") == best.arm.name:
+        return False, f"{best.arm.title} of this study is the champion already (version {champion.version})."
+    theirs = _read_predictions(champion)
+    who = f"the champion (version {champion.version}, {champion.tags.get('arm')})"
+    if theirs is None:
+        return False, f"{scored} is not made champion: the predictions of {who} cannot be read any more."
+    ours, others = (_arm_predictions(one, settings.corpus.emotions) for one in (table, theirs))
+    if _items(table) != _items(theirs):
+        return False, f"{scored} is not made champion: {who} was tested on other videos, so they cannot be compared."
+    num_seeds = min(ours.num_seeds, others.num_seeds)
+    both = {"champion": others, "challenger": ours}
+    both = {name: replace(one, predicted=one.predicted[:num_seeds]) for name, one in both.items()}
+    (pair,) = compare_arms(both, "uar", reference="champion", margin=settings.equivalence_margin)
+    difference = f"{100 * pair.difference:+.1f} points against {who}: {pair.verdict}"
+    if pair.verdict == "better":
+        return True, f"{scored} is the new champion, {difference}."
+    return False, f"{scored} is not made champion, {difference}."
+
+
+def _read_predictions(champion: ModelVersion) -> pd.DataFrame | None:
+    try:
+        run_id, artifact = champion.tags["fer.study_run"], f"{_ARTIFACTS}/{PREDICTIONS_FILE}"
+        return pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=artifact))
+    except (MlflowException, OSError, KeyError, pa.ArrowInvalid):
+        return None
+
+
+def _items(table: pd.DataFrame) -> list[tuple[str, str]]:
+    rows = table[table["seed"] == table["seed"].iloc[0]].sort_values(["sha256", "video_id"])
+    return list(zip(rows["sha256"], rows["emotion"], strict=True))
+
+
+def _arm_predictions(table: pd.DataFrame, emotions: Sequence[str]) -> ArmPredictions:
+    number = {emotion: i for i, emotion in enumerate(emotions)}
+    ordered = [rows.sort_values(["sha256", "video_id"]) for _, rows in table.groupby("seed")]
+    return ArmPredictions(
+        labels=ordered[0]["emotion"].map(number).to_numpy(np.int64),
+        subjects=ordered[0]["subject"].to_numpy(str),
+        predicted=np.stack([rows["predicted"].map(number).to_numpy(np.int64) for rows in ordered]),
+    )
+
+
+def _register(
+    client: mlflow.MlflowClient, settings: StudySettings, study_run: mlflow_log.StudyRun, best: ArmResult
+) -> str:
+    """Register the run of the arm that was best on the validation side: the test side chooses no model."""
+    evaluations = [evaluation for seed in best.seeds for evaluation in seed.evaluations]
+    chosen = max(evaluations, key=lambda evaluation: evaluation.validation_uar)
+    (run,) = [
+        run
+        for run in plan_runs(settings)
+        if (run.arm.name, run.seed, run.fold) == (chosen.arm, chosen.seed, chosen.fold)
+    ]
+    run_id = mlflow_log.open_run(settings, study_run, run)
+    model_id = client.get_run(run_id).outputs.model_outputs[0].model_id
+    if not client.search_registered_models(f"name = '{settings.name}'"):
+        client.create_registered_model(settings.name)
+    version = client.create_model_version(settings.name, f"models:/{model_id}", run_id, model_id=model_id)
+    tags = {"fer.study_run": study_run.run_id, "arm": best.arm.name, "seed": str(run.seed)}
+    tags["video_uar"] = f"{fmean(seed.scores['video_uar'] for seed in best.seeds):.4f}"
+    for name, value in tags.items():
+        client.set_model_version_tag(settings.name, version.version, name, value)
+    client.set_registered_model_alias(settings.name, ALIAS, version.version)
+    return str(version.version)

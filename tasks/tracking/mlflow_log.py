@@ -1,0 +1,334 @@
+"""Logs a study to MLflow: one experiment a study, a parent run, a child run per arm and seed.
+
+Everything is logged from files that are on disk already, so a study can be logged again, or into another store.
+What has been logged is remembered beside those files, per parent run. Nothing that is remembered or logged tells where
+the data root lies, but for the addresses of artifacts, which follow it (`tasks.tracking.mlflow_database`).
+"""
+
+import importlib.metadata
+import logging
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import mlflow
+import mlflow.keras
+import numpy as np
+import pandas as pd
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache as known_places
+from mlflow.types import Schema, TensorSpec
+from pydantic import BaseModel
+
+from fer_models.errors import UseError
+from fer_models.models.building import load_model
+from fer_models.training.fitting import MODEL_FILE, Epoch, read_progress
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings, digest
+from tasks.corpus.manifest import read_manifest
+from tasks.corpus.scope import manifest_of_study
+from tasks.dataset.folds import TRAIN
+from tasks.dataset.index import index_digest, load_arrays, read_side
+from tasks.dataset.splits import SIDES, read_split, split_of_study
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
+from tasks.storage.addresses import hide_password_in, hide_secrets, user_of, without_user
+from tasks.storage.disk import sync_folder, sync_tree
+from tasks.storage.files import find_json, write_json
+from tasks.storage.local_copies import local_copy
+from tasks.storage.locations import as_remote
+from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result
+from tasks.study.evaluation import Evaluation
+from tasks.study.runs import Run, imbalance_of, training_of
+from tasks.tracking.mlflow_database import ARTIFACTS_FOLDER, DATABASE_FILE, artifacts_of, ready_database, uri_of
+
+_REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
+
+
+class StudyRun(BaseModel):
+    """The parent run of a study, remembered in its folder; `tracking_uri` is empty for the data root's own database."""
+
+    tracking_uri: str
+    experiment_id: str
+    run_id: str
+    digest: str
+
+
+class _ChildRun(BaseModel):
+    """The child run of a training run, remembered in its folder."""
+
+    parent_id: str
+    run_id: str
+    evaluation: str = ""
+
+
+#: MLflow writes the URI that it is given into the environment; these are ours, not the user's.
+_set_here: set[str] = set()
+
+
+def tracking_uri(layout: Layout) -> str:
+    """`MLFLOW_TRACKING_URI`, or a SQLite file in the data root; raises `UseError` where there can be none."""
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if named and named not in _set_here:
+        return named
+    if as_remote(layout.root):
+        raise UseError(
+            f"The data root {layout.root} cannot hold MLflow's database; set MLFLOW_TRACKING_URI to the address of an "
+            "MLflow server, such as http://localhost:5000."
+        )
+    return uri_of(layout.root)
+
+
+def _is_local(uri: str, layout: Layout) -> bool:
+    return not as_remote(layout.root) and uri == uri_of(layout.root)
+
+
+def page_of(study_run: StudyRun) -> str | None:
+    """Address of a study's page, when MLflow is a server."""
+    server = without_user(study_run.tracking_uri).rstrip("/")
+    if not server.startswith("http"):
+        return None
+    return f"{server}/#/experiments/{study_run.experiment_id}/runs/{study_run.run_id}"
+
+
+def open_study(settings: StudySettings) -> StudyRun:
+    """The parent run for these settings and data: the one from before, or a new one. Opens no test side."""
+    layout = Layout.of(settings)
+    client = connect(layout)
+    emotions = settings.corpus.emotions
+    manifest = manifest_of_study(read_manifest(layout.manifest), emotions)
+    manifest_digest = digest(manifest[["video_id", "sha256", "subject", "emotion", "status"]].to_csv(index=False))
+    split = split_of_study(read_split(layout.split), manifest, emotions).drop(columns="fold_name")
+    split = split.sort_values(["fold", "video_id", "sha256"])
+    data = {"manifest": manifest_digest, "split": split.to_csv(index=False), "shards": layout.prepared.name}
+    identity = digest(settings.deciding(), data)
+    remembered = find_json(layout.study / "mlflow.json", StudyRun)
+    uri = tracking_uri(layout)
+    store = "" if _is_local(uri, layout) else _shown(uri)
+    if remembered and remembered.digest == identity and _exists(client, remembered.run_id):
+        return remembered.model_copy(update={"tracking_uri": store})
+    experiment_id = _experiment(client, settings.name, layout)
+    run = client.create_run(experiment_id, run_name=f"{settings.name} study", tags={"fer.kind": "study"})
+    with mlflow.start_run(run_id=run.info.run_id, nested=True):
+        kept = {name: value for name, value in settings.recorded().items() if name not in ("arms", "seeds")}
+        mlflow.log_params(_flat(kept))
+        arms = ", ".join(arm.name for arm in settings.all_arms())
+        mlflow.set_tags({"arms": arms, "seeds": ", ".join(map(str, settings.seeds)), **_revision()})
+        mlflow.log_dict(settings.recorded(), "settings.yaml")
+        _log_table(layout, "manifest", manifest.drop(columns=["mtime_ns"]), layout.manifest, manifest_digest)
+    _sync_artifacts(layout, run.info.run_id)
+    study_run = StudyRun(tracking_uri=store, experiment_id=experiment_id, run_id=run.info.run_id, digest=identity)
+    write_json(layout.study / "mlflow.json", study_run)
+    return study_run
+
+
+def _log_table(layout: Layout, name: str, table: pd.DataFrame, source: Path, table_digest: str) -> None:
+    place = str(source) if as_remote(source) else source.relative_to(layout.root).as_posix()
+    dataset = mlflow.data.from_pandas(table, source=place, name=name, digest=table_digest)
+    mlflow.log_input(dataset, name)
+
+
+def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
+    """The id of the child run of a training run, created and described when it is new."""
+    client = connect(Layout.of(settings))
+    child = find_json(run.folder / "mlflow.json", _ChildRun)
+    if child and child.parent_id == study_run.run_id and _exists(client, child.run_id):
+        return child.run_id
+    tags = {
+        "mlflow.parentRunId": study_run.run_id,
+        "fer.kind": "arm",
+        "arm": run.arm.name,
+        "seed": str(run.seed),
+        "fold": "all" if run.fold is None else run.fold_name,
+        "imbalance": imbalance_of(settings, run.arm),
+        "precision": training_of(settings, run.arm).precision,
+        "fusion": run.arm.fusion or "none",
+        "pooling": run.arm.pooling,
+        "streams": " + ".join(run.arm.streams),
+        "backend": keras.backend.backend(),
+        **_revision(),
+    }
+    created = client.create_run(study_run.experiment_id, run_name=run.name, tags=tags)
+    parameters = {"arm": run.arm.name, "seed": run.seed, "fusion": run.arm.fusion, "pooling": run.arm.pooling}
+    parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
+    parameters["training.imbalance"] = imbalance_of(settings, run.arm)
+    client.log_batch(created.info.run_id, params=[Param(name, str(value)) for name, value in parameters.items()])
+    write_json(run.folder / "mlflow.json", _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
+    return created.info.run_id
+
+
+def log_epoch(run_id: str, epoch: Epoch, client: mlflow.MlflowClient | None = None) -> None:
+    """Log one epoch's metrics, its number being the step."""
+    values = epoch.model_dump(exclude={"epoch", "monitored"})
+    metrics = [Metric(name, float(value), 0, epoch.epoch) for name, value in values.items()]
+    (client or mlflow.MlflowClient()).log_batch(run_id, metrics=metrics)
+
+
+def num_logged_epochs(run_id: str) -> int:
+    """How many epochs a child run has in MLflow already."""
+    return max((metric.step for metric in mlflow.MlflowClient().get_metric_history(run_id, "val_uar")), default=0)
+
+
+def log_evaluation(
+    settings: StudySettings, study_run: StudyRun, run: Run, folder: Path, evaluation: Evaluation
+) -> None:
+    """Log the history, test scores, figures, predictions and the model of a run, unless that was done before."""
+    run_id = open_run(settings, study_run, run)
+    child = find_json(run.folder / "mlflow.json", _ChildRun)
+    assert child
+    if child.evaluation == folder.name:
+        return
+    progress = read_progress(run.folder)
+    assert progress
+    for epoch in progress.history[num_logged_epochs(run_id) :]:
+        log_epoch(run_id, epoch)
+    with mlflow.start_run(run_id=run_id, nested=True):
+        counts = {
+            "num_parameters": evaluation.num_parameters,
+            "best_epoch": evaluation.best_epoch,
+            "training_seconds": evaluation.training_seconds,
+        }
+        mlflow.log_metrics({**{f"test_{name}": value for name, value in evaluation.scores.items()}, **counts})
+        with local_copy(folder) as copy:
+            for path in sorted(copy.iterdir()):
+                mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
+        mlflow.log_dict(settings.recorded(), "settings.yaml")
+        model_id = _log_model(settings, run)
+    mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
+    _sync_artifacts(Layout.of(settings), run_id, f"models/{model_id}")
+    write_json(run.folder / "mlflow.json", child.model_copy(update={"evaluation": folder.name}))
+
+
+def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[ArmResult], report: Path) -> None:
+    """Log the comparison, the report and the data to the parent run."""
+    layout = Layout.of(settings)
+    client = connect(layout)
+    best = best_result(results)
+    first = min(evaluation.fold or 0 for evaluation in best.seeds[0].evaluations)
+    index = pd.concat([read_side(layout.index, first, side, settings.corpus.emotions) for side in SIDES])
+    with mlflow.start_run(run_id=study_run.run_id, nested=True):
+        _log_table(layout, "index", index.drop(columns=["box"]), layout.index, index_digest(index))
+        mlflow.set_tag("best_arm", best.arm.name)
+        text = (report / "report.md").read_text(encoding="utf-8")
+        mlflow.set_tag("mlflow.note.content", text.partition("\n![")[0])  # down to the table, without figures
+        mlflow.log_metrics({f"best_test_{metric}": best.mean(metric) for metric in METRICS})
+        for result in results:
+            mlflow.log_metrics({f"mean_{metric}/{_key(result)}": result.mean(metric) for metric in METRICS})
+            bounds = {"low": result.interval.low, "high": result.interval.high, "seed_sd": result.sd(HEADLINE) or 0.0}
+            mlflow.log_metrics({f"{HEADLINE}_{name}/{_key(result)}": value for name, value in bounds.items()})
+        with local_copy(report) as copy:
+            mlflow.log_artifacts(str(copy), "report")
+    client.set_terminated(study_run.run_id, "FINISHED")
+    _sync_artifacts(layout, study_run.run_id)
+
+
+def _key(result: ArmResult) -> str:
+    return result.arm.name.replace("+", " ")  # MLflow takes no plus sign in the name of a metric
+
+
+def connect(layout: Layout) -> mlflow.MlflowClient:
+    """A client of the store that a study is logged to; makes the data root, and its database, when there is none."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    layout.root.mkdir(parents=True, exist_ok=True)
+    uri = tracking_uri(layout)
+    if _is_local(uri, layout):
+        _set_here.add(ready_database(layout.root))
+    if uri.startswith("http") and (user := user_of(uri)):
+        # in the address they would stand in messages, links and what MLflow prints
+        os.environ.setdefault("MLFLOW_TRACKING_USERNAME", user[0])
+        os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", user[1])
+        uri = without_user(uri)
+    if uri != mlflow.get_tracking_uri():
+        known_places.clear()  # of artifacts, by run: a copy of a data root has runs of the same ids
+    try:
+        mlflow.set_tracking_uri(uri)
+        return mlflow.MlflowClient()
+    except Exception as error:  # of MLflow, or of the database's driver
+        why = " ".join(hide_password_in(str(error), uri).split()).rstrip(".")
+        raise UseError(f"MLflow cannot use MLFLOW_TRACKING_URI = {_shown(uri)!r} ({why}); mend it.") from None
+
+
+def _shown(uri: str) -> str:
+    """A store as it is remembered and shown."""
+    return without_user(uri) if uri.startswith("http") else hide_secrets(uri)
+
+
+def follow_data_root(layout: Layout) -> None:
+    """See to it that MLflow's own programs find the artifacts of a data root that was moved or copied."""
+    if not as_remote(layout.root) and (layout.root / DATABASE_FILE).is_file():
+        ready_database(layout.root)
+
+
+def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:
+    found = client.get_experiment_by_name(name)
+    if found and found.lifecycle_stage == "active":
+        return found.experiment_id
+    if found:
+        client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+    local = _is_local(tracking_uri(layout), layout)
+    artifacts = artifacts_of(layout.root) if local else None
+    return client.create_experiment(name, artifacts, tags={"mlflow.experimentKind": "custom_model_development"})
+
+
+def _exists(client: mlflow.MlflowClient, run_id: str) -> bool:
+    try:
+        return client.get_run(run_id).info.lifecycle_stage == "active"
+    except MlflowException:
+        return False
+
+
+def _sync_artifacts(layout: Layout, *folders: str) -> None:
+    """Bring what MLflow wrote to the disk before it is remembered as logged; a server sees to its own.
+
+    SQLite ends a transaction by removing its journal; should a power cut bring that back, the last one is undone.
+    """
+    if _is_local(tracking_uri(layout), layout):
+        for folder in folders:
+            sync_tree(layout.root / ARTIFACTS_FOLDER / folder)
+        sync_folder(layout.root)
+
+
+def _log_model(settings: StudySettings, run: Run) -> str:
+    tensor = np.dtype("float32")
+    inputs = [
+        TensorSpec(np.dtype("uint8"), (-1, *FACE_SHAPE), "face"),
+        TensorSpec(tensor, (-1, *OPTICAL_FLOW_SHAPE), "optical_flow"),
+    ]
+    signature = ModelSignature(Schema(inputs), Schema([TensorSpec(tensor, (-1, len(settings.corpus.emotions)))]))
+    requirements = [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS]
+    with local_copy(run.folder / MODEL_FILE) as copy:
+        model = load_model(copy)
+    logged = mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
+    layout = Layout.of(settings)
+    rows = read_side(layout.index, run.fold or 0, TRAIN, settings.corpus.emotions).head(2)
+    example = load_arrays(rows, layout.prepared, settings.corpus.emotions)
+    values = {"face": example.faces.tolist(), "optical_flow": example.optical_flows.astype(float).round(4).tolist()}
+    mlflow.log_dict({"inputs": values}, "input_example.json")
+    return str(logged.model_id)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _revision() -> dict[str, str]:
+    tags = {"fer.version": importlib.metadata.version("fer-pipeline")}
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        tags["mlflow.source.git.commit"] = found.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        pass  # installed without its repository
+    return tags

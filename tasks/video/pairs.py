@@ -1,0 +1,109 @@
+"""The pair of a segment: its first frame, and the later one that motion is measured to.
+
+Takes the frames of a video behind the first one by one, and keeps of them two crops and their times, never the frames.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_models.geometry import FACE_SIZE_PX
+from tasks.config.settings import NEIGHBOURS, PrepareSettings
+from tasks.preparation.shards import Segment
+from tasks.video.boxes import Box
+from tasks.video.frames import Frame
+from tasks.video.optical_flow import REFERENCE_S, WORKING_SIZE_PX, pair_optical_flow
+from tasks.video.pictures import STILL_S, Pictures
+
+#: Time stamps are rounded, to 1 ms in many files; a frame that is earlier by less has reached the time it should.
+_ROUNDING_S = 0.001
+#: A pair whose time is longer or shorter than wanted by more than this factor is far from it: not so at 20 frames/s.
+_FAR = 1.6
+
+
+@dataclass(frozen=True)
+class _Second:
+    """What may become the second frame: its crop, its time and picture, how far from the wanted time it is."""
+
+    grey: np.ndarray
+    pts_s: float
+    picture: int
+    off_s: float
+
+
+class Pair:
+    """One pair.
+
+    Args:
+        first, box, num_faces: the first frame and its face.
+        pictures: have just taken that frame.
+    """
+
+    def __init__(self, first: Frame, box: Box, num_faces: int, pictures: Pictures, settings: PrepareSettings) -> None:
+        self.frame, self._pts_s, self._size = first.index, first.pts_s, first.size
+        self._box, self._num_faces = box, num_faces
+        self._face, self._grey = first.rgb_crop(box, FACE_SIZE_PX), first.grey_crop(box, WORKING_SIZE_PX)
+        self._pictures, self._settings = pictures, settings
+        self._picture = pictures.current
+        wanted_s = 0.0 if settings.pair == NEIGHBOURS else float(settings.pair)
+        self._target_s = pictures.start_s(self._picture) + wanted_s
+        self._new: _Second | None = None
+        self._repeat: _Second | None = None
+        self.spoilt = False
+
+    @property
+    def last_frame(self) -> int:
+        """Number of the segment's last frame."""
+        return self.frame + self._settings.segment_length - 1
+
+    def offer(self, frame: Frame, is_new: bool) -> bool:
+        """Look at the next frame; returns whether the second one is settled.
+
+        It is the frame nearest to the wanted time that shows another picture than the first. Where none comes in time,
+        the picture stands still, and it is the nearest of its repeats.
+        """
+        if self._settings.pair == NEIGHBOURS:
+            is_new = True  # whatever it shows
+        self.spoilt |= frame.damaged
+        if not frame.damaged and frame.size == self._size:
+            off_s = abs(frame.pts_s - self._target_s)
+            if is_new and (self._new is None or off_s < self._new.off_s):
+                self._new = self._second(frame, off_s)
+            if not is_new and self._new is None and (self._repeat is None or off_s < self._repeat.off_s):
+                self._repeat = self._second(frame, off_s)
+        late_s = frame.pts_s - self._target_s
+        reached = late_s > STILL_S or (self._new is not None and late_s >= -_ROUNDING_S)
+        return reached or self._settings.pair == NEIGHBOURS or frame.index >= self.last_frame
+
+    def _second(self, frame: Frame, off_s: float) -> _Second:
+        return _Second(frame.grey_crop(self._box, WORKING_SIZE_PX), frame.pts_s, self._pictures.current, off_s)
+
+    def segment(self) -> Segment | None:
+        """The segment, all of whose frames have passed; None when damage or a change of size left no second frame."""
+        stands_still = self._new and self._new.pts_s - self._pictures.start_s(self._picture) > STILL_S
+        second = (self._repeat if stands_still else None) or self._new or self._repeat
+        if second is None:
+            return None
+        by_neighbours = self._settings.pair == NEIGHBOURS
+        if by_neighbours or second.picture == self._picture:
+            interval_s = second.pts_s - self._pts_s
+        else:
+            interval_s = self._pictures.interval_s(self._picture, second.picture)
+        factor = 1.0 if by_neighbours or interval_s <= 0 else REFERENCE_S / interval_s
+        return Segment(
+            segment=self.frame // self._settings.segment_stride,
+            frame=self.frame,
+            pts_s=self._pts_s,
+            box=self._box,
+            num_faces=self._num_faces,
+            face=self._face,
+            optical_flow=pair_optical_flow(self._grey, second.grey, self._settings.flow_method, factor),
+            interval_s=interval_s,
+        )
+
+
+def is_far(interval_s: float, settings: PrepareSettings) -> bool:
+    """Whether the time between the frames of a pair is far from the one that is wanted."""
+    if settings.pair == NEIGHBOURS:
+        return False
+    return not 1 / _FAR < interval_s / float(settings.pair) < _FAR
