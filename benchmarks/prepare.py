@@ -24,7 +24,7 @@ from runs import flow_over_pool, rerun_seconds, two_workers_speedup, worker_memo
 
 from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
-from tasks.preparation.prepare_file import prepare_video
+from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 
 RESULTS = Path(__file__).parent / "results" / "prepare.json"

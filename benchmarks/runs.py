@@ -24,9 +24,11 @@ from tasks.config.resolving import resolve_settings
 from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.outcomes import Outcome
-from tasks.preparation.prepare_file import prepare_file, prepare_video
-from tasks.preparation.shards import VideoReport, open_shard, shard_path
+from tasks.preparation.prepare_file import prepare_file
+from tasks.preparation.shards import open_shard, shard_path
+from tasks.video.cutting import prepare_video
 from tasks.video.fingerprint import VideoFile, content_sha256, content_state
+from tasks.video.segments import VideoReport
 
 EMOTIONS = ["anger", "happiness"]
 

@@ -21,12 +21,13 @@ from typing import Any
 
 import numpy as np
 
+from tasks.config.digests import prepare_digest
 from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.preparation import workers
-from tasks.preparation.prepare_file import prepare_digest
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, open_shard
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, open_shard
 from tasks.video.fingerprint import VideoFile
+from tasks.video.segments import Segment, VideoReport
 
 RESULTS = Path(__file__).parent / "results"
 WORK_S = 0.001

@@ -16,7 +16,7 @@ from pathlib import Path
 from flows.environment import prepare_environment
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
 from tasks.preparation.batches import Batch
-from tasks.preparation.shards import VideoReport
+from tasks.video.segments import VideoReport
 
 RUNNERS = ("threads", "dask")
 

@@ -26,9 +26,9 @@ import numpy as np
 import tensorflow as tf
 from study_reading import ahead, read_batches, write_pictures
 from train_cost import estimates, training_flop
-from train_worker import ARM, compiled, random_segments
+from train_worker import ARM, make_engine, random_segments
 
-from fer_models.training import fitting
+from fer_models.training.sampling import epoch_batches
 from tasks.config.presets import PRESETS
 from tasks.study.runs import training_of
 
@@ -59,10 +59,10 @@ def training_speed(preset: str, steps: int, repeats: int) -> dict[str, float]:
     settings = PRESETS[preset]()
     how = training_of(settings, ARM)
     size = how.batch_size
-    fitting._PREDICT_BATCH = 32  # of the validation, which is taken off again
-    segments, validation = random_segments(steps * size), random_segments(32, seed=1)
-    model, trainer = compiled(settings.model, how)
-    _, plain = compiled(settings.model, how.model_copy(update={"augmentation": None}))
+    segments = random_segments(steps * size)
+    engine = make_engine(settings.model, how)
+    model, trainer = engine.model, engine._trainer
+    plain = make_engine(settings.model, how.model_copy(update={"augmentation": None}))._trainer
     rows = np.arange(size)
     inputs = [segments.faces[rows], segments.optical_flows[rows].astype(np.float32)]
     ready = keras.tree.map_structure(
@@ -77,7 +77,7 @@ def training_speed(preset: str, steps: int, repeats: int) -> dict[str, float]:
         float(logs["loss"])
 
     def read_rows() -> None:
-        for chosen in fitting.epoch_batches(len(segments), size, 1, 0):
+        for chosen in epoch_batches(len(segments), size, 1, 0):
             augmented([segments.faces[chosen], segments.optical_flows[chosen].astype(np.float32)], training=True)
 
     with tempfile.TemporaryDirectory() as name:
@@ -88,12 +88,10 @@ def training_speed(preset: str, steps: int, repeats: int) -> dict[str, float]:
             for batch, labels in islice(files_ahead, steps):
                 plain.train_on_batch(batch, labels)
 
-        epoch = (model, trainer, segments, validation, how, 1, None)
         seconds = alternate(
             {
                 "step": step,
-                "loop": lambda: fitting._train_epoch(*epoch),
-                "validation": lambda: fitting.predict(model, validation),
+                "loop": lambda: engine.train_epoch(segments, 1, []),
                 "input": read_rows,
                 "study_input": lambda: list(islice(files, steps)),
                 "study": study,
@@ -101,7 +99,6 @@ def training_speed(preset: str, steps: int, repeats: int) -> dict[str, float]:
             repeats,
         )
         files_ahead.close()  # before the files go
-    seconds["loop"] -= seconds.pop("validation")
     speed = {f"{name}_per_s": float(np.median(steps * size / value[:, 0])) for name, value in seconds.items()}
 
     def ratio(one: str, other: str, clock: int = 0) -> float:

@@ -5,7 +5,7 @@ import time
 
 import keras
 import numpy as np
-from train_worker import NUM_SEGMENTS, compiled, random_segments
+from train_worker import NUM_SEGMENTS, make_engine, random_segments
 
 from fer_models.models.arms import ARMS, FUSION_ARMS
 from fer_models.models.building import build_model
@@ -36,14 +36,14 @@ def host_seconds(repeats: int = 50) -> float:
     """What a step costs beside its arithmetic: gathering a batch and Keras's way through a model of next to no size."""
     settings = PRESETS["corrected"]()
     tiny = settings.model.model_copy(update={"width": 1, "head_units": 1})
-    model = compiled(tiny, settings.training.model_copy(update={"augmentation": None}))
+    trainer = make_engine(tiny, settings.training.model_copy(update={"augmentation": None}))._trainer
     segments, size = random_segments(4096), settings.training.batch_size
     rng, seconds = np.random.default_rng(0), []
     for _ in range(repeats):
         rows = rng.permutation(len(segments))[:size]
         start = time.perf_counter()
         faces, optical_flows = segments.faces[rows], segments.optical_flows[rows].astype(np.float32)
-        model.train_on_batch([faces[:1], optical_flows[:1]], segments.labels[rows][:1])
+        trainer.train_on_batch([faces[:1], optical_flows[:1]], segments.labels[rows][:1])
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 

@@ -21,8 +21,11 @@ from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import ModelSettings, TrainingSettings
-from fer_models.training import fitting
+from fer_models.training import engine
+from fer_models.training.engine import Engine
+from fer_models.training.fitting import fit
 from tasks.config.presets import PRESETS
+from tasks.study.checkpoints import RunCheckpoints
 from tasks.study.runs import training_of
 
 ARM = ARMS["flatten-concatenate"]
@@ -41,21 +44,20 @@ def random_segments(num: int, seed: int = 0) -> SegmentArrays:
     return SegmentArrays(faces, optical_flows, rng.integers(0, 6, num), np.arange(num) // 40, names)
 
 
-def compiled(model: ModelSettings, settings: TrainingSettings) -> tuple[keras.Model, keras.Model]:
-    """A model and what takes its training steps, as `fit` makes them."""
+def make_engine(model: ModelSettings, settings: TrainingSettings) -> Engine:
+    """What takes the training steps of a model, as `fit` makes it."""
     built = build_model(ARM, model, augmentation=settings.augmentation, precision=settings.precision)
-    fitting._compile(built, settings)
-    return built, fitting._trainer(built, np.arange(built.output_shape[-1]), settings)
+    return Engine(built, np.arange(built.output_shape[-1]), settings)
 
 
 @functools.cache
 def _ready(width: int, precision: str) -> keras.Model:
     settings = PRESETS["corrected"]()
-    _, trainer = compiled(
+    engine = make_engine(
         settings.model.model_copy(update={"width": width}),
         settings.training.model_copy(update={"precision": precision}),
     )
-    return trainer
+    return engine._trainer
 
 
 def step_seconds(width: int, precision: str, batch_size: int, steps: int) -> float:
@@ -77,14 +79,14 @@ def peak_memory(preset: str, steps: int = 6) -> dict[str, float]:
     imported = peak_of_this_process_mb()
     train, validation = random_segments(NUM_SEGMENTS), random_segments(256, seed=1)
     data_mb = (train.faces.nbytes + train.optical_flows.nbytes) / 2**20
-    whole_epoch = fitting.epoch_batches
-    fitting.epoch_batches = lambda *arguments: itertools.islice(whole_epoch(*arguments), steps)
+    whole_epoch = engine.epoch_batches
+    engine.epoch_batches = lambda *arguments: itertools.islice(whole_epoch(*arguments), steps)
     once = training_of(settings, ARM).model_copy(update={"epochs": 1})
     with tempfile.TemporaryDirectory() as folder:
         build = functools.partial(
             build_model, ARM, settings.model, augmentation=once.augmentation, precision=once.precision
         )
-        fitting.fit(build, train, validation, once, Path(folder), seed=1)
+        fit(build, train, validation, once, RunCheckpoints(Path(folder)), seed=1)
     peak_mb = peak_of_this_process_mb()
     return {"imported_mb": imported, "data_mb": data_mb, "peak_mb": peak_mb, "peak_over_data_mb": peak_mb - data_mb}
 

@@ -20,6 +20,7 @@ from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
 from tasks.dataset.folds import TRAIN, VALIDATION
 from tasks.dataset.index import load_arrays, read_side
+from tasks.study.checkpoints import RunCheckpoints
 
 ARMS = ("flatten-sum", "gap-concatenate")
 SEED = 1
@@ -66,7 +67,7 @@ def main() -> None:
         for arm in ARMS:
             build = partial(build_model, get_arm(arm), model, emotions, training.augmentation, seed=SEED)
             with tempfile.TemporaryDirectory() as folder:
-                progress = fit(build, train, validation, training, Path(folder), SEED)
+                progress = fit(build, train, validation, training, RunCheckpoints(Path(folder)), SEED)
             epoch = progress.history[progress.best_epoch - 1]
             best.append((epoch.val_uar, epoch.epoch))
         cells = [f"{100 * uar:.1f} ({epoch})" for uar, epoch in best]

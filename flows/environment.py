@@ -34,7 +34,7 @@ _DEFAULTS = {
 def prepare_environment(quiet: bool = False) -> None:
     """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
     _check_shadowing()
-    from tasks import opencv  # only now is it known to be ours
+    from tasks.video import opencv  # only now is it known to be ours
 
     _find_services()
     for name, value in (_DEFAULTS | opencv.ENVIRONMENT | (_QUIET if quiet else {})).items():

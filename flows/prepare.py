@@ -19,10 +19,10 @@ from tasks.outcomes import Outcome
 from tasks.preparation.batches import Attempts, Batch, prepare_all
 from tasks.preparation.in_use import using_shards
 from tasks.preparation.scan import Scan, conclude, due_jobs, most_failures, scan_corpus
-from tasks.preparation.shards import VideoReport
 from tasks.steps.artifacts import ProgressArtifact, announce_videos, show_preparation
 from tasks.steps.prepare import prepare_batch
 from tasks.steps.runners import Runner, open_runner
+from tasks.video.segments import VideoReport
 
 _CLOCKS_DIFFER = datetime.timedelta(minutes=1)
 

@@ -1,1 +1,1 @@
-"""Steps that touch video, files and services. Each module is a set of plain functions that run without Prefect."""
+"""What touches video, files and services: plain functions without Prefect, in rooms by the stages of a video's way."""

@@ -20,8 +20,9 @@ import numpy as np  # noqa: E402
 from tasks.corpus.sample.corpus import write_video  # noqa: E402
 from tasks.corpus.sample.drawing import FaceArtist, Pose, compose, draw_background  # noqa: E402
 from tasks.corpus.sample.people import draw_person  # noqa: E402
-from tasks.preparation.shards import Segment, VideoReport, open_shard  # noqa: E402
+from tasks.preparation.shards import open_shard  # noqa: E402
 from tasks.video.fingerprint import VideoFile, content_sha256, content_state  # noqa: E402
+from tasks.video.segments import Segment, VideoReport  # noqa: E402
 
 FPS = 25
 

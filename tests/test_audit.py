@@ -24,7 +24,8 @@ from tasks.dataset.findings import Check, Finding, Severity
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, shard_path
+from tasks.video.segments import Segment, VideoReport
 
 PEOPLE = {"Anna": "train", "Ben": "train", "Carl": "validation", "Dora": "test"}
 Tables = tuple[pd.DataFrame, pd.DataFrame, Path]

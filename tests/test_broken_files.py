@@ -24,7 +24,6 @@ from ledgers import make_ledger, people
 from pydantic import BaseModel
 
 from fer_models.errors import BrokenFile, UseError
-from fer_models.training.fitting import MODEL_FILE
 from tasks.config.settings import CorpusSettings, PrepareSettings, SplitSettings
 from tasks.corpus.changes import read_changes, record_changes
 from tasks.corpus.manifest import SCHEMA as MANIFEST
@@ -34,7 +33,7 @@ from tasks.dataset.splits import read_split, update_split
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import find_previous, plan_preparation, read_ledger, write_ledger
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import VideoReport, read_report, shard_path
+from tasks.preparation.shards import read_report, shard_path
 from tasks.storage.files import (
     broken_files,
     find_frame,
@@ -48,6 +47,8 @@ from tasks.storage.files import (
     write_table,
     write_text,
 )
+from tasks.study.checkpoints import MODEL_FILE
+from tasks.video.segments import VideoReport
 
 Damage = Callable[[Path], None]
 

@@ -10,9 +10,10 @@ from fer_models.errors import UseError
 from fer_models.models.arms import ARMS
 from fer_models.settings import ConstantSchedule, PlateauSchedule, Triangular2Schedule
 from flows.cli.options import Chosen
+from tasks.config.digests import digest
 from tasks.config.presets import PRESETS
 from tasks.config.resolving import DEFAULT_PRESET, resolve_settings, settings_as_yaml
-from tasks.config.settings import CorpusSettings, StudySettings, digest
+from tasks.config.settings import CorpusSettings, StudySettings
 
 
 def refused(**arguments: Any) -> str:

@@ -9,9 +9,10 @@ from conftest import write_shard
 from PIL import Image
 
 from tasks.outcomes import Outcome
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, shard_path
 from tasks.report.contact_sheet import choose_segments, read_thumbnails
 from tasks.report.plots.contact_sheet import Thumbnail, plot_contact_sheet
+from tasks.video.segments import Segment, VideoReport
 
 EMOTIONS = ("anger", "fear")
 

@@ -10,9 +10,9 @@ from av.bitstream import BitStreamFilterContext
 from faulty_videos import encode, moving_face
 
 from tasks.config.settings import PrepareSettings
-from tasks.preparation.prepare_file import prepare_video
 from tasks.video.boxes import Box
 from tasks.video.cropping import Margins, read_margins
+from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 
 WAY = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")

@@ -11,17 +11,18 @@ from pydantic import ValidationError
 from yunet_model import write_blob_detector
 
 from fer_models.errors import UseError
+from tasks.config.digests import prepare_digest
 from tasks.config.resolving import resolve_settings
 from tasks.config.saved_preparation import carried_prepare, carry_prepare
 from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.inference.prediction import predict_videos
 from tasks.outcomes import Outcome
-from tasks.preparation.prepare_file import prepare_digest, prepare_video
-from tasks.preparation.shards import Segment
 from tasks.video.boxes import Box, overlap
+from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import DETECTORS, load_detector
+from tasks.video.segments import Segment
 
 BLOB_PX = 88
 #: Side of the boxes that the network gives, in its own px: the reduced side of a blob of `BLOB_PX`, whether it is

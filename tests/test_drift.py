@@ -27,7 +27,8 @@ from tasks.dataset.drift import (
 )
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import read_ledger
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, shard_path
+from tasks.video.segments import Segment, VideoReport
 
 
 def column(name: str, values: Sequence[object]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from fer_models.explanation.gradcam import gradcam
 from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model
 from fer_models.segments import SegmentArrays
-from fer_models.training.fitting import predict
+from fer_models.training.engine import predict
 from flows.cli import app
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings

@@ -9,9 +9,10 @@ from conftest import video_file
 from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.preparation.batches import Batch, Crew, batch_size, prepare_all, split_into_batches
-from tasks.preparation.shards import VideoReport, read_report, shard_path
+from tasks.preparation.shards import read_report, shard_path
 from tasks.preparation.workers import Job, prepare_videos
 from tasks.video.fingerprint import VideoFile
+from tasks.video.segments import VideoReport
 
 
 def make_jobs(number: int) -> list[Job]:

@@ -20,7 +20,8 @@ from fer_models.errors import UseError, VideoFault
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.manifest import build_manifest
 from tasks.outcomes import Outcome
-from tasks.preparation.prepare_file import prepare_file, prepare_video
+from tasks.preparation.prepare_file import prepare_file
+from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 
 NAMES = [

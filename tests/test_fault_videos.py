@@ -25,11 +25,13 @@ from fer_models.errors import VideoFault
 from tasks.config.settings import CorpusSettings, PrepareSettings
 from tasks.corpus.manifest import build_manifest
 from tasks.outcomes import Outcome
-from tasks.preparation.prepare_file import prepare_file, prepare_video
-from tasks.preparation.shards import VideoReport, read_images, read_report, read_rows
+from tasks.preparation.prepare_file import prepare_file
+from tasks.preparation.shards import read_images, read_report, read_rows
 from tasks.video.boxes import Box, overlap
+from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.fingerprint import VideoFile
+from tasks.video.segments import VideoReport
 from tasks.video.truncation import breaks_off
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ from faulty_videos import encode, moving_face, with_dropped_frames
 from odd_videos import TIMES, Case
 
 from tasks.config.settings import PrepareSettings
-from tasks.preparation.prepare_file import prepare_video
+from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.frame_times import FrameTimes
 

@@ -11,8 +11,8 @@ import pytest
 from faulty_videos import add_video, encode, moving_face, patch
 
 from tasks.config.settings import PrepareSettings
-from tasks.preparation.prepare_file import prepare_video
 from tasks.video.boxes import Box
+from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.frames import Frame
 from tasks.video.previews import read_stills

@@ -249,7 +249,6 @@ def test_only_these_modules_know_the_test_side():
 #: Who may give a file its name, or write one that is not at once given its name by `tasks.storage.files`.
 MAY_WRITE = {
     "tasks/storage/disk.py": "the one place where files get their names",
-    "fer_models/training/fitting.py": "progress.json, under another name first",
     "tasks/diagnosis/storage.py": "a probe",
     "tasks/storage/files.py": "files that are set aside",
     "tasks/storage/local_copies.py": "copies in temporary folders",

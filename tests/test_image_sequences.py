@@ -13,7 +13,7 @@ from conftest import draw_moving_face, write_images
 from fer_models.errors import VideoFault
 from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
-from tasks.preparation.prepare_file import prepare_video
+from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.faces import Box
 from tasks.video.frames import Frame

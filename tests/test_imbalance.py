@@ -21,9 +21,12 @@ from fer_models.segments import SegmentArrays
 from fer_models.settings import ConstantSchedule, Imbalance, TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training import fitting
-from fer_models.training.fitting import MODEL_FILE, Epoch, Progress, fit, predict
+from fer_models.training.engine import predict
+from fer_models.training.fitting import fit
+from fer_models.training.progress import Epoch, Progress
 from fer_models.training.refitting import REFITTING
 from tasks.storage import disk
+from tasks.study.checkpoints import MODEL_FILE, RunCheckpoints, read_progress
 
 pytestmark = pytest.mark.trains
 
@@ -65,7 +68,7 @@ def build(dropout: float) -> keras.Model:
 def train(folder: Path, imbalance: Imbalance, epochs: int = 5, dropout: float = 0.1, **arguments) -> Progress:
     settings = SETTINGS.model_copy(update={"imbalance": imbalance, "epochs": epochs})
     validation = arguments.pop("validation", VALIDATION)
-    return fit(partial(build, dropout), TRAIN, validation, settings, folder, 0, **arguments)
+    return fit(partial(build, dropout), TRAIN, validation, settings, RunCheckpoints(folder), 0, **arguments)
 
 
 def probabilities(folder: Path) -> np.ndarray:
@@ -107,7 +110,7 @@ def test_a_treatment_finds_more_of_the_rare_classes(imbalance, runs):
 @pytest.mark.parametrize("imbalance", TREATMENTS)
 def test_validation_loss_is_plain_cross_entropy_of_the_chosen_epoch(imbalance, runs):
     folder = runs[imbalance]
-    progress = fitting.read_progress(folder)
+    progress = read_progress(folder)
     found = score(VALIDATION.labels, probabilities(folder), "abcd").loss
     recorded = progress.history[progress.best_epoch - 1].val_loss
     if imbalance in REFITTING:  # the history is of training
@@ -134,7 +137,7 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(imbalance, runs, tmp_path, mon
         with pytest.raises(Interrupted):
             train(tmp_path, imbalance)
     progress = train(tmp_path, imbalance)
-    assert without_seconds(progress) == without_seconds(fitting.read_progress(undisturbed))
+    assert without_seconds(progress) == without_seconds(read_progress(undisturbed))
     weights, expected = (load_model(folder / MODEL_FILE).get_weights() for folder in (tmp_path, undisturbed))
     for one, other in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(one, other)

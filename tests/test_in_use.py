@@ -19,9 +19,10 @@ from tasks.corpus.manifest import SCHEMA
 from tasks.outcomes import Outcome
 from tasks.preparation.cleanup import find_unused, remove
 from tasks.preparation.in_use import find_users, kept_from_use, using_shards
-from tasks.preparation.shards import VideoReport, shard_path
+from tasks.preparation.shards import shard_path
 from tasks.storage.files import write_table
 from tasks.storage.locations import read_place
+from tasks.video.segments import VideoReport
 
 HOLDER = """
 import sys

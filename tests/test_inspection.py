@@ -27,13 +27,14 @@ from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import read_ledger, select_videos, write_ledger
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import VideoReport, read_images, shard_path
+from tasks.preparation.shards import read_images, shard_path
 from tasks.report.inspection import find_video, gather, inspect_video, picture_name
 from tasks.report.outcome_hints import EXPLANATIONS
 from tasks.report.plots import GREEN, VERMILION
 from tasks.report.plots.inspection import Inspected, plot_inspection
 from tasks.report.plots.pictures import FULL_COLOUR_PX, draw_colour_wheel, draw_optical_flow
 from tasks.video.previews import read_spread_stills, read_spread_stills_in_child, spread
+from tasks.video.segments import VideoReport
 
 ROOT = Path(__file__).parent.parent
 STRANGE = 'sub dir/it\'s "naïve" $x_1$\n微笑 <b>.mp4'

@@ -12,10 +12,11 @@ from conftest import FPS, draw_moving_face
 from lab import Lab, wait_for
 from test_lab_day import CONFIG, PEOPLE
 
-from fer_models.training.fitting import Progress, read_progress
+from fer_models.training.progress import Progress
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.sample.corpus import write_video
+from tasks.study.checkpoints import read_progress
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 

@@ -20,7 +20,8 @@ from tasks.preparation.ledger import (
     select_videos,
     write_ledger,
 )
-from tasks.preparation.shards import VideoReport, shard_path
+from tasks.preparation.shards import shard_path
+from tasks.video.segments import VideoReport
 
 TRANSIENT = (Outcome.CRASHED, Outcome.TIMEOUT, Outcome.UNREADABLE)
 

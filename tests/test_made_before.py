@@ -15,7 +15,7 @@ import pytest
 from made_before.make import ARGUMENTS, HERE
 
 from fer_models.models.building import load_model
-from fer_models.training.fitting import predict
+from fer_models.training.engine import predict
 from flows.evaluate import evaluate
 from flows.prepare import prepare
 from flows.split import split

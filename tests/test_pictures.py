@@ -12,12 +12,12 @@ from test_real_clips import DATA
 
 from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
-from tasks.preparation.prepare_file import prepare_video
-from tasks.preparation.shards import Segment, VideoReport
+from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.frames import Frame
 from tasks.video.pairs import is_far
 from tasks.video.pictures import Pictures
+from tasks.video.segments import Segment, VideoReport
 
 SPEED_PX_S = 60.0
 DENSE = PrepareSettings(segment_stride=4)

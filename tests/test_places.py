@@ -11,9 +11,10 @@ import pytest
 
 from fer_models.errors import UseError
 from flows.cli.options import Chosen
+from tasks.config.digests import digest
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings, settings_as_yaml
-from tasks.config.settings import StudySettings, digest
+from tasks.config.settings import StudySettings
 from tasks.diagnosis.condition import State
 from tasks.diagnosis.services import check_mlflow
 from tasks.storage.files import (

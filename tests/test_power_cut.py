@@ -306,8 +306,8 @@ def test_preparation_survives_power_cuts(tmp_path: Path, disk: Path, tally: Tall
 def test_training_survives_power_cuts(tmp_path: Path, disk: Path, tally: Tally) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    from fer_models.training.fitting import read_progress
     from tasks.dataset.splits import read_split
+    from tasks.study.checkpoints import read_progress
     from tasks.study.runs import plan_runs
     from tasks.tracking import mlflow_log
 

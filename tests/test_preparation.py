@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from conftest import FPS, draw_moving_face, draw_wall, video_file, write_images, write_shard
 
+from tasks.config.digests import prepare_digest
 from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
-from tasks.preparation.prepare_file import prepare_digest, prepare_file, prepare_video
-from tasks.preparation.shards import VideoReport, read_images, read_report, read_rows, shard_path
+from tasks.preparation.prepare_file import prepare_file
+from tasks.preparation.shards import read_images, read_report, read_rows, shard_path
+from tasks.video.cutting import prepare_video
+from tasks.video.segments import VideoReport
 
 EVERY_FOUR = PrepareSettings(segment_stride=4)
 

@@ -10,7 +10,7 @@ from fer_models.labels import EMOTIONS
 from tasks.config.settings import CorpusSettings, PrepareSettings
 from tasks.corpus.adapters import ADAPTERS
 from tasks.outcomes import Outcome
-from tasks.preparation.prepare_file import prepare_video
+from tasks.video.cutting import prepare_video
 
 DATA = Path(os.environ.get("FER_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

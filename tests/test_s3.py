@@ -29,7 +29,6 @@ from conftest import FPS, draw_moving_face
 from rich.console import Console
 
 from fer_models.errors import StorageError, UseError
-from fer_models.training.fitting import MODEL_FILE, PROGRESS_FILE, read_progress
 from flows.prepare import prepare
 from flows.split import split
 from flows.status import print_status
@@ -50,6 +49,7 @@ from tasks.report.tile_page import explain_tile
 from tasks.storage.files import list_files, list_sizes, read_frame, remove_files, write_text
 from tasks.storage.local_copies import working_folder
 from tasks.storage.locations import as_remote, read_place
+from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, read_progress
 from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, read_evaluation
 from tasks.study.runs import plan_runs, train_run
 from tasks.study.tiles import TILES_FILE, read_tiles

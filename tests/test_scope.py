@@ -22,8 +22,9 @@ from tasks.outcomes import Outcome
 from tasks.preparation.batches import Attempts
 from tasks.preparation.ledger import count_outcomes, find_previous, read_ledger, select_videos
 from tasks.preparation.scan import conclude, due_jobs, most_failures, scan_corpus
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport
+from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from tasks.study.runs import plan_runs
+from tasks.video.segments import Segment, VideoReport
 
 FIRST, SECOND = ("anger", "fear", "sadness"), ("boredom", "joy", "neutral")
 ALIKE = {"joy": "happiness"}  # as the project spells it

@@ -5,7 +5,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from fer_models.segments import SegmentArrays, class_weights, epoch_batches, epoch_rows
+from fer_models.segments import SegmentArrays
+from fer_models.training.sampling import class_weights, epoch_batches, epoch_rows
 
 
 def batches(*arguments: int) -> list[list[int]]:

@@ -13,8 +13,6 @@ from tasks.outcomes import Outcome
 from tasks.preparation.shards import (
     FACE_SHAPE,
     OPTICAL_FLOW_SHAPE,
-    Segment,
-    VideoReport,
     find_reports,
     open_shard,
     read_all_faces,
@@ -25,6 +23,7 @@ from tasks.preparation.shards import (
     read_rows,
     shard_path,
 )
+from tasks.video.segments import Segment, VideoReport
 
 REPORT = VideoReport(
     sha256="ab" * 32,

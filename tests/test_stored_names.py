@@ -11,7 +11,8 @@ from fer_models.errors import UseError
 from fer_models.models.building import load_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import TrainingSettings
-from fer_models.training.fitting import PROGRESS_FILE, Progress, fit
+from fer_models.training.fitting import fit
+from fer_models.training.progress import Progress
 from tasks.config.settings import StudySettings
 from tasks.corpus.adapters import baum1
 from tasks.dataset.index import load_arrays
@@ -21,6 +22,7 @@ from tasks.preparation.shards import named_shard, shard_name, shard_path
 from tasks.report.inspection import picture_name
 from tasks.storage.locations import as_remote, read_place
 from tasks.storage.stored_names import path_below
+from tasks.study.checkpoints import PROGRESS_FILE, RunCheckpoints
 
 SHA256 = "ab" * 32
 HOSTILE = [
@@ -137,7 +139,7 @@ def test_a_tampered_progress_deletes_and_loads_nothing_outside(
     progress = Progress(history=[], best_epoch=1, finished=finished, **names)
     (folder / PROGRESS_FILE).write_text(progress.model_dump_json())
     with pytest.raises(UseError, match=r"progress\.json holds the name .*victim.* to train the run anew"):
-        fit(lambda: pytest.fail("it was built"), side(), side(), TrainingSettings(), folder, seed=1)
+        fit(lambda: pytest.fail("it was built"), side(), side(), TrainingSettings(), RunCheckpoints(folder), seed=1)
     assert victim.read_text() == "dear"
 
 

@@ -21,9 +21,12 @@ from fer_models.models.building import build_model, load_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import AugmentationSettings, ConstantSchedule, ModelSettings, PlateauSchedule, TrainingSettings
 from fer_models.statistics.metrics import score
-from fer_models.training import fitting
-from fer_models.training.fitting import MODEL_FILE, Epoch, Progress, epoch_weights, fit, predict, read_progress
+from fer_models.training import engine, fitting
+from fer_models.training.engine import predict
+from fer_models.training.fitting import fit
+from fer_models.training.progress import Epoch, Progress
 from tasks.storage import disk
+from tasks.study.checkpoints import MODEL_FILE, RunCheckpoints, epoch_weights, read_progress
 
 pytestmark = pytest.mark.trains
 
@@ -41,7 +44,7 @@ def make_quick(patch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
-    patch.setattr(fitting, "_PREDICT_BATCH", 8)
+    patch.setattr(engine, "_PREDICT_BATCH", 8)
 
 
 def segments(num: int, seed: int = 0) -> SegmentArrays:
@@ -69,7 +72,8 @@ def build(settings: TrainingSettings, dropout: float = 0.0) -> keras.Model:
 
 def train(folder: Path, settings: TrainingSettings = PLAIN, dropout: float = 0.0, **arguments) -> Progress:
     sides = arguments.pop("train", TRAIN), arguments.pop("validation", VALIDATION)
-    return fit(partial(build, settings, dropout), *sides, settings, folder, SEED, **arguments)
+    checkpoints = RunCheckpoints(folder, settings.keep_epochs)
+    return fit(partial(build, settings, dropout), *sides, settings, checkpoints, SEED, **arguments)
 
 
 def final_weights(folder: Path) -> list[np.ndarray]:
@@ -171,7 +175,7 @@ def test_predictions_do_not_depend_on_how_rows_fill_batches(monkeypatch):
     probabilities = predict(model, segments(11))
     assert probabilities.dtype == np.float32
     assert probabilities.shape == (11, 6)
-    monkeypatch.setattr(fitting, "_PREDICT_BATCH", 16)
+    monkeypatch.setattr(engine, "_PREDICT_BATCH", 16)
     np.testing.assert_allclose(predict(model, segments(11)), probabilities, atol=1e-6)
     np.testing.assert_allclose(
         np.asarray(model([TRAIN.faces[:1], TRAIN.optical_flows[:1]])), predict(model, segments(12))[:1], atol=1e-6
@@ -293,13 +297,13 @@ def trained_epochs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_each_epoch_sees_the_rows_in_its_own_order(tmp_path, monkeypatch):
     asked: list[tuple[int, ...]] = []
-    plain = fitting.epoch_batches
+    plain = engine.epoch_batches
 
     def record(*arguments):
         asked.append(arguments)
         return plain(*arguments)
 
-    monkeypatch.setattr(fitting, "epoch_batches", record)
+    monkeypatch.setattr(engine, "epoch_batches", record)
     with pytest.raises(Interrupted):
         train(tmp_path, on_epoch=partial(interrupt_after, last=2))
     train(tmp_path)
@@ -417,7 +421,7 @@ def test_a_finished_run_trains_nothing(undisturbed, trained_epochs, monkeypatch)
     def refuse() -> keras.Model:
         raise AssertionError("nothing is to be built")
 
-    assert fit(refuse, TRAIN, VALIDATION, PLAIN, folder, SEED, told.append) == progress
+    assert fit(refuse, TRAIN, VALIDATION, PLAIN, RunCheckpoints(folder), SEED, told.append) == progress
     assert told == progress.history
     assert trained_epochs == []
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
@@ -438,7 +442,7 @@ def test_a_seed_gives_one_run(tmp_path):
 
 
 def test_another_seed_gives_another_run(tmp_path, undisturbed):
-    other = fit(partial(build, PLAIN), TRAIN, VALIDATION, PLAIN, tmp_path, SEED + 1)
+    other = fit(partial(build, PLAIN), TRAIN, VALIDATION, PLAIN, RunCheckpoints(tmp_path), SEED + 1)
     assert without_seconds(other.history) != without_seconds(undisturbed[1].history)
 
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Where a model looks: Grad-CAM, and whether its maps depend on the model."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Arms and the Keras models that they name."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Scores, intervals, tests and verdicts over predictions."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.config.digests import prepare_digest
 from tasks.config.settings import StudySettings
-from tasks.preparation.prepare_file import prepare_digest
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from fer_models.errors import UseError
+from tasks.config.digests import model_sha256
 from tasks.config.settings import NEIGHBOURS, PrepareSettings
-from tasks.video.detectors import model_sha256
 
 _SHA256, _CROPS = "detector_sha256", "crops"
 #: A frame so many times larger than those of the training, or of a shape so many times another, is no crop like them.

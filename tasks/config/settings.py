@@ -1,13 +1,10 @@
-"""Settings of a whole study, and the digests that name what they produce."""
+"""Settings of a whole study."""
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -276,9 +273,3 @@ class StudySettings(Settings):
     def all_arms(self) -> list[Arm]:
         """The arms of the study, each with each treatment; raises `UseError` for one that there is not."""
         return [get_arm(f"{arm}+{how}" if how else arm) for arm in self.arms for how in self.treatments or (None,)]
-
-
-def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
-    """Twelve hexadecimal digits that change when any of the parts does."""
-    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Which videos there are, whom they show and how they are labelled: the manifest, adapters and the drawn sample."""

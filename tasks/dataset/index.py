@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from fer_models.errors import UseError
 from fer_models.segments import SegmentArrays
-from tasks.config.settings import digest
+from tasks.config.digests import digest
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
 from tasks.dataset.splits import KEY, SIDES
 from tasks.outcomes import Outcome

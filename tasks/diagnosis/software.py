@@ -156,7 +156,7 @@ def _package_at(place: Path, name: str) -> Path | None:
 
 def _prepare_drawn_clip(settings: StudySettings) -> tuple[str, int, int]:
     from tasks.corpus.sample.corpus import SampleCorpus, plan_clips, render_clip, write_video
-    from tasks.preparation.prepare_file import prepare_video
+    from tasks.video.cutting import prepare_video
 
     corpus = SampleCorpus(subjects=1, clips=1, seconds=2 * settings.prepare.segment_length / 25, faults=False)
     with tempfile.TemporaryDirectory() as folder:

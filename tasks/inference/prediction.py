@@ -11,18 +11,18 @@ import pandas as pd
 from fer_models.errors import UseError, VideoFault
 from fer_models.models.building import load_model, model_labels, model_prepare
 from fer_models.segments import SegmentArrays
-from fer_models.training.fitting import predict
+from fer_models.training.engine import predict
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.config.settings import PrepareSettings
 from tasks.corpus.adapters.source import videos_below
 from tasks.outcomes import Outcome
-from tasks.preparation.prepare_file import CROPS_ADVICE, prepare_video
-from tasks.preparation.shards import Segment
 from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
+from tasks.video.cutting import CROPS_ADVICE, prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import load_detector
 from tasks.video.image_sequences import is_image_sequence
+from tasks.video.segments import Segment
 
 #: Less than all other classes together.
 _LOW_CONFIDENCE = 0.5

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tasks.outcomes import RETRIED, Outcome
-from tasks.preparation.shards import VideoReport
 from tasks.preparation.workers import Job
 from tasks.progress import progress, say
+from tasks.video.segments import VideoReport
 
 #: A task run costs its scheduler up to 40 ms of CPU time and a server loses records beyond some thousands of them a
 #: flow run, so there are about this many tasks (a video each, while there are no more videos than that) ...

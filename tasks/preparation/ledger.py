@@ -19,10 +19,11 @@ from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.corpus.scope import NOT_TRIED, ledger_of_study, manifest_of_study
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
-from tasks.preparation.shards import VideoReport, find_reports, shard_name
+from tasks.preparation.shards import find_reports, shard_name
 from tasks.progress import say
 from tasks.storage.files import find_frame, is_whole, list_files, set_aside, write_table
 from tasks.storage.locations import as_remote
+from tasks.video.segments import VideoReport
 
 SCHEMA = pa.schema(
     [

@@ -19,22 +19,18 @@ many segments as were written.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel
 
 from fer_models.errors import WrongShard
 from fer_models.geometry import FACE_SIZE_PX
 from tasks.outcomes import Outcome
 from tasks.storage.files import read_footers, read_tables, readable, whole_file, whole_shard
 from tasks.storage.stored_names import path_below
-
-#: Raised when the meaning of a column changes; part of the preparation digest.
-SCHEMA_VERSION = 2
+from tasks.video.segments import Segment, VideoReport
 
 FACE_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 3)
 OPTICAL_FLOW_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 2)
@@ -58,50 +54,6 @@ _DIGEST = re.compile(r"[0-9a-f]{12}")
 _FOLDER = "shards"
 #: Segments that are held before they are written: 256 are 4 MB, whatever the length of the video.
 _ROWS_PER_GROUP = 256
-
-
-class VideoReport(BaseModel):
-    """What preparing one video came to.
-
-    Args:
-        fps: frames a second by their times, repeats counted.
-        duration_s: how long its frames are shown, by their times.
-        repeated_share: share of the frames that repeat the one before.
-        interval_s: median time between the two pictures of a pair; 0 without any.
-        num_far: segments whose time between the two is far from `prepare.pair`.
-    """
-
-    sha256: str = ""
-    prepare_digest: str = ""
-    schema_version: int = SCHEMA_VERSION
-    outcome: Outcome
-    message: str = ""
-    num_frames: int = 0
-    num_segments: int = 0
-    num_covered: int = 0
-    width: int = 0
-    height: int = 0
-    codec: str = ""
-    fps: float = 0.0
-    duration_s: float = 0.0
-    repeated_share: float = 0.0
-    interval_s: float = 0.0
-    num_far: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One row of a shard before it is written."""
-
-    segment: int
-    frame: int
-    pts_s: float
-    box: tuple[int, int, int, int]
-    num_faces: int
-    face: np.ndarray
-    optical_flow: np.ndarray
-    interval_s: float = 0.0
 
 
 def shard_path(folder: Path, sha256: str) -> Path:

@@ -18,10 +18,10 @@ from fer_models.errors import StorageError, UseError, VideoFault
 from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import VideoReport
 from tasks.storage.files import sync_names
 from tasks.video import opencv
 from tasks.video.fingerprint import VideoFile
+from tasks.video.segments import VideoReport
 
 
 @dataclass(frozen=True)

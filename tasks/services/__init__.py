@@ -1,1 +1,1 @@
-"""TODO."""
+"""Servers and workers of this machine."""

@@ -22,7 +22,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from fer_models.errors import FerError, UseError
-from fer_models.training.fitting import Epoch, Progress
+from fer_models.training.progress import Epoch, Progress
 from tasks.config.settings import StudySettings
 from tasks.progress import progress, say
 from tasks.steps.artifacts import ProgressArtifact

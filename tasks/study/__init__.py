@@ -1,1 +1,1 @@
-"""TODO."""
+"""Arms x seeds x folds: trained, evaluated, compared and explained. Draws nothing."""

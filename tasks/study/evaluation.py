@@ -14,9 +14,10 @@ from pydantic import BaseModel
 from fer_models.errors import UseError
 from fer_models.models.building import load_model
 from fer_models.segments import SegmentArrays
-from fer_models.training.fitting import MODEL_FILE, epoch_weights, predict, read_progress
+from fer_models.training.engine import predict
+from tasks.config.digests import digest
 from tasks.config.layout import Layout
-from tasks.config.settings import StudySettings, digest
+from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TEST, VALIDATION
 from tasks.dataset.index import index_digest, read_side
 from tasks.dataset.splits import KEY, read_split, split_of_study
@@ -26,6 +27,7 @@ from tasks.report.plots.confusion import plot_confusion
 from tasks.report.plots.learning_curves import plot_learning_curves
 from tasks.storage.files import broken_files, find_json, set_aside, whole_file, write_json
 from tasks.storage.local_copies import working_folder
+from tasks.study.checkpoints import MODEL_FILE, epoch_weights, read_progress
 from tasks.study.explanations import explain_run
 from tasks.study.runs import Run, run_arrays
 from tasks.study.scoring import (

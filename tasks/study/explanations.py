@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from fer_models.explanation.gradcam import GradCam
 from fer_models.explanation.randomisation import MAX_SIMILARITY, NUM_DRAWS, Randomisation, check_randomisation
 from fer_models.segments import SegmentArrays
-from fer_models.training.fitting import MODEL_FILE
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.report.plots import save_figure
@@ -24,6 +23,7 @@ from tasks.report.plots.explanations import plot_explanations
 from tasks.report.plots.mean_maps import MeanMap, plot_mean_maps
 from tasks.report.plots.randomisation import plot_randomisation
 from tasks.storage.files import whole_file, write_json
+from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.runs import Run
 from tasks.study.tiles import TILES_FILE, Origin, Tile, write_tiles
 from tasks.video.boxes import Box

@@ -15,18 +15,20 @@ from fer_models.models.arms import Arm
 from fer_models.models.building import build_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import Imbalance, TrainingSettings
-from fer_models.training.fitting import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit, read_progress
+from fer_models.training.fitting import fit
+from fer_models.training.progress import Epoch, Progress
+from tasks.config.digests import digest, prepare_digest
 from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carry_prepare
-from tasks.config.settings import StudySettings, digest
+from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TRAIN, VALIDATION
 from tasks.dataset.index import index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.dataset.splits import fold_names, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
-from tasks.preparation.prepare_file import prepare_digest
 from tasks.progress import progress, say
 from tasks.storage.files import broken_files, is_whole, set_aside, write_text
 from tasks.storage.local_copies import working_folder
+from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints, read_progress
 from tasks.study.precision import gains_from_bfloat16
 
 #: Raised when the same settings and data give another model than before.
@@ -149,7 +151,8 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
             advance(f"validation UAR {epoch.val_uar:.3f}")
 
         training = training_of(settings, run.arm)
-        result = fit(lambda: build_run_model(settings, run), train, validation, training, working.path, run.seed, tell)
+        checkpoints = RunCheckpoints(working.path, training.keep_epochs)
+        result = fit(lambda: build_run_model(settings, run), train, validation, training, checkpoints, run.seed, tell)
     keras.backend.clear_session()
     return result
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from fer_models.errors import UseError
 from fer_models.geometry import FACE_SIZE_PX
 from fer_models.suggest import nearest
-from tasks.config.settings import digest
+from tasks.config.digests import digest
 from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from tasks.storage.files import find_frame, list_files, read_frame, write_table
 from tasks.video.boxes import Box

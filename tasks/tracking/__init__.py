@@ -1,1 +1,1 @@
-"""TODO."""
+"""MLflow is spoken here only."""

@@ -27,9 +27,10 @@ from pydantic import BaseModel
 
 from fer_models.errors import UseError
 from fer_models.models.building import load_model
-from fer_models.training.fitting import MODEL_FILE, Epoch, read_progress
+from fer_models.training.progress import Epoch
+from tasks.config.digests import digest
 from tasks.config.layout import Layout
-from tasks.config.settings import StudySettings, digest
+from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
 from tasks.corpus.scope import manifest_of_study
 from tasks.dataset.folds import TRAIN
@@ -41,6 +42,7 @@ from tasks.storage.disk import sync_folder, sync_tree
 from tasks.storage.files import find_json, write_json
 from tasks.storage.local_copies import local_copy
 from tasks.storage.locations import as_remote
+from tasks.study.checkpoints import MODEL_FILE, read_progress
 from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.study.evaluation import Evaluation
 from tasks.study.runs import Run, imbalance_of, training_of

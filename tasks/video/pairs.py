@@ -9,11 +9,11 @@ import numpy as np
 
 from fer_models.geometry import FACE_SIZE_PX
 from tasks.config.settings import NEIGHBOURS, PrepareSettings
-from tasks.preparation.shards import Segment
 from tasks.video.boxes import Box
 from tasks.video.frames import Frame
 from tasks.video.optical_flow import REFERENCE_S, WORKING_SIZE_PX, pair_optical_flow
 from tasks.video.pictures import STILL_S, Pictures
+from tasks.video.segments import Segment
 
 #: Time stamps are rounded, to 1 ms in many files; a frame that is earlier by less has reached the time it should.
 _ROUNDING_S = 0.001

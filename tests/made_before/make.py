@@ -36,7 +36,7 @@ def main() -> None:
     os.environ["PREFECT_HOME"] = tempfile.mkdtemp()
     prepare_environment(quiet=True)
     from fer_models.models.building import load_model
-    from fer_models.training.fitting import predict
+    from fer_models.training.engine import predict
     from flows.prepare import prepare
     from flows.split import split
     from flows.train import train

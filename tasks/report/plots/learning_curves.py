@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from fer_models.training.fitting import Epoch
+from fer_models.training.progress import Epoch
 from tasks.report.plots import BLUE, GREEN, GREY, ORANGE
 
 

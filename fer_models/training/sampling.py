@@ -1,0 +1,42 @@
+"""Which rows an epoch sees, in which order, and how much they count."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fer_models.settings import Imbalance
+
+
+def epoch_batches(num_rows: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
+    """Row numbers of each batch of an epoch: shuffled by (seed, epoch), so that a resumed run sees the same batches.
+
+    All batches are of one size, which compiled training steps want; the few rows left over have their turn in another
+    epoch. A side smaller than a batch is one batch.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(num_rows)
+    size = min(batch_size, num_rows)
+    for start in range(0, num_rows - size + 1, size):
+        yield order[start : start + size]
+
+
+def epoch_rows(labels: np.ndarray, imbalance: Imbalance, seed: int, epoch: int) -> np.ndarray:
+    """Row numbers, int (n,), of which an epoch makes its batches; drawn by (seed, epoch), as a resumed run must.
+
+    `downsample` takes as many rows of every class as the rarest has, others each epoch; `oversample` as many as the
+    largest has, the rows of a class repeated equally often, but for one. Any other treatment takes every row once.
+    """
+    if imbalance not in ("downsample", "oversample"):
+        return np.arange(len(labels))
+    rng = np.random.default_rng([seed, epoch, 1])  # not the draws that shuffle the epoch
+    classes, counts = np.unique(labels, return_counts=True)
+    size = counts.min() if imbalance == "downsample" else counts.max()
+    return np.concatenate([np.resize(rng.permutation(np.flatnonzero(labels == label)), size) for label in classes])
+
+
+def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Weights (num_classes,) inverse to the class frequencies, with mean 1 over the rows; absent classes get 0."""
+    counts = np.bincount(labels, minlength=num_classes)
+    present = counts > 0
+    weights = np.zeros(num_classes)
+    weights[present] = len(labels) / (present.sum() * counts[present])
+    return weights

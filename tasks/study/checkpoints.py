@@ -1,0 +1,87 @@
+"""The folder of a training run: its progress and checkpoints while it is trained, its model when it is done.
+
+`progress.json` is the commit: the history so far, and the names of the two checkpoints that go with it.
+"""
+
+from pathlib import Path
+
+import keras
+
+from fer_models.models.building import load_model
+from fer_models.training.progress import Progress
+from tasks.storage.disk import make_folder
+from tasks.storage.files import remove_leftovers, whole_file, write_json
+from tasks.storage.stored_names import path_below
+
+MODEL_FILE = "model.keras"
+PROGRESS_FILE = "progress.json"
+_EPOCHS_FOLDER = "epochs"
+
+
+class RunCheckpoints:
+    """Checkpoints in a local folder, as `fer_models.training.fitting.fit` takes them.
+
+    Args:
+        keep_epochs: keep the weights of every epoch too.
+    """
+
+    def __init__(self, folder: Path, keep_epochs: bool = False) -> None:
+        make_folder(folder)
+        remove_leftovers(folder)
+        self._folder, self._keep_epochs = folder, keep_epochs
+
+    def progress(self) -> Progress | None:
+        """How far the run is; None when it begins, or when what its progress names is not there."""
+        progress = read_progress(self._folder)
+        if progress is None or (progress.finished and (self._folder / MODEL_FILE).is_file()):
+            return progress
+        named = (progress.best_checkpoint, progress.last_checkpoint)
+        return progress if all(self._checkpoint(name).is_file() for name in named) else None
+
+    def commit(self, model: keras.Model, progress: Progress) -> None:
+        """Save a checkpoint, then name it in `progress.json` by one rename, then drop what is no longer named."""
+        with whole_file(self._checkpoint(progress.last_checkpoint)) as temporary:
+            model.save(temporary)
+        if self._keep_epochs:
+            weights = f"epoch-{progress.history[-1].epoch:04d}.weights.h5"
+            with whole_file(self._folder / _EPOCHS_FOLDER / weights) as temporary:
+                model.save_weights(temporary)
+        write_json(self._folder / PROGRESS_FILE, progress)
+        for path in self._folder.glob("epoch-*.keras"):
+            if path.name not in (progress.last_checkpoint, progress.best_checkpoint):
+                path.unlink(missing_ok=True)
+
+    def load_last(self, progress: Progress) -> keras.Model:
+        """The model as it was committed last, with its optimizer."""
+        return keras.saving.load_model(self._checkpoint(progress.last_checkpoint), safe_mode=True)
+
+    def load_best(self, progress: Progress) -> keras.Model | None:
+        """The model of the best epoch, without its optimizer; None when the run is done and has left its model."""
+        path = self._checkpoint(progress.best_checkpoint)
+        return load_model(path) if path.is_file() else None
+
+    def finish(self, model: keras.Model, progress: Progress) -> None:
+        """Leave the model as `model.keras`, then drop the checkpoints.
+
+        The best one goes last: it is the sign of work left, and a repetition begins with it again.
+        """
+        with whole_file(self._folder / MODEL_FILE) as temporary:
+            model.save(temporary)
+        for name in (progress.last_checkpoint, progress.best_checkpoint):
+            self._checkpoint(name).unlink(missing_ok=True)
+
+    def _checkpoint(self, name: str) -> Path:
+        """A checkpoint that the run's progress names."""
+        advice = f"remove {self._folder} to train the run anew"
+        return path_below(self._folder, name, self._folder / PROGRESS_FILE, advice)
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """How far the run in a folder is; None when it has not finished an epoch."""
+    path = folder / PROGRESS_FILE
+    return Progress.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def epoch_weights(folder: Path) -> list[Path]:
+    """Files with the weights of each epoch of a run, in order; none unless they were kept."""
+    return sorted((folder / _EPOCHS_FOLDER).glob("epoch-*.weights.h5"))

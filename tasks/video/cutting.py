@@ -1,0 +1,196 @@
+"""One video in; its segments and a report on it out, in memory. Runs in a worker process, without heavy imports."""
+
+import statistics
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fer_models.errors import VideoFault
+from tasks.config.settings import PrepareSettings
+from tasks.outcomes import Outcome
+from tasks.video.boxes import Box
+from tasks.video.decoding import Video, decode
+from tasks.video.detectors import load_detector
+from tasks.video.faces import FaceTracker
+from tasks.video.frames import Frame
+from tasks.video.pairs import Pair, is_far
+from tasks.video.pictures import NOTABLE_REPEATS, Pictures
+from tasks.video.segments import Segment, VideoReport
+
+#: What is advised where tiny frames show no face; a command may have another way to say it.
+CROPS_ADVICE = "set prepare.precropped=true"
+
+
+def prepare_video(path: Path, settings: PrepareSettings) -> tuple[list[Segment], VideoReport]:
+    """All segments of a video, in memory, and the report on it."""
+    segments: list[Segment] = []
+    report = cut_segments(path, settings, segments.append)
+    return segments, report
+
+
+def cut_segments(path: Path, settings: PrepareSettings, keep: Callable[[Segment], None]) -> VideoReport:
+    """Hand each segment of a video to `keep`, in order, as soon as it is known to count; return the report.
+
+    A segment counts when all its frames exist, and is covered when its first frame shows a usable face. Segments of a
+    video that does not end `ok` are handed over too: what is whole in a truncated file can be looked at. However long
+    the video, no more than the segments that overlap are held.
+    """
+    video = Video()
+    cutter = _SegmentCutter(settings)
+    num_covered = 0
+    try:
+        for frame in decode(path, video):
+            cutter.take(frame)
+            for segment in cutter.whole(frame.index):
+                keep(segment)
+                num_covered += 1
+    except VideoFault as fault:
+        return VideoReport(outcome=Outcome(fault.outcome), message=fault.message, **_facts(video))
+    num_segments = _num_segments(video.num_decoded, settings)
+    outcome, message = _judge(video, num_segments, num_covered, cutter, settings)
+    facts = _facts(video) | cutter.facts() | {"num_segments": num_segments, "num_covered": num_covered}
+    return VideoReport(outcome=outcome, message=message, **facts)
+
+
+#: Declared and true frame rates that differ by a larger share are remarked on.
+_NOTABLE_RATE = 0.05
+
+#: A face that was found is looked for again after this many frames; it moves little in between.
+_FRAMES_BETWEEN_SEARCHES = 4
+
+
+class _SegmentCutter:
+    """Takes the frames of a video one by one and keeps what its segments need.
+
+    Precropped frames are used whole, whatever their size and shape: the stored square is the frame, resized.
+    """
+
+    def __init__(self, settings: PrepareSettings) -> None:
+        self.settings = settings
+        self.tracker = FaceTracker(load_detector(settings), settings.min_face_px)
+        self.pictures = Pictures()
+        self.faceless: list[Frame] = []
+        self.num_spoilt = 0
+        self.intervals_s = array("d")
+        self._pairs: deque[Pair] = deque()
+        self._open: list[Pair] = []
+        self._found: Box | None = None
+        self._found_at = self._num_faces = 0
+        self._size = (0, 0)
+
+    def take(self, frame: Frame) -> None:
+        if (size := frame.size) != self._size:  # a box in px of the frames before means nothing in these
+            self._size, self._found = size, None
+        starts = frame.index % self.settings.segment_stride == 0
+        if starts and not frame.damaged:
+            self._find(frame)
+        is_new = self.pictures.take(frame, None if self.settings.precropped else self._found)
+        if self._open:
+            self._open = [pair for pair in self._open if not pair.offer(frame, is_new)]
+        if starts and frame.damaged:
+            self.num_spoilt += 1
+        elif starts and self._found:
+            pair = Pair(frame, self._found, self._num_faces, self.pictures, self.settings)
+            self._pairs.append(pair)
+            self._open.append(pair)
+        elif starts and len(self.faceless) < 3:
+            self.faceless.append(frame)
+
+    def _find(self, frame: Frame) -> None:
+        if self.settings.precropped:
+            height, width = frame.size
+            self._found, self._num_faces = Box(0, 0, width, height), 1
+        elif not self._found or frame.index - self._found_at >= _FRAMES_BETWEEN_SEARCHES:
+            self._found, self._num_faces = self.tracker.find(frame)
+            self._found_at = frame.index
+
+    def whole(self, index: int) -> Iterator[Segment]:
+        """The segments, each once, whose last frame has been taken when frame `index` has."""
+        while self._pairs and self._pairs[0].last_frame <= index:
+            pair = self._pairs.popleft()
+            if segment := pair.segment():
+                self.intervals_s.append(segment.interval_s)
+                yield segment
+            else:
+                self.num_spoilt += pair.spoilt
+
+    def facts(self) -> dict[str, Any]:
+        """Of the report: what was found of repeats and of the time between the frames of pairs."""
+        return {
+            "repeated_share": round(self.pictures.repeated_share, 4),
+            "interval_s": round(statistics.median(self.intervals_s), 6) if self.intervals_s else 0.0,
+            "num_far": sum(is_far(interval_s, self.settings) for interval_s in self.intervals_s),
+        }
+
+
+def _num_segments(num_frames: int, settings: PrepareSettings) -> int:
+    return max(0, (num_frames - settings.segment_length) // settings.segment_stride + 1)
+
+
+def _judge(
+    video: Video, num_segments: int, num_covered: int, cutter: _SegmentCutter, settings: PrepareSettings
+) -> tuple[Outcome, str]:
+    if not video.complete:
+        why = f": {video.fault}" if video.fault else ""
+        return Outcome.TRUNCATED, f"it breaks off after {video.num_decoded} frames{why}"
+    if not num_segments:
+        count = "1 frame is" if video.num_decoded == 1 else f"{video.num_decoded} frames are"
+        rule = f"prepare.segment_length is {settings.segment_length} and can be as low as 2"
+        return Outcome.TOO_SHORT, f"{count} fewer than one segment; {rule}"
+    damaged = f"{video.num_damaged} of its {video.num_decoded} frames are damaged"
+    if num_covered:
+        return Outcome.OK, "; ".join([*_picture_remarks(video), *_time_remarks(video, **cutter.facts())])
+    if cutter.num_spoilt >= num_segments:
+        return Outcome.UNDECODABLE, damaged
+    hint = f"; if its frames are face crops already, {CROPS_ADVICE}" if _is_tiny(video) else ""
+    small = [box for frame in cutter.faceless for box in cutter.tracker.search(frame, 24)]
+    if small:
+        side = max(box.width for box in small)
+        return (
+            Outcome.FACE_TOO_SMALL,
+            f"its largest face is {side} px wide, less than min_face_px = {settings.min_face_px}{hint}",
+        )
+    return Outcome.NO_FACE, f"no face was found in any segment{hint}"
+
+
+def _picture_remarks(video: Video) -> list[str]:
+    """What is worth knowing of the pictures of a video that can be used."""
+    remarks = []
+    if video.num_damaged:
+        remarks.append(f"{video.num_damaged} of its {video.num_decoded} frames are damaged and were left out")
+    if video.is_interlaced:
+        remarks.append("it is interlaced: each frame holds two moments, so that edges which move are combed")
+    if video.is_hdr:
+        remarks.append("its colours are HDR (PQ or HLG), used without tone mapping")
+    return remarks
+
+
+def _time_remarks(video: Video, repeated_share: float, interval_s: float, num_far: int) -> list[str]:
+    """What is worth knowing of a video's time; see `VideoReport`."""
+    remarks = []
+    if repeated_share > NOTABLE_REPEATS:
+        remarks.append(f"{100 * repeated_share:.0f} % of its frames repeat the one before")
+    if num_far:
+        pairs = "1 pair" if num_far == 1 else f"{num_far} pairs"
+        remarks.append(f"the frames of {pairs} are far from prepare.pair apart (median {interval_s:.3g} s)")
+    if video.declared_fps and abs(video.fps / video.declared_fps - 1) > _NOTABLE_RATE:
+        remarks.append(f"it declares {video.declared_fps:.4g} frames/s and holds {video.fps:.4g}")
+    return remarks
+
+
+def _is_tiny(video: Video) -> bool:
+    """Frames so small that they are hardly whole scenes."""
+    return 0 < max(video.width, video.height) <= 128
+
+
+def _facts(video: Video) -> dict[str, Any]:
+    return {
+        "num_frames": video.num_decoded,
+        "width": video.width,
+        "height": video.height,
+        "codec": video.codec,
+        "fps": round(video.fps, 3),
+        "duration_s": round(video.duration_s, 6),
+    }

@@ -1,0 +1,53 @@
+"""What comes of a video: its segments, and one report on the whole of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel
+
+from tasks.config.digests import SCHEMA_VERSION
+from tasks.outcomes import Outcome
+
+
+class VideoReport(BaseModel):
+    """What preparing one video came to.
+
+    Args:
+        fps: frames a second by their times, repeats counted.
+        duration_s: how long its frames are shown, by their times.
+        repeated_share: share of the frames that repeat the one before.
+        interval_s: median time between the two pictures of a pair; 0 without any.
+        num_far: segments whose time between the two is far from `prepare.pair`.
+    """
+
+    sha256: str = ""
+    prepare_digest: str = ""
+    schema_version: int = SCHEMA_VERSION
+    outcome: Outcome
+    message: str = ""
+    num_frames: int = 0
+    num_segments: int = 0
+    num_covered: int = 0
+    width: int = 0
+    height: int = 0
+    codec: str = ""
+    fps: float = 0.0
+    duration_s: float = 0.0
+    repeated_share: float = 0.0
+    interval_s: float = 0.0
+    num_far: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One row of a shard before it is written."""
+
+    segment: int
+    frame: int
+    pts_s: float
+    box: tuple[int, int, int, int]
+    num_faces: int
+    face: np.ndarray
+    optical_flow: np.ndarray
+    interval_s: float = 0.0
