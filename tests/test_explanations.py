@@ -33,8 +33,9 @@ from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path
 from tasks.report.plots.tile import plot_tile
+from tasks.report.run_figures import draw_explanation
 from tasks.report.tile_page import explain_tile, gather_tile
-from tasks.study.explanations import EXPLANATION_FILE, Explanation, choose_segments, explain_run
+from tasks.study.explanations import EXPLANATION_FILE, Explanation, choose_segments, explain_run, read_explanation
 from tasks.study.runs import Run
 from tasks.study.tiles import TILES_FILE, Tile, find_tile, read_tiles, write_tiles
 
@@ -79,7 +80,8 @@ class World:
 
     def explain(self, folder: Path) -> Explanation:
         known = (self.rows, self.arrays, self.probabilities)
-        return explain_run(folder, self.settings, self.run, self.model, *known)
+        draw_explanation(folder, explain_run(folder, self.settings, self.run, self.model, *known), self.run.arm.title)
+        return read_explanation(folder)
 
 
 @pytest.fixture(scope="module")

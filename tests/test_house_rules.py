@@ -17,6 +17,26 @@ PACKAGES = ("flows", "tasks", "fer_models")
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 #: What a package may import of the others: flows -> tasks -> fer_models.
 MAY_IMPORT = {"flows": {"tasks", "fer_models"}, "tasks": {"fer_models"}, "fer_models": set()}
+#: What a room may use of the others, beside the words that all share.
+MAY_USE = {
+    "storage": set(),
+    "services": {"storage"},
+    "config": {"storage"},
+    "video": {"config"},
+    "corpus": {"video", "config", "storage"},
+    "preparation": {"corpus", "video", "config", "storage"},
+    "inference": {"corpus", "video", "config", "storage"},
+    "dataset": {"preparation", "corpus", "config", "storage"},
+    "study": {"dataset", "preparation", "video", "config", "storage"},
+    "tracking": {"study", "dataset", "preparation", "corpus", "services", "config", "storage"},
+    "report": {"study", "dataset", "preparation", "corpus", "video", "config", "storage"},
+    "diagnosis": {"corpus", "video", "services", "config", "storage"},
+    "steps": {"report", "tracking", "study", "dataset", "preparation", "config"},
+}
+#: Of `fer_models`; what stands beside the rooms is for all.
+MAY_USE_OF_MODELS = {"models": set(), "statistics": set(), "training": {"statistics"}, "explanation": {"models"}}
+#: Modules of `tasks` that stand beside the rooms, for all.
+SHARED = {"outcomes", "progress", "terminal", "escaping"}
 #: What a package leaves to the others.
 MUST_NOT_IMPORT = {"fer_models": {"prefect", "mlflow", "cv2", "av", "pandas", "pyarrow", "typer", "rich"}}
 HEAVY = ("prefect", "mlflow", "keras", "tensorflow", "jax", "cv2", "av", "pandas", "pyarrow", "numpy", "sklearn")
@@ -94,6 +114,38 @@ def test_imports_go_one_way(source: str) -> None:
     package = package_of(source)
     others = imported_packages(source) & set(PACKAGES) - {package}
     assert others <= MAY_IMPORT[package], f"{source} imports {', '.join(others - MAY_IMPORT[package])}"
+
+
+def room_of(package: str, module: str) -> str:
+    """The room that a module lies in, empty for what stands beside the rooms."""
+    first, _, rest = module.removeprefix(f"{package}.").partition(".")
+    return first if rest or (ROOT / package / first).is_dir() else ""
+
+
+def wrong_ways(package: str, source: str, tree: ast.AST, may_use: dict[str, set[str]]) -> list[str]:
+    """The modules that a source imports though its room may not use theirs."""
+    here = room_of(package, source.removesuffix(".py").replace("/", "."))
+    allowed = may_use.get(here, set()) | {here, ""}
+    named = [name for name in imported_modules(tree) if name.partition(".")[0] == package and "." in name]
+    return [name for name in named if room_of(package, name) not in allowed]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_rooms_use_each_other_in_allowed_directions(source: str) -> None:
+    package = package_of(source)
+    rules = {"tasks": MAY_USE, "fer_models": MAY_USE_OF_MODELS}
+    if package in rules:
+        assert wrong_ways(package, source, parse(source), rules[package]) == []
+
+
+def test_every_room_is_known_and_a_wrong_way_is_seen() -> None:
+    for package, rules in (("tasks", MAY_USE), ("fer_models", MAY_USE_OF_MODELS)):
+        assert {path.parent.name for path in (ROOT / package).glob("*/__init__.py")} == set(rules)
+    beside = {path.stem for path in (ROOT / "tasks").glob("*.py")} - {"__init__"}
+    assert beside == SHARED
+    wrong = ast.parse("def late():\n    from tasks.report.writing import write_report")
+    assert wrong_ways("tasks", "tasks/study/runs.py", wrong, MAY_USE) == ["tasks.report.writing"]
+    assert not wrong_ways("tasks", "tasks/steps/evaluate.py", wrong, MAY_USE)
 
 
 @pytest.mark.parametrize("source", [source for source in SOURCES if package_of(source) in MUST_NOT_IMPORT])

@@ -6,6 +6,7 @@ import numpy as np
 
 from fer_models.statistics.calibration import reliability_bins
 from tasks.config.layout import Layout
+from tasks.report import run_figures
 from tasks.report.contact_sheet import choose_segments, read_thumbnails
 from tasks.report.facts import ReportInput
 from tasks.report.plots import save_figure
@@ -21,8 +22,6 @@ from tasks.study.comparison import HEADLINE, ArmResult
 from tasks.study.scoring import confusions, labels_of, probabilities_of, subject_uars
 
 CONTACT_SHEET_FILE = "contact_sheet.jpg"
-#: Figures of an arm's first run, as evaluation left them.
-RUN_FIGURES = ("learning_curves.png", "gradcam.jpg", "gradcam_mean.jpg", "randomisation.png")
 #: Figures of an arm over all its runs.
 ARM_FIGURES = ("confusion_videos.png", "confusion_segments.png", "calibration.png", "subjects.png")
 
@@ -39,7 +38,7 @@ def draw_figures(source: ReportInput, folder: Path) -> None:
     _draw_contact_sheet(source, folder / CONTACT_SHEET_FILE)
     for result in source.results:
         _draw_arm(source, result, folder)
-        for name in RUN_FIGURES:
+        for name in run_figures.SHOWN:
             with whole_file(folder / f"{result.arm.name}_{name}") as temporary:
                 temporary.write_bytes((source.folders[result.arm.name] / name).read_bytes())
 

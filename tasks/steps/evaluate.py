@@ -6,8 +6,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.config.settings import StudySettings
-from tasks.study import evaluation
-from tasks.study.evaluation import Evaluation
+from tasks.report.run_figures import draw_run
+from tasks.study.evaluation import Evaluation, evaluate_run
 from tasks.study.runs import Run
 from tasks.tracking import mlflow_log
 
@@ -15,6 +15,6 @@ from tasks.tracking import mlflow_log
 @task(name="evaluate-arm", task_run_name="evaluate {run.name}", cache_policy=NO_CACHE)
 def evaluate_arm(settings: StudySettings, run: Run, study_run: mlflow_log.StudyRun) -> tuple[Path, Evaluation]:
     """Evaluate one trained arm on the test side and log it."""
-    folder, result = evaluation.evaluate_run(settings, run)
+    folder, result = evaluate_run(settings, run, draw_run)
     mlflow_log.log_evaluation(settings, study_run, run, folder, result)
     return folder, result

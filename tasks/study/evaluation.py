@@ -1,10 +1,12 @@
 """Evaluates a trained run on the test side: the only step that opens it.
 
 Leaves, in a folder below the run's that is named after the test data: `predictions.parquet` (a row a segment),
-`videos.parquet` (a row a video, those without a usable face included), `evaluation.json` and the run's figures.
+`videos.parquet` (a row a video, those without a usable face included), `evaluation.json`, what `explain_run` leaves,
+and what the caller draws.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -12,9 +14,11 @@ import pandas as pd
 from pydantic import BaseModel
 
 from fer_models.errors import UseError
+from fer_models.models.arms import Arm
 from fer_models.models.building import load_model
 from fer_models.segments import SegmentArrays
 from fer_models.training.engine import predict
+from fer_models.training.progress import Progress
 from tasks.config.digests import digest
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
@@ -22,16 +26,12 @@ from tasks.dataset.folds import TEST, VALIDATION
 from tasks.dataset.index import index_digest, read_side
 from tasks.dataset.splits import KEY, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
-from tasks.report.plots import save_figure
-from tasks.report.plots.confusion import plot_confusion
-from tasks.report.plots.learning_curves import plot_learning_curves
 from tasks.storage.files import broken_files, find_json, set_aside, whole_file, write_json
 from tasks.storage.local_copies import working_folder
 from tasks.study.checkpoints import MODEL_FILE, epoch_weights, read_progress
-from tasks.study.explanations import explain_run
+from tasks.study.explanations import RunExplanation, explain_run
 from tasks.study.runs import Run, run_arrays
 from tasks.study.scoring import (
-    confusions,
     fit_video_temperature,
     predicted_segments,
     predicted_videos,
@@ -76,6 +76,22 @@ class Evaluation(BaseModel):
         return self.num_covered_videos / self.num_test_videos
 
 
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """An evaluation with all that can be drawn of it; `segments` and `videos` as in their files."""
+
+    arm: Arm
+    emotions: tuple[str, ...]
+    training: Progress
+    segments: pd.DataFrame
+    videos: pd.DataFrame
+    explanation: RunExplanation
+
+
+#: Draws an evaluated run into a folder.
+Draw = Callable[[Path, EvaluatedRun], None]
+
+
 def read_evaluation(settings: StudySettings, run: Run) -> tuple[Path, Evaluation]:
     """The folder and the result of a run's evaluation on this test side; raises `UseError` when there is none."""
     folder = _evaluation_folder(settings, run)
@@ -102,8 +118,8 @@ def _test_side(settings: StudySettings, run: Run) -> tuple[pd.DataFrame, pd.Data
     return test, videos.sort_values("video_id", ignore_index=True)
 
 
-def evaluate_run(settings: StudySettings, run: Run) -> tuple[Path, Evaluation]:
-    """Evaluate a trained run, once for the same test side, and return the folder and the result."""
+def evaluate_run(settings: StudySettings, run: Run, draw: Draw) -> tuple[Path, Evaluation]:
+    """Evaluate a trained run, once for the same test side, have it drawn, and return the folder and the result."""
     folder = _evaluation_folder(settings, run)
     broken = broken_files(folder)
     for path in broken:
@@ -111,11 +127,11 @@ def evaluate_run(settings: StudySettings, run: Run) -> tuple[Path, Evaluation]:
     if not broken and (done := find_json(folder / RESULT_FILE, Evaluation)):
         return folder, done
     with working_folder(run.folder, last=(RESULT_FILE,)) as working:
-        evaluation = _evaluate(settings, replace(run, folder=working.path), working.path / folder.name)
+        evaluation = _evaluate(settings, replace(run, folder=working.path), working.path / folder.name, draw)
     return folder, evaluation
 
 
-def _evaluate(settings: StudySettings, run: Run, folder: Path) -> Evaluation:
+def _evaluate(settings: StudySettings, run: Run, folder: Path, draw: Draw) -> Evaluation:
     emotions = settings.corpus.emotions
     test, test_videos = _test_side(settings, run)
     arrays = run_arrays(settings, run, TEST)
@@ -147,8 +163,8 @@ def _evaluate(settings: StudySettings, run: Run, folder: Path) -> Evaluation:
     for name, table in ((PREDICTIONS_FILE, segments), (VIDEOS_FILE, videos)):
         with whole_file(folder / name) as temporary:
             table.to_parquet(temporary, index=False)
-    _plot(folder, run, videos, segments, emotions)
-    explain_run(folder, settings, run, model, test, arrays, probabilities)
+    explanation = explain_run(folder, settings, run, model, test, arrays, probabilities)
+    draw(folder, EvaluatedRun(run.arm, emotions, training, segments, videos, explanation))
     write_json(folder / RESULT_FILE, evaluation)
     keras.backend.clear_session()
     return evaluation
@@ -183,13 +199,3 @@ def _optimism_gap(
         uars.append(video_uar(predicted_segments(test, predict(model, arrays), emotions), emotions))
     model.set_weights(kept)
     return max(uars) - uars[training.best_epoch - 1]
-
-
-def _plot(folder: Path, run: Run, videos: pd.DataFrame, segments: pd.DataFrame, emotions: tuple[str, ...]) -> None:
-    training = read_progress(run.folder)
-    assert training
-    figure = plot_learning_curves(training.history, training.best_epoch, run.arm.title)
-    save_figure(figure, folder / "learning_curves.png")
-    for level, table in (("videos", videos), ("segments", segments)):
-        counts = confusions(table, emotions)
-        save_figure(plot_confusion(counts, emotions, f"{run.arm.title}, {level}"), folder / f"confusion_{level}.png")

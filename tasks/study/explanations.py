@@ -1,10 +1,10 @@
 """Grad-CAM of a run's test predictions, in a form that can be checked.
 
-Leaves in the folder of an evaluation: `gradcam.jpg`, a few segments a class, and `tiles.parquet`, where each of them
-comes from; `gradcam_mean.jpg` and `gradcam_mean.npz`, the mean map of each class; `randomisation.png`, whether the maps
-depend on the model's weights; `explanation.json`, the figures of that check and its verdict.
+Leaves in the folder of an evaluation: `tiles.parquet`, a few explained segments a class and where each of them comes
+from; `gradcam_mean.npz`, the mean map of each class; `explanation.json`, whether the maps depend on the weights.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,6 @@ from fer_models.explanation.randomisation import MAX_SIMILARITY, NUM_DRAWS, Rand
 from fer_models.segments import SegmentArrays
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
-from tasks.report.plots import save_figure
-from tasks.report.plots.explanations import plot_explanations
-from tasks.report.plots.mean_maps import MeanMap, plot_mean_maps
-from tasks.report.plots.randomisation import plot_randomisation
 from tasks.storage.files import whole_file, write_json
 from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.runs import Run
@@ -30,10 +26,35 @@ from tasks.video.boxes import Box
 from tasks.video.fingerprint import content_sha256
 
 EXPLANATION_FILE = "explanation.json"
-#: Tiles of a Grad-CAM figure, per class.
-_TILES_PER_CLASS = 3
+#: Tiles of each class.
+TILES_PER_CLASS = 3
 #: Segments that a mean map is taken over, per class.
 _MEAN_PER_CLASS = 64
+
+
+@dataclass(frozen=True)
+class MeanMap:
+    """The segments of one class that a model recognised.
+
+    Args:
+        number: of segments that the means are taken over; 0 when there is none, and the images mean nothing.
+        face: mean, uint8 RGB (48, 48, 3).
+        maps: by stream the mean of the maps, float (48, 48) in 0..1.
+    """
+
+    emotion: str
+    number: int
+    face: np.ndarray
+    maps: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class RunExplanation:
+    """What explains a run's predictions: a few segments a class, the classes' mean maps, and the check of the maps."""
+
+    tiles: list[Tile]
+    means: list[MeanMap]
+    check: Randomisation
 
 
 class Explanation(BaseModel):
@@ -68,7 +89,7 @@ def explain_run(
     test_rows: pd.DataFrame,
     arrays: SegmentArrays,
     probabilities: np.ndarray,
-) -> Explanation:
+) -> RunExplanation:
     """Explain the predictions of a run on the test side.
 
     Args:
@@ -76,7 +97,7 @@ def explain_run(
         test_rows: rows of the index, numbered from 0, in the order of `arrays` and of `probabilities` (n, classes).
     """
     predicted = probabilities.argmax(axis=1)
-    shown = choose_segments(arrays, np.arange(len(arrays)), _TILES_PER_CLASS, run.seed)
+    shown = choose_segments(arrays, np.arange(len(arrays)), TILES_PER_CLASS, run.seed)
     explainer = GradCam(model, batch_size=len(shown))
     origin = Origin(
         arm=run.arm.name,
@@ -90,14 +111,10 @@ def explain_run(
     tiles = _make_tiles(origin, explainer, settings.corpus.emotions, test_rows, arrays, probabilities, shown)
     means = _make_means(explainer, settings.corpus.emotions, arrays, predicted, run.seed)
     check = check_randomisation(explainer, arrays.faces[shown], arrays.optical_flows[shown], predicted[shown], run.seed)
-    save_figure(plot_explanations(tiles, run.arm.title, _TILES_PER_CLASS), folder / "gradcam.jpg")
-    save_figure(plot_mean_maps(means, run.arm.title), folder / "gradcam_mean.jpg")
-    save_figure(plot_randomisation(check, run.arm.title), folder / "randomisation.png")
     write_tiles(folder / TILES_FILE, tiles)
     _write_means(folder / "gradcam_mean.npz", means)
-    explanation = _summarise(check, explainer.convolution, len(tiles), means)
-    write_json(folder / EXPLANATION_FILE, explanation)
-    return explanation
+    write_json(folder / EXPLANATION_FILE, _summarise(check, explainer.convolution, len(tiles), means))
+    return RunExplanation(tiles, means, check)
 
 
 def choose_segments(arrays: SegmentArrays, candidates: np.ndarray, per_class: int, seed: int) -> np.ndarray:

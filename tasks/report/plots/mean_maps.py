@@ -1,7 +1,6 @@
 """Where a model looks on average: the mean Grad-CAM map of each class over the mean face."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -9,25 +8,10 @@ from matplotlib.figure import Figure
 
 from tasks.report.plots import GREY
 from tasks.report.plots.heat import draw_heat, draw_heat_scale
+from tasks.study.explanations import MeanMap
 
 _SIDE_PX = 192
 _WIDTH_IN, _HEAD_IN, _LABEL_IN, _GAP_IN, _ROW_NAME_IN = 2.0, 0.85, 0.5, 0.08, 0.95
-
-
-@dataclass(frozen=True)
-class MeanMap:
-    """The segments of one class that a model recognised.
-
-    Args:
-        number: of segments that the means are taken over; 0 when there is none, and the images mean nothing.
-        face: mean, uint8 RGB (48, 48, 3).
-        maps: by stream the mean of the maps, float (48, 48) in 0..1.
-    """
-
-    emotion: str
-    number: int
-    face: np.ndarray
-    maps: dict[str, np.ndarray]
 
 
 def plot_mean_maps(classes: Sequence[MeanMap], title: str) -> Figure:
