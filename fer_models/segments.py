@@ -1,27 +1,97 @@
-"""Segments as arrays: what training and evaluation read."""
+"""Segments as models take them: what each holds, and where batches of them come from."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+#: Inputs of a batch by name, see `SegmentInputs.batch`.
+Batch = dict[str, np.ndarray]
+
 
 @dataclass(frozen=True)
-class SegmentArrays:
-    """The segments of one side.
+class SegmentShape:
+    """What a segment holds.
 
     Args:
-        faces: uint8 RGB (n, 48, 48, 3).
-        optical_flows: float16 (n, 48, 48, 2), dx and dy in px at the stored scale (see `tasks.preparation.shards`).
+        num_frames: face crops of a segment (T); each has the optical flow from its time on.
+        side_px: side of a crop (S).
+        has_optical_flow: whether there is any.
+    """
+
+    num_frames: int = 1
+    side_px: int = 48
+    has_optical_flow: bool = True
+
+    def offers(self, needed: "SegmentShape") -> bool:
+        """Whether segments of this shape have what a model needs; it is built for their side."""
+        return self.num_frames >= needed.num_frames and self.has_optical_flow >= needed.has_optical_flow
+
+
+class SegmentInputs(Protocol):
+    """Segments that a model can be asked about. How they are stored is their own affair."""
+
+    @property
+    def shape(self) -> SegmentShape:
+        """Of each segment."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """The segments of these rows, int (b,), in their order.
+
+        Returns:
+            `face`, uint8 RGB (b, T, S, S, 3), 0..255, and `optical_flow`, float16 (b, T, S, S, 2), dx and dy in px at
+            the stored scale, each where the segments have it.
+        """
+
+
+class SegmentSource(SegmentInputs, Protocol):
+    """Segments that a model can be trained on.
+
+    Args:
         labels: int64 (n,), positions in the study's label order.
         videos: (n,) the video of each segment.
         names: (n,) for messages, `<video>#<segment>`.
     """
 
+    @property
+    def labels(self) -> np.ndarray: ...
+    @property
+    def videos(self) -> np.ndarray: ...
+    @property
+    def names(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class PairInputs:
+    """Pairs in memory: a face crop each, and the optical flow from its time on.
+
+    Args:
+        faces: uint8 RGB (n, S, S, 3).
+        optical_flows: float16 (n, S, S, 2), dx and dy in px at the stored scale (see `tasks.preparation.shards`).
+    """
+
     faces: np.ndarray
     optical_flows: np.ndarray
+
+    @property
+    def shape(self) -> SegmentShape:
+        """Of each segment."""
+        return SegmentShape(num_frames=1, side_px=self.faces.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """As of `SegmentInputs`."""
+        return {"face": self.faces[rows][:, None], "optical_flow": self.optical_flows[rows][:, None]}
+
+
+@dataclass(frozen=True)
+class SegmentArrays(PairInputs):
+    """The same with what they are trained and judged by, see `SegmentSource`."""
+
     labels: np.ndarray
     videos: np.ndarray
     names: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)

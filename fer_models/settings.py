@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fer_models.treatments import TREATMENTS, TreatmentName
+
 
 class Settings(BaseModel):
     """Base of every settings group."""
@@ -29,9 +31,9 @@ class AugmentationSettings(Settings):
 class ModelSettings(Settings):
     """What all arms of a study share."""
 
-    form: Literal["study", "corrected"] = Field(
+    form: Literal["published", "corrected"] = Field(
         "corrected",
-        description="`study` repeats the published model with its faults, `corrected` mends them",
+        description="`published` repeats the published model with its faults, `corrected` mends them",
     )
     width: PositiveInt = Field(128, description="filters of a stream's first convolutions")
     head_units: PositiveInt = Field(1024, description="units of each of the two dense layers")
@@ -74,17 +76,6 @@ class ConstantSchedule(Settings):
 Schedule = Annotated[PlateauSchedule | Triangular2Schedule | ConstantSchedule, Field(discriminator="kind")]
 
 
-#: What is done about classes of unequal size.
-#: `class_weights`: rows count by the inverse of their class's frequency.
-#: `downsample`, `oversample`: every epoch draws as many rows of each class as the rarest or the largest has.
-#: `focal`, `logit_adjustment`: another loss, see `fer_models.training.losses`.
-#: `smote`: the last layer is fitted anew to features balanced by SMOTE, see `fer_models.training.refitting`.
-#: `one_vs_rest`: a binary loss a class, then a second stage over the logits, see there too.
-Imbalance = Literal[
-    "none", "class_weights", "downsample", "oversample", "smote", "focal", "logit_adjustment", "one_vs_rest"
-]
-
-
 class TrainingSettings(Settings):
     """How every run of a study is trained."""
 
@@ -99,11 +90,7 @@ class TrainingSettings(Settings):
     early_stopping_patience: PositiveInt | None = Field(
         None, description="stop after this many epochs without a better monitored value"
     )
-    imbalance: Imbalance = Field(
-        "none",
-        description="treatment of rare classes: none, class_weights, downsample, oversample, smote, focal, "
-        "logit_adjustment or one_vs_rest",
-    )
+    treatment: TreatmentName = Field("none", description=f"of rare classes: {', '.join(TREATMENTS)}")
     keep_epochs: bool = Field(
         False, description="keep the weights of every epoch, so that the report can tell the optimism gap"
     )

@@ -6,12 +6,13 @@ from typing import Any, Literal
 from prefect.runtime import flow_run
 
 from fer_models.errors import FerError
+from tasks.config.presets import PRESETS
 from tasks.config.resolving import resolve_settings
 from tasks.config.settings import StudySettings
 
-#: The keys of `tasks.config.presets.PRESETS`, spelled out so that forms can offer them, and the word for none of them.
-Preset = Literal["as configured", "sample", "study", "corrected"]
-AS_CONFIGURED: Preset = "as configured"
+AS_CONFIGURED = "as configured"
+#: A preset, or the word for none of them, as forms offer them.
+Preset = Literal[(AS_CONFIGURED, *PRESETS)]  # type: ignore[valid-type]
 #: Where training runs: in the flow's own process, or each run as a run of the deployment `fer-train/gpu`.
 Place = Literal["here", "workers"]
 Overrides = dict[str, Any]

@@ -12,8 +12,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from fer_models.geometry import FACE_SIZE_PX
-from fer_models.models.building import convolution_centres
+from fer_models.models.building import model_network
+from fer_models.models.network import FeatureMap, feature_outputs, layer_output, model_inputs
+from fer_models.segments import SegmentInputs
 
 #: The convolution that is looked at. The last one has 3x3 cells of which each sees most of the picture, so it cannot
 #: say where; the third has 16x16.
@@ -50,41 +51,44 @@ class GradCam:
     Args:
         model: an arm as built by `fer_models.models.building.build_model`.
         batch_size: rows explained at once; any number may be asked for.
-        convolution: number of the convolution to look at, from 1.
+        convolution: number of the feature map to look at, from 1 at the input; of the two-stream models that of the
+            convolution.
     """
 
     def __init__(self, model: keras.Model, batch_size: int, convolution: int = DEFAULT_CONVOLUTION) -> None:
-        names = {layer.name for layer in model.layers}
+        network = model_network(model)
         self.model = model
         self.convolution = convolution
-        self.streams = [stream for stream in ("spatial", "temporal") if f"{stream}_conv{convolution}" in names]
-        maps = [model.get_layer(f"{stream}_conv{convolution}").output for stream in self.streams]
+        self._looked_at = {stream: maps[convolution - 1] for stream, maps in network.feature_maps.items()}
+        self.streams = list(self._looked_at)
+        maps = feature_outputs(model, list(self._looked_at.values()))
         self._batch_size = batch_size
         self._body = keras.Model(model.inputs, maps)
-        self._head = keras.Model(maps, model.get_layer("logits").output)
+        self._head = keras.Model(maps, layer_output(model, network.logits))
         self._probed = _Probed(self._head, [(batch_size, *one.shape[1:]) for one in maps])
         self._probed.compile(keras.optimizers.SGD(1.0), loss=lambda chosen, output: -ops.sum(chosen * output, axis=-1))
 
-    def maps(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+    def maps(self, segments: SegmentInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
         """As `gradcam`."""
         return {
-            stream: _place(cells, self.convolution)
-            for stream, cells in self.cells(faces, optical_flows, classes).items()
+            stream: _place(cells, self._looked_at[stream], segments.shape.side_px)
+            for stream, cells in self.cells(segments, rows, classes).items()
         }
 
-    def cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+    def cells(self, segments: SegmentInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
         """The maps on the feature maps' own grids: float32 (n, size, size), 16x16 for the third convolution."""
         parts = []
-        for start in range(0, len(classes), self._batch_size):
-            rows = np.arange(start, start + self._batch_size) % len(classes)  # the last batch is filled up
-            parts.append(self._batch_cells(faces[rows], optical_flows[rows].astype(np.float32), classes[rows]))
+        for start in range(0, len(rows), self._batch_size):
+            chosen = np.arange(start, start + self._batch_size) % len(rows)  # the last batch is filled up
+            inputs = model_inputs(self.model, segments.batch(rows[chosen]))
+            parts.append(self._batch_cells(inputs, classes[chosen]))
         return {
             stream: np.concatenate([part[number] for part in parts])[: len(classes)]
             for number, stream in enumerate(self.streams)
         }
 
-    def _batch_cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> list[np.ndarray]:
-        values = self._body.predict_on_batch([faces, optical_flows])
+    def _batch_cells(self, inputs: list[np.ndarray], classes: np.ndarray) -> list[np.ndarray]:
+        values = self._body.predict_on_batch(inputs)
         values = [np.asarray(value, np.float32) for value in (values if isinstance(values, list) else [values])]
         return [_map(*pair) for pair in zip(values, self._logit_gradients(values, classes), strict=True)]
 
@@ -105,8 +109,8 @@ class GradCam:
 
 def gradcam(
     model: keras.Model,
-    faces: np.ndarray,
-    optical_flows: np.ndarray,
+    segments: SegmentInputs,
+    rows: np.ndarray,
     classes: np.ndarray,
     convolution: int = DEFAULT_CONVOLUTION,
 ) -> dict[str, np.ndarray]:
@@ -114,16 +118,15 @@ def gradcam(
 
     Args:
         model: an arm as built by `fer_models.models.building.build_model`.
-        faces: uint8 (n, 48, 48, 3).
-        optical_flows: float (n, 48, 48, 2).
-        classes: int (n,), the class whose logit is explained for each row.
-        convolution: number of the convolution to look at, from 1.
+        rows: int (n,), the segments that are explained.
+        classes: int (n,), the class whose logit is explained for each of them.
+        convolution: as of `GradCam`.
 
     Returns:
-        By stream (`spatial`, `temporal`, those that the arm has): float32 (n, 48, 48) in 0..1, each cell of the feature
+        By stream (`spatial`, `temporal`, those that the arm has): float32 (n, S, S) in 0..1, each cell of the feature
         map standing where its receptive field has its centre; the peak of each map is 1 unless the map is all zero.
     """
-    return GradCam(model, len(classes), convolution).maps(faces, optical_flows, classes)
+    return GradCam(model, len(rows), convolution).maps(segments, rows, classes)
 
 
 def _map(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
@@ -133,12 +136,12 @@ def _map(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     return (positive / np.where(peak > 0, peak, 1.0)).astype(np.float32)
 
 
-def _place(maps: np.ndarray, convolution: int) -> np.ndarray:
+def _place(maps: np.ndarray, looked_at: FeatureMap, side_px: int) -> np.ndarray:
     """Interpolate maps (n, size, size) linearly between the centres of their cells over the whole picture."""
     size = maps.shape[1]
-    position = np.interp(np.arange(FACE_SIZE_PX), convolution_centres(convolution, size), np.arange(size))
+    position = np.interp(np.arange(side_px), looked_at.centres(size), np.arange(size))
     low = np.minimum(position.astype(int), size - 2)
-    weights = np.zeros((FACE_SIZE_PX, size), np.float32)
-    weights[np.arange(FACE_SIZE_PX), low] = 1.0 - (position - low)
-    weights[np.arange(FACE_SIZE_PX), low + 1] = position - low
+    weights = np.zeros((side_px, size), np.float32)
+    weights[np.arange(side_px), low] = 1.0 - (position - low)
+    weights[np.arange(side_px), low + 1] = position - low
     return np.einsum("yi,nij,xj->nyx", weights, maps, weights).astype(np.float32)

@@ -14,6 +14,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from fer_models.explanation.gradcam import GradCam
+from fer_models.models.building import model_network
+from fer_models.segments import SegmentInputs
 
 #: Random models that the similarity is averaged over. All maps of a check come from one model, so that more pictures
 #: do not make up for a single draw.
@@ -54,8 +56,8 @@ class Randomisation:
 
 def check_randomisation(
     explainer: GradCam,
-    faces: np.ndarray,
-    optical_flows: np.ndarray,
+    segments: SegmentInputs,
+    rows: np.ndarray,
     classes: np.ndarray,
     seed: int,
     num_draws: int = NUM_DRAWS,
@@ -65,10 +67,10 @@ def check_randomisation(
     The explainer's model has its own weights again when this returns or raises.
 
     Args:
-        faces, optical_flows, classes: as of `fer_models.explanation.gradcam.gradcam`.
+        segments, rows, classes: as of `fer_models.explanation.gradcam.gradcam`.
         seed: of the draws.
     """
-    original = explainer.cells(faces, optical_flows, classes)
+    original = explainer.cells(segments, rows, classes)
     usable = {stream: np.ptp(cells, axis=(1, 2)) > 0 for stream, cells in original.items()}
     streams = [stream for stream in original if usable[stream].any()]
     cascade = layers_from_the_top(explainer.model)
@@ -79,7 +81,7 @@ def check_randomisation(
             for step, layers in enumerate(cascade.values()):
                 for layer in layers:
                     _draw_anew(layer, f"{seed}/{draw}/{layer.name}")
-                found = explainer.cells(faces, optical_flows, classes)
+                found = explainer.cells(segments, rows, classes)
                 for stream in streams:
                     both = usable[stream] & (np.ptp(found[stream], axis=(1, 2)) > 0)
                     if both.any():
@@ -95,10 +97,12 @@ def check_randomisation(
 
 def layers_from_the_top(model: keras.Model) -> dict[str, list[keras.Layer]]:
     """The layers with learned weights, from the logits down; layers that the streams have alike are one step."""
+    streams = model_network(model).feature_maps
     cascade: dict[str, list[keras.Layer]] = {}
     for layer in reversed(model.layers):
         if isinstance(layer, keras.layers.Dense | keras.layers.Conv2D):
-            step = layer.name.removeprefix("spatial_").removeprefix("temporal_")
+            stream = next((name for name in streams if layer.name.startswith(f"{name}_")), "")
+            step = layer.name.removeprefix(f"{stream}_")
             cascade.setdefault(step, []).append(layer)
     return cascade
 

@@ -1,14 +1,12 @@
 """The arms of a study: a registry of model configurations. `fer_models.models.building` builds one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, cast, get_args
+from typing import Any
 
 from fer_models.errors import UseError
-from fer_models.settings import Imbalance
 from fer_models.suggest import nearest
-
-StreamName = Literal["spatial", "temporal"]
-IMBALANCE: tuple[str, ...] = get_args(Imbalance)
+from fer_models.treatments import TREATMENTS
 
 
 @dataclass(frozen=True)
@@ -18,45 +16,60 @@ class Arm:
     Args:
         name: unique, as used in settings and reports.
         title: for people.
-        streams: which of the two streams it has.
-        pooling: how a stream's last 3x3 map becomes a vector.
-        fusion: how two streams become one vector; `None` for a single stream.
-        width: fixes the width, whatever the study's settings say.
-        printed_accuracy: test accuracy in % that the study printed for it.
-        imbalance: how it is trained against the imbalance of the classes; `None` as the study's settings say.
+        family: of `fer_models.models.families`.
+        options: in which it differs from the other arms of its family; see there.
+        treatment: what is done about rare classes when it is trained; `None` as the study's settings say.
+        is_baseline: the other arms are to be better than it.
     """
 
     name: str
     title: str
-    streams: tuple[StreamName, ...]
-    pooling: Literal["flatten", "gap"]
-    fusion: Literal["concatenate", "sum", "average"] | None
-    width: int | None = None
-    printed_accuracy: float | None = None
-    imbalance: Imbalance | None = None
+    family: str
+    options: Mapping[str, Any]
+    treatment: str | None = None
+    is_baseline: bool = False
 
 
-_BOTH: tuple[StreamName, ...] = ("spatial", "temporal")
+def _two_stream(name: str, title: str, is_baseline: bool = False, **options: Any) -> Arm:
+    return Arm(name, title, "two-stream", options, is_baseline=is_baseline)
+
 
 ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
-        Arm("flatten-concatenate", "Flatten + concatenate", _BOTH, "flatten", "concatenate", None, 57.7),
-        Arm("flatten-sum", "Flatten + sum", _BOTH, "flatten", "sum", None, 59.77),
-        Arm("flatten-average", "Flatten + average", _BOTH, "flatten", "average", None, 57.71),
-        Arm("gap-concatenate", "GAP + concatenate", _BOTH, "gap", "concatenate", None, 59.8),
-        Arm("gap-sum", "GAP + sum", _BOTH, "gap", "sum", None, 56.48),
-        Arm("gap-average", "GAP + average", _BOTH, "gap", "average", None, 57.66),
-        Arm("spatial-only", "Spatial stream only", ("spatial",), "flatten", None),
-        Arm("optical-flow-only", "Temporal stream only", ("temporal",), "flatten", None),
-        Arm("listing", "The study's listing (w = 64)", _BOTH, "flatten", "concatenate", 64),
+        _two_stream("flatten-concatenate", "Flatten + concatenate", pooling="flatten", fusion="concatenate"),
+        _two_stream("flatten-sum", "Flatten + sum", pooling="flatten", fusion="sum"),
+        _two_stream("flatten-average", "Flatten + average", pooling="flatten", fusion="average"),
+        _two_stream("gap-concatenate", "GAP + concatenate", pooling="gap", fusion="concatenate"),
+        _two_stream("gap-sum", "GAP + sum", pooling="gap", fusion="sum"),
+        _two_stream("gap-average", "GAP + average", pooling="gap", fusion="average"),
+        _two_stream("spatial-only", "Spatial stream only", True, streams=("spatial",), pooling="flatten"),
+        _two_stream("temporal-only", "Temporal stream only", True, streams=("temporal",), pooling="flatten"),
+        _two_stream(
+            "published-listing", "The published listing (w = 64)", pooling="flatten", fusion="concatenate", width=64
+        ),
     )
 }
 
-#: The six fusion models of the study.
-FUSION_ARMS = tuple(name for name, arm in ARMS.items() if arm.fusion and arm.width is None)
+#: The six fusion models of the published study.
+FUSION_ARMS = tuple(name for name, arm in ARMS.items() if arm.options.get("fusion") and "width" not in arm.options)
 #: The six and the two baselines.
-STUDY_ARMS = (*FUSION_ARMS, "spatial-only", "optical-flow-only")
+STUDY_ARMS = (*FUSION_ARMS, "spatial-only", "temporal-only")
+
+#: Names that arms had, under which settings and results of earlier versions know them.
+FORMER_NAMES = {"optical-flow-only": "temporal-only", "listing": "published-listing"}
+
+
+def present_name(name: str) -> str:
+    """The name that an arm has now, for one that it has or had, with its treatment."""
+    plain, plus, treatment = name.partition("+")
+    return FORMER_NAMES.get(plain, plain) + plus + treatment
+
+
+def former_name(name: str) -> str:
+    """The first name that an arm had, by which what was made of it is called."""
+    plain, plus, treatment = name.partition("+")
+    return {now: before for before, now in FORMER_NAMES.items()}.get(plain, plain) + plus + treatment
 
 
 def get_arm(name: str) -> Arm:
@@ -65,15 +78,16 @@ def get_arm(name: str) -> Arm:
     Raises:
         UseError: there is no such arm or treatment, naming the nearest one.
     """
+    name = present_name(name)
     plain, plus, treatment = name.partition("+")
     if plain not in ARMS:
         raise UseError(f"There is no arm {plain!r}{nearest(plain, ARMS)}; `fer models` lists them.")
     if not plus:
         return ARMS[plain]
-    if treatment not in IMBALANCE:
-        treatments = ", ".join(IMBALANCE)
+    if treatment not in TREATMENTS:
         raise UseError(
-            f"There is no treatment {treatment!r}{nearest(treatment, IMBALANCE)} for an arm; there are {treatments}."
+            f"There is no treatment {treatment!r}{nearest(treatment, TREATMENTS)} for an arm; there are "
+            f"{', '.join(TREATMENTS)}."
         )
     title = f"{ARMS[plain].title}, {treatment.replace('_', ' ')}"
-    return replace(ARMS[plain], name=name, title=title, imbalance=cast(Imbalance, treatment))
+    return replace(ARMS[plain], name=name, title=title, treatment=treatment)

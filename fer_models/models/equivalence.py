@@ -16,9 +16,10 @@ from typing import Literal
 import keras
 import numpy as np
 
-from fer_models.geometry import FACE_SIZE_PX
 from fer_models.models.arms import Arm
-from fer_models.models.building import build_model
+from fer_models.models.building import build_model, model_network
+from fer_models.models.network import layer_output, model_inputs
+from fer_models.segments import PairInputs, SegmentShape
 from fer_models.settings import ModelSettings
 
 _SMALL = {"width": 4, "head_units": 16}
@@ -62,17 +63,17 @@ class EquivalentGroups:
 def find_equivalences(arms: Sequence[Arm], settings: ModelSettings) -> tuple[Equivalence, ...]:
     """All such pairs, in the order of `arms`.
 
-    Arms are compared when they have the same width and weights of the same shapes. The weights are drawn at random,
-    biases too: without biases a factor anywhere in the model would look like one before the first dense layer.
+    Arms are compared when they are of one family, of the same width, with weights of the same shapes. The weights are
+    drawn at random, biases too: without biases a factor anywhere in the model would look like one before the head.
     """
     small = settings.model_copy(update=_SMALL)
-    probes = {arm.name: _probe(replace(arm, width=None), small) for arm in arms}
+    probes = {arm.name: _probe(_of_any_width(arm), small) for arm in arms}
     seen = {name: _look(probe) for name, probe in probes.items()}
     found = []
     for one, other in combinations(arms, 2):
         first, second = one.name, other.name
-        same_width = (one.width or settings.width) == (other.width or settings.width)
-        if not (same_width and _shapes(probes[first]) == _shapes(probes[second])):
+        alike = one.family == other.family and _width(one, settings) == _width(other, settings)
+        if not (alike and _shapes(probes[first]) == _shapes(probes[second])):
             continue
         (vectors, logits), (other_vectors, other_logits) = seen[first], seen[second]
         if _close(logits, other_logits):
@@ -114,34 +115,53 @@ def describe(equivalences: Sequence[Equivalence]) -> str:
     return " ".join(sentences)
 
 
-def _probe(arm: Arm, settings: ModelSettings) -> keras.Model:
-    """An arm's model that gives what enters the first dense layer, and the logits."""
+def _width(arm: Arm, settings: ModelSettings) -> int:
+    return int(arm.options.get("width") or settings.width)
+
+
+def _of_any_width(arm: Arm) -> Arm:
+    return replace(arm, options={name: value for name, value in arm.options.items() if name != "width"})
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """An arm's model that gives what enters the head, and the logits; and the name of the head."""
+
+    model: keras.Model
+    head: str
+
+
+def _probe(arm: Arm, settings: ModelSettings) -> _Probe:
     model = build_model(arm, settings)
-    return keras.Model(model.inputs, [model.get_layer("dense1").input, model.get_layer("logits").output])
+    network = model_network(model)
+    outputs = [model.get_layer(network.head).input, layer_output(model, network.logits)]
+    return _Probe(keras.Model(model.inputs, outputs), network.head)
 
 
-def _weights(probe: keras.Model) -> list[keras.Variable]:
+def _weights(probe: _Probe) -> list[keras.Variable]:
     """In an order that does not depend on that of the layers."""
-    return sorted(probe.weights, key=lambda weight: weight.path)
+    return sorted(probe.model.weights, key=lambda weight: weight.path)
 
 
-def _shapes(probe: keras.Model) -> list[tuple[int, ...]]:
+def _shapes(probe: _Probe) -> list[tuple[int, ...]]:
     return [tuple(weight.shape) for weight in _weights(probe)]
 
 
-def _look(probe: keras.Model, dense1_scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def _look(probe: _Probe, head_scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """(vectors, logits) of all draws, whose weights and segments depend on shapes and the draw's number alone."""
     outputs = []
     for draw in range(_NUM_DRAWS):
         rng = np.random.default_rng(draw)
-        faces = rng.integers(0, 256, (_NUM_SEGMENTS, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
-        optical_flows = rng.normal(0, 0.2, (_NUM_SEGMENTS, FACE_SIZE_PX, FACE_SIZE_PX, 2)).astype(np.float32)
+        side = (SegmentShape().side_px,) * 2
+        faces = rng.integers(0, 256, (_NUM_SEGMENTS, *side, 3), np.uint8)
+        segments = PairInputs(faces, rng.normal(0, 0.2, (_NUM_SEGMENTS, *side, 2)).astype(np.float32))
         for weight in _weights(probe):
             fan_in = np.prod(weight.shape[:-1])
             scale = np.sqrt(2.0 / fan_in) if len(weight.shape) > 1 else 0.1  # He et al. 2015: the signal keeps its size
-            scale *= dense1_scale if weight.path.endswith("dense1/kernel") else 1.0
+            scale *= head_scale if weight.path.endswith(f"{probe.head}/kernel") else 1.0
             weight.assign(rng.normal(0, 1, weight.shape).astype(np.float32) * np.float32(scale))
-        outputs.append([keras.ops.convert_to_numpy(output) for output in probe([faces, optical_flows])])
+        inputs = model_inputs(probe.model, segments.batch(np.arange(_NUM_SEGMENTS)))
+        outputs.append([keras.ops.convert_to_numpy(output) for output in probe.model(inputs)])
     vectors, logits = zip(*outputs, strict=True)
     return np.concatenate(vectors), np.concatenate(logits)
 

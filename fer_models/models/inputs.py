@@ -11,7 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from fer_models.settings import AugmentationSettings
+from fer_models.segments import SegmentShape
+from fer_models.settings import AugmentationSettings, ModelSettings
 
 
 @keras.saving.register_keras_serializable(package="fer_models")
@@ -39,10 +40,10 @@ class FaceStandardisation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class HsvOpticalFlowPicture(keras.layers.Layer):
-    """The study's drawing: (dx, dy) in px (batch, H, W, 2) -> RGB float32 (batch, H, W, 3) in 0..1.
+    """The published drawing: (dx, dy) in px (batch, H, W, 2) -> RGB float32 (batch, H, W, 3) in 0..1.
 
     Hue is the direction, saturation is full, value is the magnitude stretched to 0..255 per picture, all in 8 bit
-    as OpenCV draws it. The stretching loses the speed; the study did it and `form: study` repeats it.
+    as OpenCV draws it. The stretching loses the speed; the study did it and `form: published` repeats it.
     """
 
     def call(self, optical_flow: Any) -> Any:
@@ -169,3 +170,42 @@ class PairedAugmentation(keras.layers.Layer):
             "move_vectors": self.move_vectors,
             "seed": self.seed,
         }
+
+
+def input_layers(shape: SegmentShape) -> list[Any]:
+    """The inputs of a model of single frames.
+
+    Returns:
+        `face`, uint8 RGB (batch, S, S, 3), 0..255, and `optical_flow`, float32 (batch, S, S, 2), dx and dy in px at
+        the stored scale, in the time that `prepare.pair` says.
+    """
+    side = (shape.side_px, shape.side_px)
+    return [
+        keras.Input((*side, 3), dtype="uint8", name="face"),
+        keras.Input((*side, 2), dtype="float32", name="optical_flow"),
+    ]
+
+
+def input_pictures(
+    face: Any, optical_flow: Any, settings: ModelSettings, augmentation: AugmentationSettings | None, seed: int
+) -> dict[str, Any]:
+    """Pictures of both streams, float32 (batch, S, S, 3).
+
+    The published model augments drawn pictures; corrected augments the physics, then draws.
+    """
+    spatial = FaceScaling(name="face_scaling")(face)
+    if settings.form == "published":
+        temporal = HsvOpticalFlowPicture(name="optical_flow_picture")(optical_flow)
+        if augmentation:
+            spatial, temporal = _augment(spatial, temporal, augmentation, False, seed)
+    else:
+        temporal = keras.layers.Identity(dtype="float32", name="optical_flow_px")(optical_flow)
+        if augmentation:
+            spatial, temporal = _augment(spatial, temporal, augmentation, True, seed)
+        spatial = FaceStandardisation(name="face_standardisation")(spatial)
+        temporal = OpticalFlowComponents(settings.optical_flow_scale_px, name="optical_flow_picture")(temporal)
+    return {"spatial": spatial, "temporal": temporal}
+
+
+def _augment(spatial: Any, temporal: Any, settings: AugmentationSettings, move_vectors: bool, seed: int) -> Any:
+    return PairedAugmentation(settings.model_dump(), move_vectors, seed + 2, name="augmentation")([spatial, temporal])

@@ -10,12 +10,14 @@ import keras
 import numpy as np
 
 from fer_models.errors import TrainingDiverged
-from fer_models.segments import SegmentArrays
+from fer_models.models.building import model_network
+from fer_models.models.network import layer_output, model_inputs
+from fer_models.segments import SegmentInputs, SegmentSource
 from fer_models.settings import TrainingSettings
-from fer_models.training.losses import make_loss
 from fer_models.training.progress import Epoch
-from fer_models.training.sampling import class_weights, epoch_batches, epoch_rows
+from fer_models.training.sampling import epoch_batches
 from fer_models.training.schedules import learning_rate
+from fer_models.treatments import TREATMENTS
 
 #: Rows predicted at once; one size only, so that a compiled step is compiled once.
 _PREDICT_BATCH = 256
@@ -44,14 +46,15 @@ class Engine:
 
     def __init__(self, model: keras.Model, labels: np.ndarray, settings: TrainingSettings) -> None:
         self.model = model
+        self._treatment = TREATMENTS[settings.treatment]
         self._settings = settings
         if not model.compiled:
             optimizer = keras.optimizers.RMSprop(settings.learning_rate, rho=settings.rho)
             model.compile(optimizer, jit_compile=_uses_xla())
-        self._trainer = keras.Model(model.inputs, model.get_layer("logits").output)
+        self._trainer = keras.Model(model.inputs, layer_output(model, model_network(model).logits))
         self._trainer.compile(
             model.optimizer,
-            loss=make_loss(settings.imbalance, labels, self.num_classes),
+            loss=self._treatment.loss(labels, self.num_classes),
             weighted_metrics=["accuracy"],
             jit_compile=_uses_xla(),
         )
@@ -61,17 +64,16 @@ class Engine:
         """Of the model's output."""
         return int(self.model.output_shape[-1])
 
-    def train_epoch(self, train: SegmentArrays, seed: int, history: Sequence[Epoch]) -> Steps:
+    def train_epoch(self, train: SegmentSource, seed: int, history: Sequence[Epoch]) -> Steps:
         """Take the steps of the epoch that follows `history`.
 
         Raises:
             TrainingDiverged: the loss is not finite any more.
         """
         settings, number = self._settings, len(history)
-        drawn = epoch_rows(train.labels, settings.imbalance, seed, number)
+        drawn = self._treatment.rows(train.labels, seed, number)
         batches = [drawn[batch] for batch in epoch_batches(len(drawn), settings.batch_size, seed, number)]
-        weighted = settings.imbalance == "class_weights"
-        weights = class_weights(train.labels, self.num_classes) if weighted else np.ones(self.num_classes)
+        weights = self._treatment.weights(train.labels, self.num_classes)
         _seed_draws(self.model, number)
         steps = []
         rate = settings.learning_rate
@@ -80,7 +82,7 @@ class Engine:
             self._trainer.optimizer.learning_rate = rate
             sample_weights = weights[train.labels[rows]].astype(np.float32)
             logs = self._trainer.train_on_batch(
-                [train.faces[rows], train.optical_flows[rows].astype(np.float32)],
+                model_inputs(self.model, train.batch(rows)),
                 train.labels[rows],
                 sample_weight=sample_weights,
                 return_dict=True,
@@ -101,12 +103,12 @@ class Engine:
         return all(bool(np.isfinite(weight).all()) for weight in self.model.get_weights())
 
 
-def predict(model: keras.Model, segments: SegmentArrays) -> np.ndarray:
+def predict(model: keras.Model, segments: SegmentInputs) -> np.ndarray:
     """Probabilities float32 (n, classes) of segments, in their order."""
     parts = []
     for start in range(0, len(segments), _PREDICT_BATCH):
         rows = np.arange(start, start + _PREDICT_BATCH) % len(segments)  # the last batch is filled up
-        batch = model.predict_on_batch([segments.faces[rows], segments.optical_flows[rows].astype(np.float32)])
+        batch = model.predict_on_batch(model_inputs(model, segments.batch(rows)))
         parts.append(np.asarray(batch, np.float32))
     return np.concatenate(parts)[: len(segments)]
 

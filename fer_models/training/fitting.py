@@ -15,18 +15,22 @@ import keras
 import numpy as np
 
 from fer_models.errors import TrainingDiverged, UseError
-from fer_models.segments import SegmentArrays
+from fer_models.models.building import model_network
+from fer_models.segments import SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training.engine import Engine, listed, predict
 from fer_models.training.progress import Checkpoints, Epoch, Progress
-from fer_models.training.refitting import REFITTING, refit
+from fer_models.treatments import TREATMENTS
+
+#: Rows that are looked at in one piece.
+_ROWS_AT_ONCE = 1024
 
 
 def fit(
     build: Callable[[], keras.Model],
-    train: SegmentArrays,
-    validation: SegmentArrays,
+    train: SegmentSource,
+    validation: SegmentSource,
     settings: TrainingSettings,
     checkpoints: Checkpoints,
     seed: int,
@@ -61,9 +65,13 @@ def fit(
     return progress
 
 
-def _check_finite(segments: SegmentArrays) -> None:
+def _check_finite(segments: SegmentSource) -> None:
     """A convolution with ReLU may hide a NaN of its input, so the input is looked at before."""
-    bad = ~np.isfinite(segments.optical_flows).all(axis=(1, 2, 3))
+    if not segments.shape.has_optical_flow:
+        return
+    parts = np.array_split(np.arange(len(segments)), max(1, len(segments) // _ROWS_AT_ONCE))
+    flows = (segments.batch(rows)["optical_flow"] for rows in parts)
+    bad = np.concatenate([~np.isfinite(flow).all(axis=tuple(range(1, flow.ndim))) for flow in flows])
     if bad.any():
         raise UseError(
             f"The optical flow of {int(bad.sum())} segments is not finite: {listed(segments.names[bad])}; "
@@ -73,8 +81,8 @@ def _check_finite(segments: SegmentArrays) -> None:
 
 def _train_epoch(
     engine: Engine,
-    train: SegmentArrays,
-    validation: SegmentArrays,
+    train: SegmentSource,
+    validation: SegmentSource,
     settings: TrainingSettings,
     seed: int,
     history: list[Epoch],
@@ -117,11 +125,11 @@ def _advance(progress: Progress | None, epoch: Epoch, settings: TrainingSettings
     )
 
 
-def _refit(model: keras.Model, train: SegmentArrays, settings: TrainingSettings, seed: int) -> None:
+def _refit(model: keras.Model, train: SegmentSource, settings: TrainingSettings, seed: int) -> None:
     """The second stage of the treatments that have one: the last layer anew."""
-    if settings.imbalance not in REFITTING:
+    refit = TREATMENTS[settings.treatment].refit
+    if refit is None:
         return
-    logits = model.get_layer("logits")
+    logits = model.get_layer(model_network(model).logits)
     features = predict(keras.Model(model.inputs, logits.input), train)
-    kernel, bias = logits.get_weights()
-    logits.set_weights(refit(kernel, bias, features, train.labels, settings.imbalance, seed))
+    logits.set_weights(refit(*logits.get_weights(), features, train.labels, seed))

@@ -1,4 +1,4 @@
-"""Losses of the imbalance treatments, on logits, which is where they are exact and safe for any confidence.
+"""Losses of the treatments of rare classes, on logits, which is where they are exact and safe for any confidence.
 
 All take labels int (n,) and logits float (n, classes) and give one value a row, in nats, on any Keras backend.
 """
@@ -10,18 +10,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from fer_models.settings import Imbalance
 
-
-def make_loss(imbalance: Imbalance, labels: np.ndarray, num_classes: int) -> keras.losses.Loss:
-    """The loss of a treatment, for training rows with these labels; plain cross entropy where it acts elsewhere."""
-    if imbalance == "focal":
-        return FocalLoss()
-    if imbalance == "logit_adjustment":
-        return LogitAdjustedLoss(np.bincount(labels, minlength=num_classes) / len(labels))
-    if imbalance == "one_vs_rest":
-        return OneVersusRestLoss()
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+def class_shares(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Share of each class in the rows with these labels, float (classes,)."""
+    return np.bincount(labels, minlength=num_classes) / len(labels)
 
 
 @keras.saving.register_keras_serializable(package="fer_models")

@@ -1,6 +1,6 @@
 """Second stages of training: the last layer of a trained model is fitted anew to its training rows.
 
-The streams and the head stay as they were learnt (classifier retraining, Kang et al. 2020). Both ways end in a
+What lies below the last layer stays as it was learnt (classifier retraining, Kang et al. 2020). Both ways end in a
 multinomial logistic regression in which all classes have equal say, written into the layer `logits`: the model keeps
 its architecture and gives probabilities. Nothing is drawn but by the seed, so that a repetition gives the same weights.
 """
@@ -11,10 +11,6 @@ import numpy as np
 from imblearn.over_sampling import SMOTE
 from sklearn.linear_model import LogisticRegression
 
-from fer_models.settings import Imbalance
-
-#: The treatments that refit.
-REFITTING: tuple[Imbalance, ...] = ("smote", "one_vs_rest")
 #: L2 penalty over the mean loss; the rows of a trained model are often separable, where it alone bounds the weights.
 _L2 = 1e-3
 _MOST_NEIGHBOURS = 5
@@ -22,17 +18,15 @@ _MOST_NEIGHBOURS = 5
 _NEVER = -1e4
 
 
-def refit(
-    kernel: np.ndarray, bias: np.ndarray, features: np.ndarray, labels: np.ndarray, imbalance: Imbalance, seed: int
+def refit_to_smote(
+    kernel: np.ndarray, bias: np.ndarray, features: np.ndarray, labels: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The last layer's new weights.
+    """The last layer fitted to the features balanced by SMOTE.
 
     Args:
         kernel, bias: its weights as trained, float (units, classes) and (classes,).
         features: its input for the training rows, float (n, units), with dropout and augmentation asleep.
         labels: int (n,).
-        imbalance: `smote` fits to the features balanced by SMOTE; `one_vs_rest` fits to the trained logits, and being
-            linear on a linear layer is folded into it.
 
     Returns:
         Kernel and bias of the same shapes; unchanged where the rows are of one class, which leaves nothing to tell
@@ -40,8 +34,18 @@ def refit(
     """
     if len(np.unique(labels)) < 2:
         return kernel, bias
-    if imbalance == "smote":
-        return fit_softmax(*balance_by_smote(features, labels, seed), len(bias))
+    return fit_softmax(*balance_by_smote(features, labels, seed), len(bias))
+
+
+def refit_to_logits(
+    kernel: np.ndarray, bias: np.ndarray, features: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The last layer with a second stage fitted to the trained logits, which is linear and so is folded into it.
+
+    Args and return value as of `refit_to_smote`.
+    """
+    if len(np.unique(labels)) < 2:
+        return kernel, bias
     second_kernel, second_bias = fit_softmax(features @ kernel + bias, labels, len(bias))
     return kernel @ second_kernel, bias @ second_kernel + second_bias
 

@@ -1,10 +1,8 @@
 """Which rows an epoch sees, in which order, and how much they count."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
-
-from fer_models.settings import Imbalance
 
 
 def epoch_batches(num_rows: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
@@ -19,17 +17,15 @@ def epoch_batches(num_rows: int, batch_size: int, seed: int, epoch: int) -> Iter
         yield order[start : start + size]
 
 
-def epoch_rows(labels: np.ndarray, imbalance: Imbalance, seed: int, epoch: int) -> np.ndarray:
-    """Row numbers, int (n,), of which an epoch makes its batches; drawn by (seed, epoch), as a resumed run must.
+def rows_of_equal_classes(labels: np.ndarray, seed: int, epoch: int, choose: Callable[[np.ndarray], int]) -> np.ndarray:
+    """Row numbers, int (n,), with as many of every class as `choose` takes of the sizes of the classes.
 
-    `downsample` takes as many rows of every class as the rarest has, others each epoch; `oversample` as many as the
-    largest has, the rows of a class repeated equally often, but for one. Any other treatment takes every row once.
+    With `min` every epoch has others of the large classes; with `max` the rows of a class are repeated equally often,
+    but for one. Drawn by (seed, epoch), as a resumed run must.
     """
-    if imbalance not in ("downsample", "oversample"):
-        return np.arange(len(labels))
     rng = np.random.default_rng([seed, epoch, 1])  # not the draws that shuffle the epoch
     classes, counts = np.unique(labels, return_counts=True)
-    size = counts.min() if imbalance == "downsample" else counts.max()
+    size = int(choose(counts))
     return np.concatenate([np.resize(rng.permutation(np.flatnonzero(labels == label)), size) for label in classes])
 
 

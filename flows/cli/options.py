@@ -30,7 +30,7 @@ def from_home(path: str | Path) -> Path:
 class Chosen:
     """The study that a command is about. The fields are the options, in the order of the help."""
 
-    preset: Annotated[str | None, typer.Option("--preset", "-p", help="sample, study or corrected (the default)")] = (
+    preset: Annotated[str | None, typer.Option("--preset", "-p", help="sample, published or corrected (default)")] = (
         None
     )
     config: Annotated[

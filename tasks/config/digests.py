@@ -6,11 +6,15 @@ The values of the versions name folders of shards that exist: raise one only whe
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
 from fer_models.errors import UseError
-from tasks.config.settings import PrepareSettings
+from fer_models.models.arms import former_name
+from fer_models.settings import ModelSettings, TrainingSettings
+from tasks.config.registries import WITH_MODEL_FILE
+from tasks.config.settings import PrepareSettings, StudySettings
 
 #: Raised when the meaning of a shard's column changes; part of the preparation digest.
 SCHEMA_VERSION = 2
@@ -18,10 +22,48 @@ SCHEMA_VERSION = 2
 CODE_VERSION = 4
 
 
-def digest(*parts: BaseModel | dict[str, object] | str) -> str:
+def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
     """Twelve hexadecimal digits that change when any of the parts does."""
     plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def prepare_part(settings: PrepareSettings) -> dict[str, Any]:
+    """Preparation settings as digests spell them. Digests name what exists, so their spelling never changes:
+
+    what settings were called in version 0.1 they are called here still, and what came later with a default that changes
+    nothing is left out while it has that default.
+    """
+    values = settings.model_dump(mode="json")
+    if values["face_size_px"] == PrepareSettings().face_size_px:
+        del values["face_size_px"]
+    return values
+
+
+def model_part(settings: ModelSettings) -> dict[str, Any]:
+    """Model settings in the same spelling."""
+    values = settings.model_dump(mode="json")
+    return values | {"form": "study" if settings.form == "published" else settings.form}
+
+
+def training_part(settings: TrainingSettings) -> dict[str, Any]:
+    """Training settings in the same spelling."""
+    values = settings.model_dump(mode="json")
+    values["imbalance"] = values.pop("treatment")
+    return values
+
+
+def study_part(settings: StudySettings) -> dict[str, Any]:
+    """All settings that can change a result, in the same spelling."""
+    decisive = settings.deciding()
+    parts = {
+        "model": model_part(settings.model),
+        "training": training_part(settings.training),
+        "prepare": {name: value for name, value in prepare_part(settings.prepare).items() if name != "detector_model"},
+        "corpus": {"subsets": ["s"], **decisive["corpus"]},
+        "arms": [former_name(arm) for arm in settings.arms],
+    }
+    return decisive | parts
 
 
 def prepare_digest(settings: PrepareSettings) -> str:
@@ -31,7 +73,7 @@ def prepare_digest(settings: PrepareSettings) -> str:
         UseError: the detector needs a model file that is not there.
     """
     versions = {"schema": SCHEMA_VERSION, "code": CODE_VERSION, "detector_model": model_sha256(settings)}
-    return digest(settings.model_copy(update={"detector_model": None}), versions)
+    return digest(prepare_part(settings) | {"detector_model": None}, versions)
 
 
 def model_file(settings: PrepareSettings) -> Path | None:
@@ -40,7 +82,7 @@ def model_file(settings: PrepareSettings) -> Path | None:
     Raises:
         UseError: it is not there.
     """
-    if settings.detector == "haar":
+    if settings.detector not in WITH_MODEL_FILE:
         return None
     path = settings.detector_model
     if path is None or not path.is_file():

@@ -29,23 +29,23 @@ def sample() -> StudySettings:
             batch_size=32,
             learning_rate=1e-3,
             schedule=PlateauSchedule(patience=4),
-            imbalance="class_weights",
+            treatment="class_weights",
             keep_epochs=True,
             augmentation=AugmentationSettings(zoom=0.1, rotation_deg=6, shift=0.03, brightness=0.1),
         ),
     )
 
 
-def study() -> StudySettings:
+def published() -> StudySettings:
     """The published study as it was: its faults, learning rate, schedule and frame budget.
 
-    `fer study --preset study --set corpus.root=/data/BAUM-1`.
+    `fer study --preset published --set corpus.root=/data/BAUM-1`.
     """
     return StudySettings(
-        name="study",
+        name="study",  # as before the preset was called `published`, so that its data roots go on
         corpus=CorpusSettings(adapter="baum1", root=Path("BAUM-1")),
         prepare=PrepareSettings(segment_stride=2, min_face_px=90, pair=NEIGHBOURS),
-        model=ModelSettings(form="study", width=128, head_units=1024, dropout=0.1, l2=0.001),
+        model=ModelSettings(form="published", width=128, head_units=1024, dropout=0.1, l2=0.001),
         training=TrainingSettings(
             epochs=50,
             batch_size=256,
@@ -75,10 +75,10 @@ def corrected() -> StudySettings:
             schedule=Triangular2Schedule(half_cycle_epochs=4, peak_factor=5, restart_patience=10),
             early_stopping_patience=20,
             precision="auto",
-            imbalance="class_weights",
+            treatment="class_weights",
             augmentation=AugmentationSettings(zoom=0.15, rotation_deg=10, shift=0.05, brightness=0.2),
         ),
     )
 
 
-PRESETS: dict[str, Callable[[], StudySettings]] = {"sample": sample, "study": study, "corrected": corrected}
+PRESETS: dict[str, Callable[[], StudySettings]] = {"sample": sample, "published": published, "corrected": corrected}

@@ -8,9 +8,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from fer_models.errors import UseError
+from fer_models.models.arms import present_name
 from fer_models.suggest import nearest
 from tasks.config.presets import PRESETS
 from tasks.config.settings import StudySettings
+from tasks.progress import say
 from tasks.storage.addresses import hide_secrets
 from tasks.storage.locations import local_path
 
@@ -31,19 +33,49 @@ def resolve_settings(
         UseError: an unknown preset, file, key or value.
     """
     values = _read_yaml(local_path(config)) if config else {}
-    name = preset or values.pop("preset", None) or DEFAULT_PRESET
+    named = preset or values.pop("preset", None) or DEFAULT_PRESET
     values.pop("preset", None)
+    name = _renamed("preset", named, _FORMER_PRESETS.get(named, named))
     if name not in PRESETS:
         raise UseError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
-    merged = _merge(PRESETS[name]().model_dump(mode="json"), values)
+    merged = _merge(PRESETS[name]().model_dump(mode="json"), _in_present_words(values))
     for key, value in (overrides or {}).items():
-        merged = _merge(merged, _nested(key, _parse(key, value) if isinstance(value, str) else value))
+        given = _nested(key, _parse(key, value) if isinstance(value, str) else value)
+        merged = _merge(merged, _in_present_words(given))
     try:
         settings = StudySettings.model_validate(merged)
     except ValidationError as error:
         raise UseError(_sentence(error)) from error
     settings.all_arms()  # a fault of their names shows here
     return settings
+
+
+#: Words that were others before, which files and commands of users may still say.
+_FORMER_PRESETS = {"study": "published"}
+_FORMER_FORMS = {"study": "published"}
+
+
+def _in_present_words(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they are called now; a line tells of each that was called otherwise before."""
+    values = {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
+    training, model = values.get("training"), values.get("model")
+    if isinstance(training, dict) and "imbalance" in training:
+        training["treatment"] = _renamed("training.imbalance", training.pop("imbalance"), key="training.treatment")
+    if isinstance(model, dict) and (form := model.get("form")) in _FORMER_FORMS:
+        model["form"] = _renamed("model.form", form, _FORMER_FORMS[form])
+    if isinstance(arms := values.get("arms"), list | tuple):
+        values["arms"] = [_renamed("arm", arm, present_name(arm)) if isinstance(arm, str) else arm for arm in arms]
+    return values
+
+
+def _renamed(what: str, said: Any, now: Any = None, key: str = "") -> Any:
+    """The present word for one that was said, with a line about it where that is another."""
+    if key:
+        say(f"The setting {what} is called {key} now.")
+        return said
+    if now != said:
+        say(f"The {what} {said!r} is called {now!r} now.")
+    return now
 
 
 def settings_as_yaml(settings: StudySettings) -> str:

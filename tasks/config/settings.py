@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     SerializationInfo,
+    SerializeAsAny,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -19,7 +20,9 @@ from pydantic import (
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.models.arms import STUDY_ARMS, Arm, get_arm
-from fer_models.settings import Imbalance, ModelSettings, PositiveInt, Settings, Share, TrainingSettings
+from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
+from fer_models.treatments import TreatmentName
+from tasks.config.registries import ADAPTERS, DETECTORS, WITH_MODEL_FILE, load_module, one_of
 from tasks.storage.addresses import refuse_secrets
 from tasks.storage.locations import as_remote, is_place, local_path, read_place
 
@@ -59,11 +62,10 @@ SETTLE_S = 5.0
 class CorpusSettings(Settings):
     """Which videos, and how their labels are read."""
 
-    adapter: Literal["baum1", "ckplus", "ckplus48", "folder", "table", "videos"] = Field(
-        "folder", description="the corpus's layout on disk"
+    adapter: Annotated[str, AfterValidator(one_of(ADAPTERS, "adapter"))] = Field(
+        "folder", description=f"the corpus's layout on disk: {', '.join(ADAPTERS)}"
     )
     root: LocalPath = Field(Path("videos"), description="folder of the corpus; for `table` the CSV or Parquet file")
-    subsets: tuple[str, ...] = Field(("s",), description="`baum1`: `s` (spontaneous), `a` (acted) or both")
     emotions: tuple[str, ...] = Field(EMOTIONS, min_length=2, description="the classes, in the order of the outputs")
     draw_sample: bool = Field(False, description="draw the sample corpus at `root` when it is not there")
 
@@ -77,6 +79,27 @@ class CorpusSettings(Settings):
             raise ValueError("one of its classes has no name")
         return words
 
+
+def options_of(adapter: str) -> type[CorpusSettings]:
+    """The settings that a corpus with this adapter has."""
+    options: type[CorpusSettings] = getattr(load_module(ADAPTERS, adapter), "Options", CorpusSettings)
+    return options
+
+
+def _read_corpus(value: Any, as_common: ValidatorFunctionWrapHandler) -> CorpusSettings:
+    """The settings of a corpus with the options of its adapter; those of other adapters say nothing of it."""
+    values = value.model_dump() if isinstance(value, CorpusSettings) else value
+    if not isinstance(values, dict) or values.get("adapter", "folder") not in ADAPTERS:
+        return as_common(values)  # which says what is wrong
+    options = options_of(values.get("adapter", "folder"))
+    if foreign := values.keys() - options.model_fields.keys():
+        known = {name for adapter in ADAPTERS for name in options_of(adapter).model_fields}
+        values = {name: one for name, one in values.items() if name not in foreign & known}
+    return options.model_validate(values)
+
+
+#: Settings of a corpus, with the options that its adapter has.
+Corpus = Annotated[SerializeAsAny[CorpusSettings], WrapValidator(_read_corpus)]
 
 #: The two frames of a pair are neighbours in the file, as in the published study, whatever the time between them.
 NEIGHBOURS = "neighbours"
@@ -101,9 +124,14 @@ class PrepareSettings(Settings):
         description="seconds from a segment's first frame to the one that motion is measured to: the nearest to show "
         "another picture; motion is scaled to 1/30 s. `neighbours`: the next frame of the file, px a frame",
     )
+    face_size_px: int = Field(
+        48, ge=48, le=224, description="side of the stored face crops and of their optical flow, in px"
+    )
     min_face_px: int = Field(48, ge=24, description="smaller faces are not used")
     precropped: bool = Field(False, description="frames are face crops already: each is used whole, none is searched")
-    detector: Literal["haar", "yunet"] = Field("haar", description="what finds the faces")
+    detector: Annotated[str, AfterValidator(one_of(DETECTORS, "detector"))] = Field(
+        "haar", description=f"what finds the faces: {', '.join(DETECTORS)}"
+    )
     detector_model: LocalPath | None = Field(
         None, validate_default=True, description="`yunet`: its ONNX file; its content matters, not its place"
     )
@@ -112,8 +140,9 @@ class PrepareSettings(Settings):
     @field_validator("detector_model")
     @classmethod
     def _given_where_needed(cls, model: Path | None, others: ValidationInfo) -> Path | None:
-        if others.data.get("detector") == "yunet" and model is None:
-            raise ValueError("detector yunet needs the ONNX file of a YuNet model")
+        detector = others.data.get("detector")
+        if detector in WITH_MODEL_FILE and model is None:
+            raise ValueError(f"detector {detector} needs its ONNX file")
         return model
 
     def anywhere(self) -> "PrepareSettings":
@@ -214,7 +243,7 @@ class StudySettings(Settings):
     data_root: Place = Field(
         Path("fer-data"), description="folder, or URL such as s3://bucket/prefix, for all that is made; one corpus each"
     )
-    corpus: CorpusSettings = CorpusSettings()
+    corpus: Corpus = CorpusSettings()
     prepare: PrepareSettings = PrepareSettings()
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()
@@ -226,8 +255,8 @@ class StudySettings(Settings):
         min_length=1,
         description="`fer models` lists them",
     )
-    treatments: tuple[Imbalance, ...] = Field(
-        (), description="train every arm with each of these against class imbalance, else as `training.imbalance` says"
+    treatments: tuple[TreatmentName, ...] = Field(
+        (), description="train every arm with each of these against class imbalance, else as `training.treatment` says"
     )
     seeds: tuple[int, ...] = Field((1,), min_length=1, description="every arm is trained once a seed; or how many")
     equivalence_margin: float = Field(

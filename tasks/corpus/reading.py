@@ -1,14 +1,13 @@
 """The videos of a corpus: what its adapter finds, with each person under one name and each file once."""
 
 import os
-import sys
 from collections.abc import Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from fer_models.errors import UseError
+from tasks.config.registries import ADAPTERS, load_module
 from tasks.config.settings import CorpusSettings
-from tasks.corpus.adapters import ADAPTERS
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.subject_names import one_spelling
 from tasks.outcomes import Outcome
@@ -26,9 +25,10 @@ def read_corpus(corpus: CorpusSettings) -> list[SourceVideo]:
     Raises:
         UseError: there are no videos, or the adapter cannot read the corpus.
     """
-    sources = ADAPTERS[corpus.adapter](corpus)
+    adapter = load_module(ADAPTERS, corpus.adapter)
+    sources: list[SourceVideo] = adapter.read(corpus)
     if not sources:
-        layout = (sys.modules[ADAPTERS[corpus.adapter].__module__].__doc__ or "").splitlines()[0]
+        layout = (adapter.__doc__ or "").splitlines()[0]
         raise UseError(
             f"No videos were found in {str(corpus.root)!r} with the adapter {corpus.adapter!r}, which reads: {layout}"
         )

@@ -19,7 +19,7 @@ from tasks.config.digests import digest
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
 from tasks.dataset.splits import KEY, SIDES
 from tasks.outcomes import Outcome
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, named_shard, read_images_of, read_rows_of
+from tasks.preparation.shards import named_shard, read_images_of, read_rows_of
 from tasks.progress import progress
 from tasks.storage.files import find_frame, write_table
 from tasks.storage.locations import as_remote
@@ -109,18 +109,23 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
             f"The index was made of {index['prepared'].iloc[0]}, prepared with other settings than {prepared.name}; "
             "run `fer split` again."
         )
-    faces = np.empty((len(index), *FACE_SHAPE), np.uint8)
-    optical_flows = np.empty((len(index), *OPTICAL_FLOW_SHAPE), np.float16)
     positions = pd.Series(np.arange(len(index))).groupby(index["shard"].to_numpy()).indices
     shards = [named_shard(prepared, shard) for shard in positions]
     rows, numbers = index["row"].to_numpy(), index[["segment", "frame"]].to_numpy()
     show = progress("Fetching shards", len(positions)) if as_remote(prepared) else nullcontext(lambda note: None)
+    faces: np.ndarray | None = None
+    optical_flows: np.ndarray | None = None
     with show as advance:
         of_shards = zip(shards, positions.values(), read_images_of(shards), strict=True)
         for shard, at, (shard_numbers, shard_faces, shard_flows) in of_shards:
             _check_rows(shard, index.iloc[at], rows[at], numbers[at], shard_numbers)
+            if faces is None or optical_flows is None:
+                faces = np.empty((len(index), *shard_faces.shape[1:]), shard_faces.dtype)
+                optical_flows = np.empty((len(index), *shard_flows.shape[1:]), shard_flows.dtype)
             faces[at], optical_flows[at] = shard_faces[rows[at]], shard_flows[rows[at]]
             advance("")
+    if faces is None or optical_flows is None:
+        raise UseError("The index holds no segment; run `fer split` again.")
     number = {emotion: i for i, emotion in enumerate(emotions)}
     labels = index["emotion"].map(number).to_numpy(np.int64)
     names = (index["video_id"] + "#" + index["segment"].astype(str)).to_numpy()

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from scipy.fft import dctn
 
-from fer_models.geometry import FACE_SIZE_PX
 from tasks.preparation.shards import read_all_faces
 from tasks.progress import progress
 
@@ -26,12 +25,14 @@ HASH_LIMIT = 10
 MIN_CORRELATION = 0.95
 
 _HASH_SIDE = 8
+#: Side in px that faces are compared at, whatever they are stored at.
+_SIDE_PX = 48
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK = 256
 _MARGIN_PX = 4
 _MIN_CONTRAST = 2.0
 #: Sides in px to which a crop is brought: the box around a face is a little larger or smaller in a copy.
-_SIDES_PX = (FACE_SIZE_PX, FACE_SIZE_PX - 3, FACE_SIZE_PX + 3)
+_SIDES_PX = (_SIDE_PX, _SIDE_PX - 3, _SIDE_PX + 3)
 #: Other sizes have never lifted a correlation from below this to the limit.
 _HOPELESS = 0.88
 
@@ -39,8 +40,8 @@ _HOPELESS = 0.88
 def perceptual_hash(faces: np.ndarray) -> np.ndarray:
     """The 64-bit DCT hash ("pHash") of Zauner 2010, Implementation and benchmarking of perceptual image hash functions.
 
-    A bit says whether one of the 8x8 lowest frequencies, without the constant ones, is above their median. The
-    stored crops are hashed at their own size; the low frequencies are those of any smaller picture.
+    A bit says whether one of the 8x8 lowest frequencies, without the constant ones, is above their median. The low
+    frequencies are those of any smaller picture.
 
     Args:
         faces: uint8 RGB (n, 48, 48, 3).
@@ -60,7 +61,10 @@ def sample_faces(shard: Path) -> np.ndarray:
 
 
 def _spread(faces: np.ndarray) -> np.ndarray:
-    return faces[np.linspace(0, len(faces) - 1, FACES_PER_VIDEO).round().astype(int)]
+    chosen = faces[np.linspace(0, len(faces) - 1, FACES_PER_VIDEO).round().astype(int)]
+    if chosen.shape[1] == _SIDE_PX:
+        return chosen
+    return np.stack([cv2.resize(face, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA) for face in chosen])
 
 
 def hash_videos(shards: Sequence[Path]) -> np.ndarray:
@@ -159,9 +163,9 @@ def correlate_faces(face: np.ndarray, other: np.ndarray) -> float:
     Returns:
         At most 1.0, for the same picture.
     """
-    inner = slice(_MARGIN_PX, FACE_SIZE_PX - _MARGIN_PX)
+    inner = slice(_MARGIN_PX, _SIDE_PX - _MARGIN_PX)
     # Channels side by side in a row count as one picture with one mean; every third shift is one by a whole pixel.
-    middle = np.ascontiguousarray(face[inner, inner]).reshape(FACE_SIZE_PX - 2 * _MARGIN_PX, -1)
+    middle = np.ascontiguousarray(face[inner, inner]).reshape(_SIDE_PX - 2 * _MARGIN_PX, -1)
     if middle.std() < _MIN_CONTRAST:
         return 0.0
     best = -1.0

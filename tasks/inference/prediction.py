@@ -10,7 +10,7 @@ import pandas as pd
 
 from fer_models.errors import UseError, VideoFault
 from fer_models.models.building import load_model, model_labels, model_prepare
-from fer_models.segments import SegmentArrays
+from fer_models.segments import PairInputs
 from fer_models.training.engine import predict
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.config.settings import PrepareSettings
@@ -133,7 +133,6 @@ def _predict(model: keras.Model, path: Path, settings: PrepareSettings, remark: 
 
 def _probabilities(model: keras.Model, segments: Sequence[Segment]) -> np.ndarray:
     """The mean probability of each class over the segments of a video."""
-    unused = np.zeros(len(segments), np.int64)
     faces = np.stack([segment.face for segment in segments])
     optical_flows = np.stack([segment.optical_flow for segment in segments])
-    return predict(model, SegmentArrays(faces, optical_flows, unused, unused, unused)).mean(axis=0)
+    return predict(model, PairInputs(faces, optical_flows)).mean(axis=0)

@@ -34,7 +34,7 @@ def prepare_file(video: VideoFile, shard: Path, settings: PrepareSettings, repla
     start = time.monotonic()
     video.check_unchanged()
     try:
-        with open_shard(shard) as writer:
+        with open_shard(shard, settings.face_size_px) as writer:
             report = cut_segments(video.path, settings, writer.add)
             if report.outcome in TRANSIENT:
                 raise VideoFault(report.outcome, report.message)

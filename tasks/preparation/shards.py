@@ -2,12 +2,12 @@
 
 Columns: segment, frame, pts_s (seconds since the first frame of the video), interval_s (seconds between the two
 pictures of the pair; see `tasks.video.pictures` for videos that repeat frames), box (x, y, width, height in px),
-num_faces, face (uint8 RGB 48x48x3) and optical_flow (float16 48x48x2, dx and dy at the stored scale), both raw bytes in
-C order. Optical flow is in px per 1/30 s, scaled to it from `interval_s`: at 30 frames/s that is px a frame, and a
-camera's rate does not show in it. With `prepare.pair: neighbours` it is unscaled, in px a frame. `num_faces` counts the
-faces of at least `min_face_px` in the last search of a whole frame: the first frame, whenever the followed face was out
-of sight, and again after 250 frames at most (`tasks.video.faces`). Numbered images carry no times; each number counts
-as 1/30 s.
+num_faces, face (uint8 RGB SxSx3, S being `prepare.face_size_px`) and optical_flow (float16 SxSx2, dx and dy at that
+scale), both raw bytes in C order. Optical flow is in px per 1/30 s, scaled to it from `interval_s`: at 30 frames/s that
+is px a frame, and a camera's rate does not show in it. With `prepare.pair: neighbours` it is unscaled, in px a frame.
+`num_faces` counts the faces of at least `min_face_px` in the last search of a whole frame: the first frame, whenever
+the followed face was out of sight, and again after 250 frames at most (`tasks.video.faces`). Numbered images carry no
+times; each number counts as 1/30 s.
 
 The file's metadata holds the `VideoReport`, so that a shard alone tells what became of its video. A video without
 usable segments has a shard too, with no rows.
@@ -16,6 +16,7 @@ Whoever reads a shard learns at once whether it holds what its name says: the vi
 many segments as were written.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,27 +27,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fer_models.errors import WrongShard
-from fer_models.geometry import FACE_SIZE_PX
 from tasks.outcomes import Outcome
 from tasks.storage.files import read_footers, read_tables, readable, whole_file, whole_shard
 from tasks.storage.stored_names import path_below
 from tasks.video.segments import Segment, VideoReport
 
-FACE_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 3)
-OPTICAL_FLOW_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX, 2)
 
-SCHEMA = pa.schema(
-    [
-        ("segment", pa.int32()),
-        ("frame", pa.int32()),
-        ("pts_s", pa.float64()),
-        ("interval_s", pa.float64()),
-        ("box", pa.list_(pa.int32(), 4)),
-        ("num_faces", pa.int16()),
-        ("face", pa.binary(int(np.prod(FACE_SHAPE)))),
-        ("optical_flow", pa.binary(2 * int(np.prod(OPTICAL_FLOW_SHAPE)))),
-    ]
-)
+def _schema(side_px: int) -> pa.Schema:
+    return pa.schema(
+        [
+            ("segment", pa.int32()),
+            ("frame", pa.int32()),
+            ("pts_s", pa.float64()),
+            ("interval_s", pa.float64()),
+            ("box", pa.list_(pa.int32(), 4)),
+            ("num_faces", pa.int16()),
+            ("face", pa.binary(side_px * side_px * 3)),
+            ("optical_flow", pa.binary(side_px * side_px * 2 * np.dtype(np.float16).itemsize)),
+        ]
+    )
+
+
 _REPORT_KEY = b"fer.video"
 #: What the folder of the shards of some settings is called.
 _DIGEST = re.compile(r"[0-9a-f]{12}")
@@ -117,12 +118,12 @@ class ShardWriter:
             "face": [row.face.astype(np.uint8).tobytes() for row in self._held],
             "optical_flow": [row.optical_flow.astype(np.float16).tobytes() for row in self._held],
         }
-        self._writer.write_table(pa.Table.from_pydict(columns, schema=SCHEMA))
+        self._writer.write_table(pa.Table.from_pydict(columns, schema=self._writer.schema))
         self._held = []
 
 
 @contextmanager
-def open_shard(path: Path) -> Iterator[ShardWriter]:
+def open_shard(path: Path, side_px: int = 48) -> Iterator[ShardWriter]:
     """Write a shard, whole or not at all: it gets its name when the block ends, `close` having been called.
 
     Whoever promises that it is there calls `tasks.storage.files.sync_names` before, once for many.
@@ -130,7 +131,7 @@ def open_shard(path: Path) -> Iterator[ShardWriter]:
     with (
         whole_file(path, name_lasts=False) as temporary,
         temporary.open("wb") as file,
-        pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer,
+        pq.ParquetWriter(file, _schema(side_px), compression="zstd") as writer,
     ):
         yield ShardWriter(writer)
 
@@ -194,7 +195,7 @@ def read_rows_of(paths: Sequence[Path]) -> Iterator[pa.Table]:
 
 
 def read_images(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Faces, uint8 (n, 48, 48, 3), and optical flows, float16 (n, 48, 48, 2), of a shard."""
+    """Faces, uint8 (n, S, S, 3), and optical flows, float16 (n, S, S, 2), of a shard."""
     _, faces, optical_flows = next(read_images_of([path]))
     return faces, optical_flows
 
@@ -203,21 +204,21 @@ def read_images_of(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarr
     """The same of many shards, in order, each after the numbers of its segments and their frames, int (n, 2)."""
     for table in _checked_tables(paths, columns=["segment", "frame", "face", "optical_flow"]):
         numbers = np.stack([table["segment"].to_numpy(), table["frame"].to_numpy()], axis=1)
-        faces = _stack(table["face"], np.uint8, FACE_SHAPE)
-        yield numbers, faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
+        faces = _stack(table["face"], np.uint8, 3)
+        yield numbers, faces, _stack(table["optical_flow"], np.float16, 2)
 
 
 def read_all_faces(paths: Sequence[Path]) -> Iterator[np.ndarray]:
-    """All faces, uint8 (n, 48, 48, 3), of each of many shards, in order."""
+    """All faces, uint8 (n, S, S, 3), of each of many shards, in order."""
     for table in _checked_tables(paths, columns=["face"]):
-        yield _stack(table["face"], np.uint8, FACE_SHAPE)
+        yield _stack(table["face"], np.uint8, 3)
 
 
 def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Faces, uint8 (n, 48, 48, 3), and their boxes, int (n, 4), of the first segments of a shard, 256 at most."""
+    """Faces, uint8 (n, S, S, 3), and their boxes, int (n, 4), of the first segments of a shard, 256 at most."""
     with _checked_file(path) as file:
         table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=["face", "box"]))])
-    return _stack(table["face"], np.uint8, FACE_SHAPE), np.array(table["box"].to_pylist())
+    return _stack(table["face"], np.uint8, 3), np.array(table["box"].to_pylist())
 
 
 def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -225,11 +226,12 @@ def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     with _checked_file(path) as file:
         for batch in file.iter_batches(_ROWS_PER_GROUP, columns=["face", "optical_flow"]):
             table = pa.Table.from_batches([batch])
-            faces = _stack(table["face"], np.uint8, FACE_SHAPE)
-            yield faces, _stack(table["optical_flow"], np.float16, OPTICAL_FLOW_SHAPE)
+            faces = _stack(table["face"], np.uint8, 3)
+            yield faces, _stack(table["optical_flow"], np.float16, 2)
 
 
-def _stack(column: pa.ChunkedArray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+def _stack(column: pa.ChunkedArray, dtype: type, channels: int) -> np.ndarray:
+    """A column of square pictures as one array (n, S, S, channels)."""
     parts: list[np.ndarray] = [np.frombuffer(chunk.buffers()[1], dtype) for chunk in column.chunks if len(chunk)]
-    flat = np.concatenate(parts) if parts else np.empty(0, dtype)
-    return flat.reshape(-1, *shape)
+    side = math.isqrt(column.type.byte_width // (channels * np.dtype(dtype).itemsize))
+    return (np.concatenate(parts) if parts else np.empty(0, dtype)).reshape(-1, side, side, channels)

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import pandas as pd
 
-from fer_models.labels import EMOTIONS
+from fer_models.models.building import streams_of
 from fer_models.models.equivalence import Equivalence, find_equivalences, grouped
 from fer_models.statistics.comparisons import PairComparison
 from tasks.config.layout import Layout
@@ -28,6 +28,7 @@ from tasks.preparation.ledger import count_outcomes, read_ledger
 from tasks.report.remarks import motion_remarks
 from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result, compare, compare_pairs
 from tasks.study.evaluation import Evaluation, read_evaluation
+from tasks.study.published import published_accuracies
 from tasks.study.runs import plan_runs
 
 _MOST_LOST = 40
@@ -91,7 +92,7 @@ def describe(source: ReportInput) -> dict[str, Any]:
     meant = source.ledger[source.ledger["outcome"] != Outcome.OUT_OF_SCOPE]
     lost = meant[meant["outcome"] != Outcome.OK].sort_values(["outcome", "video_id"])
     seen = meant[meant["outcome"] == Outcome.OK]
-    baselines = [result for result in source.results if not result.arm.fusion]
+    baselines = [result for result in source.results if result.arm.is_baseline]
     emotions = settings.corpus.emotions
     return {
         "settings": settings,
@@ -101,7 +102,7 @@ def describe(source: ReportInput) -> dict[str, Any]:
         "best": best,
         "baseline": max(baselines, key=lambda result: result.mean(HEADLINE), default=None),
         "num_baselines": len(baselines),
-        "streams": sorted({stream for result in source.results for stream in result.arm.streams}),
+        "streams": sorted({stream for result in source.results for stream in streams_of(result.arm)}),
         "pairs": source.pairs,
         "against_best": {result.arm.name: _verdict(source, result) for result in source.results},
         "num_called": sum(pair.verdict in ("better", "worse") for pair in source.pairs),
@@ -116,9 +117,7 @@ def describe(source: ReportInput) -> dict[str, Any]:
         "num_test_people": len(set(best.predictions.subjects)),
         "emotions": emotions,
         "chance": 1 / len(emotions),
-        "shows_printed": settings.corpus.adapter == "baum1"
-        and emotions == EMOTIONS
-        and not settings.corpus.draw_sample,
+        "published": published_accuracies(settings),
         "num_videos": len(source.ledger),
         "num_meant": len(meant),
         "num_people": int(source.split["subject"].nunique()),

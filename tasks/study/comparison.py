@@ -109,6 +109,6 @@ def compare_pairs(results: Sequence[ArmResult], margin: float) -> list[PairCompa
 
 
 def best_result(results: Sequence[ArmResult]) -> ArmResult:
-    """The arm with the highest mean UAR over videos, fusion arms first if there are any."""
-    fusions = [result for result in results if result.arm.fusion]
-    return max(fusions or results, key=lambda result: result.mean(HEADLINE))
+    """The arm with the highest mean UAR over videos; a baseline only where there is nothing else."""
+    others = [result for result in results if not result.arm.is_baseline]
+    return max(others or results, key=lambda result: result.mean(HEADLINE))

@@ -8,15 +8,16 @@ and what the caller draws.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import keras
 import pandas as pd
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from fer_models.errors import UseError
-from fer_models.models.arms import Arm
+from fer_models.models.arms import Arm, present_name
 from fer_models.models.building import load_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import SegmentSource
 from fer_models.training.engine import predict
 from fer_models.training.progress import Progress
 from tasks.config.digests import digest
@@ -55,7 +56,7 @@ class Evaluation(BaseModel):
             study let it; for the report's methods section only. None when the epochs were not kept.
     """
 
-    arm: str
+    arm: Annotated[str, AfterValidator(present_name)]
     seed: int
     fold: int | None
     num_parameters: int
@@ -180,7 +181,7 @@ def _load(run: Run) -> keras.Model:
 
 
 def _optimism_gap(
-    run: Run, model: keras.Model, arrays: SegmentArrays, test: pd.DataFrame, emotions: tuple[str, ...]
+    run: Run, model: keras.Model, arrays: SegmentSource, test: pd.DataFrame, emotions: tuple[str, ...]
 ) -> float | None:
     """UAR of videos at the epoch that is best on the test side, minus that at the epoch chosen on the other one."""
     training = read_progress(run.folder)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from fer_models.explanation.gradcam import GradCam
 from fer_models.explanation.randomisation import MAX_SIMILARITY, NUM_DRAWS, Randomisation, check_randomisation
-from fer_models.segments import SegmentArrays
+from fer_models.segments import SegmentSource
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.storage.files import whole_file, write_json
@@ -38,8 +38,8 @@ class MeanMap:
 
     Args:
         number: of segments that the means are taken over; 0 when there is none, and the images mean nothing.
-        face: mean, uint8 RGB (48, 48, 3).
-        maps: by stream the mean of the maps, float (48, 48) in 0..1.
+        face: mean, uint8 RGB (S, S, 3).
+        maps: by stream the mean of the maps, float (S, S) in 0..1.
     """
 
     emotion: str
@@ -87,7 +87,7 @@ def explain_run(
     run: Run,
     model: keras.Model,
     test_rows: pd.DataFrame,
-    arrays: SegmentArrays,
+    arrays: SegmentSource,
     probabilities: np.ndarray,
 ) -> RunExplanation:
     """Explain the predictions of a run on the test side.
@@ -110,14 +110,14 @@ def explain_run(
     )
     tiles = _make_tiles(origin, explainer, settings.corpus.emotions, test_rows, arrays, probabilities, shown)
     means = _make_means(explainer, settings.corpus.emotions, arrays, predicted, run.seed)
-    check = check_randomisation(explainer, arrays.faces[shown], arrays.optical_flows[shown], predicted[shown], run.seed)
+    check = check_randomisation(explainer, arrays, shown, predicted[shown], run.seed)
     write_tiles(folder / TILES_FILE, tiles)
     _write_means(folder / "gradcam_mean.npz", means)
     write_json(folder / EXPLANATION_FILE, _summarise(check, explainer.convolution, len(tiles), means))
     return RunExplanation(tiles, means, check)
 
 
-def choose_segments(arrays: SegmentArrays, candidates: np.ndarray, per_class: int, seed: int) -> np.ndarray:
+def choose_segments(arrays: SegmentSource, candidates: np.ndarray, per_class: int, seed: int) -> np.ndarray:
     """Up to `per_class` random ones of the candidate rows of each class, of as many videos as there are."""
     order = np.random.default_rng(seed).permutation(candidates)
     chosen: list[int] = []
@@ -133,12 +133,13 @@ def _make_tiles(
     explainer: GradCam,
     emotions: tuple[str, ...],
     test_rows: pd.DataFrame,
-    arrays: SegmentArrays,
+    arrays: SegmentSource,
     probabilities: np.ndarray,
     shown: np.ndarray,
 ) -> list[Tile]:
     explained = probabilities[shown].argmax(axis=1)
-    maps = explainer.maps(arrays.faces[shown], arrays.optical_flows[shown], explained)
+    maps = explainer.maps(arrays, shown, explained)
+    pictures = arrays.batch(shown)
     return [
         Tile(
             origin=origin,
@@ -152,8 +153,8 @@ def _make_tiles(
             explained=emotions[explained[i]],
             true=row.emotion,
             probabilities=dict(zip(emotions, probabilities[shown[i]].tolist(), strict=True)),
-            face=arrays.faces[shown[i]],
-            optical_flow=arrays.optical_flows[shown[i]],
+            face=pictures["face"][i, 0],
+            optical_flow=pictures["optical_flow"][i, 0],
             maps={stream: stream_maps[i].astype(np.float16) for stream, stream_maps in maps.items()},
         )
         for i, row in enumerate(test_rows.loc[shown].itertuples())
@@ -161,7 +162,7 @@ def _make_tiles(
 
 
 def _make_means(
-    explainer: GradCam, emotions: tuple[str, ...], arrays: SegmentArrays, predicted: np.ndarray, seed: int
+    explainer: GradCam, emotions: tuple[str, ...], arrays: SegmentSource, predicted: np.ndarray, seed: int
 ) -> list[MeanMap]:
     """Over segments whose class was recognised, so that the class that is explained is the one that is there."""
     recognised = choose_segments(arrays, np.flatnonzero(predicted == arrays.labels), _MEAN_PER_CLASS, seed)
@@ -169,17 +170,17 @@ def _make_means(
     for label, emotion in enumerate(emotions):
         rows = recognised[arrays.labels[recognised] == label]
         if len(rows):
-            face = arrays.faces[rows].mean(axis=0).round().astype(np.uint8)
-            maps = explainer.maps(arrays.faces[rows], arrays.optical_flows[rows], arrays.labels[rows])
+            face = arrays.batch(rows)["face"][:, 0].mean(axis=0).round().astype(np.uint8)
+            maps = explainer.maps(arrays, rows, arrays.labels[rows])
         else:
-            face = np.zeros(arrays.faces.shape[1:], np.uint8)
+            face = np.zeros((arrays.shape.side_px, arrays.shape.side_px, 3), np.uint8)
             maps = {stream: np.zeros((1, *face.shape[:2]), np.float32) for stream in explainer.streams}
         means.append(MeanMap(emotion, len(rows), face, {stream: one.mean(axis=0) for stream, one in maps.items()}))
     return means
 
 
 def _write_means(path: Path, means: list[MeanMap]) -> None:
-    """Arrays `emotions` (c,), `numbers` (c,), `faces` (c, 48, 48, 3) and by stream float32 (c, 48, 48)."""
+    """Arrays `emotions` (c,), `numbers` (c,), `faces` (c, S, S, 3) and by stream float32 (c, S, S)."""
     arrays: dict[str, Any] = {stream: np.stack([one.maps[stream] for one in means]) for stream in means[0].maps}
     arrays |= {"emotions": [one.emotion for one in means], "numbers": [one.number for one in means]}
     with whole_file(path) as temporary:

@@ -6,18 +6,20 @@ Nothing here opens the test side.
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from fer_models.models.arms import Arm
-from fer_models.models.building import build_model
-from fer_models.segments import SegmentArrays
-from fer_models.settings import Imbalance, TrainingSettings
+from fer_models.errors import UseError
+from fer_models.models.arms import Arm, former_name
+from fer_models.models.building import build_model, needs_of
+from fer_models.segments import SegmentArrays, SegmentShape
+from fer_models.settings import TrainingSettings
 from fer_models.training.fitting import fit
 from fer_models.training.progress import Epoch, Progress
-from tasks.config.digests import digest, prepare_digest
+from tasks.config.digests import digest, model_part, prepare_digest, training_part
 from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carry_prepare
 from tasks.config.settings import StudySettings
@@ -30,6 +32,7 @@ from tasks.storage.files import broken_files, is_whole, set_aside, write_text
 from tasks.storage.local_copies import working_folder
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints, read_progress
 from tasks.study.precision import gains_from_bfloat16
+from tasks.study.published import PUBLISHED
 
 #: Raised when the same settings and data give another model than before.
 CODE_VERSION = 2
@@ -59,8 +62,9 @@ def plan_runs(settings: StudySettings) -> list[Run]:
     """The runs of a study, fold by fold, in the order of its arms and seeds.
 
     Raises:
-        UseError: the study has no split or index yet.
+        UseError: the study has no split or index yet, or an arm needs other segments.
     """
+    check_needs(settings)
     layout = Layout.of(settings)
     emotions = settings.corpus.emotions
     split = split_of_study(read_split(layout.split), read_ledger(layout.ledger, emotions), emotions)
@@ -71,7 +75,7 @@ def plan_runs(settings: StudySettings) -> list[Run]:
 def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, names: Mapping[int, str]) -> list[Run]:
     several = len(names) > 1
     common = (
-        settings.model,
+        model_part(settings.model),
         prepare_digest(settings.prepare),
         {
             "emotions": settings.corpus.emotions,
@@ -83,17 +87,26 @@ def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, names: Map
     part = f"fold{fold}-" if several else ""
     runs = []
     for arm in settings.all_arms():
-        training = settings.training.model_copy(update={"imbalance": imbalance_of(settings, arm)})
-        what = digest(*common, training, asdict(replace(arm, name="", title="", imbalance=None)))
+        training = settings.training.model_copy(update={"treatment": treatment_of(settings, arm)})
+        what = digest(*common, training_part(training), _identity(arm))
         for seed in settings.seeds:
-            folder = layout.runs / f"{arm.name}-{part}seed{seed}-{digest(what, {'seed': seed})}"
+            folder = layout.runs / f"{former_name(arm.name)}-{part}seed{seed}-{digest(what, {'seed': seed})}"
             runs.append(Run(arm, seed, fold if several else None, folder, names[fold] if several else ""))
     return runs
 
 
-def imbalance_of(settings: StudySettings, arm: Arm) -> Imbalance:
+def _identity(arm: Arm) -> dict[str, Any]:
+    """What an arm is, in the spelling of `tasks.config.digests`: two-stream arms had fields for their options."""
+    if arm.family != "two-stream":
+        return {"family": arm.family, "options": dict(arm.options)}
+    printed = PUBLISHED.get(("baum1", arm.name.partition("+")[0]))
+    defaults = {"streams": ("spatial", "temporal"), "fusion": None, "width": None}
+    return {"name": "", "title": "", "printed_accuracy": printed, "imbalance": None, **defaults, **arm.options}
+
+
+def treatment_of(settings: StudySettings, arm: Arm) -> str:
     """What is done about rare classes when an arm is trained."""
-    return arm.imbalance or settings.training.imbalance
+    return arm.treatment or settings.training.treatment
 
 
 def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
@@ -101,7 +114,25 @@ def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
     precision = settings.training.precision
     if precision == "auto":
         precision = "mixed_bfloat16" if gains_from_bfloat16() else "float32"
-    return settings.training.model_copy(update={"precision": precision, "imbalance": imbalance_of(settings, arm)})
+    return settings.training.model_copy(update={"precision": precision, "treatment": treatment_of(settings, arm)})
+
+
+def shape_of(settings: StudySettings) -> SegmentShape:
+    """What the segments of a study hold."""
+    return SegmentShape(num_frames=1, side_px=settings.prepare.face_size_px, has_optical_flow=True)
+
+
+def check_needs(settings: StudySettings) -> None:
+    """Raise `UseError` when an arm of the study needs more than its segments hold."""
+    shape = shape_of(settings)
+    for arm in settings.all_arms():
+        needed = needs_of(arm)
+        if not shape.offers(needed):
+            motion = " with optical flow" if needed.has_optical_flow else ""
+            raise UseError(
+                f"The arm {arm.name} needs segments of {needed.num_frames} frames{motion}; those of this study have "
+                f"{shape.num_frames}. Choose other arms, or prepare what it needs."
+            )
 
 
 def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
@@ -114,6 +145,7 @@ def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
         precision=training_of(settings, run.arm).precision,
         prepare=carry_prepare(settings.prepare, _crops(settings, run)),
         seed=run.seed,
+        shape=shape_of(settings),
     )
 
 

@@ -3,10 +3,11 @@
 `tiles.parquet` has a row a tile. Columns: tile_id, arm, seed, fold, checkpoint (folder of the run and model.keras),
 checkpoint_sha256, prepared (name of the folder of the shards), video_id, subject, sha256 (of the video), segment,
 frame, pts_s, box (x, y, width, height in px of the video), convolution (the one looked at), explained and true
-(classes), p_<class> (probabilities), and as raw bytes in C order face (uint8 RGB 48x48x3), optical_flow (float16
-48x48x2, as in the shard), spatial_map and temporal_map (float16 48x48 in 0..1; null for a stream that the arm lacks).
+(classes), p_<class> (probabilities), and as raw bytes in C order face (uint8 RGB SxSx3), optical_flow (float16
+SxSx2, as in the shard), spatial_map and temporal_map (float16 SxS in 0..1; null for a stream that the arm lacks).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +17,14 @@ import numpy as np
 import pyarrow as pa
 
 from fer_models.errors import UseError
-from fer_models.geometry import FACE_SIZE_PX
 from fer_models.suggest import nearest
 from tasks.config.digests import digest
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from tasks.storage.files import find_frame, list_files, read_frame, write_table
 from tasks.video.boxes import Box
 
 TILES_FILE = "tiles.parquet"
 #: Of an id; ten keep even the tiles of thousands of runs apart.
 _NUM_DIGITS = 10
-_MAP_SHAPE = (FACE_SIZE_PX, FACE_SIZE_PX)
 _STREAMS = ("spatial", "temporal")
 
 
@@ -58,9 +56,9 @@ class Tile:
         box: in px of the video.
         explained, true: class names; `explained` is the one whose logit the maps belong to.
         probabilities: by class, in the order of the model's outputs.
-        face: uint8 RGB (48, 48, 3).
-        optical_flow: float16 (48, 48, 2), dx and dy in px.
-        maps: by stream float16 (48, 48) in 0..1.
+        face: uint8 RGB (S, S, 3).
+        optical_flow: float16 (S, S, 2), dx and dy in px.
+        maps: by stream float16 (S, S) in 0..1.
     """
 
     origin: Origin
@@ -144,8 +142,10 @@ def _row(tile: Tile) -> dict[str, Any]:
 
 
 def _tile(row: dict[str, Any]) -> Tile:
-    def image(name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-        return np.frombuffer(row[name], dtype).reshape(shape)
+    def image(name: str, dtype: type, *channels: int) -> np.ndarray:
+        return np.frombuffer(row[name], dtype).reshape(side, side, *channels)
+
+    side = math.isqrt(len(row["face"]) // 3)
 
     plain = ("video_id", "subject", "sha256", "segment", "frame", "pts_s", "explained", "true")
     return Tile(
@@ -153,11 +153,7 @@ def _tile(row: dict[str, Any]) -> Tile:
         **{name: row[name] for name in plain},
         box=Box(*row["box"].tolist()),
         probabilities={name[2:]: value for name, value in row.items() if name.startswith("p_")},
-        face=image("face", np.uint8, FACE_SHAPE),
-        optical_flow=image("optical_flow", np.float16, OPTICAL_FLOW_SHAPE),
-        maps={
-            stream: image(f"{stream}_map", np.float16, _MAP_SHAPE)
-            for stream in _STREAMS
-            if row[f"{stream}_map"] is not None
-        },
+        face=image("face", np.uint8, 3),
+        optical_flow=image("optical_flow", np.float16, 2),
+        maps={stream: image(f"{stream}_map", np.float16) for stream in _STREAMS if row[f"{stream}_map"] is not None},
     )

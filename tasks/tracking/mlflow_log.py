@@ -26,9 +26,10 @@ from mlflow.types import Schema, TensorSpec
 from pydantic import BaseModel
 
 from fer_models.errors import UseError
-from fer_models.models.building import load_model
+from fer_models.models.building import load_model, streams_of
+from fer_models.models.network import model_inputs
 from fer_models.training.progress import Epoch
-from tasks.config.digests import digest
+from tasks.config.digests import digest, study_part
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
@@ -36,7 +37,6 @@ from tasks.corpus.scope import manifest_of_study
 from tasks.dataset.folds import TRAIN
 from tasks.dataset.index import index_digest, load_arrays, read_side
 from tasks.dataset.splits import SIDES, read_split, split_of_study
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from tasks.storage.addresses import hide_password_in, hide_secrets, user_of, without_user
 from tasks.storage.disk import sync_folder, sync_tree
 from tasks.storage.files import find_json, write_json
@@ -45,7 +45,7 @@ from tasks.storage.locations import as_remote
 from tasks.study.checkpoints import MODEL_FILE, read_progress
 from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.study.evaluation import Evaluation
-from tasks.study.runs import Run, imbalance_of, training_of
+from tasks.study.runs import Run, training_of, treatment_of
 from tasks.tracking.mlflow_database import ARTIFACTS_FOLDER, DATABASE_FILE, artifacts_of, ready_database, uri_of
 
 _REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
@@ -107,7 +107,7 @@ def open_study(settings: StudySettings) -> StudyRun:
     split = split_of_study(read_split(layout.split), manifest, emotions).drop(columns="fold_name")
     split = split.sort_values(["fold", "video_id", "sha256"])
     data = {"manifest": manifest_digest, "split": split.to_csv(index=False), "shards": layout.prepared.name}
-    identity = digest(settings.deciding(), data)
+    identity = digest(study_part(settings), data)
     remembered = find_json(layout.study / "mlflow.json", StudyRun)
     uri = tracking_uri(layout)
     store = "" if _is_local(uri, layout) else _shown(uri)
@@ -146,19 +146,19 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         "arm": run.arm.name,
         "seed": str(run.seed),
         "fold": "all" if run.fold is None else run.fold_name,
-        "imbalance": imbalance_of(settings, run.arm),
+        "treatment": treatment_of(settings, run.arm),
         "precision": training_of(settings, run.arm).precision,
-        "fusion": run.arm.fusion or "none",
-        "pooling": run.arm.pooling,
-        "streams": " + ".join(run.arm.streams),
+        "family": run.arm.family,
+        **{name: _text(value) for name, value in run.arm.options.items()},
+        "streams": " + ".join(streams_of(run.arm)),
         "backend": keras.backend.backend(),
         **_revision(),
     }
     created = client.create_run(study_run.experiment_id, run_name=run.name, tags=tags)
-    parameters = {"arm": run.arm.name, "seed": run.seed, "fusion": run.arm.fusion, "pooling": run.arm.pooling}
+    parameters = {"arm": run.arm.name, "seed": run.seed, "family": run.arm.family, **run.arm.options}
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
-    parameters["training.imbalance"] = imbalance_of(settings, run.arm)
-    client.log_batch(created.info.run_id, params=[Param(name, str(value)) for name, value in parameters.items()])
+    parameters["training.treatment"] = treatment_of(settings, run.arm)
+    client.log_batch(created.info.run_id, params=[Param(name, _text(value)) for name, value in parameters.items()])
     write_json(run.folder / "mlflow.json", _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
     return created.info.run_id
 
@@ -297,20 +297,18 @@ def _sync_artifacts(layout: Layout, *folders: str) -> None:
 
 
 def _log_model(settings: StudySettings, run: Run) -> str:
-    tensor = np.dtype("float32")
-    inputs = [
-        TensorSpec(np.dtype("uint8"), (-1, *FACE_SHAPE), "face"),
-        TensorSpec(tensor, (-1, *OPTICAL_FLOW_SHAPE), "optical_flow"),
-    ]
-    signature = ModelSignature(Schema(inputs), Schema([TensorSpec(tensor, (-1, len(settings.corpus.emotions)))]))
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS]
     with local_copy(run.folder / MODEL_FILE) as copy:
         model = load_model(copy)
+    inputs = [TensorSpec(np.dtype(one.dtype), (-1, *one.shape[1:]), one.name) for one in model.inputs]
+    output = TensorSpec(np.dtype("float32"), (-1, len(settings.corpus.emotions)))
+    signature = ModelSignature(Schema(inputs), Schema([output]))
     logged = mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
     layout = Layout.of(settings)
     rows = read_side(layout.index, run.fold or 0, TRAIN, settings.corpus.emotions).head(2)
     example = load_arrays(rows, layout.prepared, settings.corpus.emotions)
-    values = {"face": example.faces.tolist(), "optical_flow": example.optical_flows.astype(float).round(4).tolist()}
+    arrays = zip(model.inputs, model_inputs(model, example.batch(np.arange(len(example)))), strict=True)
+    values = {one.name: array.astype(float).round(4).tolist() for one, array in arrays}
     mlflow.log_dict({"inputs": values}, "input_example.json")
     return str(logged.model_id)
 
@@ -323,6 +321,10 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{name}"] = value
     return flat
+
+
+def _text(value: Any) -> str:
+    return " + ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _revision() -> dict[str, str]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_models.geometry import FACE_SIZE_PX
 from tasks.config.settings import NEIGHBOURS, PrepareSettings
 from tasks.video.boxes import Box
 from tasks.video.frames import Frame
-from tasks.video.optical_flow import REFERENCE_S, WORKING_SIZE_PX, pair_optical_flow
+from tasks.video.optical_flow import REFERENCE_S, pair_optical_flow
 from tasks.video.pictures import STILL_S, Pictures
 from tasks.video.segments import Segment
 
@@ -42,7 +41,8 @@ class Pair:
     def __init__(self, first: Frame, box: Box, num_faces: int, pictures: Pictures, settings: PrepareSettings) -> None:
         self.frame, self._pts_s, self._size = first.index, first.pts_s, first.size
         self._box, self._num_faces = box, num_faces
-        self._face, self._grey = first.rgb_crop(box, FACE_SIZE_PX), first.grey_crop(box, WORKING_SIZE_PX)
+        side_px = settings.face_size_px
+        self._face, self._grey = first.rgb_crop(box, side_px), first.grey_crop(box, side_px)
         self._pictures, self._settings = pictures, settings
         self._picture = pictures.current
         wanted_s = 0.0 if settings.pair == NEIGHBOURS else float(settings.pair)
@@ -76,7 +76,8 @@ class Pair:
         return reached or self._settings.pair == NEIGHBOURS or frame.index >= self.last_frame
 
     def _second(self, frame: Frame, off_s: float) -> _Second:
-        return _Second(frame.grey_crop(self._box, WORKING_SIZE_PX), frame.pts_s, self._pictures.current, off_s)
+        grey = frame.grey_crop(self._box, self._settings.face_size_px)
+        return _Second(grey, frame.pts_s, self._pictures.current, off_s)
 
     def segment(self) -> Segment | None:
         """The segment, all of whose frames have passed; None when damage or a change of size left no second frame."""

@@ -41,7 +41,14 @@ class VideoReport(BaseModel):
 
 @dataclass(frozen=True)
 class Segment:
-    """One row of a shard before it is written."""
+    """A pair of frames with a face: one row of a shard.
+
+    Args:
+        pts_s: seconds since the first frame of the video.
+        box: of the face, px of the video: x, y, width, height.
+        face: uint8 RGB (S, S, 3).
+        optical_flow: float16 (S, S, 2), see `tasks.preparation.shards`.
+    """
 
     segment: int
     frame: int

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openpyxl import load_workbook
+from pydantic import Field
 
 from fer_models.errors import UseError
 from fer_models.labels import canonical_emotion
@@ -50,6 +51,12 @@ _CLIP_NAME = re.compile(r"^S(\d{3})_(\d{3})$", re.IGNORECASE)
 _COLUMNS = ("Number", "Subject Label", "Clip", "Clip Name", "Emotion", "Emotion Code", "Gender")
 
 
+class Options(CorpusSettings):
+    """What BAUM-1 has to be told."""
+
+    subsets: tuple[str, ...] = Field(("s",), description="`s` (spontaneous), `a` (acted) or both")
+
+
 @dataclass(frozen=True)
 class _Row:
     line: int
@@ -60,7 +67,7 @@ class _Row:
     code: str
 
 
-def read(corpus: CorpusSettings) -> list[SourceVideo]:
+def read(corpus: Options) -> list[SourceVideo]:
     """One record a clip that is annotated, or filmed, or both, in the chosen subsets."""
     root = require_folder(corpus.root)
     unknown = [subset for subset in corpus.subsets if subset not in _CODES]

@@ -19,7 +19,7 @@ _WIDTH_IN, _HEAD_IN, _LABEL_IN = 12.0, 0.85, 0.54
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One segment: face uint8 RGB (48, 48, 3), optical flow float (48, 48, 2) in px."""
+    """One segment: face uint8 RGB (S, S, 3), optical flow float (S, S, 2) in px."""
 
     subject: str
     face: np.ndarray

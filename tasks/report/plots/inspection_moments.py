@@ -30,8 +30,8 @@ class Moment:
         picture: uint8 RGB (h, w, 3), or None where the file does not give it.
         box: x, y, width, height in px of the picture; None without a face.
         box_px: width of the box in px of the video.
-        face: uint8 RGB (48, 48, 3), as stored; None without a face.
-        optical_flow: float (48, 48, 2), dx and dy in px, as stored; None without a face.
+        face: uint8 RGB (S, S, 3), as stored; None without a face.
+        optical_flow: float (S, S, 2), dx and dy in px, as stored; None without a face.
         remark: what else is to be said, in a few words.
     """
 

@@ -1,17 +1,12 @@
 """Face detectors: one file each, and one shape, `tasks.video.detectors.detector.Detector`.
 
-A detector comes from a function `load(model: Path | None) -> Detector`. A new one is a new file and one line here.
+A detector comes from a function `load(model: Path | None) -> Detector`; `tasks.config.registries` names them.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 from tasks.config.digests import model_file
+from tasks.config.registries import DETECTORS, load_module
 from tasks.config.settings import PrepareSettings
-from tasks.video.detectors import haar, yunet
 from tasks.video.detectors.detector import Detector
-
-DETECTORS: dict[str, Callable[[Path | None], Detector]] = {"haar": haar.load, "yunet": yunet.load}
 
 
 def load_detector(settings: PrepareSettings) -> Detector:
@@ -20,4 +15,5 @@ def load_detector(settings: PrepareSettings) -> Detector:
     Raises:
         UseError: its model file is not there, or is none of its models.
     """
-    return DETECTORS[settings.detector](model_file(settings))
+    detector: Detector = load_module(DETECTORS, settings.detector).load(model_file(settings))
+    return detector

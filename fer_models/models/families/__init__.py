@@ -1,0 +1,63 @@
+"""Families of models: one file each, and one shape, `Family`. A new family is a new file and one line here."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fer_models.segments import SegmentShape
+from fer_models.settings import AugmentationSettings, ModelSettings, Settings
+
+if TYPE_CHECKING:
+    import keras
+
+    from fer_models.models.network import Network
+
+#: Family -> the module that has it as `FAMILY`; none is imported before it is needed.
+FAMILIES: dict[str, str] = {"two-stream": "fer_models.models.families.two_stream"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a family builds a network by, beside its own options.
+
+    Args:
+        shape: what the segments hold.
+        initializers: makes the initializer of a layer's weights from the layer's name.
+        last_initializer: that of the layer `logits`.
+        precision: Keras's name of the data type policy of the layers between input and logits.
+    """
+
+    settings: ModelSettings
+    shape: SegmentShape
+    num_classes: int
+    augmentation: AugmentationSettings | None
+    precision: str
+    seed: int
+    initializers: "Callable[[str], keras.Initializer]"
+    last_initializer: "keras.Initializer"
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of models.
+
+    Args:
+        name: as arms name it.
+        options: its own settings, those in which its arms differ.
+        needs: what a segment must hold at least for an arm with these options.
+        streams: the streams of input pictures that such an arm has, `spatial` and `temporal`.
+        build: makes the network: its input layers, its logits, and what others must know of it.
+    """
+
+    name: str
+    options: type[Settings]
+    needs: Callable[[Any], SegmentShape]
+    streams: Callable[[Any], tuple[str, ...]]
+    build: "Callable[[Any, Recipe], tuple[list[Any], Any, Network]]"
+
+
+def load_family(name: str) -> Family:
+    """The family of that name."""
+    family: Family = importlib.import_module(FAMILIES[name]).FAMILY
+    return family

@@ -1,0 +1,141 @@
+"""Two streams of five convolutions over a face image and an optical flow picture, fused, then two dense layers.
+
+After *Fusion approaches for spatiotemporal facial expression recognition* (two-stream CNN, Zhang et al. 2019).
+"""
+
+from typing import Any, Literal
+
+import keras
+from keras import layers
+
+from fer_models.models.families import Family, Recipe
+from fer_models.models.inputs import input_layers, input_pictures
+from fer_models.models.network import FeatureMap, Network
+from fer_models.segments import SegmentShape
+from fer_models.settings import PositiveInt, Settings
+
+#: (filters as a multiple of the width, kernel side, pooling after it)
+_CONVOLUTIONS = ((1, 5, "max"), (1, 3, None), (1, 3, "average"), (2, 3, None), (2, 3, None))
+_POOLS = {"max": (5, 2), "average": (3, 2)}
+_FUSIONS = {"concatenate": layers.Concatenate, "sum": layers.Add, "average": layers.Average}
+_HEAD, _LOGITS = "dense1", "logits"
+
+
+class TwoStreamOptions(Settings):
+    """How two streams are made one.
+
+    Args:
+        streams: which of the two an arm has.
+        pooling: how a stream's last 3x3 map becomes a vector.
+        fusion: how two streams become one vector; none for a single stream.
+        width: fixes the width, whatever the study's settings say.
+    """
+
+    streams: tuple[Literal["spatial", "temporal"], ...] = ("spatial", "temporal")
+    pooling: Literal["flatten", "gap"]
+    fusion: Literal["concatenate", "sum", "average"] | None = None
+    width: PositiveInt | None = None
+
+
+def needs(options: TwoStreamOptions) -> SegmentShape:
+    """One frame, and its motion where there is a temporal stream."""
+    return SegmentShape(num_frames=1, has_optical_flow="temporal" in options.streams)
+
+
+def build(options: TwoStreamOptions, recipe: Recipe) -> tuple[list[Any], Any, Network]:
+    """Inputs, logits and the record of an arm; a single stream takes both inputs too, and uses one."""
+    settings, precision = recipe.settings, recipe.precision
+    face, optical_flow = input_layers(recipe.shape)
+    pictures = input_pictures(face, optical_flow, settings, recipe.augmentation, recipe.seed)
+    width = options.width or settings.width
+    vectors = [
+        _vector(build_stream(pictures[name], name, width, recipe), name, options.pooling, recipe)
+        for name in options.streams
+    ]
+    x = _FUSIONS[options.fusion](dtype=precision, name="fusion")(vectors) if options.fusion else vectors[0]
+    x = _dense(_HEAD, recipe)(x)
+    x = layers.Dropout(settings.dropout, dtype=precision, seed=recipe.seed, name="dropout1")(x)
+    x = _dense("dense2", recipe, kernel_regularizer=keras.regularizers.L2(settings.l2))(x)
+    x = layers.Dropout(settings.dropout, dtype=precision, seed=recipe.seed + 1, name="dropout2")(x)
+    # no ReLU follows the last layer, so it keeps Keras's default kind of weights
+    last = layers.Dense(recipe.num_classes, kernel_initializer=recipe.last_initializer, dtype="float32", name=_LOGITS)
+    logits = last(x)
+    return [face, optical_flow], logits, describe(options.streams, recipe.shape)
+
+
+def describe(streams: tuple[str, ...], shape: SegmentShape) -> Network:
+    """What others must know of such a network."""
+    maps = {
+        stream: tuple(FeatureMap(layer=_name(stream, i), first_px=first, step_px=step) for i, first, step in _fields())
+        for stream in streams
+    }
+    return Network(family=FAMILY.name, shape=shape, head=_HEAD, logits=_LOGITS, feature_maps=maps)
+
+
+def recognise(model: keras.Model) -> Network:
+    """The record of a model that was saved before models carried one: all of those were of this family."""
+    names = {layer.name for layer in model.layers}
+    streams = tuple(stream for stream in ("spatial", "temporal") if _name(stream, 1) in names)
+    return describe(streams, SegmentShape(side_px=model.inputs[0].shape[1]))
+
+
+def build_stream(picture: Any, name: str, width: int, recipe: Recipe) -> Any:
+    """The convolutions of one stream: picture (batch, 48, 48, 3) -> feature map (batch, 3, 3, 2 * width)."""
+    x = picture
+    for number, (multiple, kernel, pool) in enumerate(_CONVOLUTIONS, start=1):
+        layer = _name(name, number)
+        x = layers.Conv2D(
+            multiple * width,
+            kernel,
+            activation="relu",
+            padding="valid",
+            kernel_initializer=recipe.initializers(layer),
+            dtype=recipe.precision,
+            name=layer,
+        )(x)
+        if pool:
+            pooling = layers.MaxPooling2D if pool == "max" else layers.AveragePooling2D
+            x = pooling(*_POOLS[pool], dtype=recipe.precision, name=f"{name}_pool{number}")(x)
+    return x
+
+
+def _name(stream: str, number: int) -> str:
+    return f"{stream}_conv{number}"
+
+
+def _fields() -> list[tuple[int, float, float]]:
+    """Number of each convolution, and the centre of its first cell's receptive field and their distance, px."""
+    fields: list[tuple[int, float, float]] = []
+    first, jump = 0.0, 1
+    for number, (_, kernel, pool) in enumerate(_CONVOLUTIONS, start=1):
+        first += jump * (kernel - 1) / 2
+        fields.append((number, first, float(jump)))
+        if pool:
+            side, stride = _POOLS[pool]
+            first += jump * (side - 1) / 2
+            jump *= stride
+    return fields
+
+
+def _vector(feature_map: Any, name: str, pooling: str, recipe: Recipe) -> Any:
+    """One stream's 3x3 map as a vector. The published Flatten averages the map first, which makes it GAP."""
+    precision = recipe.precision
+    if pooling == "gap":
+        return layers.GlobalAveragePooling2D(dtype=precision, name=f"{name}_gap")(feature_map)
+    if recipe.settings.form == "published":
+        feature_map = layers.AveragePooling2D(3, 2, dtype=precision, name=f"{name}_last_pool")(feature_map)
+    return layers.Flatten(dtype=precision, name=f"{name}_flatten")(feature_map)
+
+
+def _dense(name: str, recipe: Recipe, **more: Any) -> layers.Dense:
+    return layers.Dense(
+        recipe.settings.head_units,
+        activation="relu",
+        kernel_initializer=recipe.initializers(name),
+        dtype=recipe.precision,
+        name=name,
+        **more,
+    )
+
+
+FAMILY = Family("two-stream", TwoStreamOptions, needs, lambda options: options.streams, build)

@@ -1,0 +1,78 @@
+"""What others must know of a model beside its numbers: a record that travels inside the saved model.
+
+Training asks it for the logits, explanations for the layers to look at, a comparison of arms for what enters the head.
+Whoever holds a model finds all of it here and needs no names of layers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import keras
+import numpy as np
+from pydantic import field_serializer
+
+from fer_models.segments import Batch, SegmentShape
+from fer_models.settings import Settings
+
+
+class FeatureMap(Settings):
+    """One feature map that an explanation can look at.
+
+    Args:
+        layer: whose output it is.
+        first_px, step_px: centres of the receptive fields of its cells along each axis, px of the input.
+    """
+
+    layer: str
+    first_px: float
+    step_px: float
+
+    def centres(self, size: int) -> np.ndarray:
+        """Where its cells look, px of the input (size,)."""
+        return self.first_px + self.step_px * np.arange(size)
+
+
+class Network(Settings):
+    """A model's structure.
+
+    Args:
+        family: of `fer_models.models.families`.
+        shape: what a segment must hold for it.
+        head: the first layer that all inputs have come together for.
+        logits: the layer whose output the loss is of; a linear one, whose input are the model's features.
+        feature_maps: by stream the maps that Grad-CAM can look at, from the input on.
+    """
+
+    family: str
+    shape: SegmentShape
+    head: str
+    logits: str
+    feature_maps: dict[str, tuple[FeatureMap, ...]]
+
+    @field_serializer("shape")
+    def _plain(self, shape: SegmentShape) -> dict[str, Any]:
+        return asdict(shape)
+
+
+def model_inputs(model: keras.Model, batch: Batch) -> list[np.ndarray]:
+    """A batch as a model takes it: its inputs in order, optical flow as float32, single frames without the time axis.
+
+    This is the one place where segments become the input of a model.
+    """
+    return [_as_input(batch[tensor.name], len(tensor.shape)) for tensor in model.inputs]
+
+
+def _as_input(values: np.ndarray, rank: int) -> np.ndarray:
+    frames = values[:, 0] if rank < values.ndim else values
+    return frames if frames.dtype == np.uint8 else frames.astype(np.float32)
+
+
+def layer_output(model: keras.Model, name: str) -> Any:
+    """The output of a layer."""
+    return model.get_layer(name).output
+
+
+def feature_outputs(model: keras.Model, maps: Sequence[FeatureMap]) -> list[Any]:
+    """The outputs of the layers of some feature maps."""
+    return [layer_output(model, one.layer) for one in maps]

@@ -1,0 +1,41 @@
+"""What settings can name, each in a module of its own: adapters of corpora and face detectors.
+
+A new one is a new file and one line here. Modules are imported when one is chosen, so that settings stay light.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from types import ModuleType
+
+from fer_models.suggest import nearest
+
+#: Layouts of corpora on disk. A module has `read(corpus) -> list[SourceVideo]`, and `Options(CorpusSettings)` where its
+#: corpus has settings of its own; the first line of its docstring tells users the layout.
+ADAPTERS: dict[str, str] = {
+    "baum1": "tasks.corpus.adapters.baum1",
+    "ckplus": "tasks.corpus.adapters.ckplus",
+    "ckplus48": "tasks.corpus.adapters.ckplus48",
+    "folder": "tasks.corpus.adapters.folder",
+    "table": "tasks.corpus.adapters.table",
+    "videos": "tasks.corpus.adapters.videos",
+}
+#: What finds faces. A module has `load(model: Path | None) -> Detector`.
+DETECTORS: dict[str, str] = {"haar": "tasks.video.detectors.haar", "yunet": "tasks.video.detectors.yunet"}
+#: The detectors that need a model file.
+WITH_MODEL_FILE = frozenset({"yunet"})
+
+
+def load_module(registry: Mapping[str, str], name: str) -> ModuleType:
+    """The module of a registered name."""
+    return importlib.import_module(registry[name])
+
+
+def one_of(registry: Mapping[str, str], what: str) -> Callable[[str], str]:
+    """A validator of a name, for pydantic."""
+
+    def check(name: str) -> str:
+        if name not in registry:
+            raise ValueError(f"there is no {what} {name!r}{nearest(name, registry)}; there are {', '.join(registry)}")
+        return name
+
+    return check
