@@ -4,6 +4,10 @@ The order is the order of a model's output neurons. A trained model carries its 
 (see `fer_models.models.building.EmotionProbabilities`), so no caller ever has to guess it.
 """
 
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
 from fer_models.names import plain_name, whole_number
 
 #: The six classes of the study, in alphabetical order.
@@ -22,6 +26,12 @@ SYNONYMS: dict[str, str] = {
     "bored": "boredom",
     "intrest": "interest",
 }
+
+
+def label_numbers(names: Iterable[str], emotions: Sequence[str]) -> np.ndarray:
+    """Positions of class names in the label order, int64 (n,); raises `KeyError` for a name that is none of them."""
+    number = {emotion: i for i, emotion in enumerate(emotions)}
+    return np.array([number[name] for name in names], np.int64)
 
 
 def canonical_emotion(raw: str) -> str:

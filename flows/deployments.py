@@ -22,6 +22,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from fer_models.errors import UseError
 from flows.limits import DEVICES
+from tasks.services.home import HOME
 from tasks.storage.files import whole_file
 
 POOLS = ("fer-cpu", "fer-gpu")
@@ -57,7 +58,7 @@ def register(
         deployment["parameters"] = deployment.get("parameters", {}) | parameters
         for schedule in deployment.get("schedules", []):
             schedule |= {"interval": look_every_s, "active": True} if look_every_s else {}
-    with whole_file(folder / "fer-data" / "services" / "prefect.yaml") as path:
+    with whole_file(folder / HOME / "prefect.yaml") as path:
         path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
         environment = os.environ | {"FER_HOME": str(folder), "PREFECT_API_URL": api_url}

@@ -50,9 +50,11 @@ def _find_services() -> None:
 
     A password goes with the address that it is for, and to no other.
     """
-    if Path("fer-data/services/services.json").is_file():
+    from tasks.services.home import HOME, RECORD
+
+    if (HOME / RECORD).is_file():
         from tasks.services.credentials import credentials
-        from tasks.services.supervisor import HOME, read_addresses
+        from tasks.services.supervisor import read_addresses
 
         if addresses := read_addresses(HOME):
             for name, value in addresses.environment().items():

@@ -19,9 +19,9 @@ from tasks.services.credentials import credentials, make_password, password_file
 from tasks.services.databases import Databases
 from tasks.services.descendants import end_marked, mark_of
 from tasks.services.gpus import list_gpus
+from tasks.services.home import HOME
 from tasks.services.ports import is_listened_on_by_this_user, listen, listening_process
 from tasks.services.supervisor import (
-    HOME,
     Addresses,
     Service,
     Supervisor,

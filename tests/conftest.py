@@ -25,6 +25,8 @@ from tasks.video.fingerprint import VideoFile, content_sha256, content_state  # 
 from tasks.video.segments import Segment, VideoReport  # noqa: E402
 
 FPS = 25
+#: Of the arrays of a segment, by default.
+FACE_SHAPE, OPTICAL_FLOW_SHAPE = (48, 48, 3), (48, 48, 2)
 
 
 class Tally:

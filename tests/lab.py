@@ -14,7 +14,7 @@ import httpx
 import psutil
 import yaml
 
-from tasks.services.supervisor import HOME
+from tasks.services.home import HOME
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FPS, draw_moving_face, video_file, write_shard
+from conftest import FACE_SHAPE, FPS, OPTICAL_FLOW_SHAPE, draw_moving_face, video_file, write_shard
 from typer.testing import CliRunner
 
 from fer_models.errors import UseError
@@ -24,7 +24,7 @@ from tasks.dataset.findings import Check, Finding, Severity
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, shard_path
+from tasks.preparation.shards import shard_path
 from tasks.video.segments import Segment, VideoReport
 
 PEOPLE = {"Anna": "train", "Ben": "train", "Carl": "validation", "Dora": "test"}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from conftest import write_shard
+from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 from PIL import Image
 
 from tasks.outcomes import Outcome
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, shard_path
+from tasks.preparation.shards import shard_path
 from tasks.report.contact_sheet import choose_segments, read_thumbnails
 from tasks.report.plots.contact_sheet import Thumbnail, plot_contact_sheet
 from tasks.video.segments import Segment, VideoReport

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_shard
+from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 from rich.console import Console
 from scipy.stats import chi2_contingency
 
@@ -27,7 +27,7 @@ from tasks.dataset.drift import (
 )
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import read_ledger
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, shard_path
+from tasks.preparation.shards import shard_path
 from tasks.video.segments import Segment, VideoReport
 
 

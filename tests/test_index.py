@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_shard
+from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 
 from fer_models.errors import UseError, WrongShard
 from tasks.dataset.index import build_index, index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.outcomes import Outcome
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, shard_path
+from tasks.preparation.shards import shard_path
 from tasks.video.segments import Segment, VideoReport
 
 EMOTIONS = ("anger", "fear", "sadness")

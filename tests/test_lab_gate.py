@@ -18,7 +18,7 @@ from lab import Lab, free_port, wait_for
 from websockets.sync.client import connect
 
 from tasks.services.descendants import mark_of, marked
-from tasks.services.supervisor import HOME
+from tasks.services.home import HOME
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_shard
+from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 
 from fer_models.errors import UseError
 from tasks.config.layout import Layout
@@ -22,7 +22,6 @@ from tasks.outcomes import Outcome
 from tasks.preparation.batches import Attempts
 from tasks.preparation.ledger import count_outcomes, find_previous, read_ledger, select_videos
 from tasks.preparation.scan import conclude, due_jobs, most_failures, scan_corpus
-from tasks.preparation.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from tasks.study.runs import plan_runs
 from tasks.video.segments import Segment, VideoReport
 

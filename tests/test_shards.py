@@ -6,13 +6,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import write_shard
+from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 
 from fer_models.errors import WrongShard
 from tasks.outcomes import Outcome
 from tasks.preparation.shards import (
-    FACE_SHAPE,
-    OPTICAL_FLOW_SHAPE,
     find_reports,
     open_shard,
     read_all_faces,

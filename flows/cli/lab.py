@@ -42,7 +42,8 @@ def up(
         import_prefect()
         from flows.up import serve
     from tasks.services.databases import Databases
-    from tasks.services.supervisor import HOME, Addresses
+    from tasks.services.home import HOME
+    from tasks.services.supervisor import Addresses
 
     parameters = chosen.parameters()
     serve(

@@ -22,6 +22,8 @@ class Layout:
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html
     <data_root>/studies/<name>/unfinished            there while `fer watch` has a study to bring to its end
+    <data_root>/studies/<name>/mlflow.json           which run of MLflow it is
+    <data_root>/inspect/, explain/                   pages that `fer inspect` and `fer explain` made
     <data_root>/watch.lock                           held while `fer watch` works
     <data_root>/in-use/                              who reads or writes shards at this moment
     <data_root>/mlflow.db, mlartifacts/              unless MLFLOW_TRACKING_URI says otherwise; only in a folder
@@ -48,6 +50,24 @@ class Layout:
     @property
     def manifest(self) -> Path:
         return self.root / "manifest.parquet"
+
+    @property
+    def inspections(self) -> Path:
+        return self.root / "inspect"
+
+    @property
+    def tile_pages(self) -> Path:
+        return self.root / "explain"
+
+    @property
+    def mlflow_record(self) -> Path:
+        """Which run of MLflow the study is."""
+        return self.study / "mlflow.json"
+
+    @property
+    def champion_predictions(self) -> Path:
+        """What the champion was held against: the predictions of a study's best arm."""
+        return self.study / "video_predictions.parquet"
 
     @property
     def watch_lock(self) -> Path:

@@ -24,10 +24,9 @@ from tasks.dataset.near_duplicates import candidate_pairs, hash_videos, sample_f
 from tasks.dataset.splits import KEY, RESERVE, fold_names, read_split, rows_of_classes
 from tasks.outcomes import Outcome
 from tasks.preparation.in_use import using_shards
-from tasks.preparation.ledger import read_ledger
-from tasks.preparation.shards import named_shard
+from tasks.preparation.ledger import is_usable, read_ledger
+from tasks.preparation.shards import list_shards, named_shard
 from tasks.progress import progress
-from tasks.storage.files import list_files
 
 #: Never to remove a split: other studies may stand on it.
 _NEW_SPLIT = "`fer prepare`, set another split.seed (which leaves this split to the studies that use it), `fer split`."
@@ -72,10 +71,10 @@ def audit_tables(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path) -> l
     """The same for tables in memory; `prepared` is the folder above the shards, `split` that of `present_split`."""
     sides = split.pivot(index=KEY, columns="fold", values="side").rename(columns=fold_names(split))
     split = split.assign(fold=split["fold_name"])
-    usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
+    usable = ledger[is_usable(ledger)]
     has_side = _keys(usable).isin(sides.index)
     used = usable[has_side]
-    has_shard = used["sha256"].isin([path.stem for path in list_files(prepared, "shards/*/*.parquet")]).to_numpy()
+    has_shard = used["sha256"].isin(list_shards(prepared)).to_numpy()
     comparable = used[has_shard].reset_index(drop=True)
     pairs = find_face_pairs(comparable, sides, prepared)
     findings = [

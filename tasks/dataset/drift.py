@@ -21,7 +21,7 @@ from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TRAIN
 from tasks.dataset.splits import KEY, read_split
 from tasks.outcomes import Outcome
-from tasks.preparation.ledger import read_ledger
+from tasks.preparation.ledger import is_usable, read_ledger
 from tasks.preparation.shards import named_shard, read_faces
 from tasks.storage.append_log import append_rows, read_journal
 
@@ -101,7 +101,7 @@ def describe_videos(videos: pd.DataFrame, prepared: Path) -> pd.DataFrame:
         videos: rows of the ledger that have a shard.
         prepared: the folder above the shards.
     """
-    usable = videos[(videos["outcome"] == Outcome.OK) & (videos["num_covered"] > 0)]
+    usable = videos[is_usable(videos)]
     has_segments = videos["num_segments"] > 0
     facts = pd.DataFrame(index=videos.index)
     facts["emotion"] = usable["emotion"].where(usable["emotion"] != "")

@@ -14,11 +14,12 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import UseError
+from fer_models.labels import label_numbers
 from fer_models.segments import SegmentArrays
 from tasks.config.digests import digest
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
 from tasks.dataset.splits import KEY, SIDES
-from tasks.outcomes import Outcome
+from tasks.preparation.ledger import is_usable
 from tasks.preparation.shards import named_shard, read_images_of, read_rows_of
 from tasks.progress import progress
 from tasks.storage.files import find_frame, write_table
@@ -52,7 +53,7 @@ def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folde
     Returns:
         The number of people, videos and segments of each fold and side.
     """
-    usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
+    usable = ledger[is_usable(ledger)]
     shards = usable["shard"].unique()
     tables = read_rows_of([named_shard(prepared, shard) for shard in shards])
     rows_of = {shard: rows.select(list(_OF_SHARD)) for shard, rows in zip(shards, tables, strict=True)}
@@ -126,8 +127,7 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
             advance("")
     if faces is None or optical_flows is None:
         raise UseError("The index holds no segment; run `fer split` again.")
-    number = {emotion: i for i, emotion in enumerate(emotions)}
-    labels = index["emotion"].map(number).to_numpy(np.int64)
+    labels = label_numbers(index["emotion"], emotions)
     names = (index["video_id"] + "#" + index["segment"].astype(str)).to_numpy()
     return SegmentArrays(faces, optical_flows, labels, index["video_id"].to_numpy(), names)
 

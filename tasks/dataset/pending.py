@@ -8,8 +8,8 @@ from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TRAIN, VALIDATION
 from tasks.dataset.splits import KEY, follow_names, read_split
-from tasks.outcomes import TRANSIENT, Outcome
-from tasks.preparation.ledger import find_previous
+from tasks.outcomes import TRANSIENT
+from tasks.preparation.ledger import find_previous, is_usable
 
 
 def pending_videos(settings: StudySettings) -> pd.DataFrame:
@@ -26,7 +26,7 @@ def pending_videos(settings: StudySettings) -> pd.DataFrame:
     if ledger is None:
         return pd.DataFrame(columns=["video_id", "sha256", "subject", "emotion"])
     labelled = ledger["emotion"].isin(settings.corpus.emotions) & (ledger["subject"] != "")
-    usable = ledger[labelled & (ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
+    usable = ledger[labelled & is_usable(ledger)]
     if not layout.split.is_file():
         return usable.reset_index(drop=True)
     split = read_split(layout.split)

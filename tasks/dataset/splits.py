@@ -25,6 +25,7 @@ from tasks.config.settings import SplitSettings
 from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_people
 from tasks.outcomes import Outcome
+from tasks.preparation.ledger import is_usable
 from tasks.progress import say
 from tasks.storage.files import read_frame, set_aside, whole_file, write_table
 
@@ -138,10 +139,6 @@ def _was_meant(ledger: pd.DataFrame) -> pd.Series:
     return ~ledger["outcome"].isin([Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT])
 
 
-def _is_usable(ledger: pd.DataFrame) -> pd.Series:
-    return (ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)
-
-
 def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings) -> pd.DataFrame:
     folds = [
         videos[[*KEY, "subject"]].assign(fold=fold.number, fold_name=fold.name, side=videos["subject"].map(fold.sides))
@@ -152,7 +149,7 @@ def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings
 
 def _counts(videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
     """Usable videos of each person (rows, sorted) and class."""
-    usable = videos[_is_usable(videos)]
+    usable = videos[is_usable(videos)]
     return pd.crosstab(usable["subject"], usable["emotion"]).reindex(
         index=sorted(videos["subject"].unique()), columns=list(emotions), fill_value=0
     )
@@ -300,7 +297,7 @@ def _check(
         split: the study's rows of a fold.
         drawn: the split is a new one.
     """
-    usable = ledger[_is_usable(ledger)]
+    usable = ledger[is_usable(ledger)]
     table = usable.merge(split.drop(columns="subject"), on=KEY)
     counts = pd.crosstab(table["side"], table["emotion"]).reindex(
         index=list(SIDES), columns=list(emotions), fill_value=0

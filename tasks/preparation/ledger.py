@@ -157,6 +157,11 @@ def read_ledger(path: Path, emotions: Sequence[str]) -> pd.DataFrame:
     return ledger_of_study(ledger, emotions)
 
 
+def is_usable(ledger: pd.DataFrame) -> pd.Series:
+    """Which videos a study can use: prepared well, with a face in a segment at least."""
+    return (ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)
+
+
 def count_outcomes(ledger: pd.DataFrame) -> dict[str, int]:
     """Videos per outcome, most frequent first; the counts add up to the manifest."""
     return {str(name): int(count) for name, count in ledger["outcome"].value_counts().items()}

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from fer_models.errors import WrongShard
 from tasks.outcomes import Outcome
-from tasks.storage.files import read_footers, read_tables, readable, whole_file, whole_shard
+from tasks.storage.files import list_files, read_footers, read_tables, readable, whole_file, whole_shard
 from tasks.storage.stored_names import path_below
 from tasks.video.segments import Segment, VideoReport
 
@@ -70,6 +70,11 @@ def shard_path(folder: Path, sha256: str) -> Path:
 def shard_name(sha256: str) -> str:
     """What a ledger and an index call the shard of a video with that content."""
     return f"{_FOLDER}/{_file_name(sha256)}"
+
+
+def list_shards(prepared: Path) -> set[str]:
+    """The SHA-256 of the videos that have a shard below the folder of some settings."""
+    return {path.stem for path in list_files(prepared, f"{_FOLDER}/*/*.parquet")}
 
 
 def named_shard(prepared: Path, name: str) -> Path:

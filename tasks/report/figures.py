@@ -6,6 +6,7 @@ import numpy as np
 
 from fer_models.statistics.calibration import reliability_bins
 from tasks.config.layout import Layout
+from tasks.preparation.shards import list_shards
 from tasks.report import run_figures
 from tasks.report.contact_sheet import choose_segments, read_thumbnails
 from tasks.report.facts import ReportInput
@@ -17,7 +18,7 @@ from tasks.report.plots.confusion import plot_confusion
 from tasks.report.plots.contact_sheet import plot_contact_sheet
 from tasks.report.plots.differences import Difference, plot_differences
 from tasks.report.plots.subjects import SubjectScores, plot_subjects
-from tasks.storage.files import list_files, whole_file
+from tasks.storage.files import whole_file
 from tasks.study.comparison import HEADLINE, ArmResult
 from tasks.study.scoring import confusions, labels_of, probabilities_of, subject_uars
 
@@ -76,7 +77,7 @@ def _draw_contact_sheet(source: ReportInput, path: Path) -> None:
     """Draw it where its shards are still there; else the one from before, if any, stays."""
     settings, prepared = source.settings, Layout.of(source.settings).prepared
     rows = choose_segments(source.index, settings.corpus.emotions, settings.seeds[0])
-    there = {shard.stem for shard in list_files(prepared, "shards/*/*.parquet")}
+    there = list_shards(prepared)
     if there.issuperset(rows["sha256"]):
         save_figure(plot_contact_sheet(read_thumbnails(rows, prepared, settings.corpus.emotions)), path)
 

@@ -54,7 +54,7 @@ def inspect_video(settings: StudySettings, wanted: str, output: Path | None = No
     video = find_video(ledger, wanted)
     check_output(output, PICTURE, map(Path, ledger["uri"]), force)
     path = output or path_below(
-        layout.root / "inspect", picture_name(video["video_id"]), layout.ledger, "name another place with --output"
+        layout.inspections, picture_name(video["video_id"]), layout.ledger, "name another place with --output"
     )
     return save_figure(plot_inspection(gather(settings, video)), path)
 

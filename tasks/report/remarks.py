@@ -3,13 +3,13 @@
 import pandas as pd
 
 from tasks.config.settings import NEIGHBOURS, PrepareSettings
-from tasks.outcomes import Outcome
+from tasks.preparation.ledger import is_usable
 from tasks.video.pictures import NOTABLE_REPEATS
 
 
 def motion_remarks(ledger: pd.DataFrame, prepare: PrepareSettings) -> list[str]:
     """Sentences on the usable videos whose motion is not what it seems to be; none when all is as it should be."""
-    usable = ledger[(ledger["outcome"] == Outcome.OK) & (ledger["num_covered"] > 0)]
+    usable = ledger[is_usable(ledger)]
     if "repeated_share" not in usable:
         return []
     repeating = usable.loc[usable["repeated_share"] > NOTABLE_REPEATS, "repeated_share"]

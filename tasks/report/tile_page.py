@@ -37,7 +37,7 @@ def explain_tile(settings: StudySettings, wanted: str, output: Path | None = Non
     tile = find_tile(layout.runs, wanted)
     videos = read_manifest(layout.manifest)["uri"] if output and layout.manifest.is_file() else ()
     check_output(output, PICTURE, map(Path, videos), force)
-    path = output or _below(layout.root / "explain", f"{tile.tile_id}.png")
+    path = output or _below(layout.tile_pages, f"{tile.tile_id}.png")
     return save_figure(plot_tile(gather_tile(layout, tile)), path)
 
 

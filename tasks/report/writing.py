@@ -105,6 +105,15 @@ def _code(text: str) -> markupsafe.Markup:
     return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))
 
 
+def read_summary(report: Path) -> str:
+    """The beginning of `report.md`, down to the table of results and without figures.
+
+    Args:
+        report: the folder of a report.
+    """
+    return (report / MARKDOWN_FILE).read_text(encoding="utf-8").partition("\n![")[0]
+
+
 def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
     """A row an arm and seed, over all folds."""
     rows = [
@@ -129,7 +138,7 @@ def _folds_table(source: ReportInput) -> pd.DataFrame:
         {
             "arm": result.arm.name,
             "seed": seed.seed,
-            "fold": names[evaluation.fold or 0],
+            "fold": names[evaluation.split_fold],
             "num_videos": evaluation.num_test_videos,
             **evaluation.scores,
         }

@@ -24,13 +24,10 @@ from pydantic import BaseModel, ValidationError
 from fer_models.errors import UseError
 from tasks.progress import say
 from tasks.services.descendants import GRACE_S, MARK, end_flow_runs, end_marked, mark_of
+from tasks.services.home import RECORD
 from tasks.storage.files import write_json, write_text
 
-#: Where services keep their records and logs, below the folder that they run in.
-HOME = Path("fer-data/services")
 _LOGS = "logs"
-#: Written there while they run.
-_RECORD = "services.json"
 #: Makes `prefect` commands in a folder find the server.
 _PREFECT_TOML = Path("prefect.toml")
 _TOML_HEAD = "# Written by `fer up`, which removes it when it ends."
@@ -76,7 +73,7 @@ class Addresses(BaseModel):
 def read_addresses(home: Path) -> Addresses | None:
     """The services that run in a folder; None when there are none, or when their process is gone."""
     try:
-        addresses = Addresses.model_validate_json((home / _RECORD).read_bytes())
+        addresses = Addresses.model_validate_json((home / RECORD).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
     return addresses if addresses.is_alive() else None
@@ -84,12 +81,12 @@ def read_addresses(home: Path) -> Addresses | None:
 
 def write_addresses(home: Path, addresses: Addresses) -> None:
     """Let `read_addresses` find the services of this folder."""
-    write_json(home / _RECORD, addresses)
+    write_json(home / RECORD, addresses)
 
 
 def remove_addresses(home: Path) -> None:
     """Forget the services of this folder, and let `prefect` commands forget them."""
-    (home / _RECORD).unlink(missing_ok=True)
+    (home / RECORD).unlink(missing_ok=True)
     if _is_ours(_PREFECT_TOML):
         _PREFECT_TOML.unlink()
 

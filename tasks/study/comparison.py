@@ -94,11 +94,15 @@ def _seed_result(evaluated: Sequence[tuple[Path, Evaluation]], seed: int, emotio
 
 
 def _predictions(seeds: Sequence[SeedResult], emotions: Sequence[str]) -> ArmPredictions:
-    covered = [seed.videos[seed.videos["num_segments"] > 0] for seed in seeds]
+    return arm_predictions([seed.videos[seed.videos["num_segments"] > 0] for seed in seeds], emotions)
+
+
+def arm_predictions(of_seeds: Sequence[pd.DataFrame], emotions: Sequence[str]) -> ArmPredictions:
+    """What an arm predicted, from a table a seed with the columns subject, emotion and predicted, in one order."""
     return ArmPredictions(
-        labels=labels_of(covered[0], emotions),
-        subjects=covered[0]["subject"].to_numpy(str),
-        predicted=np.stack([labels_of(videos, emotions, "predicted") for videos in covered]),
+        labels=labels_of(of_seeds[0], emotions),
+        subjects=of_seeds[0]["subject"].to_numpy(str),
+        predicted=np.stack([labels_of(videos, emotions, "predicted") for videos in of_seeds]),
     )
 
 

@@ -72,6 +72,11 @@ class Evaluation(BaseModel):
     scores: dict[str, float]
 
     @property
+    def split_fold(self) -> int:
+        """The number of its fold in the split."""
+        return self.fold or 0
+
+    @property
     def coverage(self) -> float:
         """Share of the test videos with a usable face."""
         return self.num_covered_videos / self.num_test_videos
@@ -111,10 +116,10 @@ def _evaluation_folder(settings: StudySettings, run: Run) -> Path:
 def _test_side(settings: StudySettings, run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The test side of a run's fold: its segments, and all of its videos with their labels."""
     layout = Layout.of(settings)
-    test = read_side(layout.index, run.fold or 0, TEST, settings.corpus.emotions)
+    test = read_side(layout.index, run.split_fold, TEST, settings.corpus.emotions)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     split = split_of_study(read_split(layout.split), ledger, settings.corpus.emotions)
-    members = split[(split["fold"] == (run.fold or 0)) & (split["side"] == TEST)]
+    members = split[(split["fold"] == run.split_fold) & (split["side"] == TEST)]
     videos = members[KEY].merge(ledger[[*KEY, "subject", "emotion"]], on=KEY)
     return test, videos.sort_values("video_id", ignore_index=True)
 
@@ -139,7 +144,7 @@ def _evaluate(settings: StudySettings, run: Run, folder: Path, draw: Draw) -> Ev
     model = _load(run)
     probabilities = predict(model, arrays)
     segments = predicted_segments(test, probabilities, emotions)
-    validation_rows = read_side(Layout.of(settings).index, run.fold or 0, VALIDATION, emotions)
+    validation_rows = read_side(Layout.of(settings).index, run.split_fold, VALIDATION, emotions)
     validation = predicted_segments(validation_rows, predict(model, run_arrays(settings, run, VALIDATION)), emotions)
     temperature = fit_video_temperature(validation, emotions)
     videos = predicted_videos(segments, test_videos, temperature, emotions)

@@ -53,6 +53,11 @@ class Run:
         return f"{self.arm.name}, seed {self.seed}" + ("" if self.fold is None else f", fold {self.fold_name}")
 
     @property
+    def split_fold(self) -> int:
+        """The number of its fold in the split."""
+        return self.fold or 0
+
+    @property
     def trained(self) -> bool:
         """Whether it is done; a run whose files have lost their content is not."""
         return is_whole(self.folder / MODEL_FILE) and is_whole(self.folder / PROGRESS_FILE)
@@ -153,7 +158,7 @@ def _crops(settings: StudySettings, run: Run) -> Crops | None:
     """The frames of a training on face crops: there the box of a segment is its frame."""
     if not settings.prepare.precropped:
         return None
-    train = read_side(Layout.of(settings).index, run.fold or 0, TRAIN, settings.corpus.emotions)
+    train = read_side(Layout.of(settings).index, run.split_fold, TRAIN, settings.corpus.emotions)
     return Crops.of(sorted({(width, height) for _, _, width, height in train["box"]}))
 
 
@@ -192,8 +197,8 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
 def run_arrays(settings: StudySettings, run: Run, side: str) -> SegmentArrays:
     """The arrays of one side of a run's fold, kept for the next runs on it."""
     layout = Layout.of(settings)
-    modified_ns = side_file(layout.index, run.fold or 0, side).stat().st_mtime_ns
-    return _side_arrays(layout.index, run.fold or 0, side, settings.corpus.emotions, layout.prepared, modified_ns)
+    modified_ns = side_file(layout.index, run.split_fold, side).stat().st_mtime_ns
+    return _side_arrays(layout.index, run.split_fold, side, settings.corpus.emotions, layout.prepared, modified_ns)
 
 
 @functools.lru_cache(maxsize=2)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from fer_models.labels import label_numbers
 from fer_models.statistics.calibration import apply_temperature, expected_calibration_error, fit_temperature
 from fer_models.statistics.metrics import by_video, count_confusions, score, scores_by_group
 
@@ -102,7 +103,7 @@ def confusions(table: pd.DataFrame, emotions: Sequence[str]) -> np.ndarray:
 
 def labels_of(table: pd.DataFrame, emotions: Sequence[str], column: str = "emotion") -> np.ndarray:
     """Positions of a column's classes in the label order, int64 (rows,)."""
-    return table[column].map({emotion: i for i, emotion in enumerate(emotions)}).to_numpy(np.int64)
+    return label_numbers(table[column], emotions)
 
 
 def probabilities_of(table: pd.DataFrame, emotions: Sequence[str], prefix: str = "p_") -> np.ndarray:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from statistics import fmean
 
 import mlflow
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 from mlflow.entities.model_registry import ModelVersion
@@ -20,7 +19,7 @@ from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.storage.files import whole_file
 from tasks.storage.local_copies import local_copy
-from tasks.study.comparison import ArmResult, best_result
+from tasks.study.comparison import ArmResult, arm_predictions, best_result
 from tasks.study.runs import plan_runs
 from tasks.tracking import mlflow_log
 
@@ -35,7 +34,7 @@ def crown(settings: StudySettings, study_run: mlflow_log.StudyRun, results: Sequ
     client = mlflow_log.connect(layout)
     best = best_result(results)
     table = predictions_table(best)
-    path = layout.study / PREDICTIONS_FILE
+    path = layout.champion_predictions
     with whole_file(path) as temporary:
         table.to_parquet(temporary, index=False)
     with local_copy(path) as copy:
@@ -109,13 +108,8 @@ def _items(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _arm_predictions(table: pd.DataFrame, emotions: Sequence[str]) -> ArmPredictions:
-    number = {emotion: i for i, emotion in enumerate(emotions)}
     ordered = [rows.sort_values(["sha256", "video_id"]) for _, rows in table.groupby("seed")]
-    return ArmPredictions(
-        labels=ordered[0]["emotion"].map(number).to_numpy(np.int64),
-        subjects=ordered[0]["subject"].to_numpy(str),
-        predicted=np.stack([rows["predicted"].map(number).to_numpy(np.int64) for rows in ordered]),
-    )
+    return arm_predictions(ordered, emotions)
 
 
 def _register(

@@ -50,6 +50,9 @@ from tasks.tracking.mlflow_database import ARTIFACTS_FOLDER, DATABASE_FILE, arti
 
 _REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
 
+#: Beside a run: which run of MLflow it is.
+_RECORD = "mlflow.json"
+
 
 class StudyRun(BaseModel):
     """The parent run of a study, remembered in its folder; `tracking_uri` is empty for the data root's own database."""
@@ -108,7 +111,7 @@ def open_study(settings: StudySettings) -> StudyRun:
     split = split.sort_values(["fold", "video_id", "sha256"])
     data = {"manifest": manifest_digest, "split": split.to_csv(index=False), "shards": layout.prepared.name}
     identity = digest(study_part(settings), data)
-    remembered = find_json(layout.study / "mlflow.json", StudyRun)
+    remembered = find_json(layout.mlflow_record, StudyRun)
     uri = tracking_uri(layout)
     store = "" if _is_local(uri, layout) else _shown(uri)
     if remembered and remembered.digest == identity and _exists(client, remembered.run_id):
@@ -124,7 +127,7 @@ def open_study(settings: StudySettings) -> StudyRun:
         _log_table(layout, "manifest", manifest.drop(columns=["mtime_ns"]), layout.manifest, manifest_digest)
     _sync_artifacts(layout, run.info.run_id)
     study_run = StudyRun(tracking_uri=store, experiment_id=experiment_id, run_id=run.info.run_id, digest=identity)
-    write_json(layout.study / "mlflow.json", study_run)
+    write_json(layout.mlflow_record, study_run)
     return study_run
 
 
@@ -137,7 +140,7 @@ def _log_table(layout: Layout, name: str, table: pd.DataFrame, source: Path, tab
 def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     """The id of the child run of a training run, created and described when it is new."""
     client = connect(Layout.of(settings))
-    child = find_json(run.folder / "mlflow.json", _ChildRun)
+    child = find_json(run.folder / _RECORD, _ChildRun)
     if child and child.parent_id == study_run.run_id and _exists(client, child.run_id):
         return child.run_id
     tags = {
@@ -159,7 +162,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
     parameters["training.treatment"] = treatment_of(settings, run.arm)
     client.log_batch(created.info.run_id, params=[Param(name, _text(value)) for name, value in parameters.items()])
-    write_json(run.folder / "mlflow.json", _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
+    write_json(run.folder / _RECORD, _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
     return created.info.run_id
 
 
@@ -180,7 +183,7 @@ def log_evaluation(
 ) -> None:
     """Log the history, test scores, figures, predictions and the model of a run, unless that was done before."""
     run_id = open_run(settings, study_run, run)
-    child = find_json(run.folder / "mlflow.json", _ChildRun)
+    child = find_json(run.folder / _RECORD, _ChildRun)
     assert child
     if child.evaluation == folder.name:
         return
@@ -202,7 +205,7 @@ def log_evaluation(
         model_id = _log_model(settings, run)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
     _sync_artifacts(Layout.of(settings), run_id, f"models/{model_id}")
-    write_json(run.folder / "mlflow.json", child.model_copy(update={"evaluation": folder.name}))
+    write_json(run.folder / _RECORD, child.model_copy(update={"evaluation": folder.name}))
 
 
 def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[ArmResult], report: Path) -> None:
@@ -210,7 +213,7 @@ def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[
     layout = Layout.of(settings)
     client = connect(layout)
     best = best_result(results)
-    first = min(evaluation.fold or 0 for evaluation in best.seeds[0].evaluations)
+    first = min(evaluation.split_fold for evaluation in best.seeds[0].evaluations)
     index = pd.concat([read_side(layout.index, first, side, settings.corpus.emotions) for side in SIDES])
     with mlflow.start_run(run_id=study_run.run_id, nested=True):
         _log_table(layout, "index", index.drop(columns=["box"]), layout.index, index_digest(index))
@@ -305,7 +308,7 @@ def _log_model(settings: StudySettings, run: Run) -> str:
     signature = ModelSignature(Schema(inputs), Schema([output]))
     logged = mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
     layout = Layout.of(settings)
-    rows = read_side(layout.index, run.fold or 0, TRAIN, settings.corpus.emotions).head(2)
+    rows = read_side(layout.index, run.split_fold, TRAIN, settings.corpus.emotions).head(2)
     example = load_arrays(rows, layout.prepared, settings.corpus.emotions)
     arrays = zip(model.inputs, model_inputs(model, example.batch(np.arange(len(example)))), strict=True)
     values = {one.name: array.astype(float).round(4).tolist() for one, array in arrays}
