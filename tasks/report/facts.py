@@ -30,6 +30,7 @@ from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result, co
 from tasks.study.evaluation import Evaluation, read_evaluation
 from tasks.study.published import published_accuracies
 from tasks.study.runs import plan_runs
+from tasks.study.test_set import own_test_set
 
 _MOST_LOST = 40
 
@@ -65,7 +66,7 @@ def collect(settings: StudySettings) -> ReportInput:
     evaluated: list[tuple[Path, Evaluation]] = []
     folders: dict[str, Path] = {}
     for run in plan_runs(settings):
-        folder, evaluation = read_evaluation(settings, run)
+        folder, evaluation = read_evaluation(run, own_test_set(settings, run))
         evaluated.append((folder, evaluation))
         folders.setdefault(run.arm.name, folder)
     emotions = settings.corpus.emotions

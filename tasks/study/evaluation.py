@@ -1,4 +1,4 @@
-"""Evaluates a trained run on the test side: the only step that opens it.
+"""Evaluates a trained run on the test set that it is given; no step before it opens one.
 
 Leaves, in a folder below the run's that is named after the test data: `predictions.parquet` (a row a segment),
 `videos.parquet` (a row a video, those without a usable face included), `evaluation.json`, what `explain_run` leaves,
@@ -20,13 +20,10 @@ from fer_models.models.building import load_model
 from fer_models.segments import SegmentSource
 from fer_models.training.engine import predict
 from fer_models.training.progress import Progress
-from tasks.config.digests import digest
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
-from tasks.dataset.folds import TEST, VALIDATION
-from tasks.dataset.index import index_digest, read_side
-from tasks.dataset.splits import KEY, read_split, split_of_study
-from tasks.preparation.ledger import read_ledger
+from tasks.dataset.folds import VALIDATION
+from tasks.dataset.index import read_side
 from tasks.storage.files import broken_files, find_json, set_aside, whole_file, write_json
 from tasks.storage.local_copies import working_folder
 from tasks.study.checkpoints import MODEL_FILE, epoch_weights, read_progress
@@ -39,6 +36,7 @@ from tasks.study.scoring import (
     score_tables,
     video_uar,
 )
+from tasks.study.test_set import TestSet
 
 #: Raised when the same model and test data give another evaluation than before.
 CODE_VERSION = 3
@@ -98,56 +96,42 @@ class EvaluatedRun:
 Draw = Callable[[Path, EvaluatedRun], None]
 
 
-def read_evaluation(settings: StudySettings, run: Run) -> tuple[Path, Evaluation]:
-    """The folder and the result of a run's evaluation on this test side; raises `UseError` when there is none."""
-    folder = _evaluation_folder(settings, run)
+def read_evaluation(run: Run, test: TestSet) -> tuple[Path, Evaluation]:
+    """The folder and the result of a run's evaluation on a test set; raises `UseError` when there is none."""
+    folder = _evaluation_folder(run, test)
     evaluation = find_json(folder / RESULT_FILE, Evaluation)
     if evaluation is None:
         raise UseError(f"{run.name} is not evaluated on the present test side; run `fer evaluate` first.")
     return folder, evaluation
 
 
-def _evaluation_folder(settings: StudySettings, run: Run) -> Path:
-    test, videos = _test_side(settings, run)
-    named = ",".join(sorted(videos["video_id"]))
-    return run.folder / f"test-{digest(index_digest(test), named, {'code': CODE_VERSION})}"
+def _evaluation_folder(run: Run, test: TestSet) -> Path:
+    return run.folder / f"test-{test.digest(CODE_VERSION)}"
 
 
-def _test_side(settings: StudySettings, run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The test side of a run's fold: its segments, and all of its videos with their labels."""
-    layout = Layout.of(settings)
-    test = read_side(layout.index, run.split_fold, TEST, settings.corpus.emotions)
-    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
-    split = split_of_study(read_split(layout.split), ledger, settings.corpus.emotions)
-    members = split[(split["fold"] == run.split_fold) & (split["side"] == TEST)]
-    videos = members[KEY].merge(ledger[[*KEY, "subject", "emotion"]], on=KEY)
-    return test, videos.sort_values("video_id", ignore_index=True)
-
-
-def evaluate_run(settings: StudySettings, run: Run, draw: Draw) -> tuple[Path, Evaluation]:
-    """Evaluate a trained run, once for the same test side, have it drawn, and return the folder and the result."""
-    folder = _evaluation_folder(settings, run)
+def evaluate_run(settings: StudySettings, run: Run, test: TestSet, draw: Draw) -> tuple[Path, Evaluation]:
+    """Evaluate a trained run, once for the same test set, have it drawn, and return the folder and the result."""
+    folder = _evaluation_folder(run, test)
     broken = broken_files(folder)
     for path in broken:
         set_aside(path)
     if not broken and (done := find_json(folder / RESULT_FILE, Evaluation)):
         return folder, done
     with working_folder(run.folder, last=(RESULT_FILE,)) as working:
-        evaluation = _evaluate(settings, replace(run, folder=working.path), working.path / folder.name, draw)
+        evaluation = _evaluate(settings, replace(run, folder=working.path), test, working.path / folder.name, draw)
     return folder, evaluation
 
 
-def _evaluate(settings: StudySettings, run: Run, folder: Path, draw: Draw) -> Evaluation:
+def _evaluate(settings: StudySettings, run: Run, test: TestSet, folder: Path, draw: Draw) -> Evaluation:
     emotions = settings.corpus.emotions
-    test, test_videos = _test_side(settings, run)
-    arrays = run_arrays(settings, run, TEST)
+    arrays = test.load()
     model = _load(run)
     probabilities = predict(model, arrays)
-    segments = predicted_segments(test, probabilities, emotions)
+    segments = predicted_segments(test.rows, probabilities, emotions)
     validation_rows = read_side(Layout.of(settings).index, run.split_fold, VALIDATION, emotions)
     validation = predicted_segments(validation_rows, predict(model, run_arrays(settings, run, VALIDATION)), emotions)
     temperature = fit_video_temperature(validation, emotions)
-    videos = predicted_videos(segments, test_videos, temperature, emotions)
+    videos = predicted_videos(segments, test.videos, temperature, emotions)
     training = read_progress(run.folder)
     assert training
     evaluation = Evaluation(
@@ -163,13 +147,13 @@ def _evaluate(settings: StudySettings, run: Run, folder: Path, draw: Draw) -> Ev
         training_seconds=round(sum(epoch.seconds for epoch in training.history), 1),
         temperature=temperature,
         validation_uar=training.history[training.best_epoch - 1].val_uar,
-        optimism_gap=_optimism_gap(run, model, arrays, test, emotions),
+        optimism_gap=_optimism_gap(run, model, arrays, test.rows, emotions),
         scores=score_tables(videos, segments, emotions),
     )
     for name, table in ((PREDICTIONS_FILE, segments), (VIDEOS_FILE, videos)):
         with whole_file(folder / name) as temporary:
             table.to_parquet(temporary, index=False)
-    explanation = explain_run(folder, settings, run, model, test, arrays, probabilities)
+    explanation = explain_run(folder, emotions, run, model, test, arrays, probabilities)
     draw(folder, EvaluatedRun(run.arm, emotions, training, segments, videos, explanation))
     write_json(folder / RESULT_FILE, evaluation)
     keras.backend.clear_session()
@@ -186,7 +170,7 @@ def _load(run: Run) -> keras.Model:
 
 
 def _optimism_gap(
-    run: Run, model: keras.Model, arrays: SegmentSource, test: pd.DataFrame, emotions: tuple[str, ...]
+    run: Run, model: keras.Model, arrays: SegmentSource, rows: pd.DataFrame, emotions: tuple[str, ...]
 ) -> float | None:
     """UAR of videos at the epoch that is best on the test side, minus that at the epoch chosen on the other one."""
     training = read_progress(run.folder)
@@ -202,6 +186,6 @@ def _optimism_gap(
             set_aside(path)
             model.set_weights(kept)
             return None
-        uars.append(video_uar(predicted_segments(test, predict(model, arrays), emotions), emotions))
+        uars.append(video_uar(predicted_segments(rows, predict(model, arrays), emotions), emotions))
     model.set_weights(kept)
     return max(uars) - uars[training.best_epoch - 1]

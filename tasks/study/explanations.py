@@ -16,11 +16,10 @@ from pydantic import BaseModel
 from fer_models.explanation.gradcam import GradCam
 from fer_models.explanation.randomisation import MAX_SIMILARITY, NUM_DRAWS, Randomisation, check_randomisation
 from fer_models.segments import SegmentSource
-from tasks.config.layout import Layout
-from tasks.config.settings import StudySettings
 from tasks.storage.files import whole_file, write_json
 from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.runs import Run
+from tasks.study.test_set import TestSet
 from tasks.study.tiles import TILES_FILE, Origin, Tile, write_tiles
 from tasks.video.boxes import Box
 from tasks.video.fingerprint import content_sha256
@@ -83,10 +82,10 @@ def read_explanation(folder: Path) -> Explanation:
 
 def explain_run(
     folder: Path,
-    settings: StudySettings,
+    emotions: tuple[str, ...],
     run: Run,
     model: keras.Model,
-    test_rows: pd.DataFrame,
+    test: TestSet,
     arrays: SegmentSource,
     probabilities: np.ndarray,
 ) -> RunExplanation:
@@ -94,7 +93,7 @@ def explain_run(
 
     Args:
         folder: of the evaluation.
-        test_rows: rows of the index, numbered from 0, in the order of `arrays` and of `probabilities` (n, classes).
+        test: in whose order `arrays` and `probabilities`, float (n, classes), are.
     """
     predicted = probabilities.argmax(axis=1)
     shown = choose_segments(arrays, np.arange(len(arrays)), TILES_PER_CLASS, run.seed)
@@ -105,11 +104,11 @@ def explain_run(
         fold=run.fold_name or "0",
         checkpoint=f"{run.folder.name}/{MODEL_FILE}",
         checkpoint_sha256=content_sha256(run.folder / MODEL_FILE),
-        prepared=Layout.of(settings).prepared.name,
+        prepared=test.prepared.name,
         convolution=explainer.convolution,
     )
-    tiles = _make_tiles(origin, explainer, settings.corpus.emotions, test_rows, arrays, probabilities, shown)
-    means = _make_means(explainer, settings.corpus.emotions, arrays, predicted, run.seed)
+    tiles = _make_tiles(origin, explainer, emotions, test.rows, arrays, probabilities, shown)
+    means = _make_means(explainer, emotions, arrays, predicted, run.seed)
     check = check_randomisation(explainer, arrays, shown, predicted[shown], run.seed)
     write_tiles(folder / TILES_FILE, tiles)
     _write_means(folder / "gradcam_mean.npz", means)
