@@ -39,13 +39,22 @@ class Script:
 
 @pytest.mark.parametrize(
     ("number", "sizes"),
-    [(0, []), (1, [1]), (64, [1] * 64), (65, [2] * 32 + [1]), (200, [4] * 50), (100_000, [256] * 390 + [160])],
+    [(0, []), (1, [1]), (1000, [1] * 1000), (1001, [16] * 62 + [9]), (100_000, [256] * 390 + [160])],
 )
 def test_few_videos_have_a_task_each_and_many_share_them(number: int, sizes: list[int]) -> None:
     jobs = make_jobs(number)
     batches = list(split_into_batches(jobs, lambda: batch_size(number, Crew(2), None)))
     assert [len(batch.jobs) for batch in batches] == sizes
     assert [job for batch in batches for job in batch.jobs] == jobs
+
+
+def test_so_many_videos_share_a_task_as_the_settings_say() -> None:
+    for crew in (Crew(2, 0.0, 5), Crew(2, 0.3, 5)):
+        assert [len(one.jobs) for one in split_into_batches(make_jobs(12), lambda: batch_size(12, crew, None))] == [
+            5,
+            5,
+            2,
+        ]
 
 
 def test_a_batch_is_named_after_its_videos() -> None:

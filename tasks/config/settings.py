@@ -199,6 +199,11 @@ class ExecutionSettings(Settings):
         description="videos prepared at once, one a core by default; with the address of a cluster: by each worker of "
         "Dask, by default one a thread (Ray: always one a CPU)",
     )
+    videos_per_task: PositiveInt | None = Field(
+        None,
+        description="videos that share a task run of Prefect; by default one has each its own up to 1,000 videos, and "
+        "beyond that, and on clusters, many share one",
+    )
     timeout_s: float = Field(600.0, gt=0, description="a video that takes longer ends as `timeout`")
     retries: int = Field(2, ge=0, description="further attempts of a video that crashed or could not be read")
     retry_pause_s: float = Field(

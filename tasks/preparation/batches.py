@@ -14,8 +14,10 @@ from tasks.preparation.workers import Job
 from tasks.progress import progress, say
 from tasks.video.segments import VideoReport
 
-#: A task run costs its scheduler up to 40 ms of CPU time and a server loses records beyond some thousands of them a
-#: flow run, so there are about this many tasks (a video each, while there are no more videos than that) ...
+#: Up to so many videos have a task each, so that Prefect's page shows them. A task run costs up to 40 ms of CPU time,
+#: and a server loses records beyond some thousands of them a flow run, so for more videos ...
+_MOST_SINGLE = 1000
+#: ... there are about this many tasks ...
 _TASKS = 64
 #: ... and no task has more videos than this, so that progress shows.
 _MOST_VIDEOS = 256
@@ -29,11 +31,13 @@ _BATCHES_A_WORKER = 4
 class Crew:
     """Who prepares batches: how many of them at once, and what a task costs beside its videos, in seconds.
 
-    The cost counts where it is worth a thought, on clusters; 0 says that it does not matter.
+    The cost counts where it is worth a thought, on clusters; 0 says that it does not matter. `videos_per_task` is what
+    the settings say; None leaves it to `batch_size`.
     """
 
     num_workers: int = 1
     task_cost_s: float = 0.0
+    videos_per_task: int | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,9 @@ def batch_size(num_videos: int, crew: Crew, seconds: float | None) -> int:
         num_videos: videos of the whole round.
         seconds: what one takes; None while that is unknown, which makes the first batches single videos.
     """
-    if crew.task_cost_s and seconds is None:
+    if crew.videos_per_task:
+        return crew.videos_per_task
+    if seconds is None if crew.task_cost_s else num_videos <= _MOST_SINGLE:
         return 1
     least = math.ceil(crew.task_cost_s / _MOST_OVERHEAD / seconds) if seconds and crew.task_cost_s else 1
     num_batches = num_videos // least

@@ -112,7 +112,7 @@ def videos_at_once() -> int:
 def _threads(execution: ExecutionSettings) -> Iterator[Runner]:
     workers = execution.workers or _cores()
     with ThreadPoolTaskRunner(max_workers=2 * workers) as task_runner:
-        yield Runner(task_runner, Crew(workers), workers)
+        yield Runner(task_runner, Crew(workers, 0.0, execution.videos_per_task), workers)
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def _dask(execution: ExecutionSettings) -> Iterator[Runner]:
             return _count_workers(lambda: sum(client.nthreads().values()), address)
 
         workers = execution.workers if address else None
-        yield Runner(task_runner, Crew(check(), CLUSTER_TASK_S), workers, check)
+        yield Runner(task_runner, Crew(check(), CLUSTER_TASK_S, execution.videos_per_task), workers, check)
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def _ray(execution: ExecutionSettings) -> Iterator[Runner]:
             def check() -> int:
                 return _count_workers(lambda: int(ray.cluster_resources().get("CPU", 0)), address)
 
-            yield Runner(task_runner, Crew(check(), CLUSTER_TASK_S), 1, check)
+            yield Runner(task_runner, Crew(check(), CLUSTER_TASK_S, execution.videos_per_task), 1, check)
     except ConnectionError as error:
         raise _no_answer("Ray cluster", address, error) from error
 
