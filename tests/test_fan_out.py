@@ -49,12 +49,9 @@ def test_few_videos_have_a_task_each_and_many_share_them(number: int, sizes: lis
 
 
 def test_so_many_videos_share_a_task_as_the_settings_say() -> None:
-    for crew in (Crew(2, 0.0, 5), Crew(2, 0.3, 5)):
-        assert [len(one.jobs) for one in split_into_batches(make_jobs(12), lambda: batch_size(12, crew, None))] == [
-            5,
-            5,
-            2,
-        ]
+    for task_cost_s in (0.0, 0.3):
+        size = batch_size(12, Crew(2, task_cost_s, videos_per_task=5), None)
+        assert [len(batch.jobs) for batch in split_into_batches(make_jobs(12), lambda size=size: size)] == [5, 5, 2]
 
 
 def test_a_batch_is_named_after_its_videos() -> None:
