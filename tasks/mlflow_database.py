@@ -48,8 +48,8 @@ def ready_database(root: Path) -> str:
         _bring_home(root)
     except sqlite3.DatabaseError as error:
         raise StorageError(
-            f"MLflow's database {path} cannot be used ({error}); see to its disk and to the permissions of the file and "
-            "its folder, end what holds it, then run the command again. It stays as it is."
+            f"MLflow's database {path} cannot be used ({error}); see to its disk and to the permissions of the file "
+            "and its folder, end what holds it, then run the command again. It stays as it is."
         ) from error
     return uri_of(root)
 
