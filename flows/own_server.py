@@ -25,15 +25,15 @@ _START_S = 300.0
 
 @dataclass
 class _Own:
-    """The server of this process; its socket stays open, so that nobody else takes its place should it end."""
+    """The server of this process. Its socket is its own: should it end, calls fail at once instead of waiting."""
 
-    listening: socket.socket
+    port: int
     password: str
     process: "subprocess.Popen[bytes]"
 
     @property
     def address(self) -> str:
-        return f"http://{_HOST}:{self.listening.getsockname()[1]}"
+        return f"http://{_HOST}:{self.port}"
 
 
 _own: list[_Own] = []  # one at most
@@ -54,16 +54,17 @@ def start_own_server() -> None:
     """
     if not _own:
         say("Starting Prefect for this command: 20 seconds or so, up to a minute the first time.")
-        listening = listen(_HOST, 0)
+        port = 0
         password = os.environ.get("PREFECT_API_AUTH_STRING") or f"fer:{secrets.token_urlsafe(24)}"
         atexit.register(end_own_server)
     elif _comes_up(_own[0]):
         return
     else:
         say(f"Prefect's server for this command ended (exit code {_own[0].process.wait()}); it is started again.")
-        listening, password = _own[0].listening, _own[0].password
-    with tempfile.TemporaryFile() as log:
-        own = _Own(listening, password, _open(listening, password, log))
+        port, password = _own[0].port, _own[0].password  # Prefect has read its address already
+    with _listen(port) as listening, tempfile.TemporaryFile() as log:
+        own = _Own(listening.getsockname()[1], password, _open(listening, password, log))
+        listening.close()
         _own[:] = [own]  # also when it does not come up: the next call starts it again
         if not _comes_up(own):
             log.seek(0)
@@ -75,12 +76,21 @@ def start_own_server() -> None:
     os.environ |= {"PREFECT_API_URL": f"{own.address}/api", "PREFECT_API_AUTH_STRING": password}
 
 
+def _listen(port: int) -> socket.socket:
+    try:
+        return listen(_HOST, port)
+    except OSError as error:
+        raise UseError(
+            f"Prefect's server for this command ended, and its port {port} is taken now ({error.strerror}); start the "
+            "command again."
+        ) from error
+
+
 def end_own_server() -> None:
     """End the server that was started for this process."""
     while _own:
         own = _own.pop()
         own.process.kill()
-        own.listening.close()
 
 
 def _open(listening: socket.socket, password: str, log: IO[bytes]) -> "subprocess.Popen[bytes]":
@@ -115,6 +125,7 @@ def _comes_up(own: _Own) -> bool:
         if time.monotonic() > deadline:
             own.process.kill()
             own.process.wait()
+        time.sleep(0.1)
     return False
 
 
