@@ -11,7 +11,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import keras
@@ -47,7 +48,9 @@ from tasks.storage.files import (
     write_table,
     write_text,
 )
+from tasks.study import evaluation
 from tasks.study.checkpoints import MODEL_FILE
+from tasks.study.runs import Run
 from tasks.video.segments import VideoReport
 
 Damage = Callable[[Path], None]
@@ -87,6 +90,23 @@ def write_kind(path: Path) -> None:
         np.savez_compressed(path, x=np.arange(1000))
     elif path.suffix in (".png", ".jpg"):
         path.write_bytes(cv2.imencode(path.suffix, np.random.default_rng(0).integers(0, 255, (40, 40, 3)))[1].tobytes())
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_broken"),
+    [(PermissionError(errno.EACCES, "no"), False), (MemoryError(), False), (OSError("truncated"), True)],
+)
+def test_a_model_that_cannot_be_read_now_is_not_set_aside(
+    cause: Exception, is_broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise UseError(f"{path} is not a model.") from cause
+
+    (tmp_path / MODEL_FILE).touch()
+    monkeypatch.setattr(evaluation, "load_model", refuse)
+    with pytest.raises(UseError):
+        evaluation._load(cast(Run, SimpleNamespace(folder=tmp_path, name="a run")))
+    assert (tmp_path / MODEL_FILE).exists() != is_broken
 
 
 @damages

@@ -41,7 +41,7 @@ _Record = TypeVar("_Record", bound=BaseModel)
 
 _TEMPORARY = ".part-"
 #: Before the name of a file that was set aside.
-_BROKEN = "broken-"
+BROKEN = "broken-"
 #: Files that are fetched at once.
 _BATCH = 32
 #: The end of a Parquet file that holds its footer, unless it has hundreds of row groups.
@@ -215,7 +215,7 @@ def broken_files(folder: Path) -> list[Path]:
     """The files in a folder that are not whole, but for those that are still being written or were set aside."""
     if as_remote(folder) or not folder.is_dir():
         return []
-    files = (path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith((".", _BROKEN)))
+    files = (path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith((".", BROKEN)))
     return [path for path in files if not (is_whole(path) and _is_intact(path))]
 
 
@@ -232,7 +232,7 @@ def _is_intact(path: Path) -> bool:
 
 def set_aside(path: Path) -> None:
     """Rename a file that lost its content, so that it counts as not there and is made again, and say so."""
-    aside = path.with_name(f"{_BROKEN}{path.name}")
+    aside = path.with_name(f"{BROKEN}{path.name}")
     if as_remote(path):
         content = path.read_bytes()
         with whole_file(aside) as temporary:

@@ -165,6 +165,8 @@ def _load(run: Run) -> keras.Model:
     try:
         return load_model(path)
     except UseError as error:
+        if getattr(error.__cause__, "errno", None) is not None or isinstance(error.__cause__, MemoryError):
+            raise  # a fault of the disk or of the machine, not of the content
         set_aside(path)
         raise UseError(f"{error} Run `fer train` again, which trains {run.name} anew.") from error
 
@@ -182,8 +184,10 @@ def _optimism_gap(
     for path in paths:
         try:
             model.load_weights(path)
-        except OSError:  # of HDF5: it has lost its content
-            set_aside(path)
+        except OSError as error:
+            if error.errno is not None:
+                raise  # of the disk
+            set_aside(path)  # of HDF5: it has lost its content
             model.set_weights(kept)
             return None
         uars.append(video_uar(predicted_segments(rows, predict(model, arrays), emotions), emotions))
