@@ -15,7 +15,8 @@ from tasks.corpus.changes import read_changes
 from tasks.dataset.drift import TOO_FEW, read_drift
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import count_outcomes, failed_videos, read_ledger
-from tasks.report.facts import ReportInput, collect, describe
+from tasks.report.facts import describe
+from tasks.report.input import ReportInput, collect
 from tasks.report.remarks import motion_remarks
 from tasks.storage.addresses import hide_secrets
 from tasks.study.runs import plan_runs
@@ -41,11 +42,11 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
         verdict = (
             "the best"
             if is_best
-            else facts["against_best"][result.arm.name].removesuffix(" shown").partition(" within")[0]
+            else facts.against_best[result.arm.name].removesuffix(" shown").partition(" within")[0]
         )
         table.add_row(result.arm.title, *cells, verdict, style="bold" if is_best else None)
     out.print(table)
-    for sentence in _remarks(source, facts["null_band"]):
+    for sentence in _remarks(source, facts.null_band):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
     store = hide_secrets(mlflow_log.tracking_uri(layout))

@@ -12,7 +12,8 @@ import pytest
 
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.scope import ledger_of_study
-from tasks.report.facts import ReportInput, describe
+from tasks.report.facts import describe
+from tasks.report.input import ReportInput
 from tasks.report.writing import HTML_FILE, MARKDOWN_FILE, render
 from tasks.study.comparison import compare, compare_pairs
 from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
@@ -101,7 +102,7 @@ def make_evaluation(arm: str, seed: int, fold: int | None, scores: dict[str, flo
 def read_report(source: ReportInput) -> tuple[str, str]:
     """The page and the Markdown, without style and settings."""
     explanations = {result.arm.name: "`fer explain` <tells> more." for result in source.results}
-    facts = describe(source) | {"contact_sheet": True, "explanations": explanations}
+    facts = replace(describe(source), contact_sheet=True, explanations=explanations)
     html = render(HTML_FILE, facts, lambda name: name)
     html = re.sub(r"<style>.*?</style>|<pre>.*?</pre>", "", html, flags=re.DOTALL)
     return html, render(MARKDOWN_FILE, facts, lambda name: name).partition("```yaml")[0]
@@ -179,16 +180,16 @@ def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
     source = make_source(tmp_path, arms=ARMS)
     films = source.ledger
     images = films.assign(uri=films["uri"].str.replace(".mp4", "_*.png"), num_frames=[3] * 20 + [9] * 4)
-    assert describe(source)["video_facts"] == "48x48 px, 25 frames/s, 2.0 s long"
-    assert describe(replace(source, ledger=images))["video_facts"] == "48x48 px, 3 to 9 numbered images each"
+    assert describe(source).video_facts == "48x48 px, 25 frames/s, 2.0 s long"
+    assert describe(replace(source, ledger=images)).video_facts == "48x48 px, 3 to 9 numbered images each"
     both = pd.concat([films.iloc[:8], images.iloc[8:]])
-    facts = describe(replace(source, ledger=both))["video_facts"]
+    facts = describe(replace(source, ledger=both)).video_facts
     assert facts == "48x48 px, 25 frames/s, 2.0 s long, 12 of them 3 to 9 numbered images each"
 
 
 def test_folds_have_their_names_and_scores(tmp_path: Path) -> None:
     source = make_source(tmp_path, ("<east|west>", "fold 9", "fold 10"), arms=ARMS, seeds=2)
-    folds = describe(source)["folds"]
+    folds = describe(source).folds
     assert [(fold["name"], fold["people"], fold["videos"]) for fold in folds] == [
         ("<east|west>", 2, 6),
         ("fold 9", 2, 6),

@@ -208,8 +208,15 @@ def log_evaluation(
     write_json(run.folder / _RECORD, child.model_copy(update={"evaluation": folder.name}))
 
 
-def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[ArmResult], report: Path) -> None:
-    """Log the comparison, the report and the data to the parent run."""
+def close_study(
+    settings: StudySettings, study_run: StudyRun, results: Sequence[ArmResult], report: Path, summary: str
+) -> None:
+    """Log the comparison, the report and the data to the parent run.
+
+    Args:
+        report: its folder.
+        summary: Markdown that stands on the run's page.
+    """
     layout = Layout.of(settings)
     client = connect(layout)
     best = best_result(results)
@@ -218,8 +225,7 @@ def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[
     with mlflow.start_run(run_id=study_run.run_id, nested=True):
         _log_table(layout, "index", index.drop(columns=["box"]), layout.index, index_digest(index))
         mlflow.set_tag("best_arm", best.arm.name)
-        text = (report / "report.md").read_text(encoding="utf-8")
-        mlflow.set_tag("mlflow.note.content", text.partition("\n![")[0])  # down to the table, without figures
+        mlflow.set_tag("mlflow.note.content", summary)
         mlflow.log_metrics({f"best_test_{metric}": best.mean(metric) for metric in METRICS})
         for result in results:
             mlflow.log_metrics({f"mean_{metric}/{_key(result)}": result.mean(metric) for metric in METRICS})
