@@ -314,7 +314,7 @@ def test_only_these_modules_know_the_test_side():
         )
     }
     after_training = {
-        "tasks/study/evaluation.py",
+        "tasks/study/test_set.py",
         "tasks/report/facts.py",
         "tasks/dataset/audit.py",
         "tasks/dataset/file_properties.py",
