@@ -236,7 +236,7 @@ def test_a_broken_split_is_taken_from_its_copy(tmp_path: Path, damage: Damage, c
     damage(copy)
     pd.testing.assert_frame_equal(read_split(path), grown)
     damage(path)
-    with pytest.raises(UseError, match=r"one\.parquet has lost .* backup, or set another split\.seed"):
+    with pytest.raises(UseError, match=r"one\.parquet has lost .* So has its copy, .* backup, or set another split\.seed"):
         read_split(path)
     with pytest.raises(UseError, match="has lost its content"):
         update_split(make_ledger(people(20)), emotions, settings, path)
@@ -254,7 +254,7 @@ def test_a_split_without_a_copy(tmp_path: Path) -> None:
     path.with_name("one.parquet.copy").unlink()
     pd.testing.assert_frame_equal(read_split(path), before)
     half(path)
-    with pytest.raises(UseError, match="So has its copy"):
+    with pytest.raises(UseError, match=r"one\.parquet has lost .* Its copy is not there, and who was on the test side"):
         read_split(path)
 
 
