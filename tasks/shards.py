@@ -124,7 +124,7 @@ def named_shard(prepared: Path, name: str) -> Path:
     Raises:
         UseError: the name is that of something else.
     """
-    folder, _, file = name.partition("/")
+    folder, _, file = str(name).partition("/")  # a null of a table included
     advice = "remove the file that names it, then run `fer prepare` and `fer split` again"
     named = file if folder == _FOLDER else f"../{name}"
     return path_below(prepared / _FOLDER, named, f"The ledger or an index of {prepared}", advice)

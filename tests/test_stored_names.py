@@ -112,8 +112,15 @@ def test_shards_have_one_name_for_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shard", ["../x.parquet", "/x.parquet", "ledger.parquet", "shards/../../x.parquet", "shards"])
 def test_a_tampered_index_reads_nothing_outside(tmp_path: Path, shard: str) -> None:
     index = pd.DataFrame({"shard": [shard], "row": [0], "emotion": ["anger"], "video_id": ["a"], "segment": [0]})
+    index["prepared"] = tmp_path.name
     with pytest.raises(UseError, match="leads out of"):
         load_arrays(index, tmp_path, ("anger", "fear"))
+
+
+@pytest.mark.parametrize("name", [None, 7, float("nan")])
+def test_a_ledger_without_the_name_of_a_shard_is_told(tmp_path: Path, name: object) -> None:
+    with pytest.raises(UseError, match=r"^The ledger or an index of .* leads out of .* run `fer prepare`"):
+        named_shard(tmp_path, name)
 
 
 def side(num: int = 2) -> SegmentArrays:
