@@ -148,6 +148,21 @@ def test_a_tampered_progress_deletes_and_loads_nothing_outside(
     assert victim.read_text() == "dear"
 
 
+@pytest.mark.parametrize("name", ["x.h5", "x.keras.h5", "x", "x.KERAS"])
+@pytest.mark.parametrize("field", ["last_checkpoint", "best_checkpoint"])
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_progress_that_names_another_kind_of_file_loads_none(
+    tmp_path: Path, name: str, field: str, finished: bool
+) -> None:
+    names = {"last_checkpoint": "epoch-0001.keras", "best_checkpoint": "epoch-0001.keras"} | {field: name}
+    for stored in names.values():
+        (tmp_path / stored).write_text("a checkpoint")
+    progress = Progress(history=[], best_epoch=1, finished=finished, **names)
+    (tmp_path / PROGRESS_FILE).write_text(progress.model_dump_json())
+    with pytest.raises(UseError, match=rf"progress\.json holds '{name}', which does not end in \.keras; remove "):
+        fit(lambda: pytest.fail("it was built"), side(), side(), TrainingSettings(), tmp_path, seed=1)
+
+
 def test_keys_of_a_store_that_lead_out_are_refused_and_write_nothing(tmp_path: Path) -> None:
     store = MemoryFileSystem()
     place = read_place("memory://hostile/run")
