@@ -15,7 +15,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from fer_models.building import load_model
 from fer_models.disk import make_folder, put_in_place
@@ -102,9 +102,11 @@ def fit(
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """How far the run in a folder is; None when it has not finished an epoch."""
-    path = folder / PROGRESS_FILE
-    return Progress.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """How far the run in a folder is; None when it has not finished an epoch, or what tells has lost its content."""
+    try:
+        return Progress.model_validate_json((folder / PROGRESS_FILE).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def epoch_weights(folder: Path) -> list[Path]:
@@ -130,8 +132,12 @@ def _is_whole(folder: Path, progress: Progress) -> bool:
 
 
 def _checkpoint(folder: Path, name: str) -> Path:
-    """A checkpoint that a run's progress names."""
-    return path_below(folder, name, folder / PROGRESS_FILE, f"remove {folder} to train the run anew")
+    """A checkpoint that a run's progress names; raises `UseError` for a name of something else."""
+    advice = f"remove {folder} to train the run anew"
+    path = path_below(folder, name, folder / PROGRESS_FILE, advice)
+    if not name.endswith(".keras"):  # other formats can hold code
+        raise UseError(f"{folder / PROGRESS_FILE} holds {name[:200]!r}, which does not end in .keras; {advice}.")
+    return path
 
 
 def _compile(model: keras.Model, settings: TrainingSettings) -> keras.Model:

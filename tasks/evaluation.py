@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from fer_models.building import load_model
 from fer_models.errors import UseError
 from fer_models.segments import SegmentArrays
-from fer_models.training import MODEL_FILE, epoch_weights, predict, read_progress
-from tasks.explanations import explain_run
+from fer_models.training import MODEL_FILE, Progress, epoch_weights, predict
+from tasks.explanations import EXPLANATION_FILE, explain_run
 from tasks.files import broken_files, find_json, set_aside, whole_file, write_json
 from tasks.folds import TEST, VALIDATION
 from tasks.index import index_digest, read_side
@@ -24,7 +24,7 @@ from tasks.ledger import read_ledger
 from tasks.plots import save_figure
 from tasks.plots.confusion import plot_confusion
 from tasks.plots.learning_curves import plot_learning_curves
-from tasks.runs import Run, run_arrays
+from tasks.runs import Run, run_arrays, training_progress
 from tasks.scoring import (
     confusions,
     fit_video_temperature,
@@ -35,6 +35,7 @@ from tasks.scoring import (
 )
 from tasks.settings import StudySettings, digest
 from tasks.splits import KEY, read_split, split_of_study
+from tasks.tiles import TILES_FILE
 from tasks.working_folders import working_folder
 
 #: Raised when the same model and test data give another evaluation than before.
@@ -42,6 +43,8 @@ CODE_VERSION = 3
 RESULT_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.parquet"
 VIDEOS_FILE = "videos.parquet"
+#: What others read of an evaluation; who reads it may set it aside.
+_FILES = (PREDICTIONS_FILE, VIDEOS_FILE, EXPLANATION_FILE, TILES_FILE)
 
 
 class Evaluation(BaseModel):
@@ -101,19 +104,24 @@ def _test_side(settings: StudySettings, run: Run) -> tuple[pd.DataFrame, pd.Data
 
 
 def evaluate_run(settings: StudySettings, run: Run) -> tuple[Path, Evaluation]:
-    """Evaluate a trained run, once for the same test side, and return the folder and the result."""
+    """Evaluate a trained run, once for the same test side, and return the folder and the result.
+
+    What has lost its content in that folder, or was set aside before, is made again with the rest.
+    """
     folder = _evaluation_folder(settings, run)
     broken = broken_files(folder)
     for path in broken:
         set_aside(path)
-    if not broken and (done := find_json(folder / RESULT_FILE, Evaluation)):
+    done = find_json(folder / RESULT_FILE, Evaluation)
+    if done and not broken and all((folder / name).is_file() for name in _FILES):
         return folder, done
+    training = training_progress(run)
     with working_folder(run.folder, last=(RESULT_FILE,)) as working:
-        evaluation = _evaluate(settings, replace(run, folder=working.path), working.path / folder.name)
+        evaluation = _evaluate(settings, replace(run, folder=working.path), working.path / folder.name, training)
     return folder, evaluation
 
 
-def _evaluate(settings: StudySettings, run: Run, folder: Path) -> Evaluation:
+def _evaluate(settings: StudySettings, run: Run, folder: Path, training: Progress) -> Evaluation:
     emotions = settings.corpus.emotions
     test, test_videos = _test_side(settings, run)
     arrays = run_arrays(settings, run, TEST)
@@ -124,8 +132,6 @@ def _evaluate(settings: StudySettings, run: Run, folder: Path) -> Evaluation:
     validation = predicted_segments(validation_rows, predict(model, run_arrays(settings, run, VALIDATION)), emotions)
     temperature = fit_video_temperature(validation, emotions)
     videos = predicted_videos(segments, test_videos, temperature, emotions)
-    training = read_progress(run.folder)
-    assert training
     evaluation = Evaluation(
         arm=run.arm.name,
         seed=run.seed,
@@ -139,13 +145,13 @@ def _evaluate(settings: StudySettings, run: Run, folder: Path) -> Evaluation:
         training_seconds=round(sum(epoch.seconds for epoch in training.history), 1),
         temperature=temperature,
         validation_uar=training.history[training.best_epoch - 1].val_uar,
-        optimism_gap=_optimism_gap(run, model, arrays, test, emotions),
+        optimism_gap=_optimism_gap(run, training, model, arrays, test, emotions),
         scores=score_tables(videos, segments, emotions),
     )
     for name, table in ((PREDICTIONS_FILE, segments), (VIDEOS_FILE, videos)):
         with whole_file(folder / name) as temporary:
             table.to_parquet(temporary, index=False)
-    _plot(folder, run, videos, segments, emotions)
+    _plot(folder, run, training, videos, segments, emotions)
     explain_run(folder, settings, run, model, test, arrays, probabilities)
     write_json(folder / RESULT_FILE, evaluation)
     keras.backend.clear_session()
@@ -164,12 +170,16 @@ def _load(run: Run) -> keras.Model:
 
 
 def _optimism_gap(
-    run: Run, model: keras.Model, arrays: SegmentArrays, test: pd.DataFrame, emotions: tuple[str, ...]
+    run: Run,
+    training: Progress,
+    model: keras.Model,
+    arrays: SegmentArrays,
+    test: pd.DataFrame,
+    emotions: tuple[str, ...],
 ) -> float | None:
     """UAR of videos at the epoch that is best on the test side, minus that at the epoch chosen on the other one."""
-    training = read_progress(run.folder)
     paths = epoch_weights(run.folder)
-    if not (training and len(paths) == len(training.history)):
+    if len(paths) != len(training.history):
         return None
     kept = model.get_weights()
     uars = []
@@ -187,9 +197,14 @@ def _optimism_gap(
     return max(uars) - uars[training.best_epoch - 1]
 
 
-def _plot(folder: Path, run: Run, videos: pd.DataFrame, segments: pd.DataFrame, emotions: tuple[str, ...]) -> None:
-    training = read_progress(run.folder)
-    assert training
+def _plot(
+    folder: Path,
+    run: Run,
+    training: Progress,
+    videos: pd.DataFrame,
+    segments: pd.DataFrame,
+    emotions: tuple[str, ...],
+) -> None:
     figure = plot_learning_curves(training.history, training.best_epoch, run.arm.title)
     save_figure(figure, folder / "learning_curves.png")
     for level, table in (("videos", videos), ("segments", segments)):

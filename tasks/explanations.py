@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from fer_models.errors import UseError
 from fer_models.gradcam import GradCam
 from fer_models.randomisation import MAX_SIMILARITY, NUM_DRAWS, Randomisation, check_randomisation
 from fer_models.segments import SegmentArrays
 from fer_models.training import MODEL_FILE
 from tasks.boxes import Box
 from tasks.contents import content_sha256
-from tasks.files import whole_file, write_json
+from tasks.files import find_json, whole_file, write_json
 from tasks.layout import Layout
 from tasks.plots import save_figure
 from tasks.plots.explanations import plot_explanations
@@ -56,8 +57,12 @@ class Explanation(BaseModel):
 
 
 def read_explanation(folder: Path) -> Explanation:
-    """What `explain_run` left in the folder of an evaluation."""
-    return Explanation.model_validate_json((folder / EXPLANATION_FILE).read_text(encoding="utf-8"))
+    """What `explain_run` left in the folder of an evaluation; raises `UseError` when it is not there any more."""
+    path = folder / EXPLANATION_FILE
+    explanation = find_json(path, Explanation)
+    if explanation is None:
+        raise UseError(f"There is no explanation at {str(path)!r}; run `fer evaluate` again, which makes it anew.")
+    return explanation
 
 
 def explain_run(

@@ -13,11 +13,12 @@ import keras
 
 from fer_models.arms import Arm
 from fer_models.building import build_model
+from fer_models.errors import UseError
 from fer_models.segments import SegmentArrays
 from fer_models.settings import Imbalance, TrainingSettings
-from fer_models.training import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit, read_progress
+from fer_models.training import MODEL_FILE, PROGRESS_FILE, Epoch, Progress, fit
 from tasks.carried import Crops, carry_prepare
-from tasks.files import broken_files, is_whole, set_aside, write_text
+from tasks.files import broken_files, find_json, is_whole, set_aside, write_text
 from tasks.folds import TRAIN, VALIDATION
 from tasks.index import index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.layout import Layout
@@ -130,7 +131,7 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
     """
     for path in broken_files(run.folder):
         set_aside(path)
-    done = read_progress(run.folder)
+    done = find_json(run.folder / PROGRESS_FILE, Progress)
     if run.trained and done:
         return done
     train, validation = (run_arrays(settings, run, side) for side in (TRAIN, VALIDATION))
@@ -152,6 +153,15 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         result = fit(lambda: build_run_model(settings, run), train, validation, training, working.path, run.seed, tell)
     keras.backend.clear_session()
     return result
+
+
+def training_progress(run: Run) -> Progress:
+    """How the training of a run went; raises `UseError` when that is not known (any more)."""
+    progress = find_json(run.folder / PROGRESS_FILE, Progress)
+    if progress is None:
+        path = run.folder / PROGRESS_FILE
+        raise UseError(f"{path} is not there; run `fer train` again, which trains {run.name} anew.")
+    return progress
 
 
 def run_arrays(settings: StudySettings, run: Run, side: str) -> SegmentArrays:

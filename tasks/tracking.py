@@ -28,18 +28,18 @@ from pydantic import BaseModel
 from fer_models.building import load_model
 from fer_models.disk import sync_folder, sync_tree
 from fer_models.errors import UseError
-from fer_models.training import MODEL_FILE, Epoch, read_progress
+from fer_models.training import MODEL_FILE, Epoch
 from tasks.addresses import hide_password_in, hide_secrets, user_of, without_user
 from tasks.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.evaluation import Evaluation
-from tasks.files import find_json, write_json
+from tasks.files import find_json, finished_files, write_json
 from tasks.folds import TRAIN
 from tasks.index import index_digest, load_arrays, read_side
 from tasks.layout import Layout
 from tasks.manifest import read_manifest
 from tasks.mlflow_database import ARTIFACTS_FOLDER, DATABASE_FILE, artifacts_of, ready_database, uri_of
 from tasks.places import as_remote
-from tasks.runs import Run, imbalance_of, training_of
+from tasks.runs import Run, imbalance_of, training_of, training_progress
 from tasks.scope import manifest_of_study
 from tasks.settings import StudySettings, digest
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE
@@ -182,8 +182,7 @@ def log_evaluation(
     assert child
     if child.evaluation == folder.name:
         return
-    progress = read_progress(run.folder)
-    assert progress
+    progress = training_progress(run)
     for epoch in progress.history[num_logged_epochs(run_id) :]:
         log_epoch(run_id, epoch)
     with mlflow.start_run(run_id=run_id, nested=True):
@@ -194,7 +193,7 @@ def log_evaluation(
         }
         mlflow.log_metrics({**{f"test_{name}": value for name, value in evaluation.scores.items()}, **counts})
         with local_copy(folder) as copy:
-            for path in sorted(copy.iterdir()):
+            for path in finished_files(copy):
                 mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
         mlflow.log_dict(settings.recorded(), "settings.yaml")
         model_id = _log_model(settings, run)
@@ -221,7 +220,9 @@ def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[
             bounds = {"low": result.interval.low, "high": result.interval.high, "seed_sd": result.sd(HEADLINE) or 0.0}
             mlflow.log_metrics({f"{HEADLINE}_{name}/{_key(result)}": value for name, value in bounds.items()})
         with local_copy(report) as copy:
-            mlflow.log_artifacts(str(copy), "report")
+            for part in (copy, *(path for path in sorted(copy.iterdir()) if path.is_dir())):
+                for path in finished_files(part):
+                    mlflow.log_artifact(str(path), "/".join(("report", *part.relative_to(copy).parts)))
     client.set_terminated(study_run.run_id, "FINISHED")
     _sync_artifacts(layout, study_run.run_id)
 

@@ -21,7 +21,7 @@ from tasks.contents import VideoFile, content_sha256, content_state  # noqa: E40
 from tasks.sample.corpus import write_video  # noqa: E402
 from tasks.sample.drawing import FaceArtist, Pose, compose, draw_background  # noqa: E402
 from tasks.sample.people import draw_person  # noqa: E402
-from tasks.shards import Segment, VideoReport, open_shard  # noqa: E402
+from tasks.shards import Segment, VideoReport, find_reports, open_shard, read_images_of  # noqa: E402
 
 FPS = 25
 
@@ -109,6 +109,19 @@ def write_shard(path: Path, segments: Sequence[Segment], report: VideoReport) ->
         for segment in segments:
             writer.add(segment)
         writer.close(report)
+
+
+def report_of(shard: Path) -> VideoReport:
+    """The report that a shard holds."""
+    (report,) = find_reports([shard])
+    assert report
+    return report
+
+
+def images_of(shard: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Faces, uint8 (n, 48, 48, 3), and optical flows, float16 (n, 48, 48, 2), of a shard."""
+    ((_, faces, optical_flows),) = read_images_of([shard])
+    return faces, optical_flows
 
 
 def video_file(path: Path) -> VideoFile:

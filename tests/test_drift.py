@@ -18,7 +18,6 @@ from tasks.drift import (
     describe_videos,
     drift_rows,
     measure_drift,
-    newly_prepared,
     read_drift,
     record_drift,
 )
@@ -26,6 +25,7 @@ from tasks.layout import Layout
 from tasks.ledger import read_ledger
 from tasks.outcomes import Outcome
 from tasks.presets import sample
+from tasks.scan import Conclusion
 from tasks.settings import StudySettings
 from tasks.shards import FACE_SHAPE, OPTICAL_FLOW_SHAPE, Segment, VideoReport, shard_path
 
@@ -161,6 +161,11 @@ class World:
         before = [pd.read_parquet(self.layout.split)] if self.layout.split.is_file() else []
         pd.concat([*before, pd.DataFrame(rows)]).to_parquet(self.layout.split)
 
+    def conclude(self, batch: Sequence[str]) -> Conclusion:
+        """What a preparation came to that tried these videos."""
+        ledger = read_ledger(self.layout.ledger, EMOTIONS)
+        return Conclusion(ledger, {}, ledger[ledger["sha256"].isin(batch)], ledger[:0])
+
     def drift(self, batch: Sequence[str]) -> pd.DataFrame:
         return measure_drift(self.settings, batch).set_index("measure")
 
@@ -269,8 +274,7 @@ def test_a_large_corpus_costs_no_more_than_a_sample(world: World) -> None:
 
 def test_the_first_batch_has_nothing_to_be_compared_with(world: World) -> None:
     batch = world.add(9, "first")
-    assert newly_prepared(None, read_ledger(world.layout.ledger, EMOTIONS)) == set(batch)
-    drift = measure_drift(world.settings, batch)
+    drift = measure_drift(world.settings, world.conclude(batch).newly_prepared)
     assert drift.empty
     assert drift_rows(drift) == []
     record_drift(world.layout.drift, drift)
@@ -279,11 +283,11 @@ def test_the_first_batch_has_nothing_to_be_compared_with(world: World) -> None:
 
 def test_a_batch_is_kept_and_shown(world: World) -> None:
     world.add(9, "old")
-    before = read_ledger(world.layout.ledger, EMOTIONS)
     emotions = ["anger", "fear", "sadness", "disgust", "happiness", "surprise"]
     batch = [sha for emotion in emotions for sha in world.add(4, emotion, emotion=emotion, width=1920, height=1080)]
-    assert newly_prepared(before, read_ledger(world.layout.ledger, EMOTIONS)) == set(batch)
-    drift = measure_drift(world.settings, batch)
+    conclusion = world.conclude(batch)
+    assert conclusion.newly_prepared == set(batch)
+    drift = measure_drift(world.settings, conclusion.newly_prepared)
     record_drift(world.layout.drift, drift)
     record_drift(world.layout.drift, drift)
     kept = read_drift(world.layout.drift, world.settings.name)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall, video_file
+from conftest import FPS, draw_moving_face, draw_wall, images_of, video_file
 from faulty_videos import encode
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ from tasks.plots.pictures import FULL_COLOUR_PX, draw_colour_wheel, draw_optical
 from tasks.preparation import prepare_file
 from tasks.sample.corpus import write_video
 from tasks.settings import StudySettings
-from tasks.shards import VideoReport, read_images, shard_path
+from tasks.shards import VideoReport, shard_path
 from tasks.stills import read_spread_stills, read_spread_stills_in_child, spread
 
 ROOT = Path(__file__).parent.parent
@@ -133,7 +133,7 @@ def test_the_picture_is_the_frame_of_its_box(settings: StudySettings) -> None:
 def test_faces_and_motion_are_those_of_the_shard(settings: StudySettings) -> None:
     video = look_at(settings, "moving")
     row = find_video(read_ledger(Layout.of(settings).ledger, EMOTIONS), "moving")
-    faces, optical_flows = read_images(Layout.of(settings).prepared / row["shard"])
+    faces, optical_flows = images_of(Layout.of(settings).prepared / row["shard"])
     for moment in video.moments:
         assert np.array_equal(moment.face, faces[moment.frame // 4])
         assert np.array_equal(moment.optical_flow, optical_flows[moment.frame // 4].astype(np.float32))

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall, video_file, write_images, write_shard
+from conftest import FPS, draw_moving_face, draw_wall, images_of, report_of, video_file, write_images, write_shard
 
 from tasks.outcomes import Outcome
 from tasks.preparation import prepare_digest, prepare_file, prepare_video
 from tasks.sample.corpus import write_video
 from tasks.settings import PrepareSettings
-from tasks.shards import VideoReport, read_images, read_report, read_rows, shard_path
+from tasks.shards import VideoReport, read_rows, shard_path
 
 EVERY_FOUR = PrepareSettings(segment_stride=4)
 
@@ -105,11 +105,11 @@ def test_the_shard_holds_what_was_prepared(tmp_path: Path, moving_face: Path) ->
     shard = shard_path(tmp_path / prepare_digest(EVERY_FOUR) / "shards", video.sha256)
     report = prepare_file(video, shard, EVERY_FOUR)
     segments, _ = prepare_video(moving_face, EVERY_FOUR)
-    faces, flows = read_images(shard)
+    faces, flows = images_of(shard)
     assert np.array_equal(faces, np.stack([s.face for s in segments]))
     assert np.array_equal(flows, np.stack([s.optical_flow for s in segments]))
     assert read_rows(shard)["box"].to_pylist() == [list(s.box) for s in segments]
-    assert read_report(shard) == report
+    assert report_of(shard) == report
     assert (report.sha256, report.prepare_digest) == (video.sha256, prepare_digest(EVERY_FOUR))
 
 
