@@ -82,7 +82,8 @@ def make_pools(api_url: str, folder: Path, as_they_are: bool = False) -> None:
 
     Args:
         folder: where runs work; relative paths of settings start there.
-        as_they_are: pools that are there stay so.
+        as_they_are: pools that are there stay so, but for those that a worker made for itself: their runs may choose
+            their command.
     """
     with _client(api_url) as client:
         for name in POOLS:
@@ -93,7 +94,7 @@ def make_pools(api_url: str, folder: Path, as_they_are: bool = False) -> None:
                     WorkPoolCreate(name=name, type="process", base_job_template=pool_template(folder))
                 )
                 continue
-            if pool.type == "process" and not as_they_are:
+            if pool.type == "process" and (not as_they_are or _is_open(pool.base_job_template)):
                 kept = pool_environment(pool.base_job_template)
                 client.update_work_pool(name, WorkPoolUpdate(base_job_template=pool_template(folder, kept)))
 
@@ -110,6 +111,11 @@ def pool_template(folder: Path, environment: dict[str, str] | None = None) -> di
         "job_configuration": {"working_dir": str(folder), "stream_output": True, **fixed},
         "variables": {"type": "object", "properties": {"working_dir": one_folder}, "additionalProperties": False},
     }
+
+
+def _is_open(template: dict[str, Any]) -> bool:
+    """Whether a run may choose its command or environment, as with the template that Prefect gives a new pool."""
+    return not {"command", "env"}.isdisjoint(template.get("variables", {}).get("properties", {}))
 
 
 def pool_environment(template: dict[str, Any]) -> dict[str, str]:

@@ -21,7 +21,7 @@ _QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"}
 #: Threads of Prefect that warn, at the end of a process, of what they still send.
 _PREFECT_WORKERS = ("EventsWorker", "APILogWorker")
 _DEFAULTS = {
-    # a server inside the process needs longer than Prefect's 20 s when its database is new
+    # the server inside a process that calls a flow itself, as tests and benchmarks do: a new database takes over 20 s
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",

@@ -3,67 +3,130 @@
 import atexit
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
+from typing import IO
 
 import httpx
 
 from fer_models.errors import UseError
+from tasks.progress import say
 from tasks.services.foreign_settings import where_prefect_looks
 from tasks.services.ports import listen
 
 _HOST = "127.0.0.1"
 #: With a new database on a busy machine it takes minutes.
 _START_S = 300.0
-_servers: list[subprocess.Popen[bytes]] = []
+
+
+@dataclass
+class _Own:
+    """The server of this process. Its socket is its own: should it end, calls fail at once instead of waiting."""
+
+    port: int
+    password: str
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def address(self) -> str:
+        return f"http://{_HOST}:{self.port}"
+
+
+_own: list[_Own] = []  # one at most
+
+
+def is_own_server(api_url: str) -> bool:
+    """Whether the server of an address was started by this process."""
+    return any(api_url == f"{own.address}/api" for own in _own)
 
 
 def start_own_server() -> None:
-    """Start a server that lives as long as this process, and let Prefect find it; call it before Prefect is imported.
+    """See to it that a server runs which lives as long as this process, and let Prefect find it.
+
+    Call it before Prefect is imported. One that runs already is used; one that ended is started again as it was.
 
     Raises:
         UseError: it ended, or did not answer in time; the message has its last words.
     """
-    password = os.environ.get("PREFECT_API_AUTH_STRING") or f"fer:{secrets.token_urlsafe(24)}"
-    with listen(_HOST, 0) as listening, tempfile.TemporaryFile() as log:
-        address = f"http://{_HOST}:{listening.getsockname()[1]}"
-        words = ["flows.servers", "prefect", "--host", _HOST, "--listening", str(listening.fileno())]
-        server = subprocess.Popen(
-            [sys.executable, "-P", "-m", *words, "--parent", str(os.getpid())],
-            env=os.environ
-            | {
-                "PREFECT_SERVER_API_AUTH_STRING": password,
-                "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address,
-                "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
-                "PREFECT_UI_ENABLED": "0",
-                "PREFECT__SERVER_EPHEMERAL": "1",  # no services that only a server for many needs
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[listening.fileno()],
-            umask=0o077,
-        )
-        _servers.append(server)
+    if not _own:
+        say("Starting Prefect for this command: 20 seconds or so, up to a minute the first time.")
+        port = 0
+        password = os.environ.get("PREFECT_API_AUTH_STRING") or f"fer:{secrets.token_urlsafe(24)}"
         atexit.register(end_own_server)
-        deadline = time.monotonic() + _START_S
-        while not _answers(address):
-            if server.poll() is not None or time.monotonic() > deadline:
-                log.seek(0)
-                said = log.read().decode(errors="replace").strip().splitlines()[-3:]
-                raise UseError(
-                    f"Prefect's server could not be started: {' '.join(' '.join(said).split())[-300:]}. Prefect's "
-                    f"settings are in {where_prefect_looks()}."
-                )
-    os.environ |= {"PREFECT_API_URL": f"{address}/api", "PREFECT_API_AUTH_STRING": password}
+    elif _comes_up(_own[0]):
+        return
+    else:
+        say(f"Prefect's server for this command ended (exit code {_own[0].process.wait()}); it is started again.")
+        port, password = _own[0].port, _own[0].password  # Prefect has read its address already
+    with _listen(port) as listening, tempfile.TemporaryFile() as log:
+        own = _Own(listening.getsockname()[1], password, _open(listening, password, log))
+        listening.close()
+        _own[:] = [own]  # also when it does not come up: the next call starts it again
+        if not _comes_up(own):
+            log.seek(0)
+            said = log.read().decode(errors="replace").strip().splitlines()[-3:]
+            raise UseError(
+                f"Prefect's server could not be started: {' '.join(' '.join(said).split())[-300:]}. Prefect's "
+                f"settings are in {where_prefect_looks()}."
+            )
+    os.environ |= {"PREFECT_API_URL": f"{own.address}/api", "PREFECT_API_AUTH_STRING": password}
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return listen(_HOST, port)
+    except OSError as error:
+        raise UseError(
+            f"Prefect's server for this command ended, and its port {port} is taken now ({error.strerror}); start the "
+            "command again."
+        ) from error
 
 
 def end_own_server() -> None:
     """End the server that was started for this process."""
-    while _servers:
-        _servers.pop().kill()
+    while _own:
+        own = _own.pop()
+        own.process.kill()
+
+
+def _open(listening: socket.socket, password: str, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    words = ["flows.servers", "prefect", "--host", _HOST, "--listening", str(listening.fileno())]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", *words, "--parent", str(os.getpid())],
+        env=os.environ
+        | {
+            "PREFECT_SERVER_API_AUTH_STRING": password,
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{_HOST}:{listening.getsockname()[1]}",
+            "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+            "PREFECT_UI_ENABLED": "0",
+            "PREFECT__SERVER_EPHEMERAL": "1",  # no services that only a server for many needs
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        pass_fds=[listening.fileno()],
+        umask=0o077,
+    )
+
+
+def _comes_up(own: _Own) -> bool:
+    """Whether a server answers, now or soon; one that does not has ended then.
+
+    That it runs is not enough: of one that was killed the threads may still be ending.
+    """
+    deadline = time.monotonic() + _START_S
+    while own.process.poll() is None:
+        if _answers(own.address):
+            return True
+        if time.monotonic() > deadline:
+            own.process.kill()
+            own.process.wait()
+        time.sleep(0.1)
+    return False
 
 
 def _answers(address: str) -> bool:

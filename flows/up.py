@@ -4,8 +4,8 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,53 +66,64 @@ def serve(
         _show(there, look_every_s, out)
         out.print(f"All of it is run by `fer up` already (process {there.pid}); the deployments are registered anew.")
         return
+    with _alone(), Supervisor(HOME) as supervisor:
+        password = _prepare_environment(addresses)
+        _start_servers(supervisor, addresses, databases)
+        make_pools(addresses.prefect, Path.cwd())
+        workers = _workers(addresses.prefect, gpu_workers)
+        say(f"Starting {len(workers)} workers and registering the deployments.")
+        supervisor.start(*workers)
+        register(addresses.prefect, Path.cwd(), parameters, look_every_s, len(workers) - 1)
+        with _found(addresses, password):
+            _show(addresses, look_every_s, out)
+            out.print("Ctrl-C ends all of it.")
+            supervisor.watch()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Be the one `fer up` of this folder for the block, with what an earlier one left ended."""
     make_private(HOME)
     with held_alone(HOME / "up.lock") as alone:
         if not alone:
             raise UseError("Another `fer up` of this folder is starting or ending; wait until it has.")
         if left := end_marked(mark_of(HOME)):
             say(f"Ended {left} processes that an earlier `fer up` of this folder had left.")
-        _run(addresses, databases, parameters, look_every_s, gpu_workers, out)
+        yield
 
 
-def _run(
-    addresses: Addresses,
-    databases: Callable[[], Databases],
-    parameters: dict[str, Any],
-    look_every_s: float | None,
-    gpu_workers: int | None,
-    out: Console,
-) -> None:
+def _prepare_environment(addresses: Addresses) -> str:
+    """Set what all services are given; returns the `user:password` to write down for `prefect`, empty if it is set."""
     make_password(HOME)
     own = _own_credentials()
     os.environ |= addresses.environment() | _FOR_RUNS | credentials(HOME) | own
-    password = "" if "PREFECT_API_AUTH_STRING" in own else os.environ["PREFECT_API_AUTH_STRING"]
-    with Supervisor(HOME) as supervisor:
-        missing = [
-            make(listening)
-            for name, address, make in _servers(addresses, databases)
-            if (listening := _listen_unless_there(name, address))
-        ]
-        if missing:
-            names = " and ".join(service.name for service in missing)
-            say(f"Starting {names}: half a minute or so.")
-            supervisor.start(*missing)
-        make_pools(addresses.prefect, Path.cwd())
-        workers = _workers(addresses.prefect, gpu_workers)
-        say(f"Starting {len(workers)} workers and registering the deployments.")
-        supervisor.start(*workers)
-        register(addresses.prefect, Path.cwd(), parameters, look_every_s, len(workers) - 1)
-        try:
-            write_addresses(HOME, addresses)
-            if not let_prefect_find(addresses, password):
-                say(f"prefect.toml is not changed; elsewhere use: export PREFECT_API_URL={addresses.prefect}")
-            _show(addresses, look_every_s, out)
-            out.print("Ctrl-C ends all of it.")
-            supervisor.watch()
-        finally:
-            remove_addresses(HOME)
-            with suppress(OSError):  # the terminal may be gone
-                say("Ending the services.")
+    return "" if "PREFECT_API_AUTH_STRING" in own else os.environ["PREFECT_API_AUTH_STRING"]
+
+
+def _start_servers(supervisor: Supervisor, addresses: Addresses, databases: Callable[[], Databases]) -> None:
+    """Start the servers that do not answer yet."""
+    missing = [
+        make(listening)
+        for name, address, make in _servers(addresses, databases)
+        if (listening := _listen_unless_there(name, address))
+    ]
+    if missing:
+        say(f"Starting {' and '.join(service.name for service in missing)}: half a minute or so.")
+        supervisor.start(*missing)
+
+
+@contextmanager
+def _found(addresses: Addresses, password: str) -> Iterator[None]:
+    """Let commands in this folder find the services for the block."""
+    try:
+        write_addresses(HOME, addresses)
+        if not let_prefect_find(addresses, password):
+            say(f"prefect.toml is not changed; elsewhere use: export PREFECT_API_URL={addresses.prefect}")
+        yield
+    finally:
+        remove_addresses(HOME)
+        with suppress(OSError):  # the terminal may be gone
+            say("Ending the services.")
 
 
 def _own_credentials() -> dict[str, str]:

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Tells the server of PREFECT_API_URL what there is to run. What is there already stays as it is, so that a pool of
-# another type (see kubernetes/) and limits that were changed are kept; deployments are brought up to date.
+# Tells the server of PREFECT_API_URL what there is to run; before the first worker, which would make pools of its own.
+# What is there already stays as it is, so that a pool of another type (see kubernetes/) and limits that were changed are
+# kept. Deployments are brought up to date, and a pool whose runs may choose their command is closed.
 # FER_HOME is the folder that relative paths start from on every worker.
 set -eu
 : "${FER_HOME:?name the folder that workers run in}"

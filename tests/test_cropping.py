@@ -1,6 +1,7 @@
 """Pictures that codec or container cut off at the sides, as players do."""
 
 import struct
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ from faulty_videos import encode, moving_face
 
 from tasks.config.settings import PrepareSettings
 from tasks.video.boxes import Box
-from tasks.video.cropping import Margins, read_margins
+from tasks.video.cropping import Margins, _elements, read_margins
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 
@@ -113,6 +114,22 @@ def test_what_is_no_container_has_no_margins(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert read_margins(path, 320, 240) == Margins()
     assert read_margins(tmp_path / "absent", 320, 240) == Margins()
+
+
+#: Heads of EBML elements: the file's own, of no length, and a segment of a length that is left open.
+EBML, OPEN_SEGMENT = b"\x1a\x45\xdf\xa3\x80", b"\x18\x53\x80\x67\x01" + b"\xff" * 7
+
+
+@pytest.mark.parametrize("end", [b"\xec\x40", b"\xec\x01\xff", b"\xec", b"\x18\x53", b"\xae\x08", b"\0", b"\xec\0"])
+def test_a_matroska_that_ends_within_an_element_has_no_margins(end: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    path.write_bytes(EBML + OPEN_SEGMENT + b"\xec\x88" + bytes(8) + end)
+    with path.open("rb") as file:
+        parts = list(islice(_elements(file, 5, path.stat().st_size), 9))  # it was endless
+        inside = list(islice(_elements(file, parts[0][1], path.stat().st_size), 9))
+    assert [kind for kind, _, _ in parts] == [0x18538067]
+    assert inside == [(0xEC, 19, 27)]
+    assert read_margins(path, 320, 240) == Margins()
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])

@@ -2,18 +2,23 @@
 
 import asyncio
 import importlib
+import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 import yaml
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
-from flows.deployments import pool_environment, pool_template, register
+from flows.deployments import make_pools, pool_environment, pool_template, register
 from flows.parameters import AS_CONFIGURED, Preset
 from tasks.config.presets import PRESETS
 from tasks.steps.artifacts import VIDEOS_PREPARED
@@ -23,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DEPLOYMENTS = {
     deployment["name"]: deployment
     for deployment in yaml.safe_load((ROOT / "infra/prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+}
+KUBERNETES = {
+    path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "infra/kubernetes").glob("*.json")
 }
 
 
@@ -90,6 +98,50 @@ def test_a_run_of_a_pool_cannot_choose_what_is_executed(
     nobody = PrefectClient("http://127.0.0.1:1/api")
     job = asyncio.run(ProcessJobConfiguration.from_template_and_values(template, asked, client=nobody))
     assert (job.command, job.env, job.working_dir) == (None, {}, tmp_path)
+
+
+class Pools:
+    """What a client of a server knows of its pools: name, type and template."""
+
+    def __init__(self, **pools: tuple[str, dict[str, Any]]) -> None:
+        self.pools = pools
+
+    def read_work_pool(self, name: str) -> SimpleNamespace:
+        if name not in self.pools:
+            raise ObjectNotFound(Exception(name))
+        return SimpleNamespace(type=self.pools[name][0], base_job_template=self.pools[name][1])
+
+    def create_work_pool(self, pool: WorkPoolCreate) -> None:
+        self.pools[pool.name] = (pool.type, pool.base_job_template)
+
+    def update_work_pool(self, name: str, pool: WorkPoolUpdate) -> None:
+        assert pool.base_job_template
+        self.pools[name] = (self.pools[name][0], pool.base_job_template)
+
+
+@pytest.mark.parametrize("as_they_are", [True, False])
+def test_a_pool_that_a_worker_made_for_itself_is_closed(
+    as_they_are: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_by_worker = ProcessWorker.get_default_base_job_template()
+    assert "command" in made_by_worker["variables"]["properties"]
+    made_by_worker["variables"]["properties"]["env"]["default"] = {"FOR_EVERY_RUN": "yes"}
+    server = Pools(**{"fer-cpu": ("process", made_by_worker)})
+    monkeypatch.setattr("flows.deployments._client", lambda _: nullcontext(server))
+    make_pools("http://127.0.0.1:1/api", tmp_path, as_they_are)
+    assert server.pools == {
+        "fer-cpu": ("process", pool_template(tmp_path, {"FOR_EVERY_RUN": "yes"})),
+        "fer-gpu": ("process", pool_template(tmp_path)),
+    }
+
+
+def test_pools_of_an_administrator_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_cluster = KUBERNETES["fer-gpu"]
+    given = {"fer-cpu": ("process", pool_template(tmp_path / "another")), "fer-gpu": ("kubernetes", of_cluster)}
+    server = Pools(**given)
+    monkeypatch.setattr("flows.deployments._client", lambda _: nullcontext(server))
+    make_pools("http://127.0.0.1:1/api", tmp_path, as_they_are=True)
+    assert server.pools == given
 
 
 def test_what_a_pool_was_given_for_every_run_is_kept(tmp_path: Path) -> None:

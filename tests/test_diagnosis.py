@@ -263,6 +263,11 @@ def test_servers_with_a_password(
         assert words in condition.found
 
 
+def test_without_a_named_server_each_command_starts_its_own(settings: StudySettings) -> None:
+    (condition,) = services.check_prefect(settings)
+    assert condition.found == "no PREFECT_API_URL: each command that needs it starts its own"
+
+
 def test_servers_that_are_not_there(free_port: int, settings: StudySettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", f"http://u:hush@127.0.0.1:{free_port}/api")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://u:hush@127.0.0.1:{free_port}")

@@ -85,6 +85,9 @@ def test_two_names_at_once_get_nothing() -> None:
         {"origin": "http://127.0.0.1:3000"},
         {"origin": "http://localhost:4200"},
         {"origin": "null"},
+        {"origin": "http://["},
+        {"origin": "http://[::1"},
+        {"origin": HOST},
         {"origin": "file://"},
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
         {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"},
@@ -96,6 +99,20 @@ def test_a_page_of_another_site_gets_nothing(headers: dict[str, str], method: st
     answered = ask(app(), {"host": HOST} | headers, method)
     assert answered.status_code == 403
     assert "access-control-allow-origin" not in answered.headers
+
+
+def test_no_page_of_another_site_may_show_an_answer_within() -> None:
+    for status, headers in ((200, {"host": HOST}), (403, {"host": "evil.test"})):
+        answered = ask(app(), headers)
+        assert answered.status_code == status
+        assert answered.headers["x-frame-options"] == "SAMEORIGIN"
+        assert answered.headers["x-content-type-options"] == "nosniff"
+
+    async def stricter(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("", headers={"X-Frame-Options": "DENY"})
+
+    own = Gate(Starlette(routes=[Route("/health", stricter)]), names_of("127.0.0.1"))
+    assert ask(own, {"host": HOST}).headers.get_list("x-frame-options") == ["DENY"]
 
 
 def test_a_form_of_another_site_is_no_link() -> None:

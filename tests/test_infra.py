@@ -246,3 +246,13 @@ def test_nginx_passes_web_sockets_and_names_both_servers() -> None:
     assert {"Upgrade $http_upgrade", "Connection $connection_upgrade"} <= set(
         re.findall(r"proxy_set_header ((?:Upgrade|Connection) \S+);", prefect)
     )
+
+
+def test_pools_are_made_before_a_worker_makes_them_for_itself() -> None:
+    text = (INFRA / "README.md").read_text(encoding="utf-8")
+    blocks = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "worker start" in block]
+    assert blocks
+    before = text[: text.index("worker start")]
+    assert "infra/deploy.sh" in before
+    for block in blocks:
+        assert "infra/deploy.sh" not in block.partition("worker start")[2]

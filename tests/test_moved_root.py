@@ -10,6 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from fer_models.errors import StorageError
 from flows.evaluate import evaluate
 from flows.prepare import prepare
 from flows.split import split
@@ -20,7 +21,7 @@ from tasks.config.resolving import resolve_settings
 from tasks.config.settings import StudySettings
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
 from tasks.tracking import mlflow_log
-from tasks.tracking.mlflow_database import uri_of
+from tasks.tracking.mlflow_database import ready_database, uri_of
 
 CORPUS = SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180))
 
@@ -122,8 +123,46 @@ def test_a_broken_database_is_set_aside(tmp_path: Path, content: bytes | None, c
     (tmp_path / "mlflow.db-journal").write_bytes(b"of the broken one")
     client = connect(tmp_path)
     assert [experiment.name for experiment in client.search_experiments()] == ["Default"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken-mlflow.db", "mlflow.db"]
+    there = {path.name for path in tmp_path.iterdir()} - {"broken-mlflow.db-journal"}  # SQLite may have used it up
+    assert there == {"broken-mlflow.db", "mlflow.db"}
     assert "mlflow.db has lost its content; it is set aside as broken-mlflow.db" in capsys.readouterr().err
+
+
+def test_a_journal_of_a_database_that_is_gone_does_not_spoil_the_next(tmp_path: Path) -> None:
+    """As when a process was killed between the two renamings."""
+    (tmp_path / "mlflow.db-journal").write_bytes(b"of a broken one")
+    connect(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken-mlflow.db-journal", "mlflow.db"]
+    assert (tmp_path / "broken-mlflow.db-journal").read_bytes() == b"of a broken one"
+
+
+def test_a_database_that_cannot_be_read_now_stays_as_it_is(empty_root: Path) -> None:
+    path = empty_root / "mlflow.db"
+    path = path.rename(path.with_name("kept"))  # another file, which nobody has looked at in this process
+    shutil.copyfile(path, empty_root / "mlflow.db")
+    (empty_root / "mlflow.db-journal").mkdir()  # SQLite cannot read it: an I/O error
+    before = contents(empty_root)
+    with pytest.raises(StorageError, match=r"mlflow\.db cannot be used \(disk I/O error\); see to its disk"):
+        connect(empty_root)
+    assert contents(empty_root) == before
+
+
+@pytest.mark.parametrize("code", ["CANTOPEN", "IOERR_READ", "FULL", "READONLY_ROLLBACK", "PERM", "NOMEM", "AUTH"])
+def test_faults_of_its_place_do_not_make_a_database_broken(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("no way in")
+        error.sqlite_errorcode = getattr(sqlite3, f"SQLITE_{code}")
+        raise error
+
+    (tmp_path / "mlflow.db").write_bytes(b"all records")
+    (tmp_path / "mlflow.db-journal").write_bytes(b"what makes them whole")
+    before = contents(tmp_path)
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    with pytest.raises(StorageError, match="no way in"):
+        ready_database(tmp_path)
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.slow

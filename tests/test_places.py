@@ -18,9 +18,9 @@ from tasks.config.settings import StudySettings
 from tasks.diagnosis.condition import State
 from tasks.diagnosis.services import check_mlflow
 from tasks.storage.files import (
+    find_footers,
     list_files,
     list_sizes,
-    read_footers,
     read_frame,
     read_tables,
     remove_files,
@@ -102,7 +102,7 @@ def test_tables_of_a_store_come_back_in_order(store: Path) -> None:
     for number, path in enumerate(paths):
         write_table(path, pa.table({"x": [number], "y": ["a"]}))
     assert [table["x"][0].as_py() for table in read_tables(paths, ["x"])] == list(range(70))
-    assert [footer.num_columns for footer in read_footers(paths)] == [2] * 70
+    assert [footer.num_columns for footer in find_footers(paths)] == [2] * 70
     pd.testing.assert_frame_equal(read_frame(paths[3]), pd.DataFrame({"x": [3], "y": ["a"]}))
     assert sorted(list_files(store, "*/*.parquet")) == sorted(paths)
     assert list_files(store, "*.parquet") == list_files(store, "a/*/*.parquet") == []
@@ -116,7 +116,7 @@ def test_tables_of_a_store_come_back_in_order(store: Path) -> None:
 def test_a_footer_larger_than_what_is_fetched_first(store: Path) -> None:
     wide = pa.table({f"column {number}": [number] for number in range(2000)})
     write_table(store / "wide.parquet", wide)
-    (footer,) = read_footers([store / "wide.parquet"])
+    (footer,) = find_footers([store / "wide.parquet"])
     assert footer.num_columns == 2000
 
 

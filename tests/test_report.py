@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fer_models.errors import UseError
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.scope import ledger_of_study
 from tasks.report.facts import describe
@@ -206,3 +207,20 @@ def test_folds_have_their_names_and_scores(tmp_path: Path) -> None:
 
 def test_a_hold_out_has_no_table_of_folds(tmp_path: Path) -> None:
     assert "Fold by fold" not in "".join(read_report(make_source(tmp_path, arms=ARMS)))
+
+
+@pytest.mark.parametrize("name", [PREDICTIONS_FILE, VIDEOS_FILE])
+def test_predictions_that_lost_their_content_are_told(tmp_path: Path, name: str) -> None:
+    source = make_source(tmp_path, arms=ARMS)
+    evaluated = [
+        (tmp_path / f"{result.arm.name}-{seed.seed}-0", one)
+        for result in source.results
+        for seed in result.seeds
+        for one in seed.evaluations
+    ]
+    compare(evaluated, EMOTIONS)
+    path = evaluated[-1][0] / name
+    path.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(UseError, match=rf"no predictions at '{path}'; run `fer evaluate` again"):
+            compare(evaluated, EMOTIONS)

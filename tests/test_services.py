@@ -18,9 +18,11 @@ import psutil
 import pytest
 
 from fer_models.errors import UseError
+from flows.up import _alone
 from tasks.services import supervisor as module
 from tasks.services.credentials import credentials, make_password, password_file
 from tasks.services.descendants import end_marked, mark_of, marked
+from tasks.services.home import HOME
 from tasks.services.ports import is_listened_on_by_this_user, listen
 from tasks.services.supervisor import (
     Addresses,
@@ -28,6 +30,7 @@ from tasks.services.supervisor import (
     Supervisor,
     host_and_port,
     let_prefect_find,
+    make_private,
     mlflow_answers,
     prefect_answers,
     read_addresses,
@@ -266,6 +269,16 @@ def test_what_servers_write_is_for_nobody_else(tmp_path: Path) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
+def test_files_that_come_and_go_meanwhile_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the journal of a database does while another `fer up` of the folder starts."""
+    (tmp_path / "mlflow.db").touch(0o644)
+    there = Path.iterdir
+    gone = tmp_path / "a.db-journal"
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([gone, *there(folder)]))
+    make_private(tmp_path)
+    assert stat.S_IMODE((tmp_path / "mlflow.db").stat().st_mode) == 0o600
+
+
 def test_nobody_else_gets_a_service_s_socket_while_it_is_started_again(tmp_path: Path) -> None:
     code = "import os, socket, sys; socket.socket(fileno=int(sys.argv[1])); open(os.environ['FOLDER'] + '/ready', 'w')"
     with listen("127.0.0.1", 0) as listening, Supervisor(tmp_path) as supervisor:
@@ -311,6 +324,14 @@ def test_a_password_is_made_once_and_anew_when_others_could_read_it(tmp_path: Pa
         password_file(tmp_path).write_text(text)
         make_password(tmp_path)
         assert credentials(tmp_path) not in ({}, first, second)
+
+
+def test_two_fer_up_do_not_start_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with _alone(), pytest.raises(UseError, match="Another `fer up` of this folder is starting or ending"), _alone():
+        raise AssertionError
+    with _alone():
+        assert stat.S_IMODE(HOME.stat().st_mode) == 0o700
 
 
 def test_nobody_answers_at_a_free_port() -> None:

@@ -56,13 +56,12 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         parameters: those that every flow has, see `Chosen.parameters`.
         more: parameters that this flow alone has.
     """
-    from flows.own_server import start_own_server  # what imports `tasks` waits until that is known to be ours
-    from tasks.progress import say
+    from flows.own_server import is_own_server, start_own_server  # `tasks` is known to be ours only now
 
-    if server := os.environ.get("PREFECT_API_URL"):
+    server = os.environ.get("PREFECT_API_URL")
+    if server and not is_own_server(server):
         check_server(server)
     else:
-        say("Starting Prefect for this command: 20 seconds or so, up to a minute the first time.")
         start_own_server()
 
     module, function = _FLOWS[name]

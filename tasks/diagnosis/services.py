@@ -27,7 +27,7 @@ def check_prefect(_: StudySettings) -> list[Condition]:
     """The server of `PREFECT_API_URL`: that it answers, and lets this process in."""
     url = os.environ.get("PREFECT_API_URL")
     if not url:
-        return [Condition("Prefect", State.OK, "no PREFECT_API_URL: it runs in the process of each command")]
+        return [Condition("Prefect", State.OK, "no PREFECT_API_URL: each command that needs it starts its own")]
     user, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")[::2]
     return [
         _server(
@@ -85,7 +85,7 @@ def check_mlflow(settings: StudySettings) -> list[Condition]:
 
 
 def check_prefect_database(_: StudySettings) -> list[Condition]:
-    """The database of the server that a command starts in its process."""
+    """The database of the server that a command starts for itself."""
     if os.environ.get("PREFECT_API_URL"):
         return []
     name = "Prefect's database"

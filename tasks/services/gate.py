@@ -24,6 +24,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: What browsers say of requests that no page sent, or one of the server itself.
 _OWN_SITE = ("", "none", "same-origin")
+#: What every answer says to browsers, unless the server says its own: no page of another site may show it within.
+_ANSWERS_SAY = {b"x-frame-options": b"SAMEORIGIN", b"x-content-type-options": b"nosniff"}
 
 
 def names_of(host: str) -> frozenset[str]:
@@ -60,7 +62,9 @@ class Gate:
         """Pass on what may come in."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
-        elif why := self._why_foreign(scope):
+            return
+        send = _saying(send)
+        if why := self._why_foreign(scope):
             await _refuse(scope, send, 403, why)
         elif not self._knows_password(scope):
             await _refuse(scope, send, 401, "This server asks for a password.")
@@ -73,7 +77,7 @@ class Gate:
         if len(hosts) != 1 or _name(hosts[0]) not in self._names:
             return "This server does not go by that name."
         origins = _headers(scope, b"origin")
-        if any(urlsplit(origin).netloc.lower() != hosts[0].lower() for origin in origins):
+        if any(origin.lower().partition("://")[2] != hosts[0].lower() for origin in origins):
             return "Pages of other sites may not use this server."
         site, mode, destination = (
             next(iter(_headers(scope, b"sec-fetch-" + part)), "") for part in (b"site", b"mode", b"dest")
@@ -100,6 +104,19 @@ def _name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _saying(send: Send) -> Send:
+    """Sends answers with what all of them say."""
+
+    async def send_with(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            own = list(message.get("headers", ()))
+            said = {name.lower() for name, _ in own}
+            message["headers"] = own + [pair for pair in _ANSWERS_SAY.items() if pair[0] not in said]
+        await send(message)
+
+    return send_with
 
 
 async def _refuse(scope: Scope, send: Send, status: int, why: str) -> None:

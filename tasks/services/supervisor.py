@@ -113,7 +113,8 @@ def make_private(home: Path) -> None:
     logs = home / _LOGS
     logs.mkdir(parents=True, exist_ok=True)
     for path in (home, logs, *home.iterdir(), *logs.iterdir()):
-        path.chmod(0o700 if path.is_dir() else 0o600)
+        with suppress(FileNotFoundError):  # journals and temporary files of a `fer up` that runs come and go
+            path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def prefect_answers(api_url: str) -> bool:

@@ -13,12 +13,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from tasks.storage.files import set_aside, whole_file, write_text
+from fer_models.errors import StorageError
+from tasks.storage.files import BROKEN, set_aside, whole_file, write_text
 
 DATABASE_FILE = "mlflow.db"
 ARTIFACTS_FOLDER = "mlartifacts"
 #: What SQLite keeps beside a database while it is written; of a broken one it would spoil the next.
 _COMPANIONS = ("-journal", "-wal", "-shm")
+#: What SQLite says of files without a database, or without a table that MLflow makes; all else is a fault of the place.
+_BROKEN_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+_BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 #: MLflow's own first experiment, as long as it is empty, where the database was made without being told of a place.
 _ELSEWHERE = (
     "experiment_id = 0 AND artifact_location LIKE '%/mlruns/0' "
@@ -30,16 +34,23 @@ def ready_database(root: Path) -> str:
     """The URI of the MLflow database of a local data root: made if need be, and anew when it is broken.
 
     All that it holds is logged from files that the data root has beside it, so a broken one is set aside.
+
+    Raises:
+        StorageError: its place does not let SQLite read or write it; nothing is set aside then.
     """
     path = root.absolute() / DATABASE_FILE
-    if path.is_file() and not _is_sound(path, path.stat().st_ino):
-        for companion in _COMPANIONS:
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + companion).unlink()
-        set_aside(path)
-    if not path.is_file():
-        _create(path)
-    _bring_home(root)
+    try:
+        if path.is_file() and not _is_sound(path, path.stat().st_ino):
+            set_aside(path)
+        if not path.is_file():
+            _set_companions_aside(path)
+            _create(path)
+        _bring_home(root)
+    except sqlite3.DatabaseError as error:
+        raise StorageError(
+            f"MLflow's database {path} cannot be used ({error}); see to its disk and to the permissions of the file "
+            "and its folder, end what holds it, then run the command again. It stays as it is."
+        ) from error
     return uri_of(root)
 
 
@@ -61,7 +72,17 @@ def _is_sound(path: Path, inode: int) -> bool:
             found = database.execute("PRAGMA quick_check(1)").fetchone()
             return found == ("ok",) and bool(database.execute("SELECT 1 FROM alembic_version").fetchone())
     except sqlite3.DatabaseError as error:
-        return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to it
+        if code not in (*_BROKEN_CODES, *_BUSY_CODES):
+            raise
+        return code in _BUSY_CODES
+
+
+def _set_companions_aside(path: Path) -> None:
+    """Let what belongs to a database that was set aside go with it: its journal may hold what makes it whole."""
+    for companion in _COMPANIONS:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + companion).rename(path.with_name(BROKEN + path.name + companion))
 
 
 def _create(path: Path) -> None:

@@ -39,13 +39,13 @@ from tasks.dataset.index import index_digest, load_arrays, read_side
 from tasks.dataset.splits import SIDES, read_split, split_of_study
 from tasks.storage.addresses import hide_password_in, hide_secrets, user_of, without_user
 from tasks.storage.disk import sync_folder, sync_tree
-from tasks.storage.files import find_json, write_json
+from tasks.storage.files import find_json, finished_files, write_json
 from tasks.storage.local_copies import local_copy
 from tasks.storage.locations import as_remote
-from tasks.study.checkpoints import MODEL_FILE, read_progress
+from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.study.evaluation import Evaluation
-from tasks.study.runs import Run, training_of, treatment_of
+from tasks.study.runs import Run, training_of, training_progress, treatment_of
 from tasks.tracking.mlflow_database import ARTIFACTS_FOLDER, DATABASE_FILE, artifacts_of, ready_database, uri_of
 
 _REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
@@ -187,8 +187,7 @@ def log_evaluation(
     assert child
     if child.evaluation == folder.name:
         return
-    progress = read_progress(run.folder)
-    assert progress
+    progress = training_progress(run)
     for epoch in progress.history[num_logged_epochs(run_id) :]:
         log_epoch(run_id, epoch)
     with mlflow.start_run(run_id=run_id, nested=True):
@@ -199,13 +198,25 @@ def log_evaluation(
         }
         mlflow.log_metrics({**{f"test_{name}": value for name, value in evaluation.scores.items()}, **counts})
         with local_copy(folder) as copy:
-            for path in sorted(copy.iterdir()):
+            for path in finished_files(copy):
                 mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
         mlflow.log_dict(settings.recorded(), "settings.yaml")
         model_id = _log_model(settings, run)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
     _sync_artifacts(Layout.of(settings), run_id, f"models/{model_id}")
     write_json(run.folder / _RECORD, child.model_copy(update={"evaluation": folder.name}))
+
+
+def log_finished_files(folder: Path, place: str) -> None:
+    """Log to the active run what is finished in a folder and in the folders below it.
+
+    Args:
+        place: where the files stand among the run's artifacts.
+    """
+    with local_copy(folder) as copy:
+        for part in (copy, *(path for path in sorted(copy.iterdir()) if path.is_dir())):
+            for path in finished_files(part):
+                mlflow.log_artifact(str(path), "/".join((place, *part.relative_to(copy).parts)))
 
 
 def close_study(
@@ -231,8 +242,7 @@ def close_study(
             mlflow.log_metrics({f"mean_{metric}/{_key(result)}": result.mean(metric) for metric in METRICS})
             bounds = {"low": result.interval.low, "high": result.interval.high, "seed_sd": result.sd(HEADLINE) or 0.0}
             mlflow.log_metrics({f"{HEADLINE}_{name}/{_key(result)}": value for name, value in bounds.items()})
-        with local_copy(report) as copy:
-            mlflow.log_artifacts(str(copy), "report")
+        log_finished_files(report, "report")
     client.set_terminated(study_run.run_id, "FINISHED")
     _sync_artifacts(layout, study_run.run_id)
 

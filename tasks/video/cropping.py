@@ -4,9 +4,12 @@ FFmpeg's decoders apply the cropping that the codec declares; that of the contai
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+from tasks.video.truncation import SEGMENT, read_element
 
 _Parts = Callable[[BinaryIO, int, int], Iterator[tuple[object, int, int]]]
 
@@ -15,7 +18,7 @@ _CLAP: tuple[tuple[object, int], ...] = (
     *((kind, 0) for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl")),
     *((b"stsd", 8), (None, 78), (b"clap", 0)),
 )
-_VIDEO: tuple[tuple[object, int], ...] = tuple((kind, 0) for kind in (0x18538067, 0x1654AE6B, 0xAE, 0xE0))
+_VIDEO: tuple[tuple[object, int], ...] = tuple((kind, 0) for kind in (SEGMENT, 0x1654AE6B, 0xAE, 0xE0))
 _PIXEL_CROPS = (0x54CC, 0x54DD, 0x54BB, 0x54AA)  # left, right, top, bottom
 _CLUSTER = 0x1F43B675
 
@@ -48,8 +51,8 @@ def _margins(file: BinaryIO, width: int, height: int) -> Margins:
     size = file.seek(0, 2)
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         for start, end in _find(file, 0, size, _VIDEO, _elements):
-            found = {kind: _read(file, at, after - at) for kind, at, after in _elements(file, start, end)}
-            if any(kind in found for kind in _PIXEL_CROPS):
+            crops = (part for part in _elements(file, start, end) if part[0] in _PIXEL_CROPS)
+            if found := {kind: _read(file, at, min(after - at, 8)) for kind, at, after in crops}:
                 return Margins(*(int.from_bytes(found.get(kind, b""), "big") for kind in _PIXEL_CROPS))
     elif head[4:8].isalnum():
         for start, _ in _find(file, 0, size, _CLAP, _boxes):
@@ -88,19 +91,13 @@ def _boxes(file: BinaryIO, at: int, end: int) -> Iterator[tuple[object, int, int
 
 def _elements(file: BinaryIO, at: int, end: int) -> Iterator[tuple[object, int, int]]:
     """Id, begin and end of the content of each element, up to the first cluster."""
-    while at < end:
-        head = _read(file, at, 12)
-        id_length = 9 - head[0].bit_length()
-        size_length = 9 - head[id_length].bit_length() if id_length <= 4 and len(head) > id_length else 9
-        kind = int.from_bytes(head[:id_length], "big")
-        if size_length > 8 or kind == _CLUSTER:
-            return
-        length = int.from_bytes(head[id_length : id_length + size_length], "big") - (1 << 7 * size_length)
-        at += id_length + size_length
-        is_open = length == (1 << 7 * size_length) - 1
-        after = end if is_open else min(at + length, end)
-        yield kind, at, after
-        at = after
+    with suppress(EOFError):
+        while at < end:
+            element = read_element(file, at)
+            if element is None or element.kind == _CLUSTER or element.begin > end:
+                return
+            at = end if element.length is None else min(element.begin + element.length, end)
+            yield element.kind, element.begin, at
 
 
 def _read(file: BinaryIO, at: int, length: int) -> bytes:

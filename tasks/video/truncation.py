@@ -9,12 +9,13 @@ full size whose end is zeros has been cut too: its space was reserved before it 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 #: None where the container does not tell.
 Verdict = bool | None
 
 _BLANK_BYTES = 4096
+SEGMENT = 0x18538067  # id of the element of Matroska that holds all others
 _UNKNOWN = 0xFFFFFFFF  # written by a muxer that could not go back to fill the size in
 
 
@@ -55,27 +56,50 @@ def _mp4(file: BinaryIO, size: int) -> Verdict:
 
 
 def _matroska(file: BinaryIO, size: int) -> Verdict:
-    """EBML (RFC 8794): elements with sizes; a live recording leaves those of segment and clusters open."""
+    """A live recording leaves the sizes of segment and clusters open."""
     at = 0
     while at < size:
-        head = _read(file, at, 12)
-        id_length = 9 - head[0].bit_length()
-        if id_length > 4:
+        try:
+            element = read_element(file, at)
+        except EOFError:
+            return True
+        if element is None:
             return _is_blank_before(file, size) or None
-        if len(head) <= id_length:
-            return True
-        size_length = 9 - head[id_length].bit_length()
-        digits = head[id_length : id_length + size_length]
-        if size_length > 8:
-            return None
-        if len(digits) < size_length:
-            return True
-        length = int.from_bytes(digits, "big") - (1 << 7 * size_length)
-        is_open = length == (1 << 7 * size_length) - 1
-        at += id_length + size_length + (0 if is_open else length)
-        if not is_open and head[:4] == b"\x18\x53\x80\x67":  # a segment that knows its size is all there is to know
+        at = element.begin + (element.length or 0)
+        if element.length is not None and element.kind == SEGMENT:  # that it knows its size is all there is to know
             return at > size or _is_blank_before(file, at)
     return at > size
+
+
+class Element(NamedTuple):
+    """Id of an EBML element, where its content begins, and bytes of that; None when the size is left open."""
+
+    kind: int
+    begin: int
+    length: int | None
+
+
+def read_element(file: BinaryIO, at: int) -> Element | None:
+    """The header of the EBML element (RFC 8794) that begins there; None when none does.
+
+    Raises:
+        EOFError: the file ends within the header.
+    """
+    head = _read(file, at, 12)
+    id_length = 9 - head[0].bit_length() if head else 0
+    if id_length > 4:
+        return None
+    if len(head) <= id_length:
+        raise EOFError(at)
+    size_length = 9 - head[id_length].bit_length()
+    if size_length > 8:
+        return None
+    begin = id_length + size_length
+    if len(head) < begin:
+        raise EOFError(at)
+    unknown = (1 << 7 * size_length) - 1
+    length = int.from_bytes(head[id_length:begin], "big") & unknown  # without the bit that marks the length of the size
+    return Element(int.from_bytes(head[:id_length], "big"), at + begin, None if length == unknown else length)
 
 
 def _riff(file: BinaryIO, size: int) -> Verdict:
