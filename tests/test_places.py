@@ -29,7 +29,7 @@ from tasks.storage.files import (
 )
 from tasks.storage.local_copies import local_copy, working_folder
 from tasks.storage.locations import as_remote, read_place
-from tasks.tracking import mlflow_log
+from tasks.tracking import connection
 
 
 @pytest.fixture
@@ -91,10 +91,10 @@ def test_mlflow_needs_a_server_beside_an_object_store(monkeypatch: pytest.Monkey
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     layout = Layout.of(StudySettings(data_root="s3://bucket/x"))
     with pytest.raises(UseError, match="set MLFLOW_TRACKING_URI to the address of an MLflow server"):
-        mlflow_log.tracking_uri(layout)
+        connection.tracking_uri(layout)
     assert [found.state for found in check_mlflow(StudySettings(data_root="s3://bucket/x"))] == [State.ERROR]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
-    assert mlflow_log.tracking_uri(layout) == "http://somewhere:5000"
+    assert connection.tracking_uri(layout) == "http://somewhere:5000"
 
 
 def test_tables_of_a_store_come_back_in_order(store: Path) -> None:

@@ -18,7 +18,7 @@ from tasks.config.resolving import resolve_settings, settings_as_yaml
 from tasks.config.settings import PrepareSettings, StudySettings
 from tasks.storage.addresses import hide_secrets, user_of, without_user
 from tasks.storage.locations import read_place
-from tasks.tracking import mlflow_log
+from tasks.tracking import connection, mlflow_log
 
 SECRET = "hush/Hush+hush"
 VALUES = [
@@ -209,7 +209,7 @@ def connect(uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    return mlflow_log.connect(Layout.of(StudySettings(data_root=tmp_path)))
+    return connection.connect(Layout.of(StudySettings(data_root=tmp_path)))
 
 
 def test_mlflow_gets_user_and_password_beside_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import mlflow
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.storage.files import write_text
-from tasks.tracking.mlflow_log import connect, log_finished_files
+from tasks.tracking.connection import connect
+from tasks.tracking.mlflow_log import log_finished_files
 
 #: Set aside, of a writer that was killed, and hidden.
 OTHERS = ("broken-gradcam.jpg", ".part-0123abcd-report.md", ".DS_Store")
