@@ -19,7 +19,7 @@ from fer_models.errors import UseError
 from fer_models.explanation.gradcam import gradcam
 from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import PairInputs, SegmentArrays
 from fer_models.training.engine import predict
 from fer_models.training.progress import Progress
 from flows.cli import app
@@ -176,7 +176,8 @@ def test_the_maps_of_a_tile_are_those_of_the_model_that_it_names(world: World) -
     tile = world.tiles[2]
     model = load_model(world.layout.runs / tile.origin.checkpoint)
     explained = np.array([EMOTIONS.index(tile.explained)])
-    maps = gradcam(model, tile.face[None], tile.optical_flow[None], explained, tile.origin.convolution)
+    segment = PairInputs(tile.face[None], tile.optical_flow[None])
+    maps = gradcam(model, segment, np.array([0]), explained, tile.origin.convolution)
     assert set(maps) == set(tile.maps)
     for stream, found in maps.items():
         np.testing.assert_allclose(tile.maps[stream], found[0], atol=2e-3)
@@ -208,8 +209,8 @@ def test_mean_maps_are_those_of_recognised_segments(world: World) -> None:
         rows = np.flatnonzero((world.arrays.labels == label) & (predicted == label))
         assert number == len(rows)
         if number:
-            faces, optical_flows = world.arrays.faces[rows], world.arrays.optical_flows[rows]
-            maps = gradcam(world.model, faces, optical_flows, predicted[rows])
+            faces = world.arrays.faces[rows]
+            maps = gradcam(world.model, world.arrays, rows, predicted[rows])
             for stream, found in maps.items():
                 np.testing.assert_allclose(means[stream][label], found.mean(axis=0), atol=1e-4)
             assert np.abs(means["faces"][label] - faces.mean(axis=0)).max() <= 0.5

@@ -181,7 +181,7 @@ def test_a_study_goes_on_where_its_data_root_is(tmp_path: Path) -> None:
             "model.width": 4,
             "model.head_units": 16,
             "training.epochs": 2,
-            "arms": ["gap-sum", "optical-flow-only"],
+            "arms": ["gap-sum", "temporal-only"],
         }
         return {"preset": "sample", "overrides": overrides | more}
 

@@ -109,7 +109,7 @@ def read_report(source: ReportInput) -> tuple[str, str]:
     return html, render(MARKDOWN_FILE, facts, lambda name: name).partition("```yaml")[0]
 
 
-ARMS = ["gap-sum", "spatial-only", "optical-flow-only"]
+ARMS = ["gap-sum", "spatial-only", "temporal-only"]
 
 
 def test_the_page_shows_code_as_code_and_nothing_else_as_html(tmp_path: Path) -> None:
@@ -165,8 +165,8 @@ def test_the_detector_is_the_one_that_was_used(tmp_path: Path, overrides: dict[s
         (["gap-sum"], ["Models are two-stream convolutional networks of width"], ["single"]),
         (["gap-sum", "spatial-only"], ["a single stream of them"], ["better single-stream"]),
         (["spatial-only"], ["of one stream, the face, of width"], ["two-stream", "optical flow (", "face and motion"]),
-        (["optical-flow-only"], ["of one stream, its motion, of width"], ["two-stream", "a face of 48x48"]),
-        (["spatial-only", "optical-flow-only"], ["the face or its motion, of width"], ["two-stream", "fusion model"]),
+        (["temporal-only"], ["of one stream, its motion, of width"], ["two-stream", "a face of 48x48"]),
+        (["spatial-only", "temporal-only"], ["the face or its motion, of width"], ["two-stream", "fusion model"]),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) and value and value[0] in ARMS else "",
 )

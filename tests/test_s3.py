@@ -190,7 +190,7 @@ def arguments_of(root: str | Path, corpus: Path) -> dict[str, Any]:
             "model.width": 4,
             "model.head_units": 16,
             "training.epochs": 2,
-            "arms": ["gap-sum", "optical-flow-only"],
+            "arms": ["gap-sum", "temporal-only"],
         },
     }
 
