@@ -11,8 +11,8 @@ from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run
 from tasks.config.layout import Layout
 from tasks.preparation.in_use import using_shards
 from tasks.progress import progress, say
-from tasks.report.facts import collect
-from tasks.report.writing import write_report
+from tasks.report.input import collect
+from tasks.report.writing import read_summary, write_report
 from tasks.steps.artifacts import ProgressArtifact, show_comparison
 from tasks.steps.evaluate import evaluate_arm
 from tasks.study.runs import plan_runs
@@ -51,7 +51,7 @@ def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overri
                 shown.advance()
         source = collect(settings)
         report = write_report(source, layout.report)
-    mlflow_log.close_study(settings, study_run, source.results, layout.report)
+    mlflow_log.close_study(settings, study_run, source.results, layout.report, read_summary(layout.report))
     say(crown(settings, study_run, source.results))
     show_comparison(source, report, study_run)
     return report

@@ -15,11 +15,12 @@ from tasks.corpus.changes import read_changes
 from tasks.dataset.drift import TOO_FEW, read_drift
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import count_outcomes, failed_videos, read_ledger
-from tasks.report.facts import ReportInput, collect, describe
+from tasks.report.facts import describe
+from tasks.report.input import ReportInput, collect
 from tasks.report.remarks import motion_remarks
 from tasks.storage.addresses import hide_secrets
 from tasks.study.runs import plan_runs
-from tasks.tracking import mlflow_log
+from tasks.tracking import connection
 
 _MOST_FAILURES = 20
 
@@ -41,14 +42,14 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
         verdict = (
             "the best"
             if is_best
-            else facts["against_best"][result.arm.name].removesuffix(" shown").partition(" within")[0]
+            else facts.against_best[result.arm.name].removesuffix(" shown").partition(" within")[0]
         )
         table.add_row(result.arm.title, *cells, verdict, style="bold" if is_best else None)
     out.print(table)
-    for sentence in _remarks(source, facts["null_band"]):
+    for sentence in _remarks(source, facts.null_band):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
-    store = hide_secrets(mlflow_log.tracking_uri(layout))
+    store = hide_secrets(connection.tracking_uri(layout))
     mlflow = store if store.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(store)}"
     for line in (f"Report: {report}", f"MLflow: {mlflow}"):
         out.print(escape(line), soft_wrap=True, highlight=False)
@@ -101,7 +102,7 @@ def _print_drift(drift: pd.DataFrame, out: Console) -> None:
 def print_status(settings: StudySettings, out: Console) -> None:
     """The ledger's counts, what failed and why, and the training runs."""
     layout = Layout.of(settings)
-    mlflow_log.follow_data_root(layout)
+    connection.follow_data_root(layout)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     out.print(escape(f"Videos of {layout.manifest}"), soft_wrap=True, highlight=False)
     counts = Table()

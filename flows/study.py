@@ -13,7 +13,7 @@ from flows.train import train
 from tasks.config.layout import Layout
 from tasks.preparation.in_use import using_shards
 from tasks.steps.artifacts import show_summary
-from tasks.tracking.mlflow_log import tracking_uri
+from tasks.tracking.connection import tracking_uri
 
 
 @flow(name="fer", flow_run_name=run_name("study"), validate_parameters=False)

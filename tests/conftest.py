@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 from tasks.corpus.sample.corpus import write_video  # noqa: E402
 from tasks.corpus.sample.drawing import FaceArtist, Pose, compose, draw_background  # noqa: E402
 from tasks.corpus.sample.people import draw_person  # noqa: E402
-from tasks.preparation.shards import open_shard  # noqa: E402
+from tasks.preparation.shards import find_reports, open_shard, read_images_of  # noqa: E402
 from tasks.video.fingerprint import VideoFile, content_sha256, content_state  # noqa: E402
 from tasks.video.segments import Segment, VideoReport  # noqa: E402
 
@@ -112,6 +112,19 @@ def write_shard(path: Path, segments: Sequence[Segment], report: VideoReport) ->
         for segment in segments:
             writer.add(segment)
         writer.close(report)
+
+
+def report_of(shard: Path) -> VideoReport:
+    """The report that a shard holds."""
+    (report,) = find_reports([shard])
+    assert report
+    return report
+
+
+def images_of(shard: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Faces, uint8 (n, 48, 48, 3), and optical flows, float16 (n, 48, 48, 2), of a shard."""
+    ((_, faces, optical_flows),) = read_images_of([shard])
+    return faces, optical_flows
 
 
 def video_file(path: Path) -> VideoFile:

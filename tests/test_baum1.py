@@ -9,8 +9,7 @@ from openpyxl import Workbook
 
 from fer_models.errors import UseError
 from fer_models.labels import EMOTIONS
-from tasks.config.settings import CorpusSettings
-from tasks.corpus.adapters.baum1 import BAUM1A_CODES, BAUM1S_CODES, read
+from tasks.corpus.adapters.baum1 import BAUM1A_CODES, BAUM1S_CODES, Options, read
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.outcomes import Outcome
 
@@ -61,8 +60,8 @@ def make_copy(root: Path, files: Iterable[str], rows: Sequence[Row], subset: str
     return videos
 
 
-def settings(root: Path, *subsets: str, emotions: tuple[str, ...] = EMOTIONS) -> CorpusSettings:
-    return CorpusSettings(adapter="baum1", root=root, subsets=subsets or ("s",), emotions=emotions)
+def settings(root: Path, *subsets: str, emotions: tuple[str, ...] = EMOTIONS) -> Options:
+    return Options(adapter="baum1", root=root, subsets=subsets or ("s",), emotions=emotions)
 
 
 def read_one(root: Path, *subsets: str, emotions: tuple[str, ...] = EMOTIONS) -> SourceVideo:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import video_file, write_shard
+from conftest import report_of, video_file, write_shard
 from ledgers import make_ledger, people
 from pydantic import BaseModel
 
@@ -34,7 +34,7 @@ from tasks.dataset.splits import read_split, update_split
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import find_previous, plan_preparation, read_ledger, write_ledger
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import read_report, shard_path
+from tasks.preparation.shards import shard_path
 from tasks.storage.files import (
     broken_files,
     find_frame,
@@ -189,6 +189,45 @@ def test_a_broken_shard_is_due_again(tmp_path: Path, damage: Damage, capsys: Any
     assert "is set aside as broken-bbb" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("length", [1, 2**31 - 1], ids=["cut", "beyond the file"])
+def test_all_shards_with_a_broken_footer_are_due_again_at_once(tmp_path: Path, length: int, capsys: Any) -> None:
+    """Their ends are there, so that only reading them tells; the others keep their reports."""
+    videos = [{"video_id": name, "sha256": name * 64, "status": "ok"} for name in "abcde"]
+    manifest = pd.DataFrame([dict.fromkeys(MANIFEST.names, "") | video for video in videos])
+    for sha256 in manifest["sha256"]:
+        write_shard(shard_path(tmp_path, sha256), [], VideoReport(outcome=Outcome.OK))
+    for name in "bd":
+        path = shard_path(tmp_path, name * 64)
+        path.write_bytes(path.read_bytes()[:-8] + length.to_bytes(4, "little") + b"PAR1")
+        assert is_whole(path)
+    plan = plan_preparation(manifest, None, tmp_path)
+    assert plan.due["video_id"].tolist() == ["b", "d"]
+    assert plan.settled.keys() == {"a" * 64, "c" * 64, "e" * 64}
+    said = capsys.readouterr().err
+    assert said.count("is set aside as broken-") == 2
+    assert "not what their names say" not in said
+    assert sorted(path.name[:10] for path in tmp_path.rglob("broken-*")) == ["broken-bbb", "broken-ddd"]
+
+
+def test_who_is_slower_to_set_a_file_aside_says_nothing(tmp_path: Path, capsys: Any) -> None:
+    write_text(tmp_path / "broken-a.json", "{")
+    set_aside(tmp_path / "a.json")
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "broken-a.json").read_text() == "{"
+
+
+def test_a_record_that_goes_while_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json(tmp_path / "a.json", Words(words=[]))
+    read = Path.read_bytes
+
+    def go(path: Path) -> bytes:
+        path.unlink()
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", go)
+    assert find_json(tmp_path / "a.json", Words) is None
+
+
 def test_a_broken_shard_is_made_again(tmp_path: Path, moving_face: Path) -> None:
     video = video_file(moving_face)
     shard = shard_path(tmp_path / "shards", video.sha256)
@@ -196,7 +235,7 @@ def test_a_broken_shard_is_made_again(tmp_path: Path, moving_face: Path) -> None
     shard.touch()
     report = prepare_file(video, shard, PrepareSettings(segment_stride=2))
     assert report.outcome is Outcome.OK
-    assert read_report(shard) == report
+    assert report_of(shard) == report
 
 
 @damages
@@ -257,7 +296,7 @@ def test_a_broken_split_is_taken_from_its_copy(tmp_path: Path, damage: Damage, c
     damage(copy)
     pd.testing.assert_frame_equal(read_split(path), grown)
     damage(path)
-    with pytest.raises(UseError, match=r"one\.parquet has lost .* backup, or set another split\.seed"):
+    with pytest.raises(UseError, match=r"has lost .* So has its copy, .* backup, or set another split\.seed"):
         read_split(path)
     with pytest.raises(UseError, match="has lost its content"):
         update_split(make_ledger(people(20)), emotions, settings, path)
@@ -275,7 +314,7 @@ def test_a_split_without_a_copy(tmp_path: Path) -> None:
     path.with_name("one.parquet.copy").unlink()
     pd.testing.assert_frame_equal(read_split(path), before)
     half(path)
-    with pytest.raises(UseError, match="So has its copy"):
+    with pytest.raises(UseError, match=r"one\.parquet has lost .* Its copy is not there, and who was on the test side"):
         read_split(path)
 
 
@@ -320,7 +359,8 @@ def test_a_study_goes_on_when_every_file_of_its_data_root_is_broken(tmp_path: Pa
     (split,) = (tmp_path / "data" / "splits").glob("*.parquet")
     (run,) = (tmp_path / "data" / "studies" / "tiny" / "runs").iterdir()
     before, scores = read_split(split), json.loads(next(run.glob("test-*/evaluation.json")).read_text())["scores"]
-    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and path.suffix != ".copy"]
+    kept = (".copy", ".lock")  # locks hold nothing
+    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and path.suffix not in kept]
     for path in files:
         damage(path)
     second = fer(tmp_path, "study")

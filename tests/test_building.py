@@ -12,15 +12,18 @@ from fer_models.labels import EMOTIONS
 from fer_models.models.arms import ARMS, FUSION_ARMS, STUDY_ARMS, get_arm
 from fer_models.models.building import (
     build_model,
-    build_stream,
-    convolution_centres,
     load_model,
     model_labels,
+    model_network,
     model_prepare,
     seeded_initializers,
 )
+from fer_models.models.families import Recipe
+from fer_models.models.families.two_stream import build_stream
+from fer_models.segments import SegmentShape
 from fer_models.settings import AugmentationSettings, ModelSettings
 from tasks.study.precision import is_limited
+from tasks.study.published import PUBLISHED
 
 BIG_PARAMETERS = 3_961_350
 SMALL_PARAMETERS = 3_699_206
@@ -32,6 +35,12 @@ needs_bfloat16 = pytest.mark.skipif(is_limited(), reason="oneDNN may not use wha
 
 def small(arm: str, form: str = "corrected", **arguments) -> keras.Model:
     return build_model(ARMS[arm], ModelSettings(form=form, width=4, head_units=8, dropout=0.0), **arguments)
+
+
+def published_recipe() -> Recipe:
+    initializers = seeded_initializers("published", 0)
+    settings = ModelSettings(form="published")
+    return Recipe(settings, SegmentShape(), 6, None, "float32", 0, initializers, initializers("logits"))
 
 
 def random_inputs(num: int) -> list[np.ndarray]:
@@ -54,7 +63,7 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("arm", "parameters"),
     [
-        ("listing", 1_919_238),
+        ("published-listing", 1_919_238),
         ("flatten-concatenate", BIG_PARAMETERS),
         ("gap-concatenate", BIG_PARAMETERS),
         ("flatten-sum", SMALL_PARAMETERS),
@@ -64,12 +73,12 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
     ],
 )
 def test_parameter_counts_of_the_study(arm, parameters):
-    assert build_model(ARMS[arm], ModelSettings(form="study")).count_params() == parameters
+    assert build_model(ARMS[arm], ModelSettings(form="published")).count_params() == parameters
 
 
 def test_parameter_count_of_one_stream():
     picture = keras.Input((48, 48, 3))
-    stream = keras.Model(picture, build_stream(picture, "spatial", 128, seeded_initializers("study", 0)))
+    stream = keras.Model(picture, build_stream(picture, "spatial", 128, published_recipe()))
     assert stream.count_params() == 1_190_144
     assert stream.output_shape == (None, 3, 3, 256)
 
@@ -81,7 +90,7 @@ def test_map_sizes_of_the_study():
     assert sides == [44, 20, 18, 16, 7, 5, 3]
 
 
-@pytest.mark.parametrize("form", ["study", "corrected"])
+@pytest.mark.parametrize("form", ["published", "corrected"])
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_builds_in_both_forms_and_gives_probabilities(arm, form):
     model = small(arm, form)
@@ -97,8 +106,9 @@ def test_every_arm_builds_in_both_forms_and_gives_probabilities(arm, form):
 def test_the_registry_holds_the_study():
     fusions = ("concatenate", "sum", "average")
     assert list(FUSION_ARMS) == [f"{pooling}-{fusion}" for pooling in ("flatten", "gap") for fusion in fusions]
-    assert set(STUDY_ARMS) == {*FUSION_ARMS, "spatial-only", "optical-flow-only"}
-    assert [ARMS[arm].printed_accuracy for arm in FUSION_ARMS] == [57.7, 59.77, 57.71, 59.8, 56.48, 57.66]
+    assert set(STUDY_ARMS) == {*FUSION_ARMS, "spatial-only", "temporal-only"}
+    assert [PUBLISHED["baum1", arm] for arm in FUSION_ARMS] == [57.7, 59.77, 57.71, 59.8, 56.48, 57.66]
+    assert len(PUBLISHED) == len(FUSION_ARMS)
     assert all(name == arm.name for name, arm in ARMS.items())
 
 
@@ -121,7 +131,7 @@ def test_single_stream_arms_use_their_own_input_only():
     black = np.zeros_like(faces)
     for arm, same, other in (
         ("spatial-only", [faces, still], [black, optical_flows]),
-        ("optical-flow-only", [black, optical_flows], [faces, still]),
+        ("temporal-only", [black, optical_flows], [faces, still]),
     ):
         model = small(arm)
         full = model.predict_on_batch([faces, optical_flows])
@@ -135,7 +145,7 @@ def test_single_stream_arms_use_their_own_input_only():
 @pytest.mark.parametrize("augmentation", [None, AugmentationSettings()], ids=["plain", "augmented"])
 @pytest.mark.parametrize(
     ("arm", "form"),
-    [("flatten-concatenate", "study"), ("flatten-concatenate", "corrected"), ("gap-average", "corrected")],
+    [("flatten-concatenate", "published"), ("flatten-concatenate", "corrected"), ("gap-average", "corrected")],
 )
 def test_gradients_reach_both_streams(arm, form, augmentation):
     model = compiled(small(arm, form, augmentation=augmentation), keras.optimizers.RMSprop(1e-3))
@@ -148,7 +158,7 @@ def test_gradients_reach_both_streams(arm, form, augmentation):
     assert all(np.isfinite(value).all() for value in after.values())
 
 
-@pytest.mark.parametrize("form", ["study", "corrected"])
+@pytest.mark.parametrize("form", ["published", "corrected"])
 def test_a_tiny_batch_can_be_overfitted(form):
     settings = ModelSettings(form=form, width=4, head_units=32, dropout=0.0)
     model = compiled(build_model(ARMS["flatten-concatenate"], settings), keras.optimizers.Adam(1e-2), eagerly=False)
@@ -182,7 +192,7 @@ def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32():
 
 
 def test_in_the_study_flatten_and_gap_are_one_function():
-    flatten, gap = small("flatten-concatenate", "study", seed=1), small("gap-concatenate", "study", seed=2)
+    flatten, gap = small("flatten-concatenate", "published", seed=1), small("gap-concatenate", "published", seed=2)
     inputs = random_inputs(4)
     assert np.abs(flatten.predict_on_batch(inputs) - gap.predict_on_batch(inputs)).max() > 1e-3
     gap.set_weights(flatten.get_weights())
@@ -195,7 +205,7 @@ def test_corrected_flatten_sees_all_nine_cells():
     assert gap.get_layer("fusion").output.shape == (None, 2 * 2 * 4)
 
 
-@pytest.mark.parametrize(("pooling", "form"), [("gap", "study"), ("flatten", "corrected")])
+@pytest.mark.parametrize(("pooling", "form"), [("gap", "published"), ("flatten", "corrected")])
 def test_average_is_sum_with_half_the_first_dense_kernel(pooling, form):
     average, total = small(f"{pooling}-average", form), small(f"{pooling}-sum", form)
     inputs = random_inputs(4)
@@ -212,10 +222,10 @@ def test_average_is_sum_with_half_the_first_dense_kernel(pooling, form):
 @pytest.mark.parametrize(
     ("arm", "form", "precision"),
     [
-        ("flatten-concatenate", "study", "float32"),
+        ("flatten-concatenate", "published", "float32"),
         ("gap-average", "corrected", "float32"),
         ("spatial-only", "corrected", "float32"),
-        ("optical-flow-only", "study", "float32"),
+        ("temporal-only", "published", "float32"),
         pytest.param("flatten-sum", "corrected", "mixed_bfloat16", marks=needs_bfloat16),
     ],
 )
@@ -261,8 +271,10 @@ def test_load_model_refuses_what_is_no_model_of_ours(tmp_path: Path):
 def test_convolution_centres_are_those_of_the_receptive_fields():
     """One bright row at a time, kernels of ones: the rows that light a cell are its receptive field."""
     picture = keras.Input((48, 48, 3))
-    feature_map = build_stream(picture, "spatial", 1, seeded_initializers("study", 0))
+    feature_map = build_stream(picture, "spatial", 1, published_recipe())
     names = [f"spatial_conv{number}" for number in range(1, 6)]
+    told = model_network(small("spatial-only", "published")).feature_maps["spatial"]
+    assert [one.layer for one in told] == names
     stream = keras.Model(picture, feature_map)
     for name in names:
         layer = stream.get_layer(name)
@@ -275,7 +287,7 @@ def test_convolution_centres_are_those_of_the_receptive_fields():
         lit = cells[:, :, 0, 0] > 0  # (bright row, cell)
         first, last = lit.argmax(axis=0), 47 - lit[::-1].argmax(axis=0)
         np.testing.assert_array_equal(lit.sum(axis=0), last - first + 1)
-        np.testing.assert_array_equal(convolution_centres(number, lit.shape[1]), (first + last) / 2)
+        np.testing.assert_array_equal(told[number - 1].centres(lit.shape[1]), (first + last) / 2)
         fields.append(int(lit[:, 0].sum()))
     assert fields == [5, 13, 17, 29, 37]
 

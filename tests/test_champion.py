@@ -18,7 +18,8 @@ from tasks.study.comparison import ArmResult, SeedResult
 from tasks.study.scoring import labels_of
 from tasks.tracking import champion
 from tasks.tracking.champion import crown
-from tasks.tracking.mlflow_log import StudyRun, connect
+from tasks.tracking.connection import connect
+from tasks.tracking.mlflow_log import StudyRun
 
 NUM_PEOPLE, NUM_SEEDS = 12, 3
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import video_file, write_images
+from conftest import images_of, video_file, write_images
 
 from tasks.config.settings import CorpusSettings, PrepareSettings
 from tasks.corpus.adapters.ckplus48 import read
@@ -16,7 +16,6 @@ from tasks.corpus.sample.expressions import APEX
 from tasks.corpus.sample.people import draw_person
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import read_images
 from tasks.video.image_sequences import sequence_images
 
 
@@ -88,7 +87,7 @@ def test_crops_reach_the_shard_as_they_are(tmp_path: Path) -> None:
         shard = tmp_path / f"{video.sha256}.parquet"
         report = prepare_file(video_file(Path(str(video.uri))), shard, settings)
         assert (report.outcome, report.num_frames, report.num_segments) == (Outcome.OK, 3, 2)
-        faces, optical_flows = read_images(shard)
+        faces, optical_flows = images_of(shard)
         wanted = crops[str(video.video_id).removeprefix("ckplus48/")]
         assert np.array_equal(faces, np.stack(wanted[:2]))
         dx, dy = np.median(optical_flows.astype(float)[:, 14:38, 14:34], axis=(1, 2)).T

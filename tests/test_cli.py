@@ -112,14 +112,14 @@ def test_shared_options_reach_a_flow_and_its_settings(tmp_path: Path) -> None:
 
 def test_models_lists_the_studys_parameters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    result = runner.invoke(app, ["models", "--preset", "study"])
+    result = runner.invoke(app, ["models", "--preset", "published"])
     for count in ("3,961,350", "3,699,206", "1,919,238"):
         assert count in result.stdout
 
 
 def test_models_tells_which_arms_are_the_same_function(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = ["models", "--preset", "study", "--set", "arms=[flatten-sum, gap-sum]", "--equivalence"]
+    arguments = ["models", "--preset", "published", "--set", "arms=[flatten-sum, gap-sum]", "--equivalence"]
     lines = runner.invoke(app, arguments).stdout.splitlines()
     assert [line.strip().split(maxsplit=2) for line in lines if "same function" in line] == [
         ["flatten-sum", "gap-sum", "the same function"]

@@ -79,11 +79,11 @@ def test_single_keys_win_over_the_file_and_the_file_over_the_preset(tmp_path: Pa
 def test_a_file_may_name_its_preset_and_the_command_line_another(tmp_path: Path) -> None:
     path = write(tmp_path, "preset: sample\nname: mine\n")
     assert resolve_settings(config=path) == PRESETS["sample"]().model_copy(update={"name": "mine"})
-    assert resolve_settings("study", path) == PRESETS["study"]().model_copy(update={"name": "mine"})
+    assert resolve_settings("published", path) == PRESETS["published"]().model_copy(update={"name": "mine"})
 
 
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
-    assert resolve_settings("study", write(tmp_path, "# nothing yet\n")) == PRESETS["study"]()
+    assert resolve_settings("published", write(tmp_path, "# nothing yet\n")) == PRESETS["published"]()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     [
         ("training.epochs", "5", 5),
         ("training.learning_rate", "1e-3", 0.001),
-        ("training.imbalance", "focal", "focal"),
+        ("training.treatment", "focal", "focal"),
         ("training.early_stopping_patience", "null", None),
         ("arms", "[gap-sum, spatial-only]", ("gap-sum", "spatial-only")),
         ("training.epochs", 5, 5),
@@ -172,7 +172,9 @@ def test_an_unknown_key_of_a_schedule_names_one_that_this_schedule_has() -> None
         ("training.epochs", "many", "training.epochs: input should be a valid integer"),
         ("training.monitor", "loss", "training.monitor: input should be 'val_accuracy', 'val_uar' or 'val_loss'"),
         ("training.schedule.kind", "cosine", "'plateau', 'triangular2', 'constant'"),
-        ("corpus.adapter", "ravdess", "corpus.adapter: input should be 'baum1'"),
+        ("corpus.adapter", "ravdess", "corpus.adapter: there is no adapter 'ravdess'; there are baum1, ckplus, ckplus48,"),
+        ("prepare.detector", "harr", "prepare.detector: there is no detector 'harr' (did you mean 'haar'?)"),
+        ("training.treatment", "fokal", "training.treatment: there is no treatment 'fokal' (did you mean 'focal'?)"),
         ("split.test_share", "1", "split.test_share: input should be less than 1"),
         ("name", "'a/b'", "name: string should match pattern"),
         ("arms", "[]", "arms: tuple should have at least 1 item"),
@@ -312,4 +314,4 @@ def test_a_pair_that_is_neither_is_refused_in_one_sentence(value: str) -> None:
 
 def test_only_the_published_study_takes_neighbours() -> None:
     pairs = {name: preset().prepare.pair for name, preset in PRESETS.items()}
-    assert pairs == {"sample": 1 / 30, "study": "neighbours", "corrected": 1 / 30}
+    assert pairs == {"sample": 1 / 30, "published": "neighbours", "corrected": 1 / 30}

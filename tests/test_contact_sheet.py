@@ -89,7 +89,7 @@ def test_the_images_are_those_of_the_rows(tmp_path: Path) -> None:
         ]
         write_shard(tmp_path / str(shard), segments, VideoReport(outcome=Outcome.OK))
     shards = sorted(index["shard"].unique())
-    chosen = choose_segments(index, EMOTIONS, seed=3, number=5)
+    chosen = choose_segments(index, EMOTIONS, seed=3, number=5).assign(prepared=tmp_path.name)
     thumbnails = read_thumbnails(chosen, tmp_path, EMOTIONS)
     for emotion in EMOTIONS:
         rows = chosen[chosen["emotion"] == emotion]

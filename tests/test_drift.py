@@ -21,12 +21,12 @@ from tasks.dataset.drift import (
     describe_videos,
     drift_rows,
     measure_drift,
-    newly_prepared,
     read_drift,
     record_drift,
 )
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import read_ledger
+from tasks.preparation.scan import Conclusion
 from tasks.preparation.shards import shard_path
 from tasks.video.segments import Segment, VideoReport
 
@@ -162,6 +162,11 @@ class World:
         before = [pd.read_parquet(self.layout.split)] if self.layout.split.is_file() else []
         pd.concat([*before, pd.DataFrame(rows)]).to_parquet(self.layout.split)
 
+    def conclude(self, batch: Sequence[str]) -> Conclusion:
+        """What a preparation came to that tried these videos."""
+        ledger = read_ledger(self.layout.ledger, EMOTIONS)
+        return Conclusion(ledger, {}, ledger[ledger["sha256"].isin(batch)], ledger[:0])
+
     def drift(self, batch: Sequence[str]) -> pd.DataFrame:
         return measure_drift(self.settings, batch).set_index("measure")
 
@@ -270,8 +275,7 @@ def test_a_large_corpus_costs_no_more_than_a_sample(world: World) -> None:
 
 def test_the_first_batch_has_nothing_to_be_compared_with(world: World) -> None:
     batch = world.add(9, "first")
-    assert newly_prepared(None, read_ledger(world.layout.ledger, EMOTIONS)) == set(batch)
-    drift = measure_drift(world.settings, batch)
+    drift = measure_drift(world.settings, world.conclude(batch).newly_prepared)
     assert drift.empty
     assert drift_rows(drift) == []
     record_drift(world.layout.drift, drift)
@@ -280,11 +284,11 @@ def test_the_first_batch_has_nothing_to_be_compared_with(world: World) -> None:
 
 def test_a_batch_is_kept_and_shown(world: World) -> None:
     world.add(9, "old")
-    before = read_ledger(world.layout.ledger, EMOTIONS)
     emotions = ["anger", "fear", "sadness", "disgust", "happiness", "surprise"]
     batch = [sha for emotion in emotions for sha in world.add(4, emotion, emotion=emotion, width=1920, height=1080)]
-    assert newly_prepared(before, read_ledger(world.layout.ledger, EMOTIONS)) == set(batch)
-    drift = measure_drift(world.settings, batch)
+    conclusion = world.conclude(batch)
+    assert conclusion.newly_prepared == set(batch)
+    drift = measure_drift(world.settings, conclusion.newly_prepared)
     record_drift(world.layout.drift, drift)
     record_drift(world.layout.drift, drift)
     kept = read_drift(world.layout.drift, world.settings.name)

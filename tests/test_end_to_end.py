@@ -42,7 +42,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "model.width": 4,
             "model.head_units": 16,
             "training.epochs": 2,
-            "arms": ["gap-sum", "optical-flow-only"],
+            "arms": ["gap-sum", "temporal-only"],
         },
     }
     settings = resolve_settings(**arguments)
@@ -91,7 +91,7 @@ def test_the_ledger_lists_every_video_once(study: dict[str, Any]) -> None:
 def test_the_scores_are_those_of_the_predictions(study: dict[str, Any]) -> None:
     layout = study["layout"]
     runs = child_runs(layout)
-    assert set(runs.index) == {"gap-sum", "optical-flow-only"}
+    assert set(runs.index) == {"gap-sum", "temporal-only"}
     for run in plan_runs(study["settings"]):
         (predictions,) = run.folder.glob("test-*/predictions.parquet")
         segments = pd.read_parquet(predictions)

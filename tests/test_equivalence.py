@@ -5,21 +5,23 @@ from dataclasses import replace
 import keras
 import pytest
 
-from fer_models.models import building, equivalence
+from fer_models.models import equivalence
 from fer_models.models.arms import ARMS, STUDY_ARMS, Arm
+from fer_models.models.building import build_model
 from fer_models.models.equivalence import Equivalence, describe, find_equivalences, grouped
+from fer_models.models.families import two_stream
 from fer_models.settings import ModelSettings
 
-STUDY, CORRECTED = ModelSettings(form="study"), ModelSettings(form="corrected")
+PUBLISHED, CORRECTED = ModelSettings(form="published"), ModelSettings(form="corrected")
 
 
-def find(*names: str, settings: ModelSettings = STUDY) -> tuple[Equivalence, ...]:
+def find(*names: str, settings: ModelSettings = PUBLISHED) -> tuple[Equivalence, ...]:
     return find_equivalences([ARMS[name] for name in names], settings)
 
 
 @pytest.fixture(scope="module")
 def of_the_study() -> tuple[Equivalence, ...]:
-    return find(*STUDY_ARMS, "listing")
+    return find(*STUDY_ARMS, "published-listing")
 
 
 def test_the_studys_flatten_is_its_gap_three_times(of_the_study):
@@ -54,7 +56,7 @@ def test_for_readers_each_rescaling_is_told_once(of_the_study):
 
 
 def test_in_corrected_form_only_sum_and_average_are_left():
-    assert find(*STUDY_ARMS, "listing", settings=CORRECTED) == (
+    assert find(*STUDY_ARMS, "published-listing", settings=CORRECTED) == (
         Equivalence("flatten-sum", "flatten-average", "scaled", 0.5),
         Equivalence("gap-sum", "gap-average", "scaled", 0.5),
     )
@@ -62,34 +64,34 @@ def test_in_corrected_form_only_sum_and_average_are_left():
 
 def test_single_streams_are_two_functions():
     assert find("spatial-only") == ()
-    assert find("spatial-only", "optical-flow-only", settings=CORRECTED) == ()
+    assert find("spatial-only", "temporal-only", settings=CORRECTED) == ()
     assert "No two arms" in describe(())
 
 
 def test_an_arm_of_another_width_is_another_function():
-    assert find("flatten-concatenate", "listing", settings=STUDY.model_copy(update={"width": 63})) == ()
-    (pair,) = find("flatten-concatenate", "listing", settings=STUDY.model_copy(update={"width": 64}))
+    assert find("flatten-concatenate", "published-listing", settings=PUBLISHED.model_copy(update={"width": 63})) == ()
+    (pair,) = find("flatten-concatenate", "published-listing", settings=PUBLISHED.model_copy(update={"width": 64}))
     assert pair.kind == "same function"
 
 
 @pytest.mark.parametrize("other", [keras.layers.Maximum, keras.layers.Multiply])
 def test_a_changed_fusion_is_not_the_same(other, monkeypatch):
-    monkeypatch.setitem(building._FUSIONS, "average", other)
+    monkeypatch.setitem(two_stream._FUSIONS, "average", other)
     assert find("gap-sum", "gap-average") == ()
 
 
 def test_a_changed_pooling_is_not_the_same(monkeypatch):
-    monkeypatch.setattr(building.layers, "GlobalAveragePooling2D", keras.layers.GlobalMaxPooling2D)
+    monkeypatch.setattr(two_stream.layers, "GlobalAveragePooling2D", keras.layers.GlobalMaxPooling2D)
     assert find("flatten-sum", "gap-sum") == ()
 
 
 def test_a_factor_elsewhere_than_before_the_first_dense_layer_is_not_hidden_by_relu(monkeypatch):
     """With biases of 0, twice the optical flow gives twice the vector, and a rescaling would seem to mend it."""
-    arm = ARMS["optical-flow-only"]
+    arm = ARMS["temporal-only"]
 
     def build(arm: Arm, settings: ModelSettings) -> keras.Model:
         scale = settings.optical_flow_scale_px * (2 if arm.name == "doubled" else 1)
-        return building.build_model(arm, settings.model_copy(update={"optical_flow_scale_px": scale}))
+        return build_model(arm, settings.model_copy(update={"optical_flow_scale_px": scale}))
 
     monkeypatch.setattr(equivalence, "build_model", build)
     large_scale = CORRECTED.model_copy(update={"optical_flow_scale_px": 10.0})  # nothing is clipped

@@ -19,8 +19,9 @@ from fer_models.errors import UseError
 from fer_models.explanation.gradcam import gradcam
 from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import PairInputs, SegmentArrays
 from fer_models.training.engine import predict
+from fer_models.training.progress import Progress
 from flows.cli import app
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
@@ -35,8 +36,12 @@ from tasks.preparation.shards import shard_path
 from tasks.report.plots.tile import plot_tile
 from tasks.report.run_figures import draw_explanation
 from tasks.report.tile_page import explain_tile, gather_tile
+from tasks.storage.files import write_json
+from tasks.study import evaluation
+from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, read_progress
+from tasks.study.evaluation import PREDICTIONS_FILE, RESULT_FILE, VIDEOS_FILE, Evaluation
 from tasks.study.explanations import EXPLANATION_FILE, Explanation, choose_segments, explain_run, read_explanation
-from tasks.study.runs import Run
+from tasks.study.runs import Run, training_progress
 from tasks.study.tiles import TILES_FILE, Tile, find_tile, read_tiles, write_tiles
 
 EMOTIONS = ("anger", "fear", "happiness")
@@ -106,6 +111,48 @@ def test_all_files_are_written(world: World) -> None:
     assert f"{written['similarity']['spatial'][-1]:.2f} (spatial)" in written["verdict"]
 
 
+@pytest.mark.parametrize("content", ["", "{}", '{"passed": tr'])
+@pytest.mark.parametrize("name", [EXPLANATION_FILE, TILES_FILE])
+def test_what_lost_its_content_is_told_and_made_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
+) -> None:
+    """By the next evaluation, though who read it has set it aside before."""
+    folder = tmp_path / "run" / "test-1"
+    shutil.copytree(world.folder, folder)
+    known = {"arm": "gap-sum", "seed": 3, "fold": None, "num_parameters": 1, "best_epoch": 1, "num_epochs": 1}
+    known |= {"num_test_videos": 4, "num_covered_videos": 4, "num_test_segments": 9, "training_seconds": 1.0}
+    result = Evaluation(**known, temperature=1.0, validation_uar=0.5, optimism_gap=None, scores={})
+    for made in (PREDICTIONS_FILE, VIDEOS_FILE):
+        pd.DataFrame({"x": [1]}).to_parquet(folder / made)
+    write_json(folder / RESULT_FILE, result)
+    run, again = replace(world.run, folder=folder.parent), []
+    progress = Progress(history=[], last_checkpoint="a", best_checkpoint="b", best_epoch=1, finished=True)
+    write_json(run.folder / PROGRESS_FILE, progress)
+    monkeypatch.setattr(evaluation, "_evaluation_folder", lambda settings, run: folder)
+    monkeypatch.setattr(evaluation, "_evaluate", lambda *arguments: again.append(arguments[-1]) or result)
+    assert read_explanation(folder) == world.explanation
+    evaluation.evaluate_run(world.settings, run)
+    assert again == []
+    (folder / name).write_text(content)
+    with pytest.raises(UseError, match="`fer evaluate`"):
+        read_explanation(folder) if name == EXPLANATION_FILE else find_tile(tmp_path, "0")
+    assert (folder / f"broken-{name}").read_text() == content
+    evaluation.evaluate_run(world.settings, run)
+    assert again == [progress]
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"history": [], "best_'])
+def test_a_run_whose_progress_lost_its_content_is_trained_anew(world: World, tmp_path: Path, content: str) -> None:
+    run = replace(world.run, folder=tmp_path)
+    (tmp_path / MODEL_FILE).write_bytes((world.run.folder / MODEL_FILE).read_bytes())
+    (tmp_path / PROGRESS_FILE).write_text(content)
+    assert read_progress(tmp_path) is None
+    for _ in range(2):
+        with pytest.raises(UseError, match=r"progress\.json is not there; run `fer train` again, which trains gap-sum"):
+            training_progress(run)
+        assert not run.trained
+
+
 def test_a_tile_is_the_segment_that_its_provenance_names(world: World) -> None:
     assert len(world.tiles) == 6, "three of each class that there is"
     for tile in world.tiles:
@@ -129,7 +176,8 @@ def test_the_maps_of_a_tile_are_those_of_the_model_that_it_names(world: World) -
     tile = world.tiles[2]
     model = load_model(world.layout.runs / tile.origin.checkpoint)
     explained = np.array([EMOTIONS.index(tile.explained)])
-    maps = gradcam(model, tile.face[None], tile.optical_flow[None], explained, tile.origin.convolution)
+    segment = PairInputs(tile.face[None], tile.optical_flow[None])
+    maps = gradcam(model, segment, np.array([0]), explained, tile.origin.convolution)
     assert set(maps) == set(tile.maps)
     for stream, found in maps.items():
         np.testing.assert_allclose(tile.maps[stream], found[0], atol=2e-3)
@@ -161,8 +209,8 @@ def test_mean_maps_are_those_of_recognised_segments(world: World) -> None:
         rows = np.flatnonzero((world.arrays.labels == label) & (predicted == label))
         assert number == len(rows)
         if number:
-            faces, optical_flows = world.arrays.faces[rows], world.arrays.optical_flows[rows]
-            maps = gradcam(world.model, faces, optical_flows, predicted[rows])
+            faces = world.arrays.faces[rows]
+            maps = gradcam(world.model, world.arrays, rows, predicted[rows])
             for stream, found in maps.items():
                 np.testing.assert_allclose(means[stream][label], found.mean(axis=0), atol=1e-4)
             assert np.abs(means["faces"][label] - faces.mean(axis=0)).max() <= 0.5

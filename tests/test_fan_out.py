@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import video_file
+from conftest import report_of, video_file
 
 from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.preparation.batches import Batch, Crew, batch_size, prepare_all, split_into_batches
-from tasks.preparation.shards import read_report, shard_path
+from tasks.preparation.shards import shard_path
 from tasks.preparation.workers import Job, prepare_videos
 from tasks.video.fingerprint import VideoFile
 from tasks.video.segments import VideoReport
@@ -160,4 +160,4 @@ def test_a_share_that_comes_back_costs_an_attempt(tmp_path: Path, moving_face: P
     attempts = prepare_all([job], run, retries=1, pause_s=0.0, most_failed=0)
     assert attempts.counts == {job.video.sha256: 2}
     assert attempts.reports[job.video.sha256].outcome is Outcome.OK
-    assert read_report(job.shard).outcome is Outcome.OK
+    assert report_of(job.shard).outcome is Outcome.OK

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from bad_videos import BAD
-from conftest import Tally
+from conftest import Tally, images_of, report_of
 from cv2.data import haarcascades
 from faulty_videos import cut
 from odd_videos import ODD, Case
@@ -26,7 +26,7 @@ from tasks.config.settings import CorpusSettings, PrepareSettings
 from tasks.corpus.manifest import build_manifest
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import read_images, read_report, read_rows
+from tasks.preparation.shards import read_rows
 from tasks.video.boxes import Box, overlap
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
@@ -71,7 +71,7 @@ def settle(path: Path, folder: Path) -> VideoReport:
         report = prepare_file(file, shard, SETTINGS)
     except VideoFault as fault:  # a transient one leaves no shard
         return VideoReport(outcome=Outcome(fault.outcome), message=fault.message)
-    assert read_report(shard) == report
+    assert report_of(shard) == report
     return report
 
 
@@ -122,7 +122,7 @@ def assert_shows_the_face(case: Case, report: VideoReport, shard: Path) -> None:
     assert len(drawn) == report.num_frames
     assert (report.height, report.width) == drawn[0].shape[:2]
     assert report.num_covered >= max(case.coverage * report.num_segments, 2)
-    faces, optical_flows = read_images(shard)
+    faces, optical_flows = images_of(shard)
     for row, stored, motion in zip(read_rows(shard).to_pylist(), faces, optical_flows, strict=True):
         frame, box = drawn[row["frame"]], Box(*row["box"])
         assert overlap(box, drawn_face(frame)) > 0.6

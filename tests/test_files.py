@@ -10,7 +10,15 @@ import pytest
 from pydantic import BaseModel
 
 from fer_models.errors import StorageError
-from tasks.storage.files import held_alone, remove_leftovers, whole_file, write_json, write_table, write_text
+from tasks.storage.files import (
+    finished_files,
+    held_alone,
+    remove_leftovers,
+    whole_file,
+    write_json,
+    write_table,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -111,6 +119,12 @@ def test_a_writer_that_is_killed_leaves_no_final_file(tmp_path: Path) -> None:
     assert remove_leftovers(tmp_path) == 1
     assert names(tmp_path) == ["other.parquet"]
     assert remove_leftovers(tmp_path) == 0
+
+
+def test_finished_files_are_neither_being_written_nor_set_aside(tmp_path: Path) -> None:
+    for name in ("b.json", "a.png", "broken-a.json", ".part-1234-b.json", ".b.json", "folder/c.json"):
+        write_text(tmp_path / name, "{}")
+    assert [path.name for path in finished_files(tmp_path)] == ["a.png", "b.json"]
 
 
 def test_leftovers_of_a_folder_that_is_not_there(tmp_path: Path) -> None:

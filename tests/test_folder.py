@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from fer_models.errors import UseError
+from tasks.config.registries import ADAPTERS, load_module
 from tasks.config.settings import CorpusSettings
-from tasks.corpus.adapters import ADAPTERS
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.outcomes import Outcome
 
 
 def read(root: Path, adapter: str = "folder") -> list[SourceVideo]:
-    return ADAPTERS[adapter](CorpusSettings(adapter=adapter, root=root))
+    return load_module(ADAPTERS, adapter).read(CorpusSettings(adapter=adapter, root=root))
 
 
 def make(root: Path, *names: str) -> Path:

@@ -192,6 +192,32 @@ def test_a_split_from_before_gets_the_names_of_its_table(tmp_path: Path) -> None
     assert fold_names(draw_from(tmp_path / "folds.csv", range(1, 12))) == {at: name for name, at in former.items()}
 
 
+@pytest.mark.parametrize("folds", [["b"], ["b", "b"], ["a", "c"]])
+def test_people_who_bring_a_class_are_tested_where_the_table_puts_them(tmp_path: Path, folds: Sequence[str]) -> None:
+    """However few they are, and whether or not they are all of one fold."""
+    newcomers = [f"q{number}" for number in range(len(folds))]
+    table = {f"p{number:03d}": "abc"[number % 3] for number in range(9)} | dict(zip(newcomers, folds, strict=True))
+    path = tmp_path / "folds.csv"
+    path.write_text("\n".join(["subject,fold", *map(",".join, table.items())]))
+    before = draw(tmp_path, make_ledger(people(9, CLASSES[:2])), CLASSES[:2], protocol="file", folds_file=path)
+    videos = people(9, CLASSES[:2]) + [(name, CLASSES[2]) for name in (*(f"p{at:03d}" for at in range(9)), *newcomers)]
+    split = draw(tmp_path, make_ledger(videos), protocol="file", folds_file=path)
+    check_nested(split, 9 + len(folds))
+    tested = split[split["side"] == "test"].drop_duplicates("subject").set_index("subject")["fold_name"]
+    assert tested.to_dict() == table
+    assert len(split.merge(before)) == len(before), "nobody moved"
+
+
+def test_a_study_of_people_of_one_fold_is_no_fault_of_the_table(tmp_path: Path) -> None:
+    """They are a part of those that the split was drawn for."""
+    draw_from(tmp_path / "folds.csv", ["a", "a", "a", "b", "c"])
+    settings = {"protocol": "file", "folds_file": tmp_path / "folds.csv"}
+    ledger = make_ledger(people(5))
+    left = ledger[ledger["subject"].isin(["p000", "p001", "p002"])]
+    with pytest.raises(UseError, match="has no usable video of"):
+        draw(tmp_path, left, **settings)
+
+
 def test_another_table_under_the_name_of_the_first_is_told(tmp_path: Path) -> None:
     draw_from(tmp_path / "folds.csv", [1, 1, 2, 2, 3, 3])
     for other in ([1, 2, 1, 2, 3, 3], [1, 1, 1, 1, 2, 2]):

@@ -12,6 +12,7 @@ import pytest
 from fer_models.explanation.gradcam import GradCam, gradcam
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
+from fer_models.segments import PairInputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 from tasks.study.precision import is_limited
 
@@ -28,7 +29,7 @@ STREAMS = {
     "flatten-concatenate": ["spatial", "temporal"],
     "gap-average": ["spatial", "temporal"],
     "spatial-only": ["spatial"],
-    "optical-flow-only": ["temporal"],
+    "temporal-only": ["temporal"],
 }
 
 
@@ -42,6 +43,11 @@ def random_inputs(num: int = len(CLASSES)) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (num, 48, 48, 3), np.uint8)
     return faces, rng.normal(0, 0.2, (num, 48, 48, 2)).astype(np.float16)
+
+
+def explained() -> tuple[PairInputs, np.ndarray, np.ndarray]:
+    """The segments, those of them that are explained, and the class of each."""
+    return PairInputs(*random_inputs()), np.arange(len(CLASSES)), CLASSES
 
 
 def exact_maps(model: keras.Model, streams: list[str], convolution: int) -> list[np.ndarray]:
@@ -71,14 +77,14 @@ def exact_maps(model: keras.Model, streams: list[str], convolution: int) -> list
     [
         ("flatten-concatenate", "corrected", 3),
         ("flatten-concatenate", "corrected", 5),
-        ("gap-average", "study", 3),
+        ("gap-average", "published", 3),
         ("spatial-only", "corrected", 3),
-        ("optical-flow-only", "study", 5),
+        ("temporal-only", "published", 5),
     ],
 )
 def test_maps_are_those_of_exact_gradients(arm, form, convolution):
     model = small(arm, form=form)
-    maps = gradcam(model, *random_inputs(), CLASSES, convolution)
+    maps = gradcam(model, *explained(), convolution)
     assert list(maps) == STREAMS[arm]
     for stream, exact in zip(maps, exact_maps(model, STREAMS[arm], convolution), strict=True):
         assert maps[stream].shape == (len(CLASSES), 48, 48)
@@ -92,7 +98,7 @@ def test_maps_are_those_of_exact_gradients(arm, form, convolution):
 
 def test_maps_are_read_at_the_centres_of_receptive_fields_and_run_on_at_the_border():
     model = small("gap-average")
-    spatial = gradcam(model, *random_inputs(), CLASSES)["spatial"]
+    spatial = gradcam(model, *explained())["spatial"]
     np.testing.assert_allclose(spatial[:, 9, 8:39], (spatial[:, 8, 8:39] + spatial[:, 10, 8:39]) / 2, atol=1e-6)
     np.testing.assert_allclose(spatial[:, :8], np.broadcast_to(spatial[:, 8:9], (5, 8, 48)), atol=1e-6)
     np.testing.assert_allclose(spatial[:, :, 39:], np.broadcast_to(spatial[:, :, 38:39], (5, 48, 9)), atol=1e-6)
@@ -103,18 +109,18 @@ def test_maps_follow_the_weights_and_come_in_batches_of_any_size():
     model, other = small("gap-sum"), small("gap-sum", seed=1)
     explainer = GradCam(model, batch_size=2)
     for _ in range(2):
-        expected = gradcam(model, *random_inputs(), CLASSES)
-        for stream, found in explainer.maps(*random_inputs(), CLASSES).items():
+        expected = gradcam(model, *explained())
+        for stream, found in explainer.maps(*explained()).items():
             np.testing.assert_allclose(found, expected[stream], atol=1e-4)
         model.set_weights(other.get_weights())
 
 
 def test_the_class_matters_and_the_batch_does_not():
     model = small("flatten-concatenate")
-    faces, optical_flows = random_inputs()
-    whole = gradcam(model, faces, optical_flows, CLASSES)
-    alone = gradcam(model, faces[3:4], optical_flows[3:4], CLASSES[3:4])
-    other = gradcam(model, faces, optical_flows, (CLASSES + 1) % 6)
+    segments, rows, classes = explained()
+    whole = gradcam(model, segments, rows, classes)
+    alone = gradcam(model, segments, rows[3:4], classes[3:4])
+    other = gradcam(model, segments, rows, (classes + 1) % 6)
     for stream in whole:
         np.testing.assert_allclose(whole[stream][3:4], alone[stream], atol=1e-4)
         assert np.abs(whole[stream] - other[stream]).max() > 0.1
@@ -122,12 +128,13 @@ def test_the_class_matters_and_the_batch_does_not():
 
 def test_a_bright_spot_that_alone_drives_the_logit_is_found():
     """A stream that passes brightness on, and a head that likes brightness: the map peaks at the spot."""
-    model = build_model(ARMS["spatial-only"], ModelSettings(form="study", width=1, head_units=1, dropout=0.0))
+    model = build_model(ARMS["spatial-only"], ModelSettings(form="published", width=1, head_units=1, dropout=0.0))
     for weight in model.trainable_weights:
         weight.assign(np.ones(weight.shape) if weight.path.endswith("kernel") else np.zeros(weight.shape))
     faces = np.zeros((1, 48, 48, 3), np.uint8)
     faces[0, 13:16, 29:32] = 255
-    found = gradcam(model, faces, np.zeros((1, 48, 48, 2), np.float32), np.array([0]))["spatial"][0]
+    segments = PairInputs(faces, np.zeros((1, 48, 48, 2), np.float32))
+    found = gradcam(model, segments, np.array([0]), np.array([0]))["spatial"][0]
     rows, columns = np.nonzero(found > 0.9)
     assert rows.mean() == pytest.approx(14, abs=1.5)
     assert columns.mean() == pytest.approx(30, abs=1.5)
@@ -145,7 +152,7 @@ def test_the_model_stays_as_it_was():
     optimizer = model.optimizer
     faces, optical_flows = random_inputs()
     before = faces.copy(), optical_flows.copy()
-    gradcam(model, faces, optical_flows, CLASSES)
+    gradcam(model, PairInputs(faces, optical_flows), np.arange(len(CLASSES)), CLASSES)
     assert {layer.name: layer.trainable for layer in model.layers} == flags
     assert flags["dense1"] is flags["temporal_conv2"] is False
     assert flags["dense2"] is True
@@ -161,8 +168,8 @@ def test_the_model_stays_as_it_was():
 def test_dropout_sleeps_while_explaining():
     model, sober = small("gap-average", dropout=0.5), small("gap-average", dropout=0.0)
     sober.set_weights(model.get_weights())
-    expected = gradcam(sober, *random_inputs(), CLASSES)
-    for stream, found in gradcam(model, *random_inputs(), CLASSES).items():
+    expected = gradcam(sober, *explained())
+    for stream, found in gradcam(model, *explained()).items():
         np.testing.assert_allclose(found, expected[stream], atol=1e-5)
     draws = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
     assert len(draws) == 3  # of the augmentation and both dropouts
@@ -171,7 +178,7 @@ def test_dropout_sleeps_while_explaining():
 
 @pytest.mark.skipif(is_limited(), reason="oneDNN may not use what bfloat16 needs")
 def test_mixed_precision():
-    maps = gradcam(small("gap-average", precision="mixed_bfloat16"), *random_inputs(), CLASSES)
+    maps = gradcam(small("gap-average", precision="mixed_bfloat16"), *explained())
     for found in maps.values():
         assert found.dtype == np.float32
         assert np.isfinite(found).all()
@@ -184,6 +191,7 @@ from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
 from fer_models.explanation.gradcam import GradCam, gradcam
 from fer_models.explanation.randomisation import check_randomisation
+from fer_models.segments import PairInputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 
 assert keras.backend.backend() == "jax"
@@ -198,8 +206,9 @@ loss = model.train_on_batch([faces, optical_flows], np.arange(6))
 assert np.isfinite(loss), loss
 assert all(np.abs(np.asarray(w) - b).max() > 0 for w, b in zip(model.trainable_weights, before) if b.ndim > 1)
 before = [np.asarray(weight).copy() for weight in model.weights]
-maps = gradcam(model, faces, optical_flows, np.arange(6))
-check = check_randomisation(GradCam(model, 6), faces, optical_flows, np.arange(6), seed=1, num_draws=1)
+explained = PairInputs(faces, optical_flows), np.arange(6), np.arange(6)
+maps = gradcam(model, *explained)
+check = check_randomisation(GradCam(model, 6), *explained, seed=1, num_draws=1)
 assert all(np.ptp(values) > 0 and np.abs(values).max() < 1 for values in check.means.values()), check
 assert all(np.array_equal(np.asarray(w), b) for w, b in zip(model.weights, before))
 model.save("model.keras")
@@ -217,7 +226,8 @@ def test_jax_builds_trains_and_explains_as_tensorflow_does(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     on_jax = np.load(tmp_path / "maps.npz")
     model = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-    maps = gradcam(model, on_jax["faces"], on_jax["optical_flows"], np.arange(6))
+    segments = PairInputs(on_jax["faces"], on_jax["optical_flows"])
+    maps = gradcam(model, segments, np.arange(6), np.arange(6))
     for stream, found in maps.items():
         assert np.ptp(found) > 0.5
         np.testing.assert_allclose(on_jax[stream], found, atol=1e-3)

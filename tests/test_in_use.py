@@ -124,6 +124,18 @@ def test_an_error_ends_the_use_too(root: Path) -> None:
     assert [path.name for path in (root / "in-use").iterdir()] == ["gate.lock"]
 
 
+def test_a_user_that_ends_while_the_notes_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_text
+
+    def end(note: Path, encoding: str) -> str:
+        note.unlink()
+        return read(note, encoding=encoding)
+
+    with using_shards(settings_at(root), "train"):
+        monkeypatch.setattr(Path, "read_text", end)
+        assert find_users(root) == []
+
+
 def test_users_of_an_object_store_are_known_on_this_machine() -> None:
     settings = settings_at(read_place("memory://bucket/in-use-test"))
     with using_shards(settings, "train"):

@@ -9,7 +9,7 @@ import pytest
 from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 
 from fer_models.errors import UseError, WrongShard
-from tasks.dataset.index import build_index, index_digest, load_arrays, read_seen, read_side, side_file
+from tasks.dataset.index import SCHEMA, build_index, index_digest, load_arrays, read_seen, read_side, side_file
 from tasks.outcomes import Outcome
 from tasks.preparation.shards import shard_path
 from tasks.video.segments import Segment, VideoReport
@@ -238,7 +238,19 @@ def test_an_index_of_other_settings_is_told(index: pd.DataFrame, prepared: Path,
     shutil.copytree(prepared, other)
     with pytest.raises(UseError, match=r"made of prepared\w+, prepared with other settings than fedcba987654"):
         load_arrays(index, other, EMOTIONS)
-    load_arrays(index.drop(columns="prepared"), other, EMOTIONS)  # one from before that was kept
+
+
+@pytest.mark.parametrize("column", SCHEMA.names)
+def test_an_index_that_lacks_values_is_told_and_made_anew(folder: Path, prepared: Path, column: str) -> None:
+    """A null shard would leave the rows of its arrays as the memory was."""
+    path = side_file(folder, 0, "train")
+    whole = pd.read_parquet(path)
+    for spoilt in (whole.drop(columns=column), whole.assign(**{column: [None, whole[column].iloc[1]]})):
+        spoilt.to_parquet(path)
+        with pytest.raises(UseError, match=rf"train\.parquet lacks values of {column}; run `fer split` again"):
+            read_side(folder, 0, "train", ("anger",))
+    build_index(make_ledger(), make_split(), prepared, folder)
+    pd.testing.assert_frame_equal(read_side(folder, 0, "train", ("anger",)), whole)
 
 
 def test_a_side_under_the_name_of_another_is_told(folder: Path) -> None:

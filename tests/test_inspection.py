@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall, video_file
+from conftest import FPS, draw_moving_face, draw_wall, images_of, video_file
 from faulty_videos import encode
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import read_ledger, select_videos, write_ledger
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import read_images, shard_path
+from tasks.preparation.shards import shard_path
 from tasks.report.inspection import find_video, gather, inspect_video, picture_name
 from tasks.report.outcome_hints import EXPLANATIONS
 from tasks.report.plots import GREEN, VERMILION
@@ -134,7 +134,7 @@ def test_the_picture_is_the_frame_of_its_box(settings: StudySettings) -> None:
 def test_faces_and_motion_are_those_of_the_shard(settings: StudySettings) -> None:
     video = look_at(settings, "moving")
     row = find_video(read_ledger(Layout.of(settings).ledger, EMOTIONS), "moving")
-    faces, optical_flows = read_images(Layout.of(settings).prepared / row["shard"])
+    faces, optical_flows = images_of(Layout.of(settings).prepared / row["shard"])
     for moment in video.moments:
         assert np.array_equal(moment.face, faces[moment.frame // 4])
         assert np.array_equal(moment.optical_flow, optical_flows[moment.frame // 4].astype(np.float32))

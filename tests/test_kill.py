@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import images_of
 
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
-from tasks.preparation.shards import read_images
 
 pytestmark = pytest.mark.slow
 
@@ -63,5 +63,5 @@ def test_a_killed_study_goes_on_and_ends_like_an_undisturbed_one(tmp_path: Path)
     assert len(list(data.glob("studies/*/runs/*/model.keras"))) == 2
     for path in (tmp_path / "undisturbed").glob("prepared/*/shards/*/[0-9a-f]*.parquet"):
         twin = data / path.relative_to(tmp_path / "undisturbed")
-        for mine, theirs in zip(read_images(twin), read_images(path), strict=True):
+        for mine, theirs in zip(images_of(twin), images_of(path), strict=True):
             assert mine.tobytes() == theirs.tobytes()

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models.training.losses import FocalLoss, LogitAdjustedLoss, OneVersusRestLoss, make_loss
+from fer_models.training.losses import FocalLoss, LogitAdjustedLoss, OneVersusRestLoss
+from fer_models.treatments import TREATMENTS
 
 LABELS = np.array([0, 1, 2, 2, 0, 3])
 LOGITS = np.random.default_rng(0).normal(0, 2, (6, 4)).astype(np.float32)
@@ -94,9 +95,9 @@ def test_losses_are_weighted_means_and_survive_saving(loss):
 
 def test_treatments_have_their_losses():
     labels = np.array([0, 0, 0, 2])
-    kinds = {name: type(make_loss(name, labels, 3)) for name in ("focal", "logit_adjustment", "one_vs_rest")}
+    kinds = {name: type(TREATMENTS[name].loss(labels, 3)) for name in ("focal", "logit_adjustment", "one_vs_rest")}
     assert list(kinds.values()) == [FocalLoss, LogitAdjustedLoss, OneVersusRestLoss]
-    assert make_loss("logit_adjustment", labels, 3).priors == [0.75, 0.0, 0.25]
+    assert TREATMENTS["logit_adjustment"].loss(labels, 3).priors == [0.75, 0.0, 0.25]
     for name in ("none", "class_weights", "downsample", "oversample", "smote"):
-        loss = make_loss(name, LABELS, 4)(LABELS, LOGITS)
+        loss = TREATMENTS[name].loss(LABELS, 4)(LABELS, LOGITS)
         assert float(loss) == pytest.approx(cross_entropy().mean(), rel=1e-5)

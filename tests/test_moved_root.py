@@ -20,14 +20,14 @@ from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
 from tasks.config.settings import StudySettings
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
-from tasks.tracking import mlflow_log
+from tasks.tracking import connection, mlflow_log
 from tasks.tracking.mlflow_database import ready_database, uri_of
 
 CORPUS = SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180))
 
 
 def connect(root: Path) -> mlflow.MlflowClient:
-    return mlflow_log.connect(Layout.of(StudySettings(data_root=root)))
+    return connection.connect(Layout.of(StudySettings(data_root=root)))
 
 
 def contents(root: Path) -> dict[str, tuple[int, str]]:
@@ -181,7 +181,7 @@ def test_a_study_goes_on_where_its_data_root_is(tmp_path: Path) -> None:
             "model.width": 4,
             "model.head_units": 16,
             "training.epochs": 2,
-            "arms": ["gap-sum", "optical-flow-only"],
+            "arms": ["gap-sum", "temporal-only"],
         }
         return {"preset": "sample", "overrides": overrides | more}
 

@@ -18,9 +18,9 @@ from tasks.config.settings import StudySettings
 from tasks.diagnosis.condition import State
 from tasks.diagnosis.services import check_mlflow
 from tasks.storage.files import (
+    find_footers,
     list_files,
     list_sizes,
-    read_footers,
     read_frame,
     read_tables,
     remove_files,
@@ -29,7 +29,7 @@ from tasks.storage.files import (
 )
 from tasks.storage.local_copies import local_copy, working_folder
 from tasks.storage.locations import as_remote, read_place
-from tasks.tracking import mlflow_log
+from tasks.tracking import connection
 
 
 @pytest.fixture
@@ -91,10 +91,10 @@ def test_mlflow_needs_a_server_beside_an_object_store(monkeypatch: pytest.Monkey
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     layout = Layout.of(StudySettings(data_root="s3://bucket/x"))
     with pytest.raises(UseError, match="set MLFLOW_TRACKING_URI to the address of an MLflow server"):
-        mlflow_log.tracking_uri(layout)
+        connection.tracking_uri(layout)
     assert [found.state for found in check_mlflow(StudySettings(data_root="s3://bucket/x"))] == [State.ERROR]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
-    assert mlflow_log.tracking_uri(layout) == "http://somewhere:5000"
+    assert connection.tracking_uri(layout) == "http://somewhere:5000"
 
 
 def test_tables_of_a_store_come_back_in_order(store: Path) -> None:
@@ -102,7 +102,7 @@ def test_tables_of_a_store_come_back_in_order(store: Path) -> None:
     for number, path in enumerate(paths):
         write_table(path, pa.table({"x": [number], "y": ["a"]}))
     assert [table["x"][0].as_py() for table in read_tables(paths, ["x"])] == list(range(70))
-    assert [footer.num_columns for footer in read_footers(paths)] == [2] * 70
+    assert [footer.num_columns for footer in find_footers(paths)] == [2] * 70
     pd.testing.assert_frame_equal(read_frame(paths[3]), pd.DataFrame({"x": [3], "y": ["a"]}))
     assert sorted(list_files(store, "*/*.parquet")) == sorted(paths)
     assert list_files(store, "*.parquet") == list_files(store, "a/*/*.parquet") == []
@@ -116,7 +116,7 @@ def test_tables_of_a_store_come_back_in_order(store: Path) -> None:
 def test_a_footer_larger_than_what_is_fetched_first(store: Path) -> None:
     wide = pa.table({f"column {number}": [number] for number in range(2000)})
     write_table(store / "wide.parquet", wide)
-    (footer,) = read_footers([store / "wide.parquet"])
+    (footer,) = find_footers([store / "wide.parquet"])
     assert footer.num_columns == 2000
 
 

@@ -2,14 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall, video_file, write_images, write_shard
+from conftest import FPS, draw_moving_face, draw_wall, images_of, report_of, video_file, write_images, write_shard
 
 from tasks.config.digests import prepare_digest
 from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
-from tasks.preparation.shards import read_images, read_report, read_rows, shard_path
+from tasks.preparation.shards import read_rows, shard_path
 from tasks.video.cutting import prepare_video
 from tasks.video.segments import VideoReport
 
@@ -108,11 +108,11 @@ def test_the_shard_holds_what_was_prepared(tmp_path: Path, moving_face: Path) ->
     shard = shard_path(tmp_path / prepare_digest(EVERY_FOUR) / "shards", video.sha256)
     report = prepare_file(video, shard, EVERY_FOUR)
     segments, _ = prepare_video(moving_face, EVERY_FOUR)
-    faces, flows = read_images(shard)
+    faces, flows = images_of(shard)
     assert np.array_equal(faces, np.stack([s.face for s in segments]))
     assert np.array_equal(flows, np.stack([s.optical_flow for s in segments]))
     assert read_rows(shard)["box"].to_pylist() == [list(s.box) for s in segments]
-    assert read_report(shard) == report
+    assert report_of(shard) == report
     assert (report.sha256, report.prepare_digest) == (video.sha256, prepare_digest(EVERY_FOUR))
 
 

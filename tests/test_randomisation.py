@@ -15,6 +15,7 @@ from fer_models.explanation.randomisation import (
 )
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
+from fer_models.segments import PairInputs
 from fer_models.settings import ModelSettings
 
 pytestmark = pytest.mark.trains
@@ -23,8 +24,8 @@ STEPS = ["logits", "dense2", "dense1", "conv5", "conv4", "conv3", "conv2", "conv
 NUM = 9
 
 
-def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A bright patch on noise, and motion within it; where it is tells the class."""
+def inputs() -> tuple[PairInputs, np.ndarray, np.ndarray]:
+    """Segments, rows and classes: a bright patch on noise, and motion within it; where it is tells the class."""
     rng = np.random.default_rng(0)
     labels = np.arange(NUM) % 3
     faces = rng.integers(0, 60, (NUM, 48, 48, 3), np.uint8)
@@ -33,7 +34,7 @@ def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         place = slice(6 + 13 * label, 18 + 13 * label)
         faces[row, place, place] += 150
         optical_flows[row, place, place] += 0.5
-    return faces, optical_flows, labels
+    return PairInputs(faces, optical_flows), np.arange(NUM), labels
 
 
 def tiny(arm: str = "gap-sum") -> keras.Model:
@@ -44,13 +45,14 @@ def tiny(arm: str = "gap-sum") -> keras.Model:
 @pytest.fixture(scope="module")
 def trained() -> GradCam:
     """The maps of a model that has learned where the patch is."""
-    faces, optical_flows, labels = inputs()
+    segments, _, labels = inputs()
+    pictures = [segments.faces, segments.optical_flows]
     model = tiny()
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     for _ in range(20):
         for _ in range(40):
-            model.train_on_batch([faces, optical_flows], labels)
-        if (model.predict_on_batch([faces, optical_flows]).argmax(axis=1) == labels).all():
+            model.train_on_batch(pictures, labels)
+        if (model.predict_on_batch(pictures).argmax(axis=1) == labels).all():
             return GradCam(model, NUM)
     return pytest.fail("it has not learned the place after 800 steps")
 
@@ -81,11 +83,11 @@ class Breaking(GradCam):
 
     looks = 0
 
-    def cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+    def cells(self, segments: PairInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
         self.looks += 1
         if self.looks == 3:
             raise KeyboardInterrupt
-        return super().cells(faces, optical_flows, classes)
+        return super().cells(segments, rows, classes)
 
 
 def test_it_has_them_when_the_check_is_broken_off(trained: GradCam) -> None:
@@ -111,10 +113,10 @@ class Watching(GradCam):
         super().__init__(model, NUM)
         self.seen: list[dict[str, np.ndarray]] = []
 
-    def cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+    def cells(self, segments: PairInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
         layers = [layer for layers in layers_from_the_top(self.model).values() for layer in layers]
         self.seen.append({layer.name: layer.get_weights()[0].copy() for layer in layers})
-        return {stream: faces.mean(axis=-1)[:, ::3, ::3] for stream in self.streams}
+        return {stream: segments.faces[rows].mean(axis=-1)[:, ::3, ::3] for stream in self.streams}
 
 
 def test_layers_are_drawn_anew_from_the_top_each_with_its_own_spread(trained: GradCam) -> None:
@@ -140,8 +142,8 @@ def test_maps_that_show_the_picture_alone_fail(trained: GradCam) -> None:
 
 def test_a_stream_without_maps_does_not_pass(trained: GradCam) -> None:
     class Blind(GradCam):
-        def cells(self, faces: np.ndarray, optical_flows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
-            found = super().cells(faces, optical_flows, classes)
+        def cells(self, segments: PairInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+            found = super().cells(segments, rows, classes)
             return found | {"temporal": np.zeros_like(found["temporal"])}
 
     result = check_randomisation(Blind(trained.model, NUM), *inputs(), seed=1, num_draws=1)
@@ -158,7 +160,7 @@ def test_draws_without_a_map_do_not_count() -> None:
 
 
 def test_one_stream_has_its_own_layers() -> None:
-    cascade = layers_from_the_top(tiny("optical-flow-only"))
+    cascade = layers_from_the_top(tiny("temporal-only"))
     assert list(cascade) == STEPS
     assert [layer.name for layer in cascade["conv5"]] == ["temporal_conv5"]
     assert {layer.name for layer in layers_from_the_top(tiny())["conv2"]} == {"spatial_conv2", "temporal_conv2"}

@@ -8,7 +8,7 @@ import pytest
 
 from fer_models.labels import EMOTIONS
 from tasks.config.settings import CorpusSettings, PrepareSettings
-from tasks.corpus.adapters import ADAPTERS
+from tasks.corpus.adapters import table
 from tasks.outcomes import Outcome
 from tasks.video.cutting import prepare_video
 
@@ -25,7 +25,7 @@ def skin_share(faces: np.ndarray) -> float:
 
 def test_mead_faces_are_found_in_every_segment() -> None:
     corpus = CorpusSettings(adapter="table", root=DATA / "mead24" / "labels.csv")
-    videos = ADAPTERS["table"](corpus)
+    videos = table.read(corpus)
     assert len(videos) == 24
     assert {video.status for video in videos} == {Outcome.OK}
     usable = [video for video in videos if video.emotion in EMOTIONS]

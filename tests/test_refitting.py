@@ -5,7 +5,8 @@ import pytest
 from imblearn.over_sampling import SMOTE
 from sklearn.linear_model import LogisticRegression
 
-from fer_models.training.refitting import balance_by_smote, fit_softmax, refit
+from fer_models.training.refitting import balance_by_smote, fit_softmax, refit_to_logits, refit_to_smote
+from fer_models.treatments import TREATMENTS
 
 COUNTS = (60, 12, 8)
 
@@ -115,7 +116,7 @@ def test_a_class_without_rows_is_never_predicted():
 def test_the_folded_layer_is_the_two_stages_one_after_another():
     features, labels = blobs()
     kernel, bias = random_layer(5, 3)
-    folded_kernel, folded_bias = refit(kernel, bias, features, labels, "one_vs_rest", seed=0)
+    folded_kernel, folded_bias = refit_to_logits(kernel, bias, features, labels)
     assert folded_kernel.shape == (5, 3)
     np.testing.assert_allclose(
         softmax(features @ folded_kernel + folded_bias), regress(features @ kernel + bias, labels), atol=1e-4
@@ -124,23 +125,23 @@ def test_the_folded_layer_is_the_two_stages_one_after_another():
 
 def test_smote_refits_on_the_balanced_rows_whatever_the_layer_was():
     features, labels = blobs()
-    found = refit(*random_layer(5, 3), features, labels, "smote", seed=4)
+    found = refit_to_smote(*random_layer(5, 3), features, labels, seed=4)
     for one, other in zip(found, fit_softmax(*balance_by_smote(features, labels, 4), 3), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("imbalance", ["smote", "one_vs_rest"])
-def test_a_repetition_gives_the_same_weights(imbalance):
+@pytest.mark.parametrize("treatment", ["smote", "one_vs_rest"])
+def test_a_repetition_gives_the_same_weights(treatment):
     features, labels = blobs()
-    first, again = (refit(*random_layer(5, 3), features, labels, imbalance, seed=7) for _ in range(2))
+    first, again = (TREATMENTS[treatment].refit(*random_layer(5, 3), features, labels, 7) for _ in range(2))
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("imbalance", ["smote", "one_vs_rest"])
-def test_rows_of_one_class_leave_the_layer_as_it_is(imbalance):
+@pytest.mark.parametrize("treatment", ["smote", "one_vs_rest"])
+def test_rows_of_one_class_leave_the_layer_as_it_is(treatment):
     features, labels = blobs((9,))
     kernel, bias = random_layer(5, 3)
-    found = refit(kernel, bias, features, labels, imbalance, seed=0)
+    found = TREATMENTS[treatment].refit(kernel, bias, features, labels, 0)
     assert found[0] is kernel
     assert found[1] is bias

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fer_models.errors import UseError
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.scope import ledger_of_study
-from tasks.report.facts import ReportInput, describe
+from tasks.report.facts import describe
+from tasks.report.input import ReportInput
 from tasks.report.writing import HTML_FILE, MARKDOWN_FILE, render
 from tasks.study.comparison import compare, compare_pairs
 from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
@@ -101,13 +103,13 @@ def make_evaluation(arm: str, seed: int, fold: int | None, scores: dict[str, flo
 def read_report(source: ReportInput) -> tuple[str, str]:
     """The page and the Markdown, without style and settings."""
     explanations = {result.arm.name: "`fer explain` <tells> more." for result in source.results}
-    facts = describe(source) | {"contact_sheet": True, "explanations": explanations}
+    facts = replace(describe(source), contact_sheet=True, explanations=explanations)
     html = render(HTML_FILE, facts, lambda name: name)
     html = re.sub(r"<style>.*?</style>|<pre>.*?</pre>", "", html, flags=re.DOTALL)
     return html, render(MARKDOWN_FILE, facts, lambda name: name).partition("```yaml")[0]
 
 
-ARMS = ["gap-sum", "spatial-only", "optical-flow-only"]
+ARMS = ["gap-sum", "spatial-only", "temporal-only"]
 
 
 def test_the_page_shows_code_as_code_and_nothing_else_as_html(tmp_path: Path) -> None:
@@ -163,8 +165,8 @@ def test_the_detector_is_the_one_that_was_used(tmp_path: Path, overrides: dict[s
         (["gap-sum"], ["Models are two-stream convolutional networks of width"], ["single"]),
         (["gap-sum", "spatial-only"], ["a single stream of them"], ["better single-stream"]),
         (["spatial-only"], ["of one stream, the face, of width"], ["two-stream", "optical flow (", "face and motion"]),
-        (["optical-flow-only"], ["of one stream, its motion, of width"], ["two-stream", "a face of 48x48"]),
-        (["spatial-only", "optical-flow-only"], ["the face or its motion, of width"], ["two-stream", "fusion model"]),
+        (["temporal-only"], ["of one stream, its motion, of width"], ["two-stream", "a face of 48x48"]),
+        (["spatial-only", "temporal-only"], ["the face or its motion, of width"], ["two-stream", "fusion model"]),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) and value and value[0] in ARMS else "",
 )
@@ -179,16 +181,16 @@ def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
     source = make_source(tmp_path, arms=ARMS)
     films = source.ledger
     images = films.assign(uri=films["uri"].str.replace(".mp4", "_*.png"), num_frames=[3] * 20 + [9] * 4)
-    assert describe(source)["video_facts"] == "48x48 px, 25 frames/s, 2.0 s long"
-    assert describe(replace(source, ledger=images))["video_facts"] == "48x48 px, 3 to 9 numbered images each"
+    assert describe(source).video_facts == "48x48 px, 25 frames/s, 2.0 s long"
+    assert describe(replace(source, ledger=images)).video_facts == "48x48 px, 3 to 9 numbered images each"
     both = pd.concat([films.iloc[:8], images.iloc[8:]])
-    facts = describe(replace(source, ledger=both))["video_facts"]
+    facts = describe(replace(source, ledger=both)).video_facts
     assert facts == "48x48 px, 25 frames/s, 2.0 s long, 12 of them 3 to 9 numbered images each"
 
 
 def test_folds_have_their_names_and_scores(tmp_path: Path) -> None:
     source = make_source(tmp_path, ("<east|west>", "fold 9", "fold 10"), arms=ARMS, seeds=2)
-    folds = describe(source)["folds"]
+    folds = describe(source).folds
     assert [(fold["name"], fold["people"], fold["videos"]) for fold in folds] == [
         ("<east|west>", 2, 6),
         ("fold 9", 2, 6),
@@ -205,3 +207,20 @@ def test_folds_have_their_names_and_scores(tmp_path: Path) -> None:
 
 def test_a_hold_out_has_no_table_of_folds(tmp_path: Path) -> None:
     assert "Fold by fold" not in "".join(read_report(make_source(tmp_path, arms=ARMS)))
+
+
+@pytest.mark.parametrize("name", [PREDICTIONS_FILE, VIDEOS_FILE])
+def test_predictions_that_lost_their_content_are_told(tmp_path: Path, name: str) -> None:
+    source = make_source(tmp_path, arms=ARMS)
+    evaluated = [
+        (tmp_path / f"{result.arm.name}-{seed.seed}-0", one)
+        for result in source.results
+        for seed in result.seeds
+        for one in seed.evaluations
+    ]
+    compare(evaluated, EMOTIONS)
+    path = evaluated[-1][0] / name
+    path.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(UseError, match=rf"no predictions at '{path}'; run `fer evaluate` again"):
+            compare(evaluated, EMOTIONS)

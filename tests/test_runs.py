@@ -62,14 +62,14 @@ def test_treatments_multiply_arms(base):
         "spatial-only+none, seed 1, fold 0",
         "spatial-only+focal, seed 1, fold 0",
     ]
-    assert [training_of(settings, run.arm).imbalance for run in plan_runs(settings)[:2]] == ["none", "focal"]
+    assert [training_of(settings, run.arm).treatment for run in plan_runs(settings)[:2]] == ["none", "focal"]
 
 
 def test_an_arm_can_name_its_treatment(base):
     settings = change(base, arms=("gap-sum", "gap-sum+smote"))
     plain, smote = plan_runs(settings)[:2]
-    assert training_of(settings, plain.arm).imbalance == "none"
-    assert training_of(settings, smote.arm).imbalance == "smote"
+    assert training_of(settings, plain.arm).treatment == "none"
+    assert training_of(settings, smote.arm).treatment == "smote"
     assert smote.arm.title == "GAP + sum, smote"
     with pytest.raises(UseError, match=r"no treatment 'smoke' \(did you mean 'smote'\?\)"):
         change(base, arms=("gap-sum+smoke",)).all_arms()

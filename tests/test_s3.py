@@ -25,7 +25,7 @@ import httpx
 import mlflow
 import pandas as pd
 import pytest
-from conftest import FPS, draw_moving_face
+from conftest import FPS, draw_moving_face, images_of
 from rich.console import Console
 
 from fer_models.errors import StorageError, UseError
@@ -43,7 +43,6 @@ from tasks.inference.prediction import predict_videos
 from tasks.preparation.cleanup import find_unused, remove
 from tasks.preparation.ledger import plan_preparation, read_ledger
 from tasks.preparation.scan import scan_corpus
-from tasks.preparation.shards import read_images
 from tasks.report.inspection import inspect_video
 from tasks.report.tile_page import explain_tile
 from tasks.storage.files import list_files, list_sizes, read_frame, remove_files, write_text
@@ -191,7 +190,7 @@ def arguments_of(root: str | Path, corpus: Path) -> dict[str, Any]:
             "model.width": 4,
             "model.head_units": 16,
             "training.epochs": 2,
-            "arms": ["gap-sum", "optical-flow-only"],
+            "arms": ["gap-sum", "temporal-only"],
         },
     }
 
@@ -224,7 +223,7 @@ def test_a_study_in_s3_is_the_study_of_a_folder(studies: dict[str, dict[str, Any
     theirs = {path.stem: path for path in list_files(remote.shards, "*/*.parquet")}
     assert set(shards) == set(theirs)
     for sha256 in list(shards)[:5]:
-        assert [a.tobytes() for a in read_images(shards[sha256])] == [a.tobytes() for a in read_images(theirs[sha256])]
+        assert [a.tobytes() for a in images_of(shards[sha256])] == [a.tobytes() for a in images_of(theirs[sha256])]
     seen = (index_digest(read_seen(layout.index, 0, EMOTIONS)) for layout in (local, remote))
     assert len(set(seen)) == 1
     settings, other = studies["local"]["settings"], studies["s3"]["settings"]

@@ -18,7 +18,7 @@ from tasks.config.resolving import resolve_settings, settings_as_yaml
 from tasks.config.settings import PrepareSettings, StudySettings
 from tasks.storage.addresses import hide_secrets, user_of, without_user
 from tasks.storage.locations import read_place
-from tasks.tracking import mlflow_log
+from tasks.tracking import connection, mlflow_log
 
 SECRET = "hush/Hush+hush"
 VALUES = [
@@ -35,6 +35,11 @@ VALUES = [
     "user:hush@host:8786",
     "postgresql://user:p@hush@host/db",
     "gs://bucket/p?token=hush",
+    "//user:hush@host:8786",
+    "the scheduler user:hush@host",
+    "x:user:hush@host",
+    "'user:hush@host:8786'",
+    "/data/x or https://host/x?token=hush",
 ]
 KEYS = ["data_root", "corpus.root", "execution.task_runner_address", "prepare.detector_model", "split.folds_file"]
 KEYS += ["name", "arms", "corpus.emotions", "no.such.setting"]
@@ -97,11 +102,31 @@ def test_the_right_way_is_said(value: str, right: str) -> None:
         "ray://[::1]:10001",
         "a:b",
         "me@host",
+        "/data/12:30@lab/x",
+        "./data/12:30@lab",
+        "videos/12:30@lab/x",
+        "/videos/a, key=3/x",
+        "~/videos/a; token=b",
+        "../a&key=3/x",
     ],
 )
 def test_what_holds_no_secret_is_left_alone(value: str) -> None:
     assert hide_secrets(value) == value
     StudySettings(corpus={"root": value})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "/data/x.py:3: no answer, token=hush",
+        "/data/x\nno answer, token=hush",
+        "~/x: no answer of user:hush@host",
+        "no answer of ('user:hush@host:8786')",
+        '{"address":"user:hush@host"}',
+    ],
+)
+def test_a_message_that_begins_with_a_path_is_none(message: str) -> None:
+    assert "hush" not in hide_secrets(message)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +209,7 @@ def connect(uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    return mlflow_log.connect(Layout.of(StudySettings(data_root=tmp_path)))
+    return connection.connect(Layout.of(StudySettings(data_root=tmp_path)))
 
 
 def test_mlflow_gets_user_and_password_beside_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fer_models.segments import SegmentArrays
-from fer_models.training.sampling import class_weights, epoch_batches, epoch_rows
+from fer_models.training.sampling import class_weights, epoch_batches
+from fer_models.treatments import TREATMENTS
 
 
 def batches(*arguments: int) -> list[list[int]]:
@@ -43,24 +44,24 @@ def test_a_side_smaller_than_a_batch_is_one_batch(num_rows):
 UNEQUAL = np.array([0, 3, 0, 1, 0, 0, 1, 0, 3, 0, 1, 0, 0, 1, 0])
 
 
-@pytest.mark.parametrize("imbalance", ["none", "class_weights", "smote", "focal"])
-def test_other_treatments_take_every_row_once(imbalance):
-    np.testing.assert_array_equal(epoch_rows(UNEQUAL, imbalance, 0, 0), np.arange(15))
+@pytest.mark.parametrize("treatment", ["none", "class_weights", "smote", "focal"])
+def test_other_treatments_take_every_row_once(treatment):
+    np.testing.assert_array_equal(TREATMENTS[treatment].rows(UNEQUAL, 0, 0), np.arange(15))
 
 
 def test_downsampling_takes_as_many_rows_of_each_class_as_the_rarest_has():
-    rows = epoch_rows(UNEQUAL, "downsample", 0, 0)
+    rows = TREATMENTS["downsample"].rows(UNEQUAL, 0, 0)
     assert np.bincount(UNEQUAL[rows]).tolist() == [2, 2, 0, 2]
     assert len(set(rows)) == 6
 
 
 def test_downsampling_loses_no_row_for_good():
-    drawn = [set(epoch_rows(UNEQUAL, "downsample", 0, epoch)) for epoch in range(40)]
+    drawn = [set(TREATMENTS["downsample"].rows(UNEQUAL, 0, epoch)) for epoch in range(40)]
     assert set.union(*drawn) == set(range(15))
 
 
 def test_oversampling_repeats_rows_up_to_the_largest_class():
-    rows = epoch_rows(UNEQUAL, "oversample", 0, 0)
+    rows = TREATMENTS["oversample"].rows(UNEQUAL, 0, 0)
     assert np.bincount(UNEQUAL[rows]).tolist() == [9, 9, 0, 9]
     times = np.bincount(rows)
     assert set(times[UNEQUAL == 0]) == {1}
@@ -69,21 +70,21 @@ def test_oversampling_repeats_rows_up_to_the_largest_class():
 
 
 def test_oversampling_repeats_other_rows_in_another_epoch():
-    repeated = {int(np.bincount(epoch_rows(UNEQUAL, "oversample", 0, epoch))[1]) for epoch in range(20)}
+    repeated = {int(np.bincount(TREATMENTS["oversample"].rows(UNEQUAL, 0, epoch))[1]) for epoch in range(20)}
     assert repeated == {4, 5}
 
 
-@pytest.mark.parametrize("imbalance", ["downsample", "oversample"])
-def test_drawn_rows_depend_on_seed_and_epoch_only(imbalance):
-    np.testing.assert_array_equal(epoch_rows(UNEQUAL, imbalance, 3, 5), epoch_rows(UNEQUAL, imbalance, 3, 5))
-    distinct = {str(epoch_rows(UNEQUAL, imbalance, seed, epoch)) for seed in range(4) for epoch in range(4)}
+@pytest.mark.parametrize("treatment", ["downsample", "oversample"])
+def test_drawn_rows_depend_on_seed_and_epoch_only(treatment):
+    np.testing.assert_array_equal(TREATMENTS[treatment].rows(UNEQUAL, 3, 5), TREATMENTS[treatment].rows(UNEQUAL, 3, 5))
+    distinct = {str(TREATMENTS[treatment].rows(UNEQUAL, seed, epoch)) for seed in range(4) for epoch in range(4)}
     assert len(distinct) == 16
 
 
-@pytest.mark.parametrize("imbalance", ["downsample", "oversample"])
-def test_equal_classes_and_one_class_are_drawn_whole(imbalance):
+@pytest.mark.parametrize("treatment", ["downsample", "oversample"])
+def test_equal_classes_and_one_class_are_drawn_whole(treatment):
     for labels in (np.arange(12) % 3, np.ones(5, int)):
-        assert sorted(epoch_rows(labels, imbalance, 0, 0)) == list(range(len(labels)))
+        assert sorted(TREATMENTS[treatment].rows(labels, 0, 0)) == list(range(len(labels)))
 
 
 def test_class_weights_by_hand():

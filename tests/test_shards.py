@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
+from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, images_of, report_of, write_shard
 
 from fer_models.errors import WrongShard
 from tasks.outcomes import Outcome
@@ -16,8 +16,6 @@ from tasks.preparation.shards import (
     read_all_faces,
     read_faces,
     read_image_batches,
-    read_images,
-    read_report,
     read_rows,
     shard_path,
 )
@@ -64,7 +62,7 @@ def make_segments(number: int, seed: int = 0) -> list[Segment]:
 def test_values_come_back(tmp_path: Path, number: int) -> None:
     segments = make_segments(number)
     write_shard(tmp_path / "a.parquet", segments, REPORT)
-    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    faces, optical_flows = images_of(tmp_path / "a.parquet")
     assert (faces.dtype, optical_flows.dtype) == (np.uint8, np.float16)
     np.testing.assert_array_equal(faces, [row.face for row in segments])
     np.testing.assert_array_equal(optical_flows, [row.optical_flow for row in segments])
@@ -86,7 +84,7 @@ def test_images_that_repeat_come_back(tmp_path: Path) -> None:
     """Parquet stores repeated values as a dictionary."""
     segments = make_segments(3) * 30
     write_shard(tmp_path / "a.parquet", segments, REPORT)
-    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    faces, optical_flows = images_of(tmp_path / "a.parquet")
     np.testing.assert_array_equal(faces, [row.face for row in segments])
     np.testing.assert_array_equal(optical_flows, [row.optical_flow for row in segments])
 
@@ -99,23 +97,23 @@ def test_the_memory_order_of_an_image_does_not_matter(
     face, optical_flow = change(plain.face), change(plain.optical_flow)
     segment = Segment(0, 0, 0.0, (0, 0, 48, 48), 1, face, optical_flow)
     write_shard(tmp_path / "a.parquet", [segment], REPORT)
-    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    faces, optical_flows = images_of(tmp_path / "a.parquet")
     np.testing.assert_array_equal(faces[0], face)
     np.testing.assert_array_equal(optical_flows[0], optical_flow)
 
 
 def test_the_report_comes_back(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.parquet", make_segments(2), REPORT)
-    assert read_report(tmp_path / "a.parquet") == REPORT.model_copy(update={"sha256": "a", "num_covered": 2})
+    assert report_of(tmp_path / "a.parquet") == REPORT.model_copy(update={"sha256": "a", "num_covered": 2})
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NO_FACE, Outcome.TOO_SHORT, Outcome.UNDECODABLE])
 def test_a_video_without_segments_has_a_shard_with_a_report(tmp_path: Path, outcome: Outcome) -> None:
     report = VideoReport(sha256="a", outcome=outcome, message="café, déjà vu")
     write_shard(tmp_path / "a.parquet", [], report)
-    assert read_report(tmp_path / "a.parquet") == report
+    assert report_of(tmp_path / "a.parquet") == report
     assert len(read_rows(tmp_path / "a.parquet")) == 0
-    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    faces, optical_flows = images_of(tmp_path / "a.parquet")
     assert (faces.shape, faces.dtype) == ((0, *FACE_SHAPE), np.uint8)
     assert (optical_flows.shape, optical_flows.dtype) == ((0, *OPTICAL_FLOW_SHAPE), np.float16)
 
@@ -124,7 +122,7 @@ def test_motion_is_stored_in_px_with_half_precision(tmp_path: Path) -> None:
     optical_flow = np.full(OPTICAL_FLOW_SHAPE, [3.0, -0.25])
     segment = Segment(0, 0, 0.0, (0, 0, 48, 48), 1, np.zeros(FACE_SHAPE, np.uint8), optical_flow)
     write_shard(tmp_path / "a.parquet", [segment], REPORT)
-    stored = read_images(tmp_path / "a.parquet")[1][0]
+    stored = images_of(tmp_path / "a.parquet")[1][0]
     assert stored[..., 0].min() == stored[..., 0].max() == 3.0
     assert stored[..., 1].min() == stored[..., 1].max() == -0.25
 
@@ -160,15 +158,14 @@ def test_batches_of_images_are_the_images(tmp_path: Path, rows_per_group: int) -
     batches = list(read_image_batches(tmp_path / "b" / "a.parquet"))
     assert len(batches) > 1
     for stacked, whole in zip(
-        map(np.concatenate, zip(*batches, strict=True)), read_images(tmp_path / "a.parquet"), strict=True
+        map(np.concatenate, zip(*batches, strict=True)), images_of(tmp_path / "a.parquet"), strict=True
     ):
         np.testing.assert_array_equal(stacked, whole)
 
 
 READERS = {
-    "report": read_report,
     "rows": read_rows,
-    "images": read_images,
+    "images": images_of,
     "first faces": read_faces,
     "all faces": lambda path: next(read_all_faces([path])),
     "batches": lambda path: next(read_image_batches(path)),
@@ -181,6 +178,10 @@ def write_named(path: Path, report: VideoReport, number: int = 2) -> None:
         for segment in make_segments(number):
             writer.add(segment)
         writer.close(report)
+
+
+def write_metadata(path: Path, metadata: dict[str, object]) -> None:
+    pq.write_table(pq.read_table(path).replace_schema_metadata(metadata), path)
 
 
 def swap(path: Path, folder: Path) -> None:
@@ -206,6 +207,8 @@ WRONG = {
         lambda path, _: pq.write_table(pq.read_table(path, columns=["segment", "face", "optical_flow", "box"]), path),
         "is no shard",
     ),
+    "no report": (lambda path, _: write_metadata(path, {"fer.video": '{"outcome": "ended well"}'}), "is no shard"),
+    "metadata of others": (lambda path, _: write_metadata(path, {"fer.video": b"\xff"}), "is no shard"),
 }
 
 
@@ -228,4 +231,4 @@ def test_what_a_broken_video_left_is_counted_by_nobody(tmp_path: Path) -> None:
     """Whole segments of a video that breaks off are kept, and its report has no number of them."""
     truncated = REPORT.model_copy(update={"sha256": "a", "outcome": Outcome.TRUNCATED, "num_covered": 0})
     write_named(tmp_path / "a.parquet", truncated)
-    assert read_report(tmp_path / "a.parquet") == truncated
+    assert report_of(tmp_path / "a.parquet") == truncated

@@ -114,8 +114,15 @@ def test_shards_have_one_name_for_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shard", ["../x.parquet", "/x.parquet", "ledger.parquet", "shards/../../x.parquet", "shards"])
 def test_a_tampered_index_reads_nothing_outside(tmp_path: Path, shard: str) -> None:
     index = pd.DataFrame({"shard": [shard], "row": [0], "emotion": ["anger"], "video_id": ["a"], "segment": [0]})
+    index["prepared"] = tmp_path.name
     with pytest.raises(UseError, match="leads out of"):
         load_arrays(index, tmp_path, ("anger", "fear"))
+
+
+@pytest.mark.parametrize("name", [None, 7, float("nan")])
+def test_a_ledger_without_the_name_of_a_shard_is_told(tmp_path: Path, name: object) -> None:
+    with pytest.raises(UseError, match=r"^The ledger or an index of .* leads out of .* run `fer prepare`"):
+        named_shard(tmp_path, name)
 
 
 def side(num: int = 2) -> SegmentArrays:
@@ -141,6 +148,21 @@ def test_a_tampered_progress_deletes_and_loads_nothing_outside(
     with pytest.raises(UseError, match=r"progress\.json holds the name .*victim.* to train the run anew"):
         fit(lambda: pytest.fail("it was built"), side(), side(), TrainingSettings(), RunCheckpoints(folder), seed=1)
     assert victim.read_text() == "dear"
+
+
+@pytest.mark.parametrize("name", ["x.h5", "x.keras.h5", "x", "x.KERAS"])
+@pytest.mark.parametrize("field", ["last_checkpoint", "best_checkpoint"])
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_progress_that_names_another_kind_of_file_loads_none(
+    tmp_path: Path, name: str, field: str, finished: bool
+) -> None:
+    names = {"last_checkpoint": "epoch-0001.keras", "best_checkpoint": "epoch-0001.keras"} | {field: name}
+    for stored in names.values():
+        (tmp_path / stored).write_text("a checkpoint")
+    progress = Progress(history=[], best_epoch=1, finished=finished, **names)
+    (tmp_path / PROGRESS_FILE).write_text(progress.model_dump_json())
+    with pytest.raises(UseError, match=rf"progress\.json holds '{name}', which does not end in \.keras; remove "):
+        fit(lambda: pytest.fail("it was built"), side(), side(), TrainingSettings(), tmp_path, seed=1)
 
 
 def test_keys_of_a_store_that_lead_out_are_refused_and_write_nothing(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ CONTRARY = SegmentArrays(TRAIN.faces, TRAIN.optical_flows, (TRAIN.labels + 1) % 
 
 def build(settings: TrainingSettings, dropout: float = 0.0) -> keras.Model:
     model = MODEL.model_copy(update={"dropout": dropout})
-    return build_model(ARMS["optical-flow-only"], model, augmentation=settings.augmentation, seed=SEED)
+    return build_model(ARMS["temporal-only"], model, augmentation=settings.augmentation, seed=SEED)
 
 
 def train(folder: Path, settings: TrainingSettings = PLAIN, dropout: float = 0.0, **arguments) -> Progress:
@@ -190,7 +190,7 @@ def test_class_weights_reach_the_loss(tmp_path):
     )
     once = PLAIN.model_copy(update={"epochs": 1, "batch_size": 16})
     plain = train(tmp_path / "plain", once, train=side).history[0]
-    weighted = train(tmp_path / "weighted", once.model_copy(update={"imbalance": "class_weights"}), train=side).history[
+    weighted = train(tmp_path / "weighted", once.model_copy(update={"treatment": "class_weights"}), train=side).history[
         0
     ]
     model = build(once)

@@ -27,7 +27,7 @@ from tasks.storage.files import held_alone
 TINY = {
     "training": {"epochs": 1, "batch_size": 8},
     "model": {"width": 4, "head_units": 8},
-    "arms": ["optical-flow-only"],
+    "arms": ["temporal-only"],
 }
 
 

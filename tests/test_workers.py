@@ -10,13 +10,13 @@ from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall, video_file
+from conftest import FPS, draw_moving_face, draw_wall, report_of, video_file
 
 from fer_models.errors import StorageError
 from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
-from tasks.preparation.shards import read_report, shard_path
+from tasks.preparation.shards import shard_path
 from tasks.preparation.workers import Job, prepare_videos, worker_pool
 
 SETTINGS = PrepareSettings()
@@ -91,7 +91,7 @@ def test_a_worker_that_dies_or_hangs_costs_one_video_one_attempt(
     assert sorted(job.video_id for job in jobs if job.shard.exists()) == ["0", "1", "2", "3"]
     again = prepare_videos(jobs[:1], SETTINGS, workers=2, timeout_s=60.0)
     assert again[jobs[0].video.sha256].outcome is Outcome.NO_FACE, "the pool goes on"
-    assert read_report(jobs[0].shard).outcome is Outcome.NO_FACE
+    assert report_of(jobs[0].shard).outcome is Outcome.NO_FACE
 
 
 def test_a_worker_that_dies_with_nothing_to_do_takes_nothing_along(jobs: list[Job]) -> None:
@@ -140,7 +140,7 @@ def test_a_full_disk_stops_the_run_with_one_sentence_and_leaves_nothing(jobs: li
     with pytest.raises(StorageError, match=r"shards cannot be written \(No space left on device\); what is prepared"):
         prepare_videos(crowded, SETTINGS, workers=2, timeout_s=60.0)
     whole = [path for path in full_disk.rglob("*.parquet") if not path.name.startswith(".")]
-    assert all(read_report(path).outcome is Outcome.OK for path in whole)
+    assert all(report_of(path).outcome is Outcome.OK for path in whole)
     elsewhere = prepare_videos(jobs[1:], SETTINGS, workers=2, timeout_s=60.0)
     assert {report.outcome for report in elsewhere.values()} == {Outcome.OK}, "the pool goes on"
 

@@ -83,7 +83,7 @@ def report(chosen: Chosen) -> None:
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     with silent_imports():
-        from tasks.report.facts import collect
+        from tasks.report.input import collect
         from tasks.report.writing import write_report
     from tasks.config.layout import Layout
     from tasks.preparation.in_use import using_shards

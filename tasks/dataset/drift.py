@@ -84,12 +84,6 @@ def measure_drift(settings: StudySettings, batch: Collection[str]) -> pd.DataFra
     return drift.assign(**facts)[SCHEMA.names[1:]]
 
 
-def newly_prepared(before: pd.DataFrame | None, now: pd.DataFrame) -> set[str]:
-    """SHA-256 of the videos that have a shard in one ledger and had none in the one before."""
-    had = set() if before is None else set(before.loc[before["shard"] != "", "sha256"])
-    return set(now.loc[now["shard"] != "", "sha256"]) - had
-
-
 def describe_videos(videos: pd.DataFrame, prepared: Path) -> pd.DataFrame:
     """The measures of each video, a column each, empty where a video has none; faces of 200 videos at most.
 

@@ -54,8 +54,11 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
         groups = deal(numbers, [num_test, num_validation, num_subjects - num_test - num_validation], rng)
         return [Fold(0, "0", dict(zip(counts.index, np.array([TEST, VALIDATION, TRAIN])[groups], strict=True)))]
     if settings.protocol == "file":
-        of_person = fold_of_people(Path(settings.folds_file or ""), counts.index)
+        path = Path(settings.folds_file or "")
+        of_person = fold_of_people(path, counts.index)
         names = sorted(set(of_person.values()), key=_natural)
+        if len(names) < 2:
+            raise UseError(f"{path} puts everybody into one fold; there must be two or more.")
         tested = np.array([names.index(of_person[subject]) for subject in counts.index])
     else:
         tested = _test_folds(counts, settings, rng)
@@ -149,7 +152,4 @@ def fold_of_people(path: Path, subjects: Iterable[str]) -> dict[str, str]:
     fold_of = dict(zip(table["subject"], table["fold"], strict=True))
     if missing := [subject for subject in subjects if people[subject] not in fold_of]:
         raise UseError(f"{path} has no fold for {len(missing)} people ({missing[0]}{nearest(missing[0], fold_of)}).")
-    fold_of = {subject: fold_of[people[subject]] for subject in subjects}
-    if len(set(fold_of.values())) < 2:
-        raise UseError(f"{path} puts everybody into one fold; there must be two or more.")
-    return fold_of
+    return {subject: fold_of[people[subject]] for subject in subjects}

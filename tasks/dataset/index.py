@@ -81,11 +81,17 @@ def side_file(folder: Path, fold: int, side: str) -> Path:
 
 
 def read_side(folder: Path, fold: int, side: str, emotions: Sequence[str]) -> pd.DataFrame:
-    """The segments of one side of a fold; raises `UseError` when there are none, or those of other classes."""
+    """The segments of one side of a fold.
+
+    Raises:
+        UseError: there is no index, it lacks values, or it is of other classes or of another side.
+    """
     path = side_file(folder, fold, side)
     index = find_frame(path)
     if index is None:
         raise UseError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
+    if lacking := [name for name in SCHEMA.names if name not in index or index[name].isna().any()]:
+        raise UseError(f"{path} lacks values of {', '.join(lacking)}; run `fer split` again, which makes it anew.")
     found = set(index["emotion"])
     if not found <= set(emotions) or (side != TEST and found != set(emotions)):
         raise UseError(f"The index was made for other classes ({', '.join(sorted(found))}); run `fer split` again.")
@@ -102,10 +108,13 @@ def read_seen(folder: Path, fold: int, emotions: Sequence[str]) -> pd.DataFrame:
 def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) -> SegmentArrays:
     """The images and labels of the index's rows, in its order.
 
+    Args:
+        index: as from `read_side`, or a part of it.
+
     Raises:
         UseError: the index does not fit its shards, or one of them is not what its name says.
     """
-    if "prepared" in index and (index["prepared"] != prepared.name).any():
+    if (index["prepared"] != prepared.name).any():
         raise UseError(
             f"The index was made of {index['prepared'].iloc[0]}, prepared with other settings than {prepared.name}; "
             "run `fer split` again."

@@ -101,8 +101,9 @@ def _restore(path: Path, fault: BrokenFile) -> pd.DataFrame:
     try:
         split = read_frame(copy)
     except (BrokenFile, FileNotFoundError) as error:
+        lost = "So has its copy" if copy.is_file() else "Its copy is not there"
         raise UseError(
-            f"{fault} So has its copy, and who was on the test side is not known any more: put the file back from a "
+            f"{fault} {lost}, and who was on the test side is not known any more: put the file back from a "
             "backup, or set another split.seed, which draws a new split; no earlier score can be compared with it."
         ) from error
     set_aside(path)
@@ -168,11 +169,11 @@ def _deal_newcomers(
     fresh = newcomers[~newcomers["subject"].isin(late)]
     if fresh.empty or settings.protocol == "loso":
         return {}
+    if settings.protocol == "file":
+        return fold_of_people(Path(settings.folds_file or ""), fresh["subject"].unique())
     try:
         folds = draw_folds(_counts(fresh, emotions), settings)
     except UseError:
-        if settings.protocol == "file":
-            raise
         return {}  # too few to deal out; they train and validate
     return {subject: fold.name for fold in folds for subject, side in fold.sides.items() if side == TEST}
 

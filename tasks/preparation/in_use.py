@@ -13,7 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -94,8 +94,9 @@ def find_users(root: Path) -> list[User]:
             if is_gone:
                 note.unlink(missing_ok=True)
                 lock.unlink(missing_ok=True)
-            elif note.is_file():  # else it has just ended
-                users.append(User.model_validate_json(note.read_text(encoding="utf-8")))
+            else:
+                with suppress(FileNotFoundError):  # it has just ended
+                    users.append(User.model_validate_json(note.read_text(encoding="utf-8")))
     return sorted(users, key=lambda user: user.since)
 
 

@@ -96,7 +96,7 @@ def plan_preparation(
     untold = [sha256 for sha256 in done if sha256 not in settled]
     reports = dict(zip(untold, find_reports([existing[sha256] for sha256 in untold]), strict=True))
     settled |= {sha256: report for sha256, report in reports.items() if report}
-    if wrong := [sha256 for sha256, report in reports.items() if not report]:
+    if wrong := [sha256 for sha256, report in reports.items() if not report and existing[sha256].is_file()]:
         say(f"Shards that are not what their names say are made again: {len(wrong)}, such as {existing[wrong[0]]}.")
     is_due = wanted["video_id"].isin(list(again))
     if others:

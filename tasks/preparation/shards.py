@@ -19,16 +19,17 @@ many segments as were written.
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from fer_models.errors import WrongShard
 from tasks.outcomes import Outcome
-from tasks.storage.files import list_files, read_footers, read_tables, readable, whole_file, whole_shard
+from tasks.storage.files import find_footers, list_files, read_tables, readable, whole_file, whole_shard
 from tasks.storage.stored_names import path_below
 from tasks.video.segments import Segment, VideoReport
 
@@ -83,7 +84,7 @@ def named_shard(prepared: Path, name: str) -> Path:
     Raises:
         UseError: the name is that of something else.
     """
-    folder, _, file = name.partition("/")
+    folder, _, file = str(name).partition("/")  # a null of a table included
     advice = "remove the file that names it, then run `fer prepare` and `fer split` again"
     named = file if folder == _FOLDER else f"../{name}"
     return path_below(prepared / _FOLDER, named, f"The ledger or an index of {prepared}", advice)
@@ -141,25 +142,20 @@ def open_shard(path: Path, side_px: int = 48) -> Iterator[ShardWriter]:
         yield ShardWriter(writer)
 
 
-def read_report(path: Path) -> VideoReport:
-    """The report in a shard's metadata; raises `WrongShard` when the shard does not hold what its name says."""
-    footer = next(read_footers([path]))
-    return _checked_report(path, footer.metadata, footer.num_rows)
-
-
 def find_reports(paths: Sequence[Path]) -> Iterator[VideoReport | None]:
-    """The reports of many shards, in order; None for those that do not hold what their names say."""
-    for path, footer in zip(paths, read_footers(paths), strict=True):
+    """The reports of many shards, in order; None for those that do not hold what their names say, or were set aside."""
+    for path, footer in zip(paths, find_footers(paths), strict=True):
         try:
-            yield _checked_report(path, footer.metadata, footer.num_rows)
+            yield _checked_report(path, footer.metadata, footer.num_rows) if footer else None
         except WrongShard:
             yield None
 
 
 def _checked_report(path: Path, metadata: Mapping[bytes, bytes] | None, num_rows: int) -> VideoReport:
     """The report of a shard that was opened, held against the shard's name, which is all that its readers know."""
-    written = (metadata or {}).get(_REPORT_KEY)
-    report = VideoReport.model_validate_json(written) if written else None
+    report = None
+    with suppress(ValidationError):  # of metadata that is no report, or not there
+        report = VideoReport.model_validate_json((metadata or {}).get(_REPORT_KEY, b""))
     folder = path.parents[2].name
     if report is None:
         found = "it is no shard"
@@ -199,14 +195,9 @@ def read_rows_of(paths: Sequence[Path]) -> Iterator[pa.Table]:
     return _checked_tables(paths, columns=["segment", "frame", "pts_s", "interval_s", "box", "num_faces"])
 
 
-def read_images(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Faces, uint8 (n, S, S, 3), and optical flows, float16 (n, S, S, 2), of a shard."""
-    _, faces, optical_flows = next(read_images_of([path]))
-    return faces, optical_flows
-
-
 def read_images_of(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The same of many shards, in order, each after the numbers of its segments and their frames, int (n, 2)."""
+    """The segments of many shards, in order: the numbers of each and its frame, int (n, 2), faces, uint8
+    (n, S, S, 3), and optical flows, float16 (n, S, S, 2)."""
     for table in _checked_tables(paths, columns=["segment", "frame", "face", "optical_flow"]):
         numbers = np.stack([table["segment"].to_numpy(), table["frame"].to_numpy()], axis=1)
         faces = _stack(table["face"], np.uint8, 3)
@@ -227,7 +218,7 @@ def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The same in order, a few rows at a time, for long videos."""
+    """Faces and optical flows, as from `read_images_of`, a few rows at a time, for long videos."""
     with _checked_file(path) as file:
         for batch in file.iter_batches(_ROWS_PER_GROUP, columns=["face", "optical_flow"]):
             table = pa.Table.from_batches([batch])

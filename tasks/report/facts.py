@@ -1,10 +1,10 @@
-"""Gathers what the report of an evaluated study says."""
+"""What the report of an evaluated study says, by the names that its templates know."""
 
 import datetime
 import importlib.metadata
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,80 +13,88 @@ import keras
 import pandas as pd
 
 from fer_models.models.building import streams_of
-from fer_models.models.equivalence import Equivalence, find_equivalences, grouped
+from fer_models.models.equivalence import EquivalentGroups, grouped
 from fer_models.statistics.comparisons import PairComparison
-from tasks.config.layout import Layout
 from tasks.config.resolving import as_yaml
 from tasks.config.settings import StudySettings
 from tasks.corpus.adapters.source import VIDEO_SUFFIXES
 from tasks.dataset.drift import seconds
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
-from tasks.dataset.index import read_side
-from tasks.dataset.splits import SIDES, fold_names, read_split, split_of_study
+from tasks.dataset.splits import fold_names
 from tasks.outcomes import Outcome
-from tasks.preparation.ledger import count_outcomes, read_ledger
+from tasks.preparation.ledger import count_outcomes
+from tasks.report.input import ReportInput
 from tasks.report.remarks import motion_remarks
-from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result, compare, compare_pairs
-from tasks.study.evaluation import Evaluation, read_evaluation
+from tasks.study.comparison import HEADLINE, METRICS, ArmResult
 from tasks.study.published import published_accuracies
-from tasks.study.runs import plan_runs
-from tasks.study.test_set import own_test_set
 
 _MOST_LOST = 40
 
 
 @dataclass(frozen=True)
-class ReportInput:
-    """What a report is made of. `folders` holds by arm the evaluation folder of its first run.
+class Facts:
+    """What the templates of the report say, by name; `source` has more.
 
-    `split` has the study's own videos; `index` is that of the first fold, all three sides.
+    Args:
+        baseline: the best of the baselines, if the study has any.
+        streams: of input pictures, that any arm has.
+        against_best: by arm the verdict of the best arm against it.
+        num_called: pairs of arms of which one is better.
+        optimism: how much higher the UAR had been, had the test subset chosen the epoch.
+        null_band: how far apart the same arm with other seeds stays.
+        published: by arm the accuracy in % that was printed for this corpus.
+        num_meant: videos that the study wants.
+        lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
+        sides: a row a fold and subset; `folds`: a row a fold, where there are several; `classes`: a row a class.
+        contact_sheet: whether there is one.
+        explanations: by arm the verdict on its Grad-CAM maps.
     """
 
     settings: StudySettings
-    ledger: pd.DataFrame
-    index: pd.DataFrame
-    split: pd.DataFrame
     results: Sequence[ArmResult]
+    metrics: Sequence[str]
+    headline: str
+    best: ArmResult
+    baseline: ArmResult | None
+    num_baselines: int
+    streams: list[str]
     pairs: Sequence[PairComparison]
-    equivalences: Sequence[Equivalence]
-    folders: dict[str, Path]
-
-    @property
-    def best(self) -> ArmResult:
-        return best_result(self.results)
-
-    @property
-    def num_folds(self) -> int:
-        return int(self.split["fold"].nunique())
-
-
-def collect(settings: StudySettings) -> ReportInput:
-    """Gather what the report of an evaluated study needs; raises `UseError` naming the step that is missing."""
-    layout = Layout.of(settings)
-    evaluated: list[tuple[Path, Evaluation]] = []
-    folders: dict[str, Path] = {}
-    for run in plan_runs(settings):
-        folder, evaluation = read_evaluation(run, own_test_set(settings, run))
-        evaluated.append((folder, evaluation))
-        folders.setdefault(run.arm.name, folder)
-    emotions = settings.corpus.emotions
-    results = compare(evaluated, emotions)
-    ledger = read_ledger(layout.ledger, emotions)
-    split = split_of_study(read_split(layout.split), ledger, emotions)
-    first = int(split["fold"].min())
-    return ReportInput(
-        settings,
-        ledger,
-        pd.concat([read_side(layout.index, first, side, emotions) for side in SIDES], ignore_index=True),
-        split,
-        results,
-        compare_pairs(results, settings.equivalence_margin),
-        find_equivalences([result.arm for result in results], settings.model),
-        folders,
-    )
+    against_best: dict[str, str]
+    num_called: int
+    num_equivalent: int
+    optimism: float | None
+    null_band: float | None
+    titles: dict[str, str]
+    equivalences: list[EquivalentGroups]
+    num_seeds: int
+    num_folds: int
+    num_test_videos: int
+    num_test_people: int
+    emotions: tuple[str, ...]
+    chance: float
+    published: dict[str, float]
+    num_videos: int
+    num_meant: int
+    num_people: int
+    video_facts: str
+    motion_remarks: Any
+    outcomes: dict[str, int]
+    lost: list[dict[str, Any]]
+    num_lost: int
+    sides: list[dict[str, Any]]
+    folds: list[dict[str, Any]]
+    classes: list[dict[str, Any]]
+    yaml: str
+    versions: dict[str, str]
+    backend: str
+    python: str
+    machine: str
+    date: str
+    contact_sheet: bool = False
+    explanations: dict[str, str] = field(default_factory=dict)
 
 
-def describe(source: ReportInput) -> dict[str, Any]:
+def describe(source: ReportInput) -> Facts:
     """What the templates of the report say, by name."""
     settings = source.settings
     best = source.best
@@ -95,48 +103,48 @@ def describe(source: ReportInput) -> dict[str, Any]:
     seen = meant[meant["outcome"] == Outcome.OK]
     baselines = [result for result in source.results if result.arm.is_baseline]
     emotions = settings.corpus.emotions
-    return {
-        "settings": settings,
-        "results": source.results,
-        "metrics": METRICS,
-        "headline": HEADLINE,
-        "best": best,
-        "baseline": max(baselines, key=lambda result: result.mean(HEADLINE), default=None),
-        "num_baselines": len(baselines),
-        "streams": sorted({stream for result in source.results for stream in streams_of(result.arm)}),
-        "pairs": source.pairs,
-        "against_best": {result.arm.name: _verdict(source, result) for result in source.results},
-        "num_called": sum(pair.verdict in ("better", "worse") for pair in source.pairs),
-        "num_equivalent": sum(pair.verdict.startswith("equivalent") for pair in source.pairs),
-        "optimism": _optimism(source),
-        "null_band": source.pairs[0].null_band if source.pairs else None,
-        "titles": {result.arm.name: result.arm.title for result in source.results},
-        "equivalences": grouped(source.equivalences),
-        "num_seeds": len(settings.seeds),
-        "num_folds": source.num_folds,
-        "num_test_videos": int(best.predictions.predicted.shape[1]),
-        "num_test_people": len(set(best.predictions.subjects)),
-        "emotions": emotions,
-        "chance": 1 / len(emotions),
-        "published": published_accuracies(settings),
-        "num_videos": len(source.ledger),
-        "num_meant": len(meant),
-        "num_people": int(source.split["subject"].nunique()),
-        "video_facts": _video_facts(seen),
-        "motion_remarks": motion_remarks(source.ledger, settings.prepare),
-        "outcomes": count_outcomes(source.ledger),
-        "lost": lost.head(_MOST_LOST).to_dict("records"),
-        "num_lost": len(lost),
-        "sides": _sides(source),
-        "folds": _folds(source),
-        "classes": _classes(source),
-        "yaml": as_yaml(settings.recorded()),
-        "versions": {name: importlib.metadata.version(name) for name in ("fer-pipeline", "keras", "prefect", "mlflow")},
-        "backend": keras.backend.backend(),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    }
+    return Facts(
+        settings=settings,
+        results=source.results,
+        metrics=METRICS,
+        headline=HEADLINE,
+        best=best,
+        baseline=max(baselines, key=lambda result: result.mean(HEADLINE), default=None),
+        num_baselines=len(baselines),
+        streams=sorted({stream for result in source.results for stream in streams_of(result.arm)}),
+        pairs=source.pairs,
+        against_best={result.arm.name: _verdict(source, result) for result in source.results},
+        num_called=sum(pair.verdict in ("better", "worse") for pair in source.pairs),
+        num_equivalent=sum(pair.verdict.startswith("equivalent") for pair in source.pairs),
+        optimism=_optimism(source),
+        null_band=source.pairs[0].null_band if source.pairs else None,
+        titles={result.arm.name: result.arm.title for result in source.results},
+        equivalences=grouped(source.equivalences),
+        num_seeds=len(settings.seeds),
+        num_folds=source.num_folds,
+        num_test_videos=int(best.predictions.predicted.shape[1]),
+        num_test_people=len(set(best.predictions.subjects)),
+        emotions=emotions,
+        chance=1 / len(emotions),
+        published=published_accuracies(settings),
+        num_videos=len(source.ledger),
+        num_meant=len(meant),
+        num_people=int(source.split["subject"].nunique()),
+        video_facts=_video_facts(seen),
+        motion_remarks=motion_remarks(source.ledger, settings.prepare),
+        outcomes=count_outcomes(source.ledger),
+        lost=lost.head(_MOST_LOST).to_dict("records"),
+        num_lost=len(lost),
+        sides=_sides(source),
+        folds=_folds(source),
+        classes=_classes(source),
+        yaml=as_yaml(settings.recorded()),
+        versions={name: importlib.metadata.version(name) for name in ("fer-pipeline", "keras", "prefect", "mlflow")},
+        backend=keras.backend.backend(),
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.machine()}",
+        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
 
 
 def _optimism(source: ReportInput) -> float | None:

@@ -9,7 +9,7 @@ from tasks.config.layout import Layout
 from tasks.preparation.shards import list_shards
 from tasks.report import run_figures
 from tasks.report.contact_sheet import choose_segments, read_thumbnails
-from tasks.report.facts import ReportInput
+from tasks.report.input import ReportInput
 from tasks.report.plots import save_figure
 from tasks.report.plots.arms import ArmScores, plot_arms
 from tasks.report.plots.calibration import plot_calibration

@@ -3,9 +3,8 @@
 import base64
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import markupsafe
@@ -14,8 +13,9 @@ import pandas as pd
 from fer_models.models.arms import get_arm
 from tasks.dataset.splits import fold_names
 from tasks.escaping import fenced, latex, markdown
-from tasks.report.facts import ReportInput, describe
+from tasks.report.facts import Facts, describe
 from tasks.report.figures import CONTACT_SHEET_FILE, draw_figures
+from tasks.report.input import ReportInput
 from tasks.storage.files import write_text
 from tasks.storage.local_copies import working_folder
 from tasks.storage.spreadsheets import write_csv
@@ -48,10 +48,11 @@ def _write(source: ReportInput, folder: Path) -> None:
         tables["folds.csv"] = _folds_table(source)
     for name, table in tables.items():
         write_csv(folder / name, table)
-    facts = describe(source) | {
-        "contact_sheet": (figures / CONTACT_SHEET_FILE).is_file(),
-        "explanations": {arm: read_explanation(of_run).verdict for arm, of_run in source.folders.items()},
-    }
+    facts = dataclasses.replace(
+        describe(source),
+        contact_sheet=(figures / CONTACT_SHEET_FILE).is_file(),
+        explanations={arm: read_explanation(of_run).verdict for arm, of_run in source.folders.items()},
+    )
     for name, figure in (
         (HTML_FILE, lambda name: _data_uri(figures / name)),
         (MARKDOWN_FILE, lambda name: f"figures/{name}"),
@@ -60,14 +61,13 @@ def _write(source: ReportInput, folder: Path) -> None:
         write_text(folder / name, render(name, facts, figure))
 
 
-def render(name: str, facts: Mapping[str, Any], figure: Callable[[str], str] | None) -> str:
+def render(name: str, facts: Facts, figure: Callable[[str], str] | None) -> str:
     """One file of the report as text.
 
     Args:
-        facts: those of `describe`, with `contact_sheet` and, by arm, `explanations`.
         figure: gives the address of a figure by its name.
     """
-    return _environment(is_html=name == HTML_FILE).get_template(_TEMPLATE_OF[name]).render(facts, figure=figure)
+    return _environment(is_html=name == HTML_FILE).get_template(_TEMPLATE_OF[name]).render(vars(facts), figure=figure)
 
 
 def _environment(is_html: bool) -> jinja2.Environment:

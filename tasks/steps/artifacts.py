@@ -28,8 +28,9 @@ from tasks.config.settings import StudySettings
 from tasks.dataset.drift import drift_rows
 from tasks.escaping import markdown
 from tasks.preparation.scan import Conclusion
-from tasks.report.facts import ReportInput, describe
-from tasks.report.writing import MARKDOWN_FILE
+from tasks.report.facts import describe
+from tasks.report.input import ReportInput
+from tasks.report.writing import read_summary
 from tasks.study.scoring import confusions
 from tasks.tracking import mlflow_log
 
@@ -120,7 +121,7 @@ def announce_videos(settings: StudySettings, conclusion: Conclusion, num_pending
 def show_comparison(source: ReportInput, report: Path, study_run: mlflow_log.StudyRun) -> None:
     """The table of arms, the confusion matrix of the best one, and links to MLflow and to the report."""
     settings, best = source.settings, source.best
-    against_best = describe(source)["against_best"]
+    against_best = describe(source).against_best
     rows = [
         {
             "arm": result.arm.title,
@@ -151,7 +152,7 @@ def show_comparison(source: ReportInput, report: Path, study_run: mlflow_log.Stu
 
 def show_summary(settings: StudySettings, report: Path) -> None:
     """The first part of the report, and where to find the rest."""
-    text = (report.parent / MARKDOWN_FILE).read_text(encoding="utf-8").partition("\n![")[0]
+    text = read_summary(report.parent)
     page = mlflow_log.page_of(mlflow_log.open_study(settings))
     where = f"[report]({page}/artifacts/report/index.html), [MLflow]({page})" if page else f"report: {markdown(report)}"
     with _optional():

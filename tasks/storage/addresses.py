@@ -11,12 +11,14 @@ _HIDDEN = "***"
 #: `scheme:/` and what stands before the last `@`; slashes and colons may be part of a key that was not quoted.
 _SCHEME = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+"
 _WITH_USER = re.compile(rf"{_SCHEME}(?P<user>[^\s'\"]*)@")
-#: The same without a scheme, as schedulers take it.
-_BARE = re.compile(r"(?P<user>[^\s/\\:@]{2,}:[^\s/\\@]+)@[^\s/\\@]+")
+#: The same without a scheme, as schedulers take it; what stands so within a path is a part of that.
+_BARE = re.compile(r"(?<!\S)(?:['\"]?//)?(?P<user>[^\s/\\@]{2,}:[^\s/\\@]+)@[^\s/\\@]+")
 _NAMED = re.compile(
     r"(?i)(?P<name>[?&;#,\s{\"'][\w.-]*(?:passw(?:or)?d|pwd|token|secret|signature|credential|"
     r"(?:api|access|account|shared|private)[_-]?key|sig|key)[\"']?\s*=)(?P<secret>[^&;\s\"']+)"
 )
+#: A path of this machine, and nothing else: no part of it is a named secret.
+_LOCAL = re.compile(r"[/~.](?!.*(?::[/\s]|\n))", re.DOTALL)
 #: Where a single name before the `@` may be a token; elsewhere it is a user, or Azure's name of a container.
 _TAKES_TOKENS = frozenset({"http", "https", "s3", "s3a", "gs", "gcs", "tcp", "tls", "ray", "ws", "wss"})
 _ADVICE = {
@@ -64,7 +66,7 @@ def hide_secrets(text: str) -> str:
     """A text with the passwords, keys and tokens of the addresses in it replaced by stars; anything else as it is."""
     text = _WITH_USER.sub(_hide_user, text)
     text = _BARE.sub(lambda found: found[0].replace(found["user"], _stars(found["user"])), text)
-    return _NAMED.sub(rf"\g<name>{_HIDDEN}", text)
+    return text if _LOCAL.match(text) else _NAMED.sub(rf"\g<name>{_HIDDEN}", text)
 
 
 def hide_password_in(text: str, address: str) -> str:

@@ -119,7 +119,9 @@ def find_frame(path: Path, columns: list[str] | None = None) -> "pd.DataFrame | 
 def find_json(path: Path, kind: type[_Record]) -> _Record | None:
     """The same of a model that was written as JSON."""
     try:
-        return kind.model_validate_json(path.read_bytes()) if path.is_file() else None
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
     except ValidationError:
         set_aside(path)
         return None
@@ -156,21 +158,25 @@ def read_tables(paths: Sequence[Path], columns: list[str] | None = None) -> Iter
             yield table
 
 
-def read_footers(paths: Sequence[Path]) -> Iterator[pq.FileMetaData]:
-    """The metadata of shards in order, without the rest of them; raises as `read_tables` does."""
+def find_footers(paths: Sequence[Path]) -> Iterator[pq.FileMetaData | None]:
+    """The metadata of shards in order, without the rest of them; None for one that is not whole, and was set aside."""
     if paths and (store := as_remote(paths[0])):
         for batch in _batches(paths):
             for remote, end in zip(batch, store.read_many(batch, last_bytes=_FOOTER_BYTES), strict=True):
                 length = int.from_bytes(end[-8:-4], "little") + 8
                 content = end if length <= len(end) else remote.read_bytes()
-                with whole_shard(cast(Path, remote)):
-                    footer = pq.read_metadata(pa.BufferReader(content))
-                yield footer
+                yield _find_footer(cast(Path, remote), pa.BufferReader(content))
     else:
         for path in paths:
-            with whole_shard(path):
-                footer = pq.read_metadata(path)
-            yield footer
+            yield _find_footer(path, path)
+
+
+def _find_footer(path: Path, source: Path | pa.NativeFile) -> pq.FileMetaData | None:
+    try:
+        with whole_shard(path):
+            return pq.read_metadata(source)
+    except BrokenFile:
+        return None
 
 
 @contextmanager
@@ -215,8 +221,12 @@ def broken_files(folder: Path) -> list[Path]:
     """The files in a folder that are not whole, but for those that are still being written or were set aside."""
     if as_remote(folder) or not folder.is_dir():
         return []
-    files = (path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith((".", BROKEN)))
-    return [path for path in files if not (is_whole(path) and _is_intact(path))]
+    return [path for path in finished_files(folder) if not (is_whole(path) and _is_intact(path))]
+
+
+def finished_files(folder: Path) -> list[Path]:
+    """The files in a local folder, sorted, but for those that are still being written or were set aside."""
+    return [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith((".", BROKEN))]
 
 
 def _is_intact(path: Path) -> bool:
@@ -231,15 +241,21 @@ def _is_intact(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a file that lost its content, so that it counts as not there and is made again, and say so."""
+    """Rename a file that lost its content, so that it counts as not there and is made again, and say so.
+
+    Where another process was faster there is nothing left to do or to say.
+    """
     aside = path.with_name(f"{BROKEN}{path.name}")
-    if as_remote(path):
-        content = path.read_bytes()
-        with whole_file(aside) as temporary:
-            temporary.write_bytes(content)
-        path.unlink()
-    else:
-        os.replace(path, aside)
+    try:
+        if as_remote(path):
+            content = path.read_bytes()
+            with whole_file(aside) as temporary:
+                temporary.write_bytes(content)
+            path.unlink()
+        else:
+            os.replace(path, aside)
+    except FileNotFoundError:
+        return
     say(f"{path} has lost its content; it is set aside as {aside.name} and made again.")
 
 

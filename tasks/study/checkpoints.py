@@ -7,10 +7,11 @@ from pathlib import Path
 
 import keras
 
+from fer_models.errors import UseError
 from fer_models.models.building import load_model
 from fer_models.training.progress import Progress
 from tasks.storage.disk import make_folder
-from tasks.storage.files import remove_leftovers, whole_file, write_json
+from tasks.storage.files import find_json, remove_leftovers, whole_file, write_json
 from tasks.storage.stored_names import path_below
 
 MODEL_FILE = "model.keras"
@@ -71,15 +72,18 @@ class RunCheckpoints:
             self._checkpoint(name).unlink(missing_ok=True)
 
     def _checkpoint(self, name: str) -> Path:
-        """A checkpoint that the run's progress names."""
+        """A checkpoint that the run's progress names; raises `UseError` for a name of something else."""
         advice = f"remove {self._folder} to train the run anew"
-        return path_below(self._folder, name, self._folder / PROGRESS_FILE, advice)
+        stored_in = self._folder / PROGRESS_FILE
+        path = path_below(self._folder, name, stored_in, advice)
+        if not name.endswith(".keras"):  # other formats can hold code
+            raise UseError(f"{stored_in} holds {name[:200]!r}, which does not end in .keras; {advice}.")
+        return path
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """How far the run in a folder is; None when it has not finished an epoch."""
-    path = folder / PROGRESS_FILE
-    return Progress.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """How far the run in a folder is; None when it has not finished an epoch, or what tells has lost its content."""
+    return find_json(folder / PROGRESS_FILE, Progress)
 
 
 def epoch_weights(folder: Path) -> list[Path]:

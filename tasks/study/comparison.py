@@ -12,11 +12,12 @@ from statistics import fmean, stdev
 import numpy as np
 import pandas as pd
 
+from fer_models.errors import UseError
 from fer_models.models.arms import Arm, get_arm
 from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.comparisons import PairComparison, compare_arms
 from fer_models.statistics.intervals import Interval, interval
-from tasks.storage.files import read_frame
+from tasks.storage.files import find_frame
 from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
 from tasks.study.scoring import labels_of, score_tables
 
@@ -84,13 +85,20 @@ def compare(evaluated: Sequence[tuple[Path, Evaluation]], emotions: Sequence[str
 
 def _seed_result(evaluated: Sequence[tuple[Path, Evaluation]], seed: int, emotions: Sequence[str]) -> SeedResult:
     videos, segments = (
-        pd.concat([read_frame(folder / name) for folder, _ in evaluated]).sort_values(
+        pd.concat([_read_predictions(folder / name) for folder, _ in evaluated]).sort_values(
             ["video_id"], kind="stable", ignore_index=True
         )
         for name in (VIDEOS_FILE, PREDICTIONS_FILE)
     )
     evaluations = tuple(evaluation for _, evaluation in evaluated)
     return SeedResult(seed, evaluations, videos, segments, score_tables(videos, segments, emotions))
+
+
+def _read_predictions(path: Path) -> pd.DataFrame:
+    table = find_frame(path)
+    if table is None:
+        raise UseError(f"There are no predictions at {str(path)!r}; run `fer evaluate` again, which makes them anew.")
+    return table
 
 
 def _predictions(seeds: Sequence[SeedResult], emotions: Sequence[str]) -> ArmPredictions:

@@ -26,9 +26,9 @@ from tasks.dataset.folds import VALIDATION
 from tasks.dataset.index import read_side
 from tasks.storage.files import broken_files, find_json, set_aside, whole_file, write_json
 from tasks.storage.local_copies import working_folder
-from tasks.study.checkpoints import MODEL_FILE, epoch_weights, read_progress
-from tasks.study.explanations import RunExplanation, explain_run
-from tasks.study.runs import Run, run_arrays
+from tasks.study.checkpoints import MODEL_FILE, epoch_weights
+from tasks.study.explanations import EXPLANATION_FILE, RunExplanation, explain_run
+from tasks.study.runs import Run, run_arrays, training_progress
 from tasks.study.scoring import (
     fit_video_temperature,
     predicted_segments,
@@ -37,12 +37,15 @@ from tasks.study.scoring import (
     video_uar,
 )
 from tasks.study.test_set import TestSet
+from tasks.study.tiles import TILES_FILE
 
 #: Raised when the same model and test data give another evaluation than before.
 CODE_VERSION = 3
 RESULT_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.parquet"
 VIDEOS_FILE = "videos.parquet"
+#: What others read of an evaluation; who reads it may set it aside.
+_FILES = (PREDICTIONS_FILE, VIDEOS_FILE, EXPLANATION_FILE, TILES_FILE)
 
 
 class Evaluation(BaseModel):
@@ -110,19 +113,27 @@ def _evaluation_folder(run: Run, test: TestSet) -> Path:
 
 
 def evaluate_run(settings: StudySettings, run: Run, test: TestSet, draw: Draw) -> tuple[Path, Evaluation]:
-    """Evaluate a trained run, once for the same test set, have it drawn, and return the folder and the result."""
+    """Evaluate a trained run, once for the same test set, have it drawn, and return the folder and the result.
+
+    What has lost its content in that folder, or was set aside before, is made again with the rest.
+    """
     folder = _evaluation_folder(run, test)
     broken = broken_files(folder)
     for path in broken:
         set_aside(path)
-    if not broken and (done := find_json(folder / RESULT_FILE, Evaluation)):
+    done = find_json(folder / RESULT_FILE, Evaluation)
+    if done and not broken and all((folder / name).is_file() for name in _FILES):
         return folder, done
+    training = training_progress(run)
     with working_folder(run.folder, last=(RESULT_FILE,)) as working:
-        evaluation = _evaluate(settings, replace(run, folder=working.path), test, working.path / folder.name, draw)
+        here = replace(run, folder=working.path)
+        evaluation = _evaluate(settings, here, training, test, working.path / folder.name, draw)
     return folder, evaluation
 
 
-def _evaluate(settings: StudySettings, run: Run, test: TestSet, folder: Path, draw: Draw) -> Evaluation:
+def _evaluate(
+    settings: StudySettings, run: Run, training: Progress, test: TestSet, folder: Path, draw: Draw
+) -> Evaluation:
     emotions = settings.corpus.emotions
     arrays = test.load()
     model = _load(run)
@@ -132,8 +143,6 @@ def _evaluate(settings: StudySettings, run: Run, test: TestSet, folder: Path, dr
     validation = predicted_segments(validation_rows, predict(model, run_arrays(settings, run, VALIDATION)), emotions)
     temperature = fit_video_temperature(validation, emotions)
     videos = predicted_videos(segments, test.videos, temperature, emotions)
-    training = read_progress(run.folder)
-    assert training
     evaluation = Evaluation(
         arm=run.arm.name,
         seed=run.seed,
@@ -147,7 +156,7 @@ def _evaluate(settings: StudySettings, run: Run, test: TestSet, folder: Path, dr
         training_seconds=round(sum(epoch.seconds for epoch in training.history), 1),
         temperature=temperature,
         validation_uar=training.history[training.best_epoch - 1].val_uar,
-        optimism_gap=_optimism_gap(run, model, arrays, test.rows, emotions),
+        optimism_gap=_optimism_gap(run, training, model, arrays, test.rows, emotions),
         scores=score_tables(videos, segments, emotions),
     )
     for name, table in ((PREDICTIONS_FILE, segments), (VIDEOS_FILE, videos)):
@@ -172,12 +181,16 @@ def _load(run: Run) -> keras.Model:
 
 
 def _optimism_gap(
-    run: Run, model: keras.Model, arrays: SegmentSource, rows: pd.DataFrame, emotions: tuple[str, ...]
+    run: Run,
+    training: Progress,
+    model: keras.Model,
+    arrays: SegmentSource,
+    rows: pd.DataFrame,
+    emotions: tuple[str, ...],
 ) -> float | None:
     """UAR of videos at the epoch that is best on the test side, minus that at the epoch chosen on the other one."""
-    training = read_progress(run.folder)
     paths = epoch_weights(run.folder)
-    if not (training and len(paths) == len(training.history)):
+    if len(paths) != len(training.history):
         return None
     kept = model.get_weights()
     uars = []

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from fer_models.errors import UseError
 from fer_models.explanation.gradcam import GradCam
 from fer_models.explanation.randomisation import MAX_SIMILARITY, NUM_DRAWS, Randomisation, check_randomisation
 from fer_models.segments import SegmentSource
-from tasks.storage.files import whole_file, write_json
+from tasks.storage.files import find_json, whole_file, write_json
 from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.runs import Run
 from tasks.study.test_set import TestSet
@@ -76,8 +77,12 @@ class Explanation(BaseModel):
 
 
 def read_explanation(folder: Path) -> Explanation:
-    """What `explain_run` left in the folder of an evaluation."""
-    return Explanation.model_validate_json((folder / EXPLANATION_FILE).read_text(encoding="utf-8"))
+    """What `explain_run` left in the folder of an evaluation; raises `UseError` when it is not there any more."""
+    path = folder / EXPLANATION_FILE
+    explanation = find_json(path, Explanation)
+    if explanation is None:
+        raise UseError(f"There is no explanation at {str(path)!r}; run `fer evaluate` again, which makes it anew.")
+    return explanation
 
 
 def explain_run(

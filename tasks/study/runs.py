@@ -28,9 +28,9 @@ from tasks.dataset.index import index_digest, load_arrays, read_seen, read_side,
 from tasks.dataset.splits import fold_names, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
 from tasks.progress import progress, say
-from tasks.storage.files import broken_files, is_whole, set_aside, write_text
+from tasks.storage.files import broken_files, find_json, is_whole, set_aside, write_text
 from tasks.storage.local_copies import working_folder
-from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints, read_progress
+from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints
 from tasks.study.precision import gains_from_bfloat16
 from tasks.study.published import PUBLISHED
 
@@ -169,7 +169,7 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
     """
     for path in broken_files(run.folder):
         set_aside(path)
-    done = read_progress(run.folder)
+    done = find_json(run.folder / PROGRESS_FILE, Progress)
     if run.trained and done:
         return done
     train, validation = (run_arrays(settings, run, side) for side in (TRAIN, VALIDATION))
@@ -192,6 +192,15 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         result = fit(lambda: build_run_model(settings, run), train, validation, training, checkpoints, run.seed, tell)
     keras.backend.clear_session()
     return result
+
+
+def training_progress(run: Run) -> Progress:
+    """How the training of a run went; raises `UseError` when that is not known (any more)."""
+    progress = find_json(run.folder / PROGRESS_FILE, Progress)
+    if progress is None:
+        path = run.folder / PROGRESS_FILE
+        raise UseError(f"{path} is not there; run `fer train` again, which trains {run.name} anew.")
+    return progress
 
 
 def run_arrays(settings: StudySettings, run: Run, side: str) -> SegmentArrays:

@@ -21,7 +21,7 @@ from tasks.storage.files import whole_file
 from tasks.storage.local_copies import local_copy
 from tasks.study.comparison import ArmResult, arm_predictions, best_result
 from tasks.study.runs import plan_runs
-from tasks.tracking import mlflow_log
+from tasks.tracking import connection, mlflow_log
 
 ALIAS = "champion"
 PREDICTIONS_FILE = "video_predictions.parquet"
@@ -31,7 +31,7 @@ _ARTIFACTS = "comparison"
 def crown(settings: StudySettings, study_run: mlflow_log.StudyRun, results: Sequence[ArmResult]) -> str:
     """Register the best arm's model if it deserves it; returns a sentence that says what was done and why."""
     layout = Layout.of(settings)
-    client = mlflow_log.connect(layout)
+    client = connection.connect(layout)
     best = best_result(results)
     table = predictions_table(best)
     path = layout.champion_predictions

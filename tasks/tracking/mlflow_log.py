@@ -6,8 +6,6 @@ the data root lies, but for the addresses of artifacts, which follow it (`tasks.
 """
 
 import importlib.metadata
-import logging
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +19,9 @@ import pandas as pd
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.tracking._tracking_service.utils import _artifact_repos_cache as known_places
 from mlflow.types import Schema, TensorSpec
 from pydantic import BaseModel
 
-from fer_models.errors import UseError
 from fer_models.models.building import load_model, streams_of
 from fer_models.models.network import model_inputs
 from fer_models.training.progress import Epoch
@@ -37,16 +33,16 @@ from tasks.corpus.scope import manifest_of_study
 from tasks.dataset.folds import TRAIN
 from tasks.dataset.index import index_digest, load_arrays, read_side
 from tasks.dataset.splits import SIDES, read_split, split_of_study
-from tasks.storage.addresses import hide_password_in, hide_secrets, user_of, without_user
-from tasks.storage.disk import sync_folder, sync_tree
-from tasks.storage.files import find_json, write_json
+from tasks.storage.addresses import without_user
+from tasks.storage.files import find_json, finished_files, write_json
 from tasks.storage.local_copies import local_copy
 from tasks.storage.locations import as_remote
-from tasks.study.checkpoints import MODEL_FILE, read_progress
+from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.study.evaluation import Evaluation
-from tasks.study.runs import Run, training_of, treatment_of
-from tasks.tracking.mlflow_database import ARTIFACTS_FOLDER, DATABASE_FILE, artifacts_of, ready_database, uri_of
+from tasks.study.runs import Run, training_of, training_progress, treatment_of
+from tasks.tracking.connection import connect, is_local, shown, sync_artifacts, tracking_uri
+from tasks.tracking.mlflow_database import artifacts_of
 
 _REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
 
@@ -71,27 +67,6 @@ class _ChildRun(BaseModel):
     evaluation: str = ""
 
 
-#: MLflow writes the URI that it is given into the environment; these are ours, not the user's.
-_set_here: set[str] = set()
-
-
-def tracking_uri(layout: Layout) -> str:
-    """`MLFLOW_TRACKING_URI`, or a SQLite file in the data root; raises `UseError` where there can be none."""
-    named = os.environ.get("MLFLOW_TRACKING_URI")
-    if named and named not in _set_here:
-        return named
-    if as_remote(layout.root):
-        raise UseError(
-            f"The data root {layout.root} cannot hold MLflow's database; set MLFLOW_TRACKING_URI to the address of an "
-            "MLflow server, such as http://localhost:5000."
-        )
-    return uri_of(layout.root)
-
-
-def _is_local(uri: str, layout: Layout) -> bool:
-    return not as_remote(layout.root) and uri == uri_of(layout.root)
-
-
 def page_of(study_run: StudyRun) -> str | None:
     """Address of a study's page, when MLflow is a server."""
     server = without_user(study_run.tracking_uri).rstrip("/")
@@ -113,7 +88,7 @@ def open_study(settings: StudySettings) -> StudyRun:
     identity = digest(study_part(settings), data)
     remembered = find_json(layout.mlflow_record, StudyRun)
     uri = tracking_uri(layout)
-    store = "" if _is_local(uri, layout) else _shown(uri)
+    store = "" if is_local(uri, layout) else shown(uri)
     if remembered and remembered.digest == identity and _exists(client, remembered.run_id):
         return remembered.model_copy(update={"tracking_uri": store})
     experiment_id = _experiment(client, settings.name, layout)
@@ -125,7 +100,7 @@ def open_study(settings: StudySettings) -> StudyRun:
         mlflow.set_tags({"arms": arms, "seeds": ", ".join(map(str, settings.seeds)), **_revision()})
         mlflow.log_dict(settings.recorded(), "settings.yaml")
         _log_table(layout, "manifest", manifest.drop(columns=["mtime_ns"]), layout.manifest, manifest_digest)
-    _sync_artifacts(layout, run.info.run_id)
+    sync_artifacts(layout, run.info.run_id)
     study_run = StudyRun(tracking_uri=store, experiment_id=experiment_id, run_id=run.info.run_id, digest=identity)
     write_json(layout.mlflow_record, study_run)
     return study_run
@@ -187,8 +162,7 @@ def log_evaluation(
     assert child
     if child.evaluation == folder.name:
         return
-    progress = read_progress(run.folder)
-    assert progress
+    progress = training_progress(run)
     for epoch in progress.history[num_logged_epochs(run_id) :]:
         log_epoch(run_id, epoch)
     with mlflow.start_run(run_id=run_id, nested=True):
@@ -199,17 +173,36 @@ def log_evaluation(
         }
         mlflow.log_metrics({**{f"test_{name}": value for name, value in evaluation.scores.items()}, **counts})
         with local_copy(folder) as copy:
-            for path in sorted(copy.iterdir()):
+            for path in finished_files(copy):
                 mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
         mlflow.log_dict(settings.recorded(), "settings.yaml")
         model_id = _log_model(settings, run)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
-    _sync_artifacts(Layout.of(settings), run_id, f"models/{model_id}")
+    sync_artifacts(Layout.of(settings), run_id, f"models/{model_id}")
     write_json(run.folder / _RECORD, child.model_copy(update={"evaluation": folder.name}))
 
 
-def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[ArmResult], report: Path) -> None:
-    """Log the comparison, the report and the data to the parent run."""
+def log_finished_files(folder: Path, place: str) -> None:
+    """Log to the active run what is finished in a folder and in the folders below it.
+
+    Args:
+        place: where the files stand among the run's artifacts.
+    """
+    with local_copy(folder) as copy:
+        for part in (copy, *(path for path in sorted(copy.iterdir()) if path.is_dir())):
+            for path in finished_files(part):
+                mlflow.log_artifact(str(path), "/".join((place, *part.relative_to(copy).parts)))
+
+
+def close_study(
+    settings: StudySettings, study_run: StudyRun, results: Sequence[ArmResult], report: Path, summary: str
+) -> None:
+    """Log the comparison, the report and the data to the parent run.
+
+    Args:
+        report: its folder.
+        summary: Markdown that stands on the run's page.
+    """
     layout = Layout.of(settings)
     client = connect(layout)
     best = best_result(results)
@@ -218,55 +211,19 @@ def close_study(settings: StudySettings, study_run: StudyRun, results: Sequence[
     with mlflow.start_run(run_id=study_run.run_id, nested=True):
         _log_table(layout, "index", index.drop(columns=["box"]), layout.index, index_digest(index))
         mlflow.set_tag("best_arm", best.arm.name)
-        text = (report / "report.md").read_text(encoding="utf-8")
-        mlflow.set_tag("mlflow.note.content", text.partition("\n![")[0])  # down to the table, without figures
+        mlflow.set_tag("mlflow.note.content", summary)
         mlflow.log_metrics({f"best_test_{metric}": best.mean(metric) for metric in METRICS})
         for result in results:
             mlflow.log_metrics({f"mean_{metric}/{_key(result)}": result.mean(metric) for metric in METRICS})
             bounds = {"low": result.interval.low, "high": result.interval.high, "seed_sd": result.sd(HEADLINE) or 0.0}
             mlflow.log_metrics({f"{HEADLINE}_{name}/{_key(result)}": value for name, value in bounds.items()})
-        with local_copy(report) as copy:
-            mlflow.log_artifacts(str(copy), "report")
+        log_finished_files(report, "report")
     client.set_terminated(study_run.run_id, "FINISHED")
-    _sync_artifacts(layout, study_run.run_id)
+    sync_artifacts(layout, study_run.run_id)
 
 
 def _key(result: ArmResult) -> str:
     return result.arm.name.replace("+", " ")  # MLflow takes no plus sign in the name of a metric
-
-
-def connect(layout: Layout) -> mlflow.MlflowClient:
-    """A client of the store that a study is logged to; makes the data root, and its database, when there is none."""
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    layout.root.mkdir(parents=True, exist_ok=True)
-    uri = tracking_uri(layout)
-    if _is_local(uri, layout):
-        _set_here.add(ready_database(layout.root))
-    if uri.startswith("http") and (user := user_of(uri)):
-        # in the address they would stand in messages, links and what MLflow prints
-        os.environ.setdefault("MLFLOW_TRACKING_USERNAME", user[0])
-        os.environ.setdefault("MLFLOW_TRACKING_PASSWORD", user[1])
-        uri = without_user(uri)
-    if uri != mlflow.get_tracking_uri():
-        known_places.clear()  # of artifacts, by run: a copy of a data root has runs of the same ids
-    try:
-        mlflow.set_tracking_uri(uri)
-        return mlflow.MlflowClient()
-    except Exception as error:  # of MLflow, or of the database's driver
-        why = " ".join(hide_password_in(str(error), uri).split()).rstrip(".")
-        raise UseError(f"MLflow cannot use MLFLOW_TRACKING_URI = {_shown(uri)!r} ({why}); mend it.") from None
-
-
-def _shown(uri: str) -> str:
-    """A store as it is remembered and shown."""
-    return without_user(uri) if uri.startswith("http") else hide_secrets(uri)
-
-
-def follow_data_root(layout: Layout) -> None:
-    """See to it that MLflow's own programs find the artifacts of a data root that was moved or copied."""
-    if not as_remote(layout.root) and (layout.root / DATABASE_FILE).is_file():
-        ready_database(layout.root)
 
 
 def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:
@@ -276,7 +233,7 @@ def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:
     if found:
         client.restore_experiment(found.experiment_id)
         return found.experiment_id
-    local = _is_local(tracking_uri(layout), layout)
+    local = is_local(tracking_uri(layout), layout)
     artifacts = artifacts_of(layout.root) if local else None
     return client.create_experiment(name, artifacts, tags={"mlflow.experimentKind": "custom_model_development"})
 
@@ -286,17 +243,6 @@ def _exists(client: mlflow.MlflowClient, run_id: str) -> bool:
         return client.get_run(run_id).info.lifecycle_stage == "active"
     except MlflowException:
         return False
-
-
-def _sync_artifacts(layout: Layout, *folders: str) -> None:
-    """Bring what MLflow wrote to the disk before it is remembered as logged; a server sees to its own.
-
-    SQLite ends a transaction by removing its journal; should a power cut bring that back, the last one is undone.
-    """
-    if _is_local(tracking_uri(layout), layout):
-        for folder in folders:
-            sync_tree(layout.root / ARTIFACTS_FOLDER / folder)
-        sync_folder(layout.root)
 
 
 def _log_model(settings: StudySettings, run: Run) -> str:

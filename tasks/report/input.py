@@ -1,0 +1,72 @@
+"""Gathers what the report of an evaluated study is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from fer_models.models.equivalence import Equivalence, find_equivalences
+from fer_models.statistics.comparisons import PairComparison
+from tasks.config.layout import Layout
+from tasks.config.settings import StudySettings
+from tasks.dataset.index import read_side
+from tasks.dataset.splits import SIDES, read_split, split_of_study
+from tasks.preparation.ledger import read_ledger
+from tasks.study.comparison import ArmResult, best_result, compare, compare_pairs
+from tasks.study.evaluation import Evaluation, read_evaluation
+from tasks.study.runs import plan_runs
+from tasks.study.test_set import own_test_set
+
+_MOST_LOST = 40
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """What a report is made of. `folders` holds by arm the evaluation folder of its first run.
+
+    `split` has the study's own videos; `index` is that of the first fold, all three sides.
+    """
+
+    settings: StudySettings
+    ledger: pd.DataFrame
+    index: pd.DataFrame
+    split: pd.DataFrame
+    results: Sequence[ArmResult]
+    pairs: Sequence[PairComparison]
+    equivalences: Sequence[Equivalence]
+    folders: dict[str, Path]
+
+    @property
+    def best(self) -> ArmResult:
+        return best_result(self.results)
+
+    @property
+    def num_folds(self) -> int:
+        return int(self.split["fold"].nunique())
+
+
+def collect(settings: StudySettings) -> ReportInput:
+    """Gather what the report of an evaluated study needs; raises `UseError` naming the step that is missing."""
+    layout = Layout.of(settings)
+    evaluated: list[tuple[Path, Evaluation]] = []
+    folders: dict[str, Path] = {}
+    for run in plan_runs(settings):
+        folder, evaluation = read_evaluation(run, own_test_set(settings, run))
+        evaluated.append((folder, evaluation))
+        folders.setdefault(run.arm.name, folder)
+    emotions = settings.corpus.emotions
+    results = compare(evaluated, emotions)
+    ledger = read_ledger(layout.ledger, emotions)
+    split = split_of_study(read_split(layout.split), ledger, emotions)
+    first = int(split["fold"].min())
+    return ReportInput(
+        settings,
+        ledger,
+        pd.concat([read_side(layout.index, first, side, emotions) for side in SIDES], ignore_index=True),
+        split,
+        results,
+        compare_pairs(results, settings.equivalence_margin),
+        find_equivalences([result.arm for result in results], settings.model),
+        folders,
+    )
