@@ -117,6 +117,14 @@ def test_models_lists_the_studys_parameters(monkeypatch: pytest.MonkeyPatch, tmp
         assert count in result.stdout
 
 
+def test_the_former_name_of_the_preset_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    former, now = (fer("config", "--preset", name, cwd=tmp_path) for name in ("study", "published"))
+    assert former.stdout == now.stdout != ""
+    assert former.stderr == "The preset 'study' is called 'published' now.\n"
+    assert now.stderr == ""
+
+
 def test_models_tells_which_arms_are_the_same_function(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ["models", "--preset", "published", "--set", "arms=[flatten-sum, gap-sum]", "--equivalence"]

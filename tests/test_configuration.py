@@ -10,10 +10,12 @@ from fer_models.errors import UseError
 from fer_models.models.arms import ARMS
 from fer_models.settings import ConstantSchedule, PlateauSchedule, Triangular2Schedule
 from flows.cli.options import Chosen
-from tasks.config.digests import digest
+from tasks.config import resolving
+from tasks.config.digests import digest, model_part, prepare_digest, study_part, training_part
 from tasks.config.presets import PRESETS
 from tasks.config.resolving import DEFAULT_PRESET, resolve_settings, settings_as_yaml
-from tasks.config.settings import CorpusSettings, StudySettings
+from tasks.config.settings import CorpusSettings, PrepareSettings, StudySettings
+from tasks.corpus.adapters import baum1
 
 
 def refused(**arguments: Any) -> str:
@@ -147,7 +149,10 @@ def test_augmentation_can_be_switched_off_and_on_again(tmp_path: Path) -> None:
         ("training.learningrate", "training.learning_rate"),
         ("trainning", "training"),
         ("corpus.rot", "corpus.root"),
+        ("corpus.subset", "corpus.subsets"),
         ("prepare.min_face", "prepare.min_face_px"),
+        ("prepare.face_size", "prepare.face_size_px"),
+        ("training.treatmnt", "training.treatment"),
         ("training.augmentation.zom", "training.augmentation.zoom"),
     ],
 )
@@ -172,7 +177,7 @@ def test_an_unknown_key_of_a_schedule_names_one_that_this_schedule_has() -> None
         ("training.epochs", "many", "training.epochs: input should be a valid integer"),
         ("training.monitor", "loss", "training.monitor: input should be 'val_accuracy', 'val_uar' or 'val_loss'"),
         ("training.schedule.kind", "cosine", "'plateau', 'triangular2', 'constant'"),
-        ("corpus.adapter", "ravdess", "corpus.adapter: there is no adapter 'ravdess'; there are baum1, ckplus, ckplus48,"),
+        ("corpus.adapter", "ravdess", "corpus.adapter: there is no adapter 'ravdess' (did you mean 'videos'?)"),
         ("prepare.detector", "harr", "prepare.detector: there is no detector 'harr' (did you mean 'haar'?)"),
         ("training.treatment", "fokal", "training.treatment: there is no treatment 'fokal' (did you mean 'focal'?)"),
         ("split.test_share", "1", "split.test_share: input should be less than 1"),
@@ -183,6 +188,15 @@ def test_an_unknown_key_of_a_schedule_names_one_that_this_schedule_has() -> None
 )
 def test_a_wrong_value_names_its_key_and_the_rule(key: str, value: str, words: str) -> None:
     assert words in refused(overrides={key: value})
+
+
+@pytest.mark.parametrize("key", ["corpus.adapter", "model.form", "training.treatment", "prepare.detector", "name"])
+def test_a_list_in_the_place_of_a_word_is_the_users_mistake(key: str) -> None:
+    assert refused(overrides={key: "[a]"}).startswith(f"{key}: input should be ")
+
+
+def test_a_list_in_the_place_of_the_preset_is_the_users_mistake(tmp_path: Path) -> None:
+    assert "no preset" in refused(config=write(tmp_path, "preset: [sample]\n"))
 
 
 @pytest.mark.parametrize("value", ["[gap-sum", "@home", "a: b: c"])
@@ -238,6 +252,111 @@ def test_a_digest_changes_with_every_part_and_with_nothing_else() -> None:
     assert len({digest(settings), digest(other), digest(settings, "a"), digest(settings, {"a": 1})}) == 4
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert len(digest("a")) == 12
+
+
+#: Of preparation, of model and training, and of the study, as version 0.1 computed them.
+VERSION_0_1 = {
+    "sample": ("1e4da10518c0", "efce97937096", "13402ba6fe58"),
+    "published": ("84a50d29c108", "ee558a078334", "39746ed1c5a2"),
+    "corrected": ("fe1c04f99023", "269f9c398535", "ecbd53644a90"),
+}
+
+
+def test_digests_are_those_of_version_0_1() -> None:
+    """They name folders that exist, so no new word and no new setting may change them."""
+    assert prepare_digest(PrepareSettings(segment_stride=8)) == "a6cb30c11f92"
+    assert prepare_digest(PrepareSettings(segment_stride=8, face_size_px=48)) == "a6cb30c11f92"
+    assert prepare_digest(PrepareSettings(segment_stride=8, face_size_px=64)) != "a6cb30c11f92"
+    overrides = {"arms": ["gap-sum", "temporal-only", "published-listing+focal"], "training.treatment": "smote"}
+    found = {}
+    for name in PRESETS:
+        settings = resolve_settings(name, overrides=overrides)
+        parts = model_part(settings.model), training_part(settings.training)
+        found[name] = (prepare_digest(settings.prepare), digest(*parts), digest(study_part(settings)))
+    assert found == VERSION_0_1
+
+
+def test_options_of_an_adapter_belong_to_its_corpus_alone(tmp_path: Path) -> None:
+    both = {"corpus.subsets": "[s, a]"}
+    corpus = resolve_settings("sample", overrides=both).corpus
+    assert isinstance(corpus, baum1.Options)
+    assert corpus.subsets == ("s", "a")
+    other = resolve_settings("sample", overrides=both | {"corpus.adapter": "folder"})
+    assert type(other.corpus) is CorpusSettings
+    assert "subsets" not in settings_as_yaml(other)
+    path = write(tmp_path, "corpus: {adapter: folder, subsets: [s]}")  # as version 0.1 wrote it
+    assert type(resolve_settings(config=path).corpus) is CorpusSettings
+    assert type(StudySettings(corpus=CorpusSettings(adapter="baum1")).corpus) is baum1.Options
+
+
+@pytest.mark.parametrize(
+    ("adapter", "key", "nearest"),
+    [("folder", "emotion", "emotions"), ("folder", "rot", "root"), ("baum1", "subset", "subsets")],
+)
+def test_an_unknown_key_of_a_corpus_names_one_that_this_corpus_has(adapter: str, key: str, nearest: str) -> None:
+    message = refused(overrides={"corpus.adapter": adapter, f"corpus.{key}": "x"})
+    assert message.startswith(f"There is no setting 'corpus.{key}' (did you mean 'corpus.{nearest}'?)")
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines for people."""
+    lines: list[str] = []
+    monkeypatch.setattr(resolving, "say", lines.append)
+    resolving._say_once.cache_clear()
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("overrides", "now", "line"),
+    [
+        (
+            {"training.imbalance": "focal"},
+            {"training.treatment": "focal"},
+            "The setting training.imbalance is called training.treatment now.",
+        ),
+        ({"model.form": "study"}, {"model.form": "published"}, "The model.form 'study' is called 'published' now."),
+        (
+            {"arms": "[gap-sum, optical-flow-only]"},
+            {"arms": "[gap-sum, temporal-only]"},
+            "The arm 'optical-flow-only' is called 'temporal-only' now.",
+        ),
+        (
+            {"arms": "[listing]"},
+            {"arms": "[published-listing]"},
+            "The arm 'listing' is called 'published-listing' now.",
+        ),
+        (
+            {"arms": "[listing+focal]"},
+            {"arms": "[published-listing+focal]"},
+            "The arm 'listing+focal' is called 'published-listing+focal' now.",
+        ),
+    ],
+    ids=["treatment", "form", "temporal-only", "published-listing", "with a treatment"],
+)
+def test_a_former_word_works_and_one_line_names_the_new_one(
+    overrides: dict[str, Any], now: dict[str, Any], line: str, said: list[str], tmp_path: Path
+) -> None:
+    expected = resolve_settings("sample", overrides=now)
+    assert said == []
+    assert resolve_settings("sample", overrides=overrides) == expected
+    assert said == [line]
+    ((key, value),) = overrides.items()
+    group, _, name = key.rpartition(".")
+    path = write(tmp_path, f"{group}: {{{name}: {value}}}\n" if group else f"{name}: {value}\n")
+    assert resolve_settings("sample", path) == expected
+    assert said == [line], "once is enough"
+
+
+def test_the_former_preset_works_and_one_line_names_the_new_one(said: list[str], tmp_path: Path) -> None:
+    assert resolve_settings("study") == PRESETS["published"]()
+    assert resolve_settings(config=write(tmp_path, "preset: study\n")) == PRESETS["published"]()
+    assert said == ["The preset 'study' is called 'published' now."]
+
+
+def test_a_wrong_value_under_a_former_word_names_the_new_one(said: list[str]) -> None:
+    message = refused(overrides={"training.imbalance": "fokal"})
+    assert message.startswith("training.treatment: there is no treatment 'fokal' (did you mean 'focal'?)")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Settings from a preset, a YAML file and single keys, in that order, with errors that name the nearest valid word."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -11,7 +12,7 @@ from fer_models.errors import UseError
 from fer_models.models.arms import present_name
 from fer_models.suggest import nearest
 from tasks.config.presets import PRESETS
-from tasks.config.settings import StudySettings
+from tasks.config.settings import CorpusSettings, StudySettings, options_of
 from tasks.progress import say
 from tasks.storage.addresses import hide_secrets
 from tasks.storage.locations import local_path
@@ -35,7 +36,7 @@ def resolve_settings(
     values = _read_yaml(local_path(config)) if config else {}
     named = preset or values.pop("preset", None) or DEFAULT_PRESET
     values.pop("preset", None)
-    name = _renamed("preset", named, _FORMER_PRESETS.get(named, named))
+    name = _renamed("preset", named, _FORMER_PRESETS.get(str(named), str(named)))
     if name not in PRESETS:
         raise UseError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
     merged = _merge(PRESETS[name]().model_dump(mode="json"), _in_present_words(values))
@@ -45,7 +46,7 @@ def resolve_settings(
     try:
         settings = StudySettings.model_validate(merged)
     except ValidationError as error:
-        raise UseError(_sentence(error)) from error
+        raise UseError(_sentence(error, merged)) from error
     settings.all_arms()  # a fault of their names shows here
     return settings
 
@@ -61,7 +62,7 @@ def _in_present_words(values: dict[str, Any]) -> dict[str, Any]:
     training, model = values.get("training"), values.get("model")
     if isinstance(training, dict) and "imbalance" in training:
         training["treatment"] = _renamed("training.imbalance", training.pop("imbalance"), key="training.treatment")
-    if isinstance(model, dict) and (form := model.get("form")) in _FORMER_FORMS:
+    if isinstance(model, dict) and (form := str(model.get("form"))) in _FORMER_FORMS:
         model["form"] = _renamed("model.form", form, _FORMER_FORMS[form])
     if isinstance(arms := values.get("arms"), list | tuple):
         values["arms"] = [_renamed("arm", arm, present_name(arm)) if isinstance(arm, str) else arm for arm in arms]
@@ -71,11 +72,17 @@ def _in_present_words(values: dict[str, Any]) -> dict[str, Any]:
 def _renamed(what: str, said: Any, now: Any = None, key: str = "") -> Any:
     """The present word for one that was said, with a line about it where that is another."""
     if key:
-        say(f"The setting {what} is called {key} now.")
+        _say_once(f"The setting {what} is called {key} now.")
         return said
     if now != said:
-        say(f"The {what} {said!r} is called {now!r} now.")
+        _say_once(f"The {what} {said!r} is called {now!r} now.")
     return now
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    """A study resolves its settings in each of its flows; once is enough for people."""
+    say(line)
 
 
 def settings_as_yaml(settings: StudySettings) -> str:
@@ -134,12 +141,14 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _sentence(error: ValidationError) -> str:
-    """The first problem as one sentence."""
+def _sentence(error: ValidationError, values: Mapping[str, Any]) -> str:
+    """The first problem of some values as one sentence."""
     first = error.errors()[0]
     model, place = _walk([str(part) for part in first["loc"]])
     key = ".".join(place)
     if first["type"] == "extra_forbidden":
+        if model is CorpusSettings:  # the adapter's own options are settings too
+            model = options_of(values["corpus"]["adapter"])
         valid = [".".join([*place[:-1], name]) for name in model.model_fields]
         return f"There is no setting {key!r}{nearest(key, valid)}; `fer config` prints them all."
     words = first["msg"].removeprefix("Value error, ")

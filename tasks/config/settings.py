@@ -89,9 +89,10 @@ def options_of(adapter: str) -> type[CorpusSettings]:
 def _read_corpus(value: Any, as_common: ValidatorFunctionWrapHandler) -> CorpusSettings:
     """The settings of a corpus with the options of its adapter; those of other adapters say nothing of it."""
     values = value.model_dump() if isinstance(value, CorpusSettings) else value
-    if not isinstance(values, dict) or values.get("adapter", "folder") not in ADAPTERS:
+    adapter = str(values.get("adapter", "folder")) if isinstance(values, dict) else ""
+    if adapter not in ADAPTERS:
         return as_common(values)  # which says what is wrong
-    options = options_of(values.get("adapter", "folder"))
+    options = options_of(adapter)
     if foreign := values.keys() - options.model_fields.keys():
         known = {name for adapter in ADAPTERS for name in options_of(adapter).model_fields}
         values = {name: one for name, one in values.items() if name not in foreign & known}

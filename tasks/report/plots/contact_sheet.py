@@ -68,6 +68,6 @@ def _draw_legend(figure: Figure, height_in: float) -> None:
     text = (
         "Random segments of the training side, a row a class: above the face as stored, below its optical flow.\n"
         f"The colour is the direction of motion as on the wheel, white is still, "
-        f"full colour is {FULL_COLOUR_PX:g} px or more (of the 48 x 48 crop)."
+        f"full colour is {FULL_COLOUR_PX:g} px or more (of the crop as stored)."
     )
     figure.text(0.07, 1 - 0.38 / height_in, text, fontsize=9, color=GREY, va="center", linespacing=1.5)

@@ -15,7 +15,7 @@ from tasks.report.plots.pictures import draw_optical_flow
 
 #: How much longer an arrow is than the motion that it shows.
 ARROW_SCALE = 6.0
-_ARROW_STEP_PX = 6  # of the 48x48 crop, from arrow to arrow
+_ARROW_STEP_PX = 6  # of the stored crop, from arrow to arrow
 _COLUMNS = {1: 1, 2: 2, 3: 3, 4: 4}
 _GAP_IN, _SQUARE_GAP_IN = 0.3, 0.08
 _MAX_BLOCK_IN, _MAX_FRAME_IN = 5.6, 3.2

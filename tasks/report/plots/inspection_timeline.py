@@ -24,7 +24,7 @@ class Timeline:
         num_segments: with and without a face.
         covered: int (n,), numbers of the segments with a face, ascending.
         widths_px: (n,) width of their boxes in px of the video.
-        motions_px: (n,) mean length of their optical flow, in px of the 48x48 crop.
+        motions_px: (n,) mean length of their optical flow, in px of the stored crop.
         shown: first frames of what the page shows above.
     """
 
