@@ -162,7 +162,7 @@ def prepare_many(server: Server, folder: Path, number: int) -> dict[str, float]:
     from tasks.config.layout import Layout
     from tasks.config.resolving import resolve_settings
     from tasks.corpus.manifest import read_manifest
-    from tasks.preparation.batches import Crew, batch_size, split_into_batches
+    from tasks.preparation.batches import WorkerCapacity, batch_size, split_into_batches
     from tasks.preparation.ledger import plan_preparation
     from tasks.preparation.scan import due_jobs, scan_corpus
 
@@ -176,7 +176,7 @@ def prepare_many(server: Server, folder: Path, number: int) -> dict[str, float]:
     layout = Layout.of(settings)
     write_files(folder / "videos", number)
     jobs, first_scan_s = timed(lambda: due_jobs(scan_corpus(settings), settings))
-    size = batch_size(number, Crew(os.cpu_count() or 1), None)
+    size = batch_size(number, WorkerCapacity(os.cpu_count() or 1), None)
     num_batches = len(list(split_into_batches(jobs, lambda: size)))
     figures = {"videos": number, "batches": num_batches, "first_scan_s": first_scan_s}
     del jobs

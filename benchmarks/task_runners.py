@@ -41,7 +41,7 @@ def task_seconds(task_runner: str, num_tasks: int) -> float:
                 return time.perf_counter() - start
 
             run(8)
-            return run(num_tasks) * runner.crew.num_workers / num_tasks
+            return run(num_tasks) * runner.capacity.num_workers / num_tasks
 
     return empty_tasks()
 
@@ -73,7 +73,7 @@ def prepare_corpus(task_runner: str, corpus: Path, data_root: Path) -> tuple[flo
                     num_tasks += 1
                     yield reports
 
-            attempts = prepare_all(jobs, run, 0, 0.0, len(jobs), runner.crew)
+            attempts = prepare_all(jobs, run, 0, 0.0, len(jobs), runner.capacity)
         videos_s = sum(report.seconds for report in attempts.reports.values())
         return time.perf_counter() - start, videos_s, num_tasks
 

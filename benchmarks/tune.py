@@ -19,7 +19,7 @@ from fer_models.training.fitting import fit
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
 from tasks.dataset.folds import TRAIN, VALIDATION
-from tasks.dataset.index import load_arrays, read_side
+from tasks.dataset.index import load_arrays, read_subset
 from tasks.study.checkpoints import RunCheckpoints
 
 ARMS = ("flatten-sum", "gap-concatenate")
@@ -46,7 +46,7 @@ def main() -> None:
     layout = Layout.of(settings)
     emotions = settings.corpus.emotions
     train, validation = (
-        load_arrays(read_side(layout.index, 0, side, emotions), layout.prepared, emotions)
+        load_arrays(read_subset(layout.index, 0, side, emotions), layout.prepared, emotions)
         for side in (TRAIN, VALIDATION)
     )
     corrected = resolve_settings("corrected")

@@ -1,6 +1,6 @@
 """Every exception that the project raises on purpose.
 
-`UseError` is a mistake that the user can mend: the command line prints it as one sentence and exits with 1.
+`UserError` is a mistake that the user can mend: the command line prints it as one sentence and exits with 1.
 `VideoFault` is a fault of one video: it becomes a row of the ledger and never stops a run.
 Anything else that is raised is a bug and propagates with its stack trace.
 """
@@ -10,19 +10,19 @@ class FerError(Exception):
     """Root of the project's own exceptions."""
 
 
-class UseError(FerError):
+class UserError(FerError):
     """A wrong path, setting or corpus; the message says what was wrong, where, and what to do next."""
 
 
-class StorageError(UseError):
+class StorageError(UserError):
     """The data root cannot be written to; every video would fail in the same way, so the run stops."""
 
 
-class BrokenFile(UseError):
+class BrokenFile(UserError):
     """A file of the data root is there but has lost its content; the message says which, and what to do."""
 
 
-class WrongShard(UseError):
+class WrongShard(UserError):
     """A shard does not hold what its name says; the message says what it is instead, and how it is made again."""
 
 

@@ -20,10 +20,10 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.limits import DEVICES
 from tasks.services.home import HOME
-from tasks.storage.files import whole_file
+from tasks.storage.files import atomic_write
 
 POOLS = ("fer-cpu", "fer-gpu")
 _FILE = Path(__file__).parent.parent / "infra" / "prefect.yaml"
@@ -49,22 +49,26 @@ def register(
         num_devices: runs that may train at once. A higher limit that is there already stays.
 
     Raises:
-        UseError: there is no `infra/prefect.yaml`, or Prefect refuses it.
+        UserError: there is no `infra/prefect.yaml`, or Prefect refuses it.
     """
     if not _FILE.is_file():
-        raise UseError(f"There is no {_FILE}; run from a checkout of the repository, or deploy from its infra/ folder.")
+        raise UserError(
+            f"There is no {_FILE}; run from a checkout of the repository, or deploy from its infra/ folder."
+        )
     wanted = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     for deployment in wanted["deployments"]:
         deployment["parameters"] = deployment.get("parameters", {}) | parameters
         for schedule in deployment.get("schedules", []):
             schedule |= {"interval": look_every_s, "active": True} if look_every_s else {}
-    with whole_file(folder / HOME / "prefect.yaml") as path:
+    with atomic_write(folder / HOME / "prefect.yaml") as path:
         path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
         environment = os.environ | {"FER_HOME": str(folder), "PREFECT_API_URL": api_url}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UseError(f"Prefect did not take the deployments: {' '.join((done.stderr or done.stdout).split())[-600:]}")
+        raise UserError(
+            f"Prefect did not take the deployments: {' '.join((done.stderr or done.stdout).split())[-600:]}"
+        )
     with _client(api_url) as client:
         try:
             allowed = client.read_global_concurrency_limit_by_name(DEVICES).limit

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from tasks.config.settings import StudySettings
 from tasks.diagnosis import diagnose, num_in
-from tasks.diagnosis.condition import Condition, State
+from tasks.diagnosis.condition import CheckResult, State
 
 _STYLES = {State.OK: "green", State.NOTE: "dim", State.WARNING: "yellow", State.ERROR: "bold red"}
 
@@ -23,12 +23,12 @@ def print_diagnosis(settings: StudySettings, out: Console) -> bool:
     return errors > 0
 
 
-def _table(found: list[Condition]) -> Table:
+def _table(found: list[CheckResult]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in ("what", "state", "found, and how to mend it"):
         table.add_column(name, overflow="fold", no_wrap=name != "found, and how to mend it")
     for condition in found:
         style = _STYLES[condition.state]
-        mend = f"\n[{style}]-> {escape(condition.mend)}[/]" if condition.mend else ""
-        table.add_row(escape(condition.name), f"[{style}]{condition.state}[/]", escape(condition.found) + mend)
+        fix = f"\n[{style}]-> {escape(condition.fix)}[/]" if condition.fix else ""
+        table.add_row(escape(condition.name), f"[{style}]{condition.state}[/]", escape(condition.found) + fix)
     return table

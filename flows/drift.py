@@ -13,7 +13,7 @@ def print_drift(drift: pd.DataFrame, out: Console) -> None:
     """The table of a batch, and how many videos and people it compares; nothing when it has no rows."""
     if drift.empty:
         return
-    against = "of the training side" if drift["reference"].iloc[0] == TRAINING else "that were prepared earlier"
+    against = "of the training subset" if drift["reference"].iloc[0] == TRAINING else "that were prepared earlier"
     people = int(drift["num_people"].iloc[0])
     out.print(
         f"{drift['num_new'].max()} new videos of {people} {'person' if people == 1 else 'people'} beside "

@@ -14,7 +14,7 @@ import httpx
 import fer_models
 import flows
 import tasks
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 
 #: In a terminal the project's own progress says what happens; Prefect's log lines stay in its database.
 _QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"}
@@ -72,22 +72,22 @@ def _find_services() -> None:
 
 
 def check_keras() -> None:
-    """Raise `UseError` when Keras's settings are such that models cannot be built."""
+    """Raise `UserError` when Keras's settings are such that models cannot be built."""
     from tasks.services.foreign_settings import keras_fault
 
     if fault := keras_fault():
-        raise UseError(fault)
+        raise UserError(fault)
 
 
 def import_prefect() -> None:
-    """Import Prefect; raises `UseError` when its settings cannot be read."""
+    """Import Prefect; raises `UserError` when its settings cannot be read."""
     from tasks.services.foreign_settings import where_prefect_looks
 
     try:
         import prefect  # noqa: F401
     except (ValueError, OSError) as error:
         why = " ".join(str(error).split())[:300]
-        raise UseError(f"Prefect cannot read its settings: {why}. They are in {where_prefect_looks()}.") from error
+        raise UserError(f"Prefect cannot read its settings: {why}. They are in {where_prefect_looks()}.") from error
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def silent_imports() -> Iterator[None]:
 
 
 def check_server(api_url: str) -> None:
-    """Raise `UseError` when no Prefect server answers at the address of its API."""
+    """Raise `UserError` when no Prefect server answers at the address of its API."""
     from tasks.services.foreign_settings import prefect_setting
     from tasks.storage.addresses import hide_secrets
 
@@ -119,7 +119,7 @@ def check_server(api_url: str) -> None:
             where, without = f"{shown!r}, which {setting.path} names", "take PREFECT_API_URL (api.url) out of that file"
         else:
             where, without = f"PREFECT_API_URL = {shown!r}", "unset PREFECT_API_URL"
-        raise UseError(
+        raise UserError(
             f"No Prefect server answers at {where}; start `prefect server start` and wait until it does, or {without} "
             "to do without one."
         ) from error
@@ -130,7 +130,7 @@ def _check_shadowing() -> None:
     homes = {package.__name__: _home(package) for package in (flows, tasks, fer_models)}
     if len(set(homes.values())) > 1:
         where = ", ".join(f"{name} from {home}" for name, home in homes.items())
-        raise UseError(f"Another package hides one of this project's: {where}; rename or move the other one.")
+        raise UserError(f"Another package hides one of this project's: {where}; rename or move the other one.")
 
 
 def _home(package: ModuleType) -> Path:

@@ -1,23 +1,23 @@
-"""Flow `fer-evaluate`: every trained run on the test side -> MLflow -> report."""
+"""Flow `fer-evaluate`: every trained run on the test subset -> MLflow -> report."""
 
 from pathlib import Path
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.limits import stop_after_crashes
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.config.layout import Layout
 from tasks.preparation.in_use import using_shards
-from tasks.progress import progress, say
+from tasks.progress import echo, progress
 from tasks.report.input import collect
 from tasks.report.writing import read_summary, write_report
 from tasks.steps.artifacts import ProgressArtifact, show_comparison
 from tasks.steps.evaluate import evaluate_arm
 from tasks.study.runs import plan_runs
 from tasks.tracking import mlflow_log
-from tasks.tracking.champion import crown
+from tasks.tracking.champion import promote_if_better
 
 
 @flow(
@@ -40,7 +40,7 @@ def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overri
     runs = plan_runs(settings)
     untrained = [run.name for run in runs if not run.trained]
     if untrained:
-        raise UseError(f"{len(untrained)} runs are not trained ({untrained[0]}, ...); run `fer train` first.")
+        raise UserError(f"{len(untrained)} runs are not trained ({untrained[0]}, ...); run `fer train` first.")
     study_run = mlflow_log.open_study(settings)
     with using_shards(settings, "evaluate"):
         futures = [evaluate_arm.submit(settings, run, study_run) for run in runs]
@@ -52,6 +52,6 @@ def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overri
         source = collect(settings)
         report = write_report(source, layout.report)
     mlflow_log.close_study(settings, study_run, source.results, layout.report, read_summary(layout.report))
-    say(crown(settings, study_run, source.results))
+    echo(promote_if_better(settings, study_run, source.results))
     show_comparison(source, report, study_run)
     return report

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import deployment, flow_run
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 
 #: Training runs share it: as many slots as there are devices. `fer up` makes it; else: prefect gcl create fer-gpu.
 DEVICES = "fer-gpu"
@@ -27,7 +27,7 @@ _LEASE_S = 60
 
 
 @contextmanager
-def one_device() -> Iterator[None]:
+def gpu_slot() -> Iterator[None]:
     """Wait for a device, and keep it for the block."""
     if deployment.id:
         with _slot(DEVICES, strict=True):
@@ -37,7 +37,7 @@ def one_device() -> Iterator[None]:
 
 
 @contextmanager
-def alone_in(data_root: Path) -> Iterator[None]:
+def exclusive_preparation(data_root: Path) -> Iterator[None]:
     """Wait until no other run prepares videos into a data root, and keep others out for the block."""
     if deployment.id:
         name = "fer-prepare-" + re.sub(r"[^A-Za-z0-9]+", "-", str(data_root)).strip("-")
@@ -50,7 +50,7 @@ def alone_in(data_root: Path) -> Iterator[None]:
 
 
 def stop_after_crashes() -> None:
-    """End a run that crashed again and again; raises `UseError`. Who retries it by hand begins to count anew."""
+    """End a run that crashed again and again; raises `UserError`. Who retries it by hand begins to count anew."""
     if not (deployment.id and flow_run.id):
         return
     with get_client(sync_client=True) as client:
@@ -58,7 +58,7 @@ def stop_after_crashes() -> None:
     ended = [state.type for state in states if state.is_final()]
     crashes = list(takewhile(lambda state: state is StateType.CRASHED, reversed(ended)))
     if len(crashes) >= _MOST_CRASHES:
-        raise UseError(
+        raise UserError(
             f"Its process died {len(crashes)} times in a row, by lack of memory perhaps; see the logs of this run and "
             "of its worker. Retry it when that is mended: what is done is not done again."
         )

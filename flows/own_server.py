@@ -13,8 +13,8 @@ from typing import IO
 
 import httpx
 
-from fer_models.errors import UseError
-from tasks.progress import say
+from fer_models.errors import UserError
+from tasks.progress import echo
 from tasks.services.foreign_settings import where_prefect_looks
 from tasks.services.ports import listen
 
@@ -50,17 +50,17 @@ def start_own_server() -> None:
     Call it before Prefect is imported. One that runs already is used; one that ended is started again as it was.
 
     Raises:
-        UseError: it ended, or did not answer in time; the message has its last words.
+        UserError: it ended, or did not answer in time; the message has its last words.
     """
     if not _own:
-        say("Starting Prefect for this command: 20 seconds or so, up to a minute the first time.")
+        echo("Starting Prefect for this command: 20 seconds or so, up to a minute the first time.")
         port = 0
         password = os.environ.get("PREFECT_API_AUTH_STRING") or f"fer:{secrets.token_urlsafe(24)}"
         atexit.register(end_own_server)
     elif _comes_up(_own[0]):
         return
     else:
-        say(f"Prefect's server for this command ended (exit code {_own[0].process.wait()}); it is started again.")
+        echo(f"Prefect's server for this command ended (exit code {_own[0].process.wait()}); it is started again.")
         port, password = _own[0].port, _own[0].password  # Prefect has read its address already
     with _listen(port) as listening, tempfile.TemporaryFile() as log:
         own = _Own(listening.getsockname()[1], password, _open(listening, password, log))
@@ -69,7 +69,7 @@ def start_own_server() -> None:
         if not _comes_up(own):
             log.seek(0)
             said = log.read().decode(errors="replace").strip().splitlines()[-3:]
-            raise UseError(
+            raise UserError(
                 f"Prefect's server could not be started: {' '.join(' '.join(said).split())[-300:]}. Prefect's "
                 f"settings are in {where_prefect_looks()}."
             )
@@ -80,7 +80,7 @@ def _listen(port: int) -> socket.socket:
     try:
         return listen(_HOST, port)
     except OSError as error:
-        raise UseError(
+        raise UserError(
             f"Prefect's server for this command ended, and its port {port} is taken now ({error.strerror}); start the "
             "command again."
         ) from error

@@ -14,13 +14,13 @@ AS_CONFIGURED = "as configured"
 #: A preset, or the word for none of them, as forms offer them.
 Preset = Literal[(AS_CONFIGURED, *PRESETS)]  # type: ignore[valid-type]
 #: Where training runs: in the flow's own process, or each run as a run of the deployment `fer-train/gpu`.
-Place = Literal["here", "workers"]
+TrainOn = Literal["here", "workers"]
 Overrides = dict[str, Any]
 NO_OVERRIDES: Overrides = {}
 
 
 def settings_of(preset: Preset, config: str, overrides: Overrides) -> StudySettings:
-    """The settings that a flow's parameters mean; raises `UseError` when they mean none."""
+    """The settings that a flow's parameters mean; raises `UserError` when they mean none."""
     return resolve_settings(None if preset == AS_CONFIGURED else preset, config or None, overrides)
 
 

@@ -8,8 +8,8 @@ from prefect import State, flow, get_run_logger
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
-from fer_models.errors import UseError
-from flows.limits import alone_in, stop_after_crashes
+from fer_models.errors import UserError
+from flows.limits import exclusive_preparation, stop_after_crashes
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
@@ -33,12 +33,12 @@ def prepare(
     config: str = "",
     overrides: Overrides = NO_OVERRIDES,
     videos: list[str] | None = None,
-    tolerant: bool = False,
+    allow_failures: bool = False,
     announce: bool = False,
 ) -> State:
     """Prepare what is new, changed or failed for no fault of its data; the result is the ledger's counts.
 
-    The run fails with `UseError` when videos failed in it, with their number and the reasons; retrying it tries those
+    The run fails with `UserError` when videos failed in it, with their number and the reasons; retrying it tries those
     again.
 
     Args:
@@ -52,8 +52,8 @@ def prepare(
     stop_after_crashes()
     settings = settings_of(preset, config, overrides)
     if announce:
-        settings = settings.watching()
-    with alone_in(settings.data_root), using_shards(settings, "prepare"):
+        settings = settings.for_watching()
+    with exclusive_preparation(settings.data_root), using_shards(settings, "prepare"):
         scan = scan_corpus(settings, videos, since=_start_of_first_attempt())
         attempts = _prepare_due(scan, settings)
         conclusion = conclude(scan, settings, attempts)
@@ -64,9 +64,9 @@ def prepare(
         get_run_logger().error("%s (%s): %s, %s", video.video_id, video.uri, video.outcome, video.message)
     if announce and len(conclusion.tried):
         announce_videos(settings, conclusion, len(pending_videos(settings)))
-    if tolerant or conclusion.failed.empty:
+    if allow_failures or conclusion.failed.empty:
         return Completed(message=conclusion.sentence, data=conclusion.counts)
-    return Failed(message=conclusion.sentence, data=UseError(conclusion.sentence))
+    return Failed(message=conclusion.sentence, data=UserError(conclusion.sentence))
 
 
 def _start_of_first_attempt() -> str:
@@ -99,8 +99,8 @@ def _prepare_due(scan: Scan, settings: StudySettings) -> Attempts:
             execution.retries,
             execution.retry_pause_s,
             most_failures(scan, settings),
-            runner.crew,
-            scan.plan.settled.values(),
+            runner.capacity,
+            scan.plan.done.values(),
         )
 
 
@@ -119,7 +119,7 @@ def run_batches(batches: Iterator[Batch], settings: StudySettings, runner: Runne
 def _reports(batch: Batch, result: Any) -> dict[str, VideoReport]:
     if isinstance(result, dict):
         return result
-    if isinstance(result, UseError):
+    if isinstance(result, UserError):
         raise result
     lost = VideoReport(outcome=Outcome.CRASHED, message=f"the task died: {result}")
     return {job.video.sha256: lost for job in batch.jobs}

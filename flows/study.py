@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.evaluate import evaluate
 from flows.limits import stop_after_crashes
-from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Preset, run_name, settings_of
+from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, TrainOn, run_name, settings_of
 from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
@@ -21,7 +21,7 @@ def full_study(
     preset: Preset = AS_CONFIGURED,
     config: str = "",
     overrides: Overrides = NO_OVERRIDES,
-    training: Place = "here",
+    training: TrainOn = "here",
 ) -> Path:
     """Labelled videos in, compared models and a report out. Repeats nothing that is done.
 
@@ -36,7 +36,7 @@ def full_study(
     tracking_uri(Layout.of(settings))  # that there is none shows here, not in hours
     stop_after_crashes()
     with using_shards(settings, "study"):
-        prepare(preset, config, overrides, tolerant=True)
+        prepare(preset, config, overrides, allow_failures=True)
         split(preset, config, overrides)
         train(preset, config, overrides, training)
         report = evaluate(preset, config, overrides)

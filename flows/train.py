@@ -2,12 +2,12 @@
 
 from prefect import flow
 
-from fer_models.errors import FerError, UseError
+from fer_models.errors import FerError, UserError
 from fer_models.suggest import nearest
-from flows.limits import one_device
-from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Place, Preset, run_name, settings_of
+from flows.limits import gpu_slot
+from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, TrainOn, run_name, settings_of
 from tasks.preparation.in_use import using_shards
-from tasks.progress import say
+from tasks.progress import echo
 from tasks.steps.train import train_arm, train_on_workers
 from tasks.study.runs import Run, plan_runs
 from tasks.tracking import mlflow_log
@@ -18,7 +18,7 @@ def train(
     preset: Preset = AS_CONFIGURED,
     config: str = "",
     overrides: Overrides = NO_OVERRIDES,
-    training: Place = "here",
+    training: TrainOn = "here",
     run: str = "",
     fold: str = "",
 ) -> list[str]:
@@ -46,26 +46,26 @@ def train(
             parameters = {"preset": preset, "config": config, "overrides": overrides}
             failures = train_on_workers(due, parameters, settings.execution.retries)
         else:
-            with one_device():
+            with gpu_slot():
                 for one in due:
                     result = train_arm(settings, one, study_run, return_state=True).result(raise_on_failure=False)
                     if isinstance(result, FerError):
                         failures[one.name] = result
                     elif isinstance(result, BaseException):
                         raise result
-    say(f"Trained {len(due) - len(failures)} of {len(runs)} runs, {len(runs) - len(due)} were trained before.")
+    echo(f"Trained {len(due) - len(failures)} of {len(runs)} runs, {len(runs) - len(due)} were trained before.")
     if failures:
-        raise UseError("; ".join(f"{name} was not trained: {message}" for name, message in failures.items()))
+        raise UserError("; ".join(f"{name} was not trained: {message}" for name, message in failures.items()))
     return [one.name for one in runs]
 
 
 def of_fold(runs: list[Run], name: str) -> list[Run]:
-    """The runs of the fold of that name; raises `UseError` when there is none."""
+    """The runs of the fold of that name; raises `UserError` when there is none."""
     if found := [run for run in runs if run.fold_name == name]:
         return found
     names = list(dict.fromkeys(run.fold_name for run in runs if run.fold_name))
     known = f"it has {', '.join(names)}" if names else "it has no folds; split.protocol kfold, loso or file makes some"
-    raise UseError(f"The study has no fold {name!r}{nearest(name, names)}; {known}.")
+    raise UserError(f"The study has no fold {name!r}{nearest(name, names)}; {known}.")
 
 
 def _named(runs: list[Run], name: str) -> Run:
@@ -73,4 +73,4 @@ def _named(runs: list[Run], name: str) -> Run:
         if run.name == name:
             return run
     names = [run.name for run in runs]
-    raise UseError(f"The study has no run {name!r}{nearest(name, names)}; it has {'; '.join(names)}.")
+    raise UserError(f"The study has no run {name!r}{nearest(name, names)}; it has {'; '.join(names)}.")

@@ -12,9 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.deployments import HEARTBEAT_S, make_pools, register, workers_of
-from tasks.progress import say
+from tasks.progress import echo
 from tasks.services.credentials import credentials, make_password, password_file
 from tasks.services.databases import Databases
 from tasks.services.descendants import end_marked, mark_of
@@ -34,7 +34,7 @@ from tasks.services.supervisor import (
     remove_addresses,
     write_addresses,
 )
-from tasks.storage.files import held_alone
+from tasks.storage.files import try_lock
 
 #: Flow runs that a worker of the pool `fer-cpu` has at once; most of them wait for others.
 _CPU_RUNS = 4
@@ -71,7 +71,7 @@ def serve(
         _start_servers(supervisor, addresses, databases)
         make_pools(addresses.prefect, Path.cwd())
         workers = _workers(addresses.prefect, gpu_workers)
-        say(f"Starting {len(workers)} workers and registering the deployments.")
+        echo(f"Starting {len(workers)} workers and registering the deployments.")
         supervisor.start(*workers)
         register(addresses.prefect, Path.cwd(), parameters, look_every_s, len(workers) - 1)
         with _found(addresses, password):
@@ -84,11 +84,11 @@ def serve(
 def _alone() -> Iterator[None]:
     """Be the one `fer up` of this folder for the block, with what an earlier one left ended."""
     make_private(HOME)
-    with held_alone(HOME / "up.lock") as alone:
+    with try_lock(HOME / "up.lock") as alone:
         if not alone:
-            raise UseError("Another `fer up` of this folder is starting or ending; wait until it has.")
+            raise UserError("Another `fer up` of this folder is starting or ending; wait until it has.")
         if left := end_marked(mark_of(HOME)):
-            say(f"Ended {left} processes that an earlier `fer up` of this folder had left.")
+            echo(f"Ended {left} processes that an earlier `fer up` of this folder had left.")
         yield
 
 
@@ -108,7 +108,7 @@ def _start_servers(supervisor: Supervisor, addresses: Addresses, databases: Call
         if (listening := _listen_unless_there(name, address))
     ]
     if missing:
-        say(f"Starting {' and '.join(service.name for service in missing)}: half a minute or so.")
+        echo(f"Starting {' and '.join(service.name for service in missing)}: half a minute or so.")
         supervisor.start(*missing)
 
 
@@ -118,12 +118,12 @@ def _found(addresses: Addresses, password: str) -> Iterator[None]:
     try:
         write_addresses(HOME, addresses)
         if not let_prefect_find(addresses, password):
-            say(f"prefect.toml is not changed; elsewhere use: export PREFECT_API_URL={addresses.prefect}")
+            echo(f"prefect.toml is not changed; elsewhere use: export PREFECT_API_URL={addresses.prefect}")
         yield
     finally:
         remove_addresses(HOME)
         with suppress(OSError):  # the terminal may be gone
-            say("Ending the services.")
+            echo("Ending the services.")
 
 
 def _own_credentials() -> dict[str, str]:
@@ -198,9 +198,9 @@ def _listen_unless_there(name: str, address: str) -> socket.socket | None:
         other = listening_process(port) or (f"{error.strerror}, or another program" if error.strerror else "a program")
     answers = prefect_answers(address) or mlflow_answers(address)
     if answers and is_listened_on_by_this_user(port):
-        say(f"{name} answers at {address} already. It is not protected by `fer up`: give it a password of its own.")
+        echo(f"{name} answers at {address} already. It is not protected by `fer up`: give it a password of its own.")
         return None
-    raise UseError(
+    raise UserError(
         f"{name} cannot listen at {address}: {other} does. End that, or choose another port with "
         "--prefect-port or --mlflow-port."
     )

@@ -13,14 +13,14 @@ from fer_models.errors import FerError
 from flows.drift import print_drift
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
-from tasks.corpus.changes import say_changes
+from tasks.corpus.changes import echo_changes
 from tasks.dataset.drift import read_drift
 from tasks.dataset.pending import pending_videos, worth_a_try
 from tasks.preparation.batches import Attempts
 from tasks.preparation.ledger import count_outcomes, find_previous, read_ledger
 from tasks.preparation.scan import conclude, scan_corpus
-from tasks.progress import collected, say
-from tasks.storage.files import held_alone, write_text
+from tasks.progress import collected, echo
+from tasks.storage.files import try_lock, write_text
 
 #: Runs the flow of that name, `prepare` or `study`, on the settings that are watched.
 RunFlow = Callable[[str], Any]
@@ -28,19 +28,19 @@ RunFlow = Callable[[str], Any]
 
 def watch_corpus(settings: StudySettings, run: RunFlow, out: Console) -> None:
     """Look at the corpus at every interval until the process is ended; a look that fails is followed by the next."""
-    say(f"Looking at {settings.corpus.root} every {settings.watch.interval_s:g} s; Ctrl-C ends it.")
+    echo(f"Looking at {settings.corpus.root} every {settings.watch.interval_s:g} s; Ctrl-C ends it.")
     said = ""
     while True:
         try:
-            said = look(settings, run, out, said)
+            said = poll(settings, run, out, said)
         except (FerError, OSError, httpx.HTTPError) as error:
             if str(error) != said:
-                say(f"{_clock()} This look failed: {error}")
+                echo(f"{_clock()} This look failed: {error}")
             said = str(error)
         time.sleep(settings.watch.interval_s)
 
 
-def look(settings: StudySettings, run: RunFlow, out: Console, said: str = "") -> str:
+def poll(settings: StudySettings, run: RunFlow, out: Console, said: str = "") -> str:
     """Look at the corpus once: prepare what is due and start a study if that is due.
 
     Args:
@@ -50,10 +50,10 @@ def look(settings: StudySettings, run: RunFlow, out: Console, said: str = "") ->
         What this look came to.
     """
     layout = Layout.of(settings)
-    with held_alone(layout.watch_lock) as alone:
+    with try_lock(layout.watch_lock) as alone:
         found = _work(settings, run, out) if alone else f"Another `fer watch` is at work in {layout.root}."
     if found != said:
-        say(f"{_clock()} {found}")
+        echo(f"{_clock()} {found}")
     return found
 
 
@@ -72,7 +72,7 @@ def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     else:
         with collected():
             conclude(scan, settings, Attempts())
-        say_changes(scan.changes)
+        echo_changes(scan.changes)
     num_pending = len(pending_videos(settings))
     if num_pending >= settings.watch.study_after or layout.unfinished.is_file():
         _run_study(settings, run, num_pending, out)
@@ -90,7 +90,7 @@ def _run_study(settings: StudySettings, run: RunFlow, num_pending: int, out: Con
     """Run the study; one that is broken off, after its split was extended perhaps, is due until it ends well."""
     unfinished = Layout.of(settings).unfinished
     goes_on = unfinished.is_file()
-    say(f"{_clock()} The study goes on." if goes_on else f"{_clock()} {num_pending} new videos: a study begins.")
+    echo(f"{_clock()} The study goes on." if goes_on else f"{_clock()} {num_pending} new videos: a study begins.")
     write_text(unfinished, "")
     report = run("study")
     unfinished.unlink(missing_ok=True)

@@ -75,13 +75,13 @@ def _lines(description: str, total: int, done: int) -> Iterator[Advance]:
         last_note = note
         if time.monotonic() - last >= LINE_INTERVAL_S and done < total:
             last = time.monotonic()
-            say(f"{description}: {done} of {total} {note}".rstrip())
+            echo(f"{description}: {done} of {total} {note}".rstrip())
 
     yield advance
-    say(f"{description}: {done} of {total} in {time.monotonic() - start:.1f} s {last_note}".rstrip())
+    echo(f"{description}: {done} of {total} in {time.monotonic() - start:.1f} s {last_note}".rstrip())
 
 
-def say(message: str) -> None:
+def echo(message: str) -> None:
     """One line for people, on standard error; and for those who collect logs, such as Prefect on a worker."""
     if _collected is not None:
         _collected.append(message)

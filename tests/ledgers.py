@@ -31,5 +31,5 @@ def people(number: int, classes: Sequence[str] = CLASSES, first: int = 0) -> lis
     return [(f"p{i:03d}", emotion) for i in range(first, first + number) for emotion in classes]
 
 
-def sides_of_people(split: pd.DataFrame) -> dict[str, set[str]]:
+def subsets_of_people(split: pd.DataFrame) -> dict[str, set[str]]:
     return {str(subject): set(rows["side"]) for subject, rows in split.groupby("subject")}

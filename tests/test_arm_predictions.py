@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.metrics import score
 
@@ -61,7 +61,7 @@ def test_people_are_the_units_and_items_where_there_is_one_person():
 
 
 def test_predictions_that_do_not_fit_their_labels_are_refused():
-    with pytest.raises(UseError, match=r"6 labels, 6 subjects and predicted classes of shape \(6,\)"):
+    with pytest.raises(UserError, match=r"6 labels, 6 subjects and predicted classes of shape \(6,\)"):
         ArmPredictions(LABELS, SUBJECTS, LABELS)
-    with pytest.raises(UseError, match="1 labels"):
+    with pytest.raises(UserError, match="1 labels"):
         ArmPredictions(LABELS[:1], SUBJECTS[:1], LABELS[None, :1])

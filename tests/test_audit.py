@@ -12,7 +12,7 @@ import pytest
 from conftest import FACE_SHAPE, FPS, OPTICAL_FLOW_SHAPE, draw_moving_face, video_file, write_shard
 from typer.testing import CliRunner
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.cli import app
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
@@ -79,10 +79,10 @@ def find(tables: Tables) -> list[Finding]:
     return audit_tables(ledger, present_split(ledger, split, ("anger", "fear")), prepared)
 
 
-def add_video(tables: Tables, video_id: str, subject: str, side: str, faces: np.ndarray) -> Tables:
+def add_video(tables: Tables, video_id: str, subject: str, subset: str, faces: np.ndarray) -> Tables:
     ledger, split, prepared = tables
     row = make_row(prepared, video_id, subject, "anger", faces)
-    where = {name: row[name] for name in ("video_id", "sha256", "subject")} | {"fold": 0, "side": side}
+    where = {name: row[name] for name in ("video_id", "sha256", "subject")} | {"fold": 0, "side": subset}
     return pd.concat([ledger, pd.DataFrame([row])]), pd.concat([split, pd.DataFrame([where])]), prepared
 
 
@@ -116,11 +116,11 @@ def test_reserve_belongs_to_the_test_side(tables: Tables) -> None:
     split.loc[split["video_id"] == "Dora/fear", "side"] = "reserve"
     assert find(tables) == []
     split.loc[split["video_id"] == "Anna/fear", "side"] = "reserve"
-    assert summary(find(tables)) == [("person on two sides", "error")]
+    assert summary(find(tables)) == [("person in two subsets", "error")]
 
 
 def test_folds_are_looked_at_one_by_one(tables: Tables) -> None:
-    """Anna trains in fold 0 and is tested in fold 1, which is no leak; in fold 2 she is on both sides."""
+    """Anna trains in fold 0 and is tested in fold 1, which is no leak; in fold 2 she is in both subsets."""
     ledger, split, prepared = tables
     turn = {"Anna": "test", "Ben": "validation", "Carl": "train", "Dora": "train"}
     folds = [split.assign(fold=0), split.assign(fold=1, side=split["subject"].map(turn)), split.assign(fold=2)]
@@ -134,7 +134,7 @@ def test_folds_are_looked_at_one_by_one(tables: Tables) -> None:
         fold["sha256"] = folds[0]["sha256"]
     folds[2] = folds[2].assign(side=split["side"])
     (finding,) = find((ledger, pd.concat(folds), prepared))
-    assert finding.what == "one file on two sides, as videos of Anna and Ben in fold 1"
+    assert finding.what == "one file in two subsets, as videos of Anna and Ben in fold 1"
     assert finding.where == ("Anna/anger (test)", "Ben/anger (validation)")
 
 
@@ -142,7 +142,7 @@ def test_one_file_on_two_sides_is_an_error(tables: Tables) -> None:
     copy_content(tables, "Anna/anger", "Dora/anger")
     (finding,) = find(tables)
     assert (finding.check, finding.severity) == (Check.FILES, Severity.ERROR)
-    assert finding.what == "one file on two sides, as videos of Anna and Dora"
+    assert finding.what == "one file in two subsets, as videos of Anna and Dora"
     assert finding.where == ("Anna/anger (train)", "Dora/anger (test)")
 
 
@@ -199,8 +199,8 @@ def test_names_that_look_alike_are_warnings_alike_faces_first(tables: Tables) ->
     tables = add_video(tables, "3", "carl", "test", np.concatenate([make_faces(20)[:2], make_faces(93)]))
     findings = find(tables)
     assert [finding.what for finding in findings if finding.severity is Severity.WARNING] == [
-        "'Carl' and 'carl' may be one person, on two sides; their faces are alike",
-        "'Dora' and 'dora' may be one person, on two sides",
+        "'Carl' and 'carl' may be one person, in two subsets; their faces are alike",
+        "'Dora' and 'dora' may be one person, in two subsets",
         "'Ben' and 'ben ' may be one person",
     ]
     assert findings[-1].where == ("Ben (train)", "ben  (train)")
@@ -217,7 +217,7 @@ def test_videos_that_the_split_does_not_have_are_told(tables: Tables) -> None:
     ledger, split, prepared = tables
     (finding,) = find((ledger, split[1:], prepared))
     assert (finding.check, finding.severity, finding.where) == (Check.PEOPLE, Severity.NOTE, ("Anna/anger",))
-    with pytest.raises(UseError, match="run `fer split` first"):
+    with pytest.raises(UserError, match="run `fer split` first"):
         find((ledger, split[:0], prepared))
 
 
@@ -244,9 +244,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> StudySettings:
     }
     assert {report.outcome for report in reports.values()} == {Outcome.OK}
     ledger = write_ledger(layout.ledger, manifest, reports, {})
-    sides = ledger["subject"].map(PEOPLE | {"Mallory": "test"})
+    subsets = ledger["subject"].map(PEOPLE | {"Mallory": "test"})
     layout.split.parent.mkdir()
-    ledger[["video_id", "sha256", "subject"]].assign(fold=0, side=sides).to_parquet(layout.split)
+    ledger[["video_id", "sha256", "subject"]].assign(fold=0, side=subsets).to_parquet(layout.split)
     return settings
 
 
@@ -279,6 +279,6 @@ def test_a_copy_on_the_same_side_is_no_leak(settings: StudySettings, tmp_path: P
 
 
 def test_before_the_split_the_next_command_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UseError, match="run `fer prepare` first"):
+    with pytest.raises(UserError, match="run `fer prepare` first"):
         audit(resolve_settings(None, None, {"data_root": tmp_path}))
     assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS
 from tasks.corpus.adapters.baum1 import BAUM1A_CODES, BAUM1S_CODES, Options, read
 from tasks.corpus.adapters.source import SourceVideo
@@ -246,8 +246,8 @@ def test_two_files_of_one_clip_are_reported(tmp_path: Path) -> None:
 
 
 def refused(root: Path, *subsets: str) -> str:
-    """The message of the `UseError`, which is one line."""
-    with pytest.raises(UseError) as caught:
+    """The message of the `UserError`, which is one line."""
+    with pytest.raises(UserError) as caught:
         read(settings(root, *subsets))
     message = str(caught.value)
     assert "\n" not in message

@@ -24,7 +24,7 @@ from conftest import report_of, video_file, write_shard
 from ledgers import make_ledger, people
 from pydantic import BaseModel
 
-from fer_models.errors import BrokenFile, UseError
+from fer_models.errors import BrokenFile, UserError
 from tasks.config.settings import CorpusSettings, PrepareSettings, SplitSettings
 from tasks.corpus.changes import read_changes, record_changes
 from tasks.corpus.manifest import SCHEMA as MANIFEST
@@ -36,13 +36,13 @@ from tasks.preparation.ledger import find_previous, plan_preparation, read_ledge
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path
 from tasks.storage.files import (
+    atomic_write,
     broken_files,
     find_frame,
     find_json,
     is_whole,
     read_tables,
     set_aside,
-    whole_file,
     whole_shard,
     write_json,
     write_table,
@@ -100,11 +100,11 @@ def test_a_model_that_cannot_be_read_now_is_not_set_aside(
     cause: Exception, is_broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> None:
-        raise UseError(f"{path} is not a model.") from cause
+        raise UserError(f"{path} is not a model.") from cause
 
     (tmp_path / MODEL_FILE).touch()
     monkeypatch.setattr(evaluation, "load_model", refuse)
-    with pytest.raises(UseError):
+    with pytest.raises(UserError):
         evaluation._load(cast(Run, SimpleNamespace(folder=tmp_path, name="a run")))
     assert (tmp_path / MODEL_FILE).exists() != is_broken
 
@@ -259,7 +259,7 @@ def test_a_broken_manifest_is_made_again(tmp_path: Path, damage: Damage) -> None
     damage(tmp_path / "manifest.parquet")
     pd.testing.assert_frame_equal(build_manifest(corpus, tmp_path / "manifest.parquet"), manifest)
     damage(tmp_path / "manifest.parquet")
-    with pytest.raises(UseError, match="There is no manifest at"):
+    with pytest.raises(UserError, match="There is no manifest at"):
         read_manifest(tmp_path / "manifest.parquet")
 
 
@@ -268,7 +268,7 @@ def test_a_broken_ledger_or_journal_begins_anew(tmp_path: Path, damage: Damage) 
     write_ledger(tmp_path / "ledger.parquet", pd.DataFrame(columns=MANIFEST.names), {}, {})
     damage(tmp_path / "ledger.parquet")
     assert find_previous(tmp_path / "ledger.parquet") is None
-    with pytest.raises(UseError, match="run `fer prepare` first"):
+    with pytest.raises(UserError, match="run `fer prepare` first"):
         read_ledger(tmp_path / "ledger.parquet", ("anger", "fear"))
     changes = pd.DataFrame({"change": ["new"], "video_id": ["a"], "previous": [""]})
     record_changes(tmp_path / "changes.parquet", changes)
@@ -296,9 +296,9 @@ def test_a_broken_split_is_taken_from_its_copy(tmp_path: Path, damage: Damage, c
     damage(copy)
     pd.testing.assert_frame_equal(read_split(path), grown)
     damage(path)
-    with pytest.raises(UseError, match=r"has lost .* So has its copy, .* backup, or set another split\.seed"):
+    with pytest.raises(UserError, match=r"has lost .* So has its copy, .* backup, or set another split\.seed"):
         read_split(path)
-    with pytest.raises(UseError, match="has lost its content"):
+    with pytest.raises(UserError, match="has lost its content"):
         update_split(make_ledger(people(20)), emotions, settings, path)
     path.unlink()
     update_split(make_ledger(people(12)), emotions, settings, path)
@@ -314,7 +314,9 @@ def test_a_split_without_a_copy(tmp_path: Path) -> None:
     path.with_name("one.parquet.copy").unlink()
     pd.testing.assert_frame_equal(read_split(path), before)
     half(path)
-    with pytest.raises(UseError, match=r"one\.parquet has lost .* Its copy is not there, and who was on the test side"):
+    with pytest.raises(
+        UserError, match=r"one\.parquet has lost .* Its copy is not there, and who was in the test subset"
+    ):
         read_split(path)
 
 
@@ -404,6 +406,6 @@ def test_content_is_on_the_disk_before_its_name(tmp_path: Path, monkeypatch: pyt
     made = [("sync", tmp_path.name.rpartition("-")[2]), ("sync", "new")]
     assert asked == [*made, ("sync", "a.txt"), ("name", "a.txt"), ("sync", "folder")]
     asked.clear()
-    with whole_file(tmp_path / "b.txt", name_lasts=False) as temporary:
+    with atomic_write(tmp_path / "b.txt", name_lasts=False) as temporary:
         shutil.copy(tmp_path / "new" / "folder" / "a.txt", temporary)
     assert asked == [("sync", "b.txt"), ("name", "b.txt")]

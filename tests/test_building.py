@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS
 from fer_models.models.arms import ARMS, FUSION_ARMS, STUDY_ARMS, get_arm
 from fer_models.models.building import (
@@ -114,7 +114,7 @@ def test_the_registry_holds_the_study():
 
 def test_an_unknown_arm_is_told_the_nearest():
     assert get_arm("gap-sum") is ARMS["gap-sum"]
-    with pytest.raises(UseError, match="did you mean 'gap-average'"):
+    with pytest.raises(UserError, match="did you mean 'gap-average'"):
         get_arm("gap-avrage")
 
 
@@ -260,7 +260,7 @@ def test_load_model_refuses_what_is_no_model_of_ours(tmp_path: Path):
     foreign = tmp_path / "foreign.keras"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(foreign)
     for path in (text, foreign, tmp_path / "missing.keras", tmp_path):
-        with pytest.raises(UseError, match="not a model of this project") as caught:
+        with pytest.raises(UserError, match="not a model of this project") as caught:
             load_model(path)
         assert str(path) in str(caught.value)
 

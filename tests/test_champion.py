@@ -17,7 +17,7 @@ from tasks.config.settings import StudySettings
 from tasks.study.comparison import ArmResult, SeedResult
 from tasks.study.scoring import labels_of
 from tasks.tracking import champion
-from tasks.tracking.champion import crown
+from tasks.tracking.champion import promote_if_better
 from tasks.tracking.connection import connect
 from tasks.tracking.mlflow_log import StudyRun
 
@@ -87,7 +87,7 @@ class Study:
         run_id = self.client.create_run(self.experiment).info.run_id
         (Layout.of(self.settings).study).mkdir(parents=True, exist_ok=True)
         study_run = StudyRun(tracking_uri="", experiment_id=self.experiment, run_id=run_id, digest="")
-        sentence = crown(self.settings, study_run, results)
+        sentence = promote_if_better(self.settings, study_run, results)
         assert self.client.get_run(run_id).data.tags[champion.ALIAS] == sentence
         return sentence
 
@@ -135,6 +135,6 @@ def test_the_champion_of_this_very_run_stays(study: Study) -> None:
     results = [arm_result("gap-sum", 0.6)]
     run_id = study.client.create_run(study.experiment).info.run_id
     study_run = StudyRun(tracking_uri="", experiment_id=study.experiment, run_id=run_id, digest="")
-    crown(study.settings, study_run, results)
-    assert "is the champion already" in crown(study.settings, study_run, results)
+    promote_if_better(study.settings, study_run, results)
+    assert "is the champion already" in promote_if_better(study.settings, study_run, results)
     assert study.registered == ["gap-sum"]

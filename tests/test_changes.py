@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.corpus.changes import find_changes, read_changes, record_changes, say_changes
+from tasks.corpus.changes import echo_changes, find_changes, read_changes, record_changes
 
 
 def table(**videos: tuple[str, str, str]) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def test_nothing_changed_and_nothing_to_compare_with() -> None:
 
 def test_changes_are_said_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changes = find_changes(BEFORE, NOW)
-    say_changes(changes)
+    echo_changes(changes)
     said = capsys.readouterr().err
     assert "1 renamed: old_name -> new_name" in said
     assert "2 new: added, other_lost_file" in said

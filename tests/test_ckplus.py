@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.ckplus import read
 from tasks.corpus.adapters.source import SourceVideo
@@ -149,5 +149,5 @@ def test_a_missing_half_is_named(tmp_path: Path, missing: str) -> None:
     film(root, "S005_001")
     label(root, "S005_001", "5.0")
     (root / missing).rename(root / "something")
-    with pytest.raises(UseError, match=rf"no folder '{missing}'; set corpus.root"):
+    with pytest.raises(UserError, match=rf"no folder '{missing}'; set corpus.root"):
         videos(root)

@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.cli import app
 from flows.cli.options import Chosen
 
@@ -49,7 +49,7 @@ def test_a_mistake_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = runner.invoke(app, arguments)
-    assert isinstance(result.exception, UseError)
+    assert isinstance(result.exception, UserError)
     message = str(result.exception)
     assert "\n" not in message
     for word in words:

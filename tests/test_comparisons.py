@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.comparisons import compare_arms
 from fer_models.statistics.pair_tests import holm, mcnemar_test, permutation_test
@@ -91,12 +91,12 @@ def test_a_difference_inside_the_null_band_is_none():
 
 def test_what_cannot_be_compared_is_refused():
     good = arm(0.1, 0)
-    with pytest.raises(UseError, match="at least two arms, not 1"):
+    with pytest.raises(UserError, match="at least two arms, not 1"):
         compare_arms({"a": good}, "uar")
-    with pytest.raises(UseError, match="reference arm 'x' is not among the compared ones: name one of a, b"):
+    with pytest.raises(UserError, match="reference arm 'x' is not among the compared ones: name one of a, b"):
         compare_arms({"a": good, "b": good}, "uar", reference="x")
-    with pytest.raises(UseError, match="b has 2 seeds and a has 3"):
+    with pytest.raises(UserError, match="b has 2 seeds and a has 3"):
         compare_arms({"a": good, "b": arm(0.1, 0, 2)}, "uar")
     other = ArmPredictions(good.labels[::-1], good.subjects, good.predicted)
-    with pytest.raises(UseError, match="b and a were evaluated on other items"):
+    with pytest.raises(UserError, match="b and a were evaluated on other items"):
         compare_arms({"a": good, "b": other}, "uar")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.arms import ARMS
 from fer_models.settings import ConstantSchedule, PlateauSchedule, Triangular2Schedule
 from flows.cli.options import Chosen
@@ -19,8 +19,8 @@ from tasks.corpus.adapters import baum1
 
 
 def refused(**arguments: Any) -> str:
-    """The message of the `UseError`, which is one line."""
-    with pytest.raises(UseError) as caught:
+    """The message of the `UserError`, which is one line."""
+    with pytest.raises(UserError) as caught:
         resolve_settings(**arguments)
     message = str(caught.value)
     assert "\n" not in message
@@ -426,7 +426,7 @@ def test_a_pair_is_a_time_or_neighbours(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["0", "-0.04", "2", "next", "true", "[0.04]", "1/30"])
 def test_a_pair_that_is_neither_is_refused_in_one_sentence(value: str) -> None:
-    with pytest.raises(UseError, match=r"^prepare\.pair: it should be a time in seconds.*neighbours") as error:
+    with pytest.raises(UserError, match=r"^prepare\.pair: it should be a time in seconds.*neighbours") as error:
         resolve_settings(overrides={"prepare.pair": value})
     assert "\n" not in str(error.value)
 

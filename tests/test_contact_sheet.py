@@ -1,4 +1,4 @@
-"""The contact sheet shows what it says: segments of the training side, of many people, in their class's row."""
+"""The contact sheet shows what it says: segments of the training subset, of many people, in their class's row."""
 
 import io
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_only_the_training_side_is_shown() -> None:
 
 def test_all_people_and_all_their_videos_have_a_turn_before_anybody_has_a_second() -> None:
     chosen = choose_segments(make_index(people=18), EMOTIONS, seed=1)
-    assert (chosen.groupby("emotion")["subject"].nunique() == 12).all(), "12 of 12 people on the training side"
+    assert (chosen.groupby("emotion")["subject"].nunique() == 12).all(), "12 of 12 people in the training subset"
     few = choose_segments(make_index(people=6), EMOTIONS, seed=1)
     assert (few.groupby(["emotion", "subject"]).size() == 3).all(), "4 people share 12 places"
     assert (few.groupby(["emotion", "subject"])["video_id"].nunique() == 2).all()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.resolving import resolve_settings
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo
@@ -201,12 +201,12 @@ def test_what_labels_there_are_is_said(tmp_path: Path) -> None:
     rows = ("0.mp4,a,Fro\u0308lich", "1.mp4,b,traurig", "2.mp4,c,traurig", "3.mp4,d,")
     corpus = table(tmp_path, *rows).model_copy(update={"emotions": ("fr\u00f6hlich", "traurig")})
     manifest = build_manifest(corpus, tmp_path / "manifest.parquet")
-    with pytest.raises(UseError, match=r"No video is labelled fröhlich \(the labels are: traurig 2, frölich 1\)"):
+    with pytest.raises(UserError, match=r"No video is labelled fröhlich \(the labels are: traurig 2, frölich 1\)"):
         check_labels(manifest, corpus.emotions)
     corpus = corpus.model_copy(update={"emotions": ("x", "y")})
     manifest = build_manifest(corpus, tmp_path / "manifest.parquet")
     with pytest.raises(
-        UseError, match=r"None of the 4 videos can be used; .*\(the labels are: traurig 2, frölich 1\)\."
+        UserError, match=r"None of the 4 videos can be used; .*\(the labels are: traurig 2, frölich 1\)\."
     ):
         check_labels(manifest, corpus.emotions)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from lab import free_port
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.services.databases import Databases
 
 
 def refusal(url: str) -> str:
-    with pytest.raises(UseError) as error:
+    with pytest.raises(UserError) as error:
         Databases.on_postgres(url)
     said = str(error.value)
     assert "\n" not in said
@@ -49,5 +49,5 @@ def test_no_address(url: str) -> None:
 
 def test_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg2", None)
-    with pytest.raises(UseError, match=r"pip install 'fer-pipeline\[postgres\]'"):
+    with pytest.raises(UserError, match=r"pip install 'fer-pipeline\[postgres\]'"):
         Databases.on_postgres("postgresql://fer:hush@host")

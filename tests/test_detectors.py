@@ -10,7 +10,7 @@ from conftest import FPS, draw_moving_face, draw_wall
 from pydantic import ValidationError
 from yunet_model import write_blob_detector
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.digests import prepare_digest
 from tasks.config.resolving import resolve_settings
 from tasks.config.saved_preparation import carried_prepare, carry_prepare
@@ -92,7 +92,7 @@ def test_yunet_gives_squares_in_px_of_the_frame(network: Path) -> None:
     assert overlap(found[1], Box(250, 100, BLOB_PX, BLOB_PX)) > 0.75
     near = detector.detect(picture, Box(228, 78, 132, 132), round(0.82 * BLOB_PX), 114)[0]
     assert overlap(near, Box(250, 100, BLOB_PX, BLOB_PX)) > 0.75
-    assert detector.detect(picture, Box(0, 0, 400, 240), 300) == [], "no side of the frame is so long"
+    assert detector.detect(picture, Box(0, 0, 400, 240), 300) == [], "no subset of the frame is so long"
 
 
 def test_yunet_prepares_a_video_and_follows(tmp_path: Path, network: Path) -> None:
@@ -138,13 +138,13 @@ def test_the_digest_follows_the_content_of_the_model(tmp_path: Path, network: Pa
 def test_yunet_needs_a_file() -> None:
     with pytest.raises(ValidationError, match="needs the ONNX file"):
         PrepareSettings(detector="yunet")
-    with pytest.raises(UseError, match=r"prepare\.detector_model: detector yunet needs the ONNX file"):
+    with pytest.raises(UserError, match=r"prepare\.detector_model: detector yunet needs the ONNX file"):
         resolve_settings(overrides={"prepare.detector": "yunet"})
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     for use in (load_detector, prepare_digest):
-        with pytest.raises(UseError, match=r"no model of the detector yunet at '.*gone\.onnx'; set prepare"):
+        with pytest.raises(UserError, match=r"no model of the detector yunet at '.*gone\.onnx'; set prepare"):
             use(yunet(tmp_path / "gone.onnx"))
 
 
@@ -158,7 +158,7 @@ def test_a_file_that_is_no_yunet_model_is_one_sentence(
     else:
         content = network.read_bytes()
         path.write_bytes({"empty": b"", "text": b"not a model", "cut": content[: len(content) // 2]}[fault])
-    with pytest.raises(UseError, match="is not a YuNet model that OpenCV"):
+    with pytest.raises(UserError, match="is not a YuNet model that OpenCV"):
         load_detector(yunet(path))
     assert capfd.readouterr().err == ""
 
@@ -170,10 +170,10 @@ def test_a_trained_model_carries_its_detector(tmp_path: Path, network: Path, mon
     monkeypatch.chdir(tmp_path.parent)
     assert prepare_digest(carried_prepare(carried)) == prepare_digest(yunet(network))
     moved = network.rename(tmp_path / "moved.onnx")
-    with pytest.raises(UseError, match=r"found by yunet with a file that is not at .*--detector-model"):
+    with pytest.raises(UserError, match=r"found by yunet with a file that is not at .*--detector-model"):
         carried_prepare(carried)
     assert carried_prepare(carried, moved).detector_model == moved
-    with pytest.raises(UseError, match=r"--detector-model"):
+    with pytest.raises(UserError, match=r"--detector-model"):
         carried_prepare(carried, write_blob_detector(tmp_path / "other.onnx", 50.0))
 
 
@@ -197,5 +197,5 @@ def test_prediction_says_once_that_the_file_is_gone(tmp_path: Path, network: Pat
     predicted = predict_videos(tmp_path / "model.keras", [blob])
     assert predicted["outcome"].tolist() == ["ok"]
     network.unlink()
-    with pytest.raises(UseError, match="--detector-model"):
+    with pytest.raises(UserError, match="--detector-model"):
         predict_videos(tmp_path / "model.keras", [blob, moving_face])

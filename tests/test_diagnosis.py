@@ -113,14 +113,14 @@ def test_a_broken_backend_is_a_row(settings: StudySettings, monkeypatch: pytest.
     (condition,) = hardware.check_backend(settings)
     assert condition.state is State.ERROR
     assert "abacus" in condition.found
-    assert "KERAS_BACKEND" in condition.mend
+    assert "KERAS_BACKEND" in condition.fix
 
 
 def test_more_workers_than_cores_are_noticed(settings: StudySettings) -> None:
     execution = settings.execution.model_copy(update={"workers": 4096})
     (condition,) = hardware.check_cores(settings.model_copy(update={"execution": execution}))
     assert condition.state is State.WARNING
-    assert "execution.workers=" in condition.mend
+    assert "execution.workers=" in condition.fix
 
 
 def install(folder: Path, name: str, version: str, *lines: str) -> None:
@@ -142,7 +142,7 @@ def test_packages_out_of_range_are_named(
     assert set(found) == {"fastapi", "absent-package"}
     assert {condition.state for condition in found.values()} == {State.ERROR}
     assert found["fastapi"].found == "0.160.0, needs <0.151"
-    assert "fastapi<0.151" in found["fastapi"].mend
+    assert "fastapi<0.151" in found["fastapi"].fix
     assert "not installed" in found["absent-package"].found
 
 
@@ -180,7 +180,7 @@ def test_a_face_that_is_too_small_for_the_settings_is_told(settings: StudySettin
     prepare = settings.prepare.model_copy(update={"min_face_px": 230})
     (condition,) = software.check_preparation(settings.model_copy(update={"prepare": prepare}))
     assert condition.state is State.ERROR
-    assert "min_face_px" in condition.mend
+    assert "min_face_px" in condition.fix
 
 
 @pytest.mark.parametrize("stray", ["tasks.py", "tasks/__init__.py"])
@@ -211,7 +211,7 @@ def test_a_data_root_in_a_file_is_an_error(settings: StudySettings, tmp_path: Pa
     (tmp_path / "file").write_text("")
     (condition,) = storage.check_data_root(settings.model_copy(update={"data_root": tmp_path / "file" / "deeper"}))
     assert condition.state is State.ERROR
-    assert "--data-root" in condition.mend
+    assert "--data-root" in condition.fix
 
 
 def test_a_full_disk_is_an_error(settings: StudySettings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_only_old_temporary_files_are_told(settings: StudySettings) -> None:
     (condition,) = storage.check_leftovers(settings)
     assert condition.state is State.WARNING
     assert condition.found.startswith("1 old one")
-    subprocess.run(condition.mend.partition(": ")[2], shell=True, check=True)
+    subprocess.run(condition.fix.partition(": ")[2], shell=True, check=True)
     assert sorted(folder.iterdir()) == [young, folder / "whole.parquet"]
 
 
@@ -259,7 +259,7 @@ def test_servers_with_a_password(
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", auth.partition(":")[2])
     for check in (services.check_prefect, services.check_mlflow):
         (condition,) = check(settings)
-        assert (condition.state, bool(condition.mend)) == (state, state is State.ERROR)
+        assert (condition.state, bool(condition.fix)) == (state, state is State.ERROR)
         assert words in condition.found
 
 
@@ -275,7 +275,7 @@ def test_servers_that_are_not_there(free_port: int, settings: StudySettings, mon
         (condition,) = check(settings)
         assert condition.state is State.ERROR
         assert "does not answer" in condition.found
-        assert "hush" not in condition.found + condition.mend
+        assert "hush" not in condition.found + condition.fix
         assert "u:***@127.0.0.1" in condition.found
 
 
@@ -290,7 +290,7 @@ def test_a_database_that_is_not_there(
         (condition,) = check(settings)
         assert condition.state is State.ERROR
         assert f"nothing listens on 127.0.0.1:{free_port}" in condition.found
-        assert "hush" not in condition.found + condition.mend
+        assert "hush" not in condition.found + condition.fix
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_databases(
 ) -> None:
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", address.format(folder=tmp_path))
     (condition,) = services.check_prefect_database(settings)
-    assert (condition.state, bool(condition.mend)) == (state, state is State.ERROR)
+    assert (condition.state, bool(condition.fix)) == (state, state is State.ERROR)
     assert words in condition.found
 
 
@@ -328,7 +328,7 @@ def test_ports_free_ours_and_taken(
         monkeypatch.setattr(services, "MLFLOW_PORT", taken)
         ours, foreign = services.check_ports(settings)
         assert ours.state is State.NOTE
-        assert f"PREFECT_API_URL=http://127.0.0.1:{server}/api" in ours.mend
+        assert f"PREFECT_API_URL=http://127.0.0.1:{server}/api" in ours.fix
         assert foreign.state is State.WARNING
         assert f"process {os.getpid()}" in foreign.found
     monkeypatch.setattr(services, "PREFECT_PORT", free_port)

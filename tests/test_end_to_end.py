@@ -18,8 +18,8 @@ from flows.train import train
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus, write_video
-from tasks.dataset.index import side_file
-from tasks.dataset.splits import SIDES
+from tasks.dataset.index import subset_file
+from tasks.dataset.splits import SUBSETS
 from tasks.inference.prediction import predict_videos
 from tasks.study.runs import plan_runs
 
@@ -47,12 +47,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
     settings = resolve_settings(**arguments)
     layout = Layout.of(settings)
-    prepare(**arguments, tolerant=True)
+    prepare(**arguments, allow_failures=True)
     split(**arguments)
-    test_side = side_file(layout.index, 0, "test")
-    hidden = test_side.rename(folder / "hidden.parquet")
+    test_subset = subset_file(layout.index, 0, "test")
+    hidden = test_subset.rename(folder / "hidden.parquet")
     train(**arguments)
-    hidden.rename(test_side)
+    hidden.rename(test_subset)
     trained = stamps(layout.runs, "model.keras")
     report = full_study(**arguments)
     return {"arguments": arguments, "report": report, "settings": settings, "layout": layout, "trained": trained}
@@ -64,7 +64,7 @@ def stamps(folder: Path, pattern: str) -> dict[Path, int]:
 
 @pytest.mark.trains
 def test_training_never_opened_the_test_side(study: dict[str, Any]) -> None:
-    """The models that were trained while the index of the test side was not there are those that were evaluated."""
+    """The models that were trained while the index of the test subset was not there are those that were evaluated."""
     assert len(study["trained"]) == 2
     assert stamps(study["layout"].runs, "model.keras") == study["trained"]
 
@@ -113,7 +113,7 @@ def people_on_test(layout: Layout) -> set[str]:
 
 
 def test_no_person_is_on_two_sides(study: dict[str, Any]) -> None:
-    index = pd.concat([pd.read_parquet(side_file(study["layout"].index, 0, side)) for side in SIDES])
+    index = pd.concat([pd.read_parquet(subset_file(study["layout"].index, 0, subset)) for subset in SUBSETS])
     assert (index.groupby("subject")["side"].nunique() == 1).all()
     assert set(index["side"]) == {"train", "validation", "test"}
 
@@ -181,7 +181,7 @@ def test_one_more_video_touches_one_video(study: dict[str, Any]) -> None:
     """Last of the module, for it changes the corpus."""
     layout = study["layout"]
     before = stamps(layout.shards, "*.parquet")
-    sides = pd.read_parquet(layout.split)
+    subsets = pd.read_parquet(layout.split)
     table = pd.read_parquet(layout.manifest)
     lost = table[(table["status"] == "file_missing")].iloc[0]
     source = table[(table["status"] == "ok") & (table["subject"] == lost["subject"])].iloc[0]
@@ -196,4 +196,4 @@ def test_one_more_video_touches_one_video(study: dict[str, Any]) -> None:
     assert ledger.loc[lost["video_id"], "outcome"] == "ok"
     assert (ledger.loc[ledger["outcome"] == "ok", "attempts"] == 1).all()
     now = pd.read_parquet(layout.split)
-    assert len(now.merge(sides, on=["video_id", "subject", "side"])) == len(sides), "nobody moved"
+    assert len(now.merge(subsets, on=["video_id", "subject", "side"])) == len(subsets), "nobody moved"

@@ -11,7 +11,7 @@ from rich.table import Table
 from flows.cli import _complain
 from tasks.config.settings import SplitSettings, StudySettings
 from tasks.escaping import fenced, latex, markdown, visible
-from tasks.progress import console, progress, say
+from tasks.progress import console, echo, progress
 from tasks.report.writing import _environment
 from tasks.steps.artifacts import _markdown
 from tasks.terminal import Terminal
@@ -46,7 +46,7 @@ def test_lines_and_logs_hold_none_either(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("fer"), "propagate", True)
     with caplog.at_level(logging.INFO, "fer"):
-        say(OBEYED)
+        echo(OBEYED)
         with progress("Reading", 1) as advance:
             advance(OBEYED)
     for text in (capsys.readouterr().err, caplog.text):

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.explanation.gradcam import gradcam
 from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model
@@ -28,7 +28,7 @@ from tasks.config.resolving import resolve_settings
 from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import build_manifest
 from tasks.corpus.sample.corpus import write_video
-from tasks.dataset.index import build_index, load_arrays, read_side
+from tasks.dataset.index import build_index, load_arrays, read_subset
 from tasks.dataset.splits import KEY, TEST
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file
@@ -70,7 +70,7 @@ class World:
         ledger = write_ledger(self.layout.ledger, manifest, reports, {})
         split = manifest[list(KEY)].assign(fold=0, side=TEST)
         build_index(ledger, split, self.layout.prepared, self.layout.index)
-        self.rows = read_side(self.layout.index, 0, TEST, EMOTIONS)
+        self.rows = read_subset(self.layout.index, 0, TEST, EMOTIONS)
         self.arrays = load_arrays(self.rows, self.layout.prepared, EMOTIONS)
         self.run = Run(get_arm("gap-sum"), 3, None, self.layout.runs / "gap-sum-seed3-abc")
         self.run.folder.mkdir(parents=True)
@@ -134,7 +134,7 @@ def test_what_lost_its_content_is_told_and_made_again(
     evaluation.evaluate_run(world.settings, run)
     assert again == []
     (folder / name).write_text(content)
-    with pytest.raises(UseError, match="`fer evaluate`"):
+    with pytest.raises(UserError, match="`fer evaluate`"):
         read_explanation(folder) if name == EXPLANATION_FILE else find_tile(tmp_path, "0")
     assert (folder / f"broken-{name}").read_text() == content
     evaluation.evaluate_run(world.settings, run)
@@ -148,7 +148,9 @@ def test_a_run_whose_progress_lost_its_content_is_trained_anew(world: World, tmp
     (tmp_path / PROGRESS_FILE).write_text(content)
     assert read_progress(tmp_path) is None
     for _ in range(2):
-        with pytest.raises(UseError, match=r"progress\.json is not there; run `fer train` again, which trains gap-sum"):
+        with pytest.raises(
+            UserError, match=r"progress\.json is not there; run `fer train` again, which trains gap-sum"
+        ):
             training_progress(run)
         assert not run.trained
 
@@ -292,10 +294,10 @@ def test_the_command_writes_the_page(world: World, tmp_path: Path) -> None:
     with Image.open(path) as picture:
         assert picture.format == "PNG"
         assert picture.width == 1540
-    with pytest.raises(UseError, match=r"should end in \.png"):
+    with pytest.raises(UserError, match=r"should end in \.png"):
         explain_tile(world.settings, tile.tile_id, tmp_path / "page.gif")
     Image.new("RGB", (8, 8)).save(tmp_path / "photograph.png")
-    with pytest.raises(UseError, match="was not made by this command"):
+    with pytest.raises(UserError, match="was not made by this command"):
         explain_tile(world.settings, tile.tile_id, tmp_path / "photograph.png")
     for _ in range(2):
         explain_tile(world.settings, tile.tile_id, tmp_path / "page.png")
@@ -304,11 +306,11 @@ def test_the_command_writes_the_page(world: World, tmp_path: Path) -> None:
 def test_a_tile_that_is_not_there_is_one_sentence(world: World, tmp_path: Path) -> None:
     tile = world.tiles[0]
     mistyped = f"{tile.tile_id[:8]}zz"
-    with pytest.raises(UseError, match=rf"There is no tile '{mistyped}' \(did you mean '{tile.tile_id}'\?\); ids"):
+    with pytest.raises(UserError, match=rf"There is no tile '{mistyped}' \(did you mean '{tile.tile_id}'\?\); ids"):
         find_tile(world.layout.runs, mistyped)
-    with pytest.raises(UseError, match="There is no tile ''"):
+    with pytest.raises(UserError, match="There is no tile ''"):
         find_tile(world.layout.runs, "")
-    with pytest.raises(UseError, match="run `fer evaluate` first"):
+    with pytest.raises(UserError, match="run `fer evaluate` first"):
         find_tile(tmp_path, tile.tile_id)
 
 
@@ -326,7 +328,9 @@ def test_the_beginning_of_an_id_will_do_unless_several_begin_so(world: World, tm
     write_tiles(tmp_path / "run" / "test-2" / TILES_FILE, [first])
     assert find_tile(tmp_path, second.tile_id.upper()).segment == second.segment
     assert find_tile(tmp_path, first.tile_id[:9]).segment == first.segment, "twice the same tile is one"
-    with pytest.raises(UseError, match=rf"2 tiles begin with '{first.tile_id[0]}': {first.tile_id}, {second.tile_id};"):
+    with pytest.raises(
+        UserError, match=rf"2 tiles begin with '{first.tile_id[0]}': {first.tile_id}, {second.tile_id};"
+    ):
         find_tile(tmp_path, first.tile_id[0])
 
 

@@ -8,7 +8,7 @@ from conftest import report_of, video_file
 
 from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
-from tasks.preparation.batches import Batch, Crew, batch_size, prepare_all, split_into_batches
+from tasks.preparation.batches import Batch, WorkerCapacity, batch_size, prepare_all, split_into_batches
 from tasks.preparation.shards import shard_path
 from tasks.preparation.workers import Job, prepare_videos
 from tasks.video.fingerprint import VideoFile
@@ -43,14 +43,14 @@ class Script:
 )
 def test_few_videos_have_a_task_each_and_many_share_them(number: int, sizes: list[int]) -> None:
     jobs = make_jobs(number)
-    batches = list(split_into_batches(jobs, lambda: batch_size(number, Crew(2), None)))
+    batches = list(split_into_batches(jobs, lambda: batch_size(number, WorkerCapacity(2), None)))
     assert [len(batch.jobs) for batch in batches] == sizes
     assert [job for batch in batches for job in batch.jobs] == jobs
 
 
 def test_so_many_videos_share_a_task_as_the_settings_say() -> None:
     for task_cost_s in (0.0, 0.3):
-        size = batch_size(12, Crew(2, task_cost_s, videos_per_task=5), None)
+        size = batch_size(12, WorkerCapacity(2, task_cost_s, videos_per_task=5), None)
         assert [len(batch.jobs) for batch in split_into_batches(make_jobs(12), lambda size=size: size)] == [5, 5, 2]
 
 
@@ -59,7 +59,7 @@ def test_a_batch_is_named_after_its_videos() -> None:
     assert next(split_into_batches(make_jobs(9), lambda: 3)).name == "v0 and 2 more"
 
 
-CLUSTER = Crew(num_workers=4, task_cost_s=0.15)
+CLUSTER = WorkerCapacity(num_workers=4, task_cost_s=0.15)
 
 
 @pytest.mark.parametrize("num_videos", [300, 5_000, 100_000])

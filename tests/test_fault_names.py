@@ -16,7 +16,7 @@ from conftest import Tally, video_file
 from faulty_videos import encode, moving_face
 from test_fault_videos import ROOT, SETTINGS, counted
 
-from fer_models.errors import UseError, VideoFault
+from fer_models.errors import UserError, VideoFault
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.manifest import build_manifest
 from tasks.outcomes import Outcome
@@ -307,5 +307,5 @@ def test_an_empty_corpus_is_one_sentence(corpus: Path, tally: Tally) -> None:
     with counted(tally, "video files: empty corpus"):
         (corpus / "notes.txt").write_text("no videos yet")
         (corpus / "folder").mkdir()
-        with pytest.raises(UseError, match="No videos were found"):
+        with pytest.raises(UserError, match="No videos were found"):
             manifest_of(corpus)

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from fer_models.errors import StorageError
 from tasks.storage.files import (
+    atomic_write,
     finished_files,
-    held_alone,
-    remove_leftovers,
-    whole_file,
+    remove_temporary_files,
+    try_lock,
     write_json,
     write_table,
     write_text,
@@ -27,7 +27,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_block_that_ends_well_gives_the_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "a.txt"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("whole")
         assert not path.exists()
         assert temporary.parent == path.parent
@@ -36,7 +36,7 @@ def test_a_block_that_ends_well_gives_the_file_and_nothing_else(tmp_path: Path) 
 
 
 def write_half(path: Path, fault: BaseException) -> None:
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("half")
         raise fault
 
@@ -57,13 +57,13 @@ def test_a_block_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.txt"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt"):
         pass
     assert names(tmp_path) == []
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
-    with whole_file(tmp_path / "a.txt") as first, whole_file(tmp_path / "a.txt") as second:
+    with atomic_write(tmp_path / "a.txt") as first, atomic_write(tmp_path / "a.txt") as second:
         assert first != second
         first.write_text("first")
         second.write_text("second")
@@ -116,9 +116,9 @@ def test_a_writer_that_is_killed_leaves_no_final_file(tmp_path: Path) -> None:
     (leftover,) = names(tmp_path)
     assert leftover.endswith("-abc.parquet")
     write_text(tmp_path / "ab" / "other.parquet", "whole")
-    assert remove_leftovers(tmp_path) == 1
+    assert remove_temporary_files(tmp_path) == 1
     assert names(tmp_path) == ["other.parquet"]
-    assert remove_leftovers(tmp_path) == 0
+    assert remove_temporary_files(tmp_path) == 0
 
 
 def test_finished_files_are_neither_being_written_nor_set_aside(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_finished_files_are_neither_being_written_nor_set_aside(tmp_path: Path) 
 
 
 def test_leftovers_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    assert remove_leftovers(tmp_path / "nowhere") == 0
+    assert remove_temporary_files(tmp_path / "nowhere") == 0
 
 
 def test_one_process_at_a_time_holds_a_lock_and_it_ends_with_the_process(tmp_path: Path) -> None:
@@ -136,20 +136,20 @@ def test_one_process_at_a_time_holds_a_lock_and_it_ends_with_the_process(tmp_pat
     code = f"""
 import pathlib, sys
 from tasks.storage.files import held_alone
-with held_alone(pathlib.Path({str(path)!r})) as alone:
+with try_lock(pathlib.Path({str(path)!r})) as alone:
     print(alone, flush=True)
     sys.stdin.read()
 """
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
         assert other.stdout.readline() == b"True\n"
-        with held_alone(path) as alone:
+        with try_lock(path) as alone:
             assert not alone
         other.kill()
-    with held_alone(path) as alone, held_alone(path) as again:
+    with try_lock(path) as alone, try_lock(path) as again:
         assert (alone, again) == (True, False)
 
 
 def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"cannot be locked \(.*\); is its folder writable"), held_alone(tmp_path):
+    with pytest.raises(StorageError, match=r"cannot be locked \(.*\); is its folder writable"), try_lock(tmp_path):
         pass

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.registries import ADAPTERS, load_module
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo
@@ -109,7 +109,7 @@ def test_an_empty_folder_has_no_videos(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("adapter", ["folder", "videos"])
 def test_a_folder_that_is_not_there(tmp_path: Path, adapter: str) -> None:
-    with pytest.raises(UseError, match=r"nowhere.*set corpus.root"):
+    with pytest.raises(UserError, match=r"nowhere.*set corpus.root"):
         read(tmp_path / "nowhere", adapter)
 
 

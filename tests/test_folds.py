@@ -1,4 +1,4 @@
-"""Protocols of several folds: everybody is tested once, nested validation, nobody on two sides of a fold."""
+"""Protocols of several folds: everybody is tested once, nested validation, nobody in two subsets of a fold."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ledgers import CLASSES, make_ledger, people, sides_of_people
+from ledgers import CLASSES, make_ledger, people, subsets_of_people
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.settings import SplitSettings
-from tasks.dataset.folds import deal
+from tasks.dataset.folds import assign_groups
 from tasks.dataset.splits import fold_names, read_split, update_split
 
 
@@ -27,7 +27,7 @@ def people_tested(split: pd.DataFrame) -> pd.Series:
 def check_nested(split: pd.DataFrame, num_people: int) -> None:
     for _, rows in split.groupby("fold"):
         assert rows["subject"].nunique() == num_people
-        assert all(len(sides) == 1 for sides in sides_of_people(rows).values())
+        assert all(len(subsets) == 1 for subsets in subsets_of_people(rows).values())
         assert set(rows["side"]) == {"train", "validation", "test"}
     names = np.concatenate(people_tested(split).to_list())
     assert len(names) == len(set(names)) == num_people, "everybody is tested in one fold"
@@ -89,12 +89,12 @@ def test_folds_of_a_published_protocol(tmp_path: Path, suffix: str) -> None:
 def test_a_table_of_folds_that_does_not_fit(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "folds.csv"
     path.write_text(text)
-    with pytest.raises(UseError, match=words):
+    with pytest.raises(UserError, match=words):
         draw(tmp_path, make_ledger(people(5)), protocol="file", folds_file=path)
 
 
 def test_more_folds_than_people(tmp_path: Path) -> None:
-    with pytest.raises(UseError, match=r"4 people are too few for split.folds=5"):
+    with pytest.raises(UserError, match=r"4 people are too few for split.folds=5"):
         draw(tmp_path, make_ledger(people(4)), protocol="kfold", folds=5)
 
 
@@ -123,7 +123,7 @@ def test_every_protocol_has_a_split_of_its_own(tmp_path: Path) -> None:
 def test_dealing_finds_the_only_fair_deal() -> None:
     """Two people with class 0 and two with class 1 into two groups of two."""
     counts = np.array([[5, 0], [5, 0], [0, 5], [0, 5]], float)
-    groups = deal(counts, [2, 2], np.random.default_rng(0))
+    groups = assign_groups(counts, [2, 2], np.random.default_rng(0))
     assert counts[groups == 0].sum(axis=0).tolist() == [5, 5]
 
 
@@ -145,10 +145,10 @@ def test_a_table_of_folds_spells_people_otherwise(tmp_path: Path, text: str) -> 
 def test_a_person_twice_in_a_table_of_folds(tmp_path: Path) -> None:
     path = tmp_path / "folds.csv"
     path.write_text("subject,fold\n1,a\n1.0,b\n2,a\n3,b\n4,\n")
-    with pytest.raises(UseError, match="puts 1 into two folds"):
+    with pytest.raises(UserError, match="puts 1 into two folds"):
         draw(tmp_path, make_ledger([(name, e) for name in "1234" for e in CLASSES]), protocol="file", folds_file=path)
     path.write_text("subject,fold\n1,a\n2,a\n3,b\n4,\n")
-    with pytest.raises(UseError, match=r"no fold for 1 people \(4"):
+    with pytest.raises(UserError, match=r"no fold for 1 people \(4"):
         draw(tmp_path, make_ledger([(name, e) for name in "1234" for e in CLASSES]), protocol="file", folds_file=path)
 
 
@@ -214,13 +214,13 @@ def test_a_study_of_people_of_one_fold_is_no_fault_of_the_table(tmp_path: Path) 
     settings = {"protocol": "file", "folds_file": tmp_path / "folds.csv"}
     ledger = make_ledger(people(5))
     left = ledger[ledger["subject"].isin(["p000", "p001", "p002"])]
-    with pytest.raises(UseError, match="has no usable video of"):
+    with pytest.raises(UserError, match="has no usable video of"):
         draw(tmp_path, left, **settings)
 
 
 def test_another_table_under_the_name_of_the_first_is_told(tmp_path: Path) -> None:
     draw_from(tmp_path / "folds.csv", [1, 1, 2, 2, 3, 3])
     for other in ([1, 2, 1, 2, 3, 3], [1, 1, 1, 1, 2, 2]):
-        with pytest.raises(UseError, match=r"is not the table that this split was drawn from.*split\.seed"):
+        with pytest.raises(UserError, match=r"is not the table that this split was drawn from.*split\.seed"):
             draw_from(tmp_path / "folds.csv", other)
     draw_from(tmp_path / "folds.csv", ["a", "a", "b", "b", "c", "c"])  # the same under other names

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.environment import check_keras, check_server, prepare_environment
 from tasks.config.resolving import resolve_settings
 from tasks.diagnosis import hardware, services
@@ -75,7 +75,7 @@ def test_keras_settings(settings: Any, words: str, home: Path) -> None:
         check_keras()
         return
     assert str(path) in fault
-    with pytest.raises(UseError) as raised:
+    with pytest.raises(UserError) as raised:
         check_keras()
     assert str(raised.value) == fault
     (condition,) = hardware.check_backend(SETTINGS)
@@ -125,7 +125,7 @@ def test_a_server_that_a_file_names_and_that_does_not_answer(file: str, text: st
     path = write(home / file, text)
     prepare_environment()
     assert os.environ["PREFECT_API_URL"] == DEAD
-    with pytest.raises(UseError, match=f"which {path} names.*out of that file"):
+    with pytest.raises(UserError, match=f"which {path} names.*out of that file"):
         check_server(DEAD)
     (condition,) = services.check_prefect(SETTINGS)
     assert condition.state is State.ERROR

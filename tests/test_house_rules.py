@@ -346,7 +346,7 @@ def test_files_get_their_names_in_one_place() -> None:
 STORED_NAMES = {"sha256", "shard", "video_id", "tile_id", "checkpoint", "last_checkpoint", "best_checkpoint", "uri"}
 #: What turns one into a path, or into a file name of plain signs.
 CONFINING = {"path_below", "named_shard", "shard_path", "picture_name", "_below", "_checkpoint"}
-MAKING_PATHS = {"Path", "joinpath", "with_name", "with_stem", "open", "read_place", "load_model"}
+MAKING_PATHS = {"Path", "joinpath", "with_name", "with_stem", "open", "read_location", "load_model"}
 
 
 def called(node: ast.Call) -> str:

@@ -21,7 +21,7 @@ from tasks.preparation.cleanup import find_unused, remove
 from tasks.preparation.in_use import find_users, kept_from_use, using_shards
 from tasks.preparation.shards import shard_path
 from tasks.storage.files import write_table
-from tasks.storage.locations import read_place
+from tasks.storage.locations import read_location
 from tasks.video.segments import VideoReport
 
 HOLDER = """
@@ -137,7 +137,7 @@ def test_a_user_that_ends_while_the_notes_are_read(root: Path, monkeypatch: pyte
 
 
 def test_users_of_an_object_store_are_known_on_this_machine() -> None:
-    settings = settings_at(read_place("memory://bucket/in-use-test"))
+    settings = settings_at(read_location("memory://bucket/in-use-test"))
     with using_shards(settings, "train"):
         assert [user.step for user in find_users(settings.data_root)] == ["train"]
     assert find_users(settings.data_root) == []

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 
-from fer_models.errors import UseError, WrongShard
-from tasks.dataset.index import SCHEMA, build_index, index_digest, load_arrays, read_seen, read_side, side_file
+from fer_models.errors import UserError, WrongShard
+from tasks.dataset.index import SCHEMA, build_index, index_digest, load_arrays, read_seen, read_subset, subset_file
 from tasks.outcomes import Outcome
 from tasks.preparation.shards import shard_path
 from tasks.video.segments import Segment, VideoReport
@@ -82,8 +82,8 @@ def folder(prepared: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def index(folder: Path) -> pd.DataFrame:
-    sides = [pd.read_parquet(side_file(folder, 0, side)) for side in ("train", "validation", "test")]
-    return pd.concat(sides, ignore_index=True)
+    subsets = [pd.read_parquet(subset_file(folder, 0, subset)) for subset in ("train", "validation", "test")]
+    return pd.concat(subsets, ignore_index=True)
 
 
 def test_every_usable_segment_stands_in_order_with_its_side(index: pd.DataFrame) -> None:
@@ -113,15 +113,15 @@ def test_a_video_stands_on_another_side_in_another_fold(prepared: Path, tmp_path
     turned = make_split().assign(fold=1)
     turned["side"] = turned["side"].map({"train": "test", "test": "validation", "validation": "train"})
     build_index(make_ledger(), pd.concat([make_split(), turned]), prepared, tmp_path)
-    assert set(read_side(tmp_path, 1, "test", EMOTIONS)["subject"]) == {"anna"}
-    assert set(read_side(tmp_path, 0, "test", EMOTIONS)["subject"]) == {"ben"}
+    assert set(read_subset(tmp_path, 1, "test", EMOTIONS)["subject"]) == {"anna"}
+    assert set(read_subset(tmp_path, 0, "test", EMOTIONS)["subject"]) == {"ben"}
 
 
 def test_training_sees_two_sides_and_needs_no_third(folder: Path) -> None:
-    side_file(folder, 0, "test").unlink()
-    narrow = pd.read_parquet(side_file(folder, 0, "train")).assign(emotion="anger")
-    narrow.to_parquet(side_file(folder, 0, "train"))
-    narrow.assign(side="validation").to_parquet(side_file(folder, 0, "validation"))
+    subset_file(folder, 0, "test").unlink()
+    narrow = pd.read_parquet(subset_file(folder, 0, "train")).assign(emotion="anger")
+    narrow.to_parquet(subset_file(folder, 0, "train"))
+    narrow.assign(side="validation").to_parquet(subset_file(folder, 0, "validation"))
     assert set(read_seen(folder, 0, ("anger",))["side"]) == {"train", "validation"}
 
 
@@ -153,22 +153,22 @@ def test_labels_follow_the_order_of_the_classes(index: pd.DataFrame, prepared: P
 def test_nothing_usable_gives_an_empty_index(prepared: Path, tmp_path: Path) -> None:
     ledger = make_ledger().assign(outcome="no_face")
     counts = build_index(ledger, make_split(), prepared, tmp_path)
-    assert counts["segments"].sum() == len(read_side(tmp_path, 0, "test", EMOTIONS)) == 0
+    assert counts["segments"].sum() == len(read_subset(tmp_path, 0, "test", EMOTIONS)) == 0
 
 
 def test_no_index(tmp_path: Path) -> None:
-    with pytest.raises(UseError, match="`fer split` first"):
-        read_side(tmp_path, 0, "train", EMOTIONS)
+    with pytest.raises(UserError, match="`fer split` first"):
+        read_subset(tmp_path, 0, "train", EMOTIONS)
 
 
 @pytest.mark.parametrize("side", ["train", "test"])
-def test_an_index_of_other_classes_is_refused(folder: Path, side: str) -> None:
-    with pytest.raises(UseError, match="made for other classes"):
-        read_side(folder, 0, side, ("joy", "sadness"))
+def test_an_index_of_other_classes_is_refused(folder: Path, subset: str) -> None:
+    with pytest.raises(UserError, match="made for other classes"):
+        read_subset(folder, 0, subset, ("joy", "sadness"))
 
 
 def test_the_test_side_of_a_fold_need_not_show_every_class(folder: Path) -> None:
-    assert set(read_side(folder, 0, "test", EMOTIONS)["emotion"]) == {"fear"}
+    assert set(read_subset(folder, 0, "test", EMOTIONS)["emotion"]) == {"fear"}
 
 
 def test_the_digest_does_not_know_the_order_of_rows(index: pd.DataFrame) -> None:
@@ -229,31 +229,31 @@ def test_an_index_that_does_not_fit_its_shards_is_told(
 ) -> None:
     spoilt = index[index["video_id"] == "v3"].reset_index(drop=True)
     spoilt.loc[1, column] = value
-    with pytest.raises(UseError, match=f"The index does not fit .*{'3' * 64}.parquet: .*{words}.*; run `fer split`"):
+    with pytest.raises(UserError, match=f"The index does not fit .*{'3' * 64}.parquet: .*{words}.*; run `fer split`"):
         load_arrays(spoilt, prepared, EMOTIONS)
 
 
 def test_an_index_of_other_settings_is_told(index: pd.DataFrame, prepared: Path, tmp_path: Path) -> None:
     other = tmp_path / "fedcba987654"
     shutil.copytree(prepared, other)
-    with pytest.raises(UseError, match=r"made of prepared\w+, prepared with other settings than fedcba987654"):
+    with pytest.raises(UserError, match=r"made of prepared\w+, prepared with other settings than fedcba987654"):
         load_arrays(index, other, EMOTIONS)
 
 
 @pytest.mark.parametrize("column", SCHEMA.names)
 def test_an_index_that_lacks_values_is_told_and_made_anew(folder: Path, prepared: Path, column: str) -> None:
     """A null shard would leave the rows of its arrays as the memory was."""
-    path = side_file(folder, 0, "train")
+    path = subset_file(folder, 0, "train")
     whole = pd.read_parquet(path)
     for spoilt in (whole.drop(columns=column), whole.assign(**{column: [None, whole[column].iloc[1]]})):
         spoilt.to_parquet(path)
-        with pytest.raises(UseError, match=rf"train\.parquet lacks values of {column}; run `fer split` again"):
-            read_side(folder, 0, "train", ("anger",))
+        with pytest.raises(UserError, match=rf"train\.parquet lacks values of {column}; run `fer split` again"):
+            read_subset(folder, 0, "train", ("anger",))
     build_index(make_ledger(), make_split(), prepared, folder)
-    pd.testing.assert_frame_equal(read_side(folder, 0, "train", ("anger",)), whole)
+    pd.testing.assert_frame_equal(read_subset(folder, 0, "train", ("anger",)), whole)
 
 
 def test_a_side_under_the_name_of_another_is_told(folder: Path) -> None:
-    side_file(folder, 0, "test").replace(side_file(folder, 0, "train"))
-    with pytest.raises(UseError, match="holds another side than its name says"):
-        read_side(folder, 0, "train", ("fear",))
+    subset_file(folder, 0, "test").replace(subset_file(folder, 0, "train"))
+    with pytest.raises(UserError, match="holds another subset than its name says"):
+        read_subset(folder, 0, "train", ("fear",))

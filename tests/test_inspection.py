@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
@@ -283,18 +283,18 @@ def test_an_id_is_found_in_composed_and_decomposed_letters() -> None:
 
 def test_an_unknown_or_ambiguous_id_is_one_sentence() -> None:
     ledger = ledger_of(*(f"a/S{number:03d}" for number in range(1, 9)))
-    with pytest.raises(UseError, match=r"no video 'a/S0O1' \(did you mean 'a/S001'\?\)"):
+    with pytest.raises(UserError, match=r"no video 'a/S0O1' \(did you mean 'a/S001'\?\)"):
         find_video(ledger, "a/S0O1")
-    with pytest.raises(UseError, match=r"8 videos fit 'S00': 'a/S001', .*'a/S005' and 3 more; name one"):
+    with pytest.raises(UserError, match=r"8 videos fit 'S00': 'a/S001', .*'a/S005' and 3 more; name one"):
         find_video(ledger, "S00")
-    with pytest.raises(UseError, match="lists no video"):
+    with pytest.raises(UserError, match="lists no video"):
         find_video(ledger.head(0), "S00")
 
 
 def test_an_output_that_cannot_be_is_refused(settings: StudySettings, tmp_path: Path) -> None:
-    with pytest.raises(UseError, match=r"should end in \.png"):
+    with pytest.raises(UserError, match=r"should end in \.png"):
         inspect_video(settings, "moving", tmp_path / "a.gif")
-    with pytest.raises(UseError, match="no folder"):
+    with pytest.raises(UserError, match="no folder"):
         inspect_video(settings, "moving", tmp_path / "none" / "a.png")
 
 
@@ -304,12 +304,12 @@ def test_a_page_takes_the_place_of_a_page_and_of_nothing_else(settings: StudySet
         assert inspect_video(settings, "short", page) == page
     Image.new("RGB", (8, 8)).save(photograph)
     before = photograph.read_bytes()
-    with pytest.raises(UseError, match="was not made by this command"):
+    with pytest.raises(UserError, match="was not made by this command"):
         inspect_video(settings, "short", photograph)
     assert photograph.read_bytes() == before
     inspect_video(settings, "short", photograph, force=True)
     (tmp_path / "video.png").symlink_to(settings.corpus.root / "moving.mp4")
-    with pytest.raises(UseError, match="is one of the inputs"):
+    with pytest.raises(UserError, match="is one of the inputs"):
         inspect_video(settings, "short", tmp_path / "video.png", force=True)
 
 

@@ -49,7 +49,7 @@ class Files:
         ledger = pd.read_parquet(self.ledger_path)
         return dict(zip(ledger["video_id"], ledger["outcome"], strict=True))
 
-    def side(self, name: str) -> set[tuple[str, str]]:
+    def subset(self, name: str) -> set[tuple[str, str]]:
         split = pd.read_parquet(self.split_path)
         rows = split[split["side"] == name]
         return set(zip(rows["video_id"], rows["sha256"], strict=True))
@@ -80,7 +80,7 @@ def test_a_day(tmp_path: Path) -> None:
         assert {run["name"] for run in trained} >= {"train spatial-only, seed 1 (day)", "train gap-sum, seed 1 (day)"}
         keys = {artifact["key"] for artifact in lab.prefect("artifacts/filter")}
         assert keys >= {f"day-{name}" for name in ("ledger", "comparison", "confusion", "mlflow", "report", "summary")}
-        test_side = files.side("test")
+        test_subset = files.side("test")
         studies = studies_done(lab)
 
         for name in ("anger/gina/a", "fear/gina/b"):
@@ -95,7 +95,7 @@ def test_a_day(tmp_path: Path) -> None:
         assert "undecodable such as fear/gina/broken.mp4" in failed["state"]["message"]
 
         wait_for("the study that starts by itself", lambda: studies_done(lab) > studies)
-        assert files.side("test") == test_side
+        assert files.side("test") == test_subset
         assert {name for name, _ in files.side("train") | files.side("validation")} >= ok
 
         lab.pause("new-videos")
@@ -106,7 +106,7 @@ def test_a_day(tmp_path: Path) -> None:
         assert again.returncode == 0, again.stderr
         wait_for("the retried look", lambda: state_of(lab, failed["id"]) == "COMPLETED")
         assert files.outcomes["fear/gina/broken.mp4"] == "ok"
-        assert files.side("test") == test_side
+        assert files.side("test") == test_subset
 
 
 def studies_done(lab: Lab) -> int:

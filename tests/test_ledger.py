@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import write_shard
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import (
@@ -274,7 +274,7 @@ def test_a_remark_stays_with_its_video(preparation: Preparation, later: list[str
 
 
 def test_no_ledger(preparation: Preparation) -> None:
-    with pytest.raises(UseError, match="run `fer prepare` first"):
+    with pytest.raises(UserError, match="run `fer prepare` first"):
         read_ledger(preparation.ledger, EMOTIONS)
 
 
@@ -311,7 +311,7 @@ def test_a_share_of_failures_that_is_allowed(names: Iterable[str], limit: float)
     ],
 )
 def test_too_many_failures_stop_the_run(names: Iterable[str], limit: float, words: str) -> None:
-    with pytest.raises(UseError) as caught:
+    with pytest.raises(UserError) as caught:
         check_failed_share(outcomes(*names), limit)
     assert words in str(caught.value)
     assert "execution.max_failed_share" in str(caught.value)

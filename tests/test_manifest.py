@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.settings import CorpusSettings
 from tasks.corpus import manifest
 from tasks.corpus.manifest import SCHEMA, build_manifest, check_labels, read_manifest
@@ -109,7 +109,7 @@ def test_only_what_changed_or_is_new_is_hashed(corpus: CorpusSettings, target: P
 def test_a_file_that_may_grow_keeps_its_former_row_or_gets_none_yet(
     corpus: CorpusSettings, target: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UseError, match=r"All videos were written to within the last 60 s"):
+    with pytest.raises(UserError, match=r"All videos were written to within the last 60 s"):
         build_manifest(corpus, target, settle_s=60)
     before = build_manifest(corpus, target)
     assert build_manifest(corpus, target, settle_s=60).equals(before), "as they were at the last look"
@@ -204,7 +204,7 @@ def test_another_corpus_is_refused_and_nothing_is_written(corpus: CorpusSettings
     (target.parent / "prepared").mkdir()
     before = target.read_bytes()
     write(tmp_path / "other" / "anger/anna/1.mp4", b"something else")
-    with pytest.raises(UseError, match=r"holds another corpus \(4 videos.*--data-root"):
+    with pytest.raises(UserError, match=r"holds another corpus \(4 videos.*--data-root"):
         build_manifest(CorpusSettings(adapter="folder", root=tmp_path / "other"), target)
     assert target.read_bytes() == before
 
@@ -218,13 +218,13 @@ def test_a_corpus_that_moved_is_the_same_corpus(corpus: CorpusSettings, target: 
 
 def test_no_videos(tmp_path: Path, target: Path) -> None:
     (tmp_path / "videos").mkdir()
-    with pytest.raises(UseError, match=r"No videos were found in .*videos.* with the adapter 'folder'"):
+    with pytest.raises(UserError, match=r"No videos were found in .*videos.* with the adapter 'folder'"):
         build_manifest(CorpusSettings(adapter="folder", root=tmp_path / "videos"), target)
     assert not target.exists()
 
 
 def test_no_manifest(target: Path) -> None:
-    with pytest.raises(UseError, match="run `fer prepare` first"):
+    with pytest.raises(UserError, match="run `fer prepare` first"):
         read_manifest(target)
 
 
@@ -240,5 +240,5 @@ def test_a_corpus_that_cannot_become_a_study_is_refused_before_it_is_decoded(
     rows: list[tuple[str, str, str]], words: str
 ) -> None:
     manifest = pd.DataFrame(rows, columns=["status", "emotion", "subject"]).assign(video_id="v", reason="why")
-    with pytest.raises(UseError, match=words):
+    with pytest.raises(UserError, match=words):
         check_labels(manifest, ("anger", "fear"))

@@ -197,7 +197,7 @@ def test_a_study_goes_on_where_its_data_root_is(tmp_path: Path) -> None:
     assert mlflow_log.open_study(resolve_settings(**arguments(copy))) == study_run, "it knows its run again"
     more = arguments(copy, **{"training.epochs": 3})
     for flow in (prepare, split, train):
-        flow(**more) if flow is not prepare else flow(**more, tolerant=True)
+        flow(**more) if flow is not prepare else flow(**more, allow_failures=True)
     report = evaluate(**more)
     assert report == copy / "studies" / "tiny" / "report" / "index.html"
     assert contents(old) == before

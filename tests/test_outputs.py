@@ -7,7 +7,7 @@ import pytest
 from conftest import draw_moving_face, write_images
 from matplotlib.figure import Figure
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.report.outputs import PICTURE, PREDICTIONS, Kind, check_output, output_file
 from tasks.report.plots import save_figure
 
@@ -23,9 +23,9 @@ def draw(path: Path, **metadata: str) -> Path:
 
 def refused(path: Path, kind: Kind, words: str, inputs: list[Path] | None = None, force: bool = False) -> None:
     content = path.read_bytes() if path.is_file() else b""
-    with pytest.raises(UseError, match=words):
+    with pytest.raises(UserError, match=words):
         check_output(path, kind, inputs or [], force)
-    with pytest.raises(UseError, match=words), output_file(path, kind, inputs or [], force) as temporary:
+    with pytest.raises(UserError, match=words), output_file(path, kind, inputs or [], force) as temporary:
         temporary.write_text("gone")
     assert (path.read_bytes() if path.is_file() else b"") == content
 
@@ -103,11 +103,11 @@ def test_folders_devices_and_places_that_are_not_there_are_no_outputs(tmp_path: 
     (tmp_path / "folder.csv").mkdir()
     os.mkfifo(tmp_path / "pipe.csv")
     for name in ("folder.csv", "pipe.csv"):
-        with pytest.raises(UseError, match="is there and no file"):
+        with pytest.raises(UserError, match="is there and no file"):
             check_output(tmp_path / name, PREDICTIONS, force=True)
-    with pytest.raises(UseError, match="no folder"):
+    with pytest.raises(UserError, match="no folder"):
         check_output(tmp_path / "none" / "a.csv", PREDICTIONS)
-    with pytest.raises(UseError, match=r"should end in \.csv"):
+    with pytest.raises(UserError, match=r"should end in \.csv"):
         check_output(Path("/dev/stdout"), PREDICTIONS)
     check_output(None, PREDICTIONS)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.cli.options import Chosen
 from tasks.config.digests import digest
 from tasks.config.layout import Layout
@@ -27,20 +27,20 @@ from tasks.storage.files import (
     write_table,
     write_text,
 )
-from tasks.storage.local_copies import local_copy, working_folder
-from tasks.storage.locations import as_remote, read_place
+from tasks.storage.local_copies import local_copy, synced_folder
+from tasks.storage.locations import as_remote, read_location
 from tasks.tracking import connection
 
 
 @pytest.fixture
 def store(request: pytest.FixtureRequest) -> Path:
     """A place of this test alone, in memory."""
-    return read_place(f"memory://bucket/{request.node.name}")
+    return read_location(f"memory://bucket/{request.node.name}")
 
 
 @pytest.mark.parametrize("text", ["fer-data", "../up", "a:b", "C:\\data", "2024"])
 def test_what_is_no_url_is_a_path(text: str) -> None:
-    assert read_place(text) == Path(text)
+    assert read_location(text) == Path(text)
 
 
 @pytest.mark.parametrize(
@@ -53,20 +53,20 @@ def test_what_is_no_url_is_a_path(text: str) -> None:
     ],
 )
 def test_a_wrong_url_is_told(text: str, sentence: str) -> None:
-    with pytest.raises(UseError) as error:
-        read_place(text)
+    with pytest.raises(UserError) as error:
+        read_location(text)
     assert str(error.value).startswith(sentence)
-    with pytest.raises(UseError, match=r"^data_root: .*[^.] \(it is "):
+    with pytest.raises(UserError, match=r"^data_root: .*[^.] \(it is "):
         resolve_settings(overrides={"data_root": text})
 
 
 def test_a_missing_package_is_told() -> None:
     code = (
         "import sys\nsys.modules['s3fs'] = None\nfrom tasks.storage.locations import read_place\n"
-        "try:\n    read_place('s3://bucket/x')\nexcept Exception as error:\n    print(type(error).__name__, error)"
+        "try:\n    read_location('s3://bucket/x')\nexcept Exception as error:\n    print(type(error).__name__, error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == "UseError A package for s3:// is not installed: pip install 'fer-pipeline[s3]'.\n"
+    assert said == "UserError A package for s3:// is not installed: pip install 'fer-pipeline[s3]'.\n"
 
 
 def test_settings_hold_a_url_as_they_hold_a_folder() -> None:
@@ -83,14 +83,14 @@ def test_settings_hold_a_url_as_they_hold_a_folder() -> None:
         assert again == remote
     assert Chosen(data_root="s3://bucket/some/where").settings().data_root == remote.data_root
     assert str(Layout.of(remote).report) == "s3://bucket/some/where/studies/study/report"
-    with pytest.raises(UseError, match="data_root"):
+    with pytest.raises(UserError, match="data_root"):
         resolve_settings(overrides={"data_root": 2024})
 
 
 def test_mlflow_needs_a_server_beside_an_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     layout = Layout.of(StudySettings(data_root="s3://bucket/x"))
-    with pytest.raises(UseError, match="set MLFLOW_TRACKING_URI to the address of an MLflow server"):
+    with pytest.raises(UserError, match="set MLFLOW_TRACKING_URI to the address of an MLflow server"):
         connection.tracking_uri(layout)
     assert [found.state for found in check_mlflow(StudySettings(data_root="s3://bucket/x"))] == [State.ERROR]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
@@ -133,7 +133,7 @@ def test_a_working_folder_saves_what_changed_and_its_promises_last(
         upload(place, files)
 
     monkeypatch.setattr(type(store), "upload", record)
-    with working_folder(store, last=("progress.json", "model.keras")) as working:
+    with synced_folder(store, last=("progress.json", "model.keras")) as working:
         assert (working.path / "old" / "kept.txt").read_text() == "kept"
         (working.path / "gone.txt").unlink()
         for name in ("model.keras", "progress.json", "epoch", ".hidden"):
@@ -150,7 +150,7 @@ def test_a_working_folder_saves_what_changed_and_its_promises_last(
 
 def test_a_working_folder_that_is_left_by_an_exception_keeps_what_was_saved(store: Path) -> None:
     def break_off() -> None:
-        with working_folder(store) as working:
+        with synced_folder(store) as working:
             (working.path / "a").write_text("1")
             working.save()
             (working.path / "a").write_text("22")
@@ -162,7 +162,7 @@ def test_a_working_folder_that_is_left_by_an_exception_keeps_what_was_saved(stor
 
 
 def test_local_folders_are_worked_in_as_they_are(tmp_path: Path) -> None:
-    with working_folder(tmp_path / "new", last=("a",)) as working, local_copy(tmp_path / "new") as copy:
+    with synced_folder(tmp_path / "new", last=("a",)) as working, local_copy(tmp_path / "new") as copy:
         assert working.path == copy == tmp_path / "new"
         (copy / "a").write_text("1")
         working.save()

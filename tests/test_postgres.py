@@ -19,7 +19,7 @@ from postgres import PASSWORD, USER, find_binaries, postgres_server
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.sample.corpus import write_video
@@ -154,7 +154,7 @@ def test_a_mode_of_tls_is_told_to_both_servers_in_their_words(server: str) -> No
 
 
 def refusal(url: str) -> str:
-    with pytest.raises(UseError) as error:
+    with pytest.raises(UserError) as error:
         Databases.on_postgres(url)
     said = str(error.value)
     assert "\n" not in said

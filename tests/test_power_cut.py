@@ -62,20 +62,20 @@ def settings_of(corpus: str, data_root: str, number: int) -> StudySettings:
     return resolve_settings("sample", None, overrides)
 
 
-def prepare(settings: StudySettings, say: Say) -> None:
+def prepare(settings: StudySettings, echo: Say) -> None:
     scan = scan_corpus(settings)
 
     def run(batches: Any) -> Iterator[Any]:
         for batch in batches:
             reports = prepare_videos(batch.jobs, settings.prepare, 2, 60.0)
-            say(prepared=list(reports))
+            echo(prepared=list(reports))
             yield reports
 
     conclude(scan, settings, prepare_all(due_jobs(scan, settings), run, 0, 0.0, most_failures(scan, settings)))
-    say(done=True)
+    echo(done=True)
 
 
-def train(settings: StudySettings, say: Say) -> None:
+def train(settings: StudySettings, echo: Say) -> None:
     from tasks.dataset.index import build_index
     from tasks.dataset.splits import read_split, update_split
     from tasks.preparation.ledger import read_ledger
@@ -85,23 +85,23 @@ def train(settings: StudySettings, say: Say) -> None:
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     split = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
-    say(split=read_split(layout.split).to_csv(index=False))
+    echo(split=read_split(layout.split).to_csv(index=False))
     build_index(ledger, split, layout.prepared, layout.index)
-    say(indexed=True)
+    echo(indexed=True)
     study_run = mlflow_log.open_study(settings)
-    say(study=study_run.run_id)
+    echo(study=study_run.run_id)
     (run,) = plan_runs(settings)
     run_id = mlflow_log.open_run(settings, study_run, run)
-    say(child=run_id)
+    echo(child=run_id)
     logged = mlflow_log.num_logged_epochs(run_id)
 
     def tell(epoch: Any) -> None:
         if epoch.epoch > logged:
             mlflow_log.log_epoch(run_id, epoch)
-        say(epoch=epoch.model_dump())
+        echo(epoch=epoch.model_dump())
 
     train_run(settings, run, tell)
-    say(done=True)
+    echo(done=True)
 
 
 def run_eagerly(eagerly: bool) -> None:
@@ -114,19 +114,19 @@ def run_eagerly(eagerly: bool) -> None:
 def write_on_and_on(what: str, corpus: str, disk: str) -> None:
     """Do the work again and again: preparation each time in a data root of its own, training as a study of its own."""
 
-    def say(**words: Any) -> None:
+    def echo(**words: Any) -> None:
         print(json.dumps(words), flush=True)
 
     if what == "train":
         run_eagerly(True)
     for number in range(10_000):
-        say(begun=number)
+        echo(begun=number)
         if what == "prepare":
-            prepare(settings_of(corpus, f"{disk}/{number}", number), say)
-            say(gone=True)
+            prepare(settings_of(corpus, f"{disk}/{number}", number), echo)
+            echo(gone=True)
             shutil.rmtree(f"{disk}/{number}")
         else:
-            train(settings_of(corpus, f"{disk}/data", number), say)
+            train(settings_of(corpus, f"{disk}/data", number), echo)
 
 
 # The device.

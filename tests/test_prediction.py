@@ -10,7 +10,7 @@ import pytest
 from conftest import FPS, draw_moving_face, draw_wall, write_images
 from typer.testing import CliRunner
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS
 from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model, model_prepare
@@ -69,7 +69,7 @@ def test_files_folders_and_patterns_of_images_are_videos(model_file: Path, tmp_p
 @pytest.mark.parametrize("name", ["absent.mp4", "empty"])
 def test_nothing_to_predict_on(model_file: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UseError, match=f"There is no video at .*{name}"):
+    with pytest.raises(UserError, match=f"There is no video at .*{name}"):
         predict_videos(model_file, [tmp_path / name])
 
 
@@ -183,7 +183,7 @@ def test_the_command_shows_and_writes_all_of_it_and_destroys_nothing(model_of_cr
     for output in ("scene.mp4", "model.keras", "link.csv", "copy.csv"):
         for force in ([], ["--force"]):
             result = CliRunner().invoke(app, ["predict", model, str(scene), "-o", str(tmp_path / output), *force])
-            assert isinstance(result.exception, UseError), result.output
+            assert isinstance(result.exception, UserError), result.output
     assert {path: path.read_bytes() for path in before} == before
     table = tmp_path / "table.csv"
     for _ in range(2):

@@ -120,15 +120,15 @@ class Watching(GradCam):
 
 
 def test_layers_are_drawn_anew_from_the_top_each_with_its_own_spread(trained: GradCam) -> None:
-    watching = Watching(trained.model)
-    check_randomisation(watching, *inputs(), seed=1, num_draws=1)
-    original = watching.seen[0]
-    assert len(watching.seen) == 1 + len(STEPS)
-    for number, kernels in enumerate(watching.seen):
+    for_watching = Watching(trained.model)
+    check_randomisation(for_watching, *inputs(), seed=1, num_draws=1)
+    original = for_watching.seen[0]
+    assert len(for_watching.seen) == 1 + len(STEPS)
+    for number, kernels in enumerate(for_watching.seen):
         changed = {name for name in kernels if not np.array_equal(kernels[name], original[name])}
         drawn = set(STEPS[:number])
         assert changed == {name for name in kernels if name.removeprefix("spatial_").removeprefix("temporal_") in drawn}
-    last = watching.seen[-1]
+    last = for_watching.seen[-1]
     assert not np.array_equal(last["spatial_conv1"], last["temporal_conv1"])
     fan_in = np.prod(last["spatial_conv4"].shape[:3])
     assert last["spatial_conv4"].std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.15), "He et al. 2015"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.scope import ledger_of_study
 from tasks.report.facts import describe
@@ -222,5 +222,5 @@ def test_predictions_that_lost_their_content_are_told(tmp_path: Path, name: str)
     path = evaluated[-1][0] / name
     path.write_bytes(b"")
     for _ in range(2):
-        with pytest.raises(UseError, match=rf"no predictions at '{path}'; run `fer evaluate` again"):
+        with pytest.raises(UserError, match=rf"no predictions at '{path}'; run `fer evaluate` again"):
             compare(evaluated, EMOTIONS)

@@ -3,14 +3,14 @@
 import pandas as pd
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.building import model_prepare
 from flows.train import of_fold
 from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.config.settings import StudySettings
-from tasks.dataset.index import SCHEMA, side_file
-from tasks.dataset.splits import SIDES
+from tasks.dataset.index import SCHEMA, subset_file
+from tasks.dataset.splits import SUBSETS
 from tasks.study import precision, runs
 from tasks.study.runs import Run, build_run_model, plan_runs, training_of
 
@@ -23,14 +23,14 @@ def base(tmp_path) -> StudySettings:
     settings = StudySettings(data_root=tmp_path, corpus={"emotions": EMOTIONS}, arms=("gap-sum", "spatial-only"))
     layout = Layout.of(settings)
     layout.split.parent.mkdir(parents=True)
-    members = [{"fold": fold, "video_id": f"{side}{fold}", "side": side} for fold in (0, 1) for side in SIDES]
+    members = [{"fold": fold, "video_id": f"{subset}{fold}", "side": subset} for fold in (0, 1) for subset in SUBSETS]
     split = pd.DataFrame(members).assign(sha256="content")
     split.to_parquet(layout.split)
     layout.ledger.parent.mkdir(parents=True)
     split.drop(columns=["fold", "side"]).assign(emotion="fear", outcome="ok").to_parquet(layout.ledger)
     for member in members:
         rows = [dict.fromkeys(SCHEMA.names, "") | member | {"emotion": emotion} for emotion in EMOTIONS]
-        path = side_file(layout.index, member["fold"], member["side"])
+        path = subset_file(layout.index, member["fold"], member["side"])
         path.parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows).to_parquet(path)
     return settings
@@ -71,14 +71,14 @@ def test_an_arm_can_name_its_treatment(base):
     assert training_of(settings, plain.arm).treatment == "none"
     assert training_of(settings, smote.arm).treatment == "smote"
     assert smote.arm.title == "GAP + sum, smote"
-    with pytest.raises(UseError, match=r"no treatment 'smoke' \(did you mean 'smote'\?\)"):
+    with pytest.raises(UserError, match=r"no treatment 'smoke' \(did you mean 'smote'\?\)"):
         change(base, arms=("gap-sum+smoke",)).all_arms()
 
 
 def test_folders_are_named_after_all_that_decides_a_result(base):
     assert not folders(base) & folders(change(base, training={"epochs": 3}))
     assert folders(base) == folders(change(base, execution={"workers": 3}))
-    path = side_file(Layout.of(base).index, 0, "train")
+    path = subset_file(Layout.of(base).index, 0, "train")
     before = folders(base)
     pd.read_parquet(path).assign(sha256="other").to_parquet(path)
     after = folders(base)
@@ -88,7 +88,7 @@ def test_folders_are_named_after_all_that_decides_a_result(base):
 def test_the_test_side_has_no_part_in_a_name(base):
     before = folders(base)
     for fold in (0, 1):
-        side_file(Layout.of(base).index, fold, "test").unlink()
+        subset_file(Layout.of(base).index, fold, "test").unlink()
     assert folders(base) == before
 
 
@@ -136,20 +136,20 @@ def test_a_fold_has_the_name_of_its_table(base):
 def test_the_runs_of_one_fold(base):
     every = plan_runs(base)
     assert [run.fold for run in of_fold(every, "1")] == [1, 1]
-    with pytest.raises(UseError, match=r"no fold '3'.*it has 0, 1\."):
+    with pytest.raises(UserError, match=r"no fold '3'.*it has 0, 1\."):
         of_fold(every, "3")
-    with pytest.raises(UseError, match="it has no folds"):
+    with pytest.raises(UserError, match="it has no folds"):
         of_fold([Run(every[0].arm, 1, None, every[0].folder)], "3")
 
 
 def test_a_model_of_crops_carries_how_large_they_were(base):
     settings = change(base, prepare={"precropped": True, "segment_length": 2})
     layout = Layout.of(settings)
-    for side, box in (("train", [0, 0, 40, 48]), ("validation", [0, 0, 99, 99])):
+    for subset, box in (("train", [0, 0, 40, 48]), ("validation", [0, 0, 99, 99])):
         rows = [
-            dict.fromkeys(SCHEMA.names, "") | {"emotion": emotion, "box": box, "side": side} for emotion in EMOTIONS
+            dict.fromkeys(SCHEMA.names, "") | {"emotion": emotion, "box": box, "side": subset} for emotion in EMOTIONS
         ]
-        path = side_file(layout.index, 0, side)
+        path = subset_file(layout.index, 0, subset)
         path.parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows).to_parquet(path)
     model = build_run_model(settings, plan_runs(base)[0])

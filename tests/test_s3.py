@@ -28,7 +28,7 @@ import pytest
 from conftest import FPS, draw_moving_face, images_of
 from rich.console import Console
 
-from fer_models.errors import StorageError, UseError
+from fer_models.errors import StorageError, UserError
 from flows.prepare import prepare
 from flows.split import split
 from flows.status import print_status
@@ -46,8 +46,8 @@ from tasks.preparation.scan import scan_corpus
 from tasks.report.inspection import inspect_video
 from tasks.report.tile_page import explain_tile
 from tasks.storage.files import list_files, list_sizes, read_frame, remove_files, write_text
-from tasks.storage.local_copies import working_folder
-from tasks.storage.locations import as_remote, read_place
+from tasks.storage.local_copies import synced_folder
+from tasks.storage.locations import as_remote, read_location
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, read_progress
 from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, read_evaluation
 from tasks.study.runs import plan_runs, train_run
@@ -157,7 +157,7 @@ def proxy(environment: pytest.MonkeyPatch) -> Iterator[Proxy]:
                 time.sleep(0.05)
             proxy = Proxy(port)
             environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
-            as_remote(read_place(BUCKET)).fs.mkdir("bucket")
+            as_remote(read_location(BUCKET)).fs.mkdir("bucket")
             yield proxy
             proxy.close()
         finally:
@@ -295,10 +295,10 @@ def test_every_command_reads_from_s3(studies: dict[str, dict[str, Any]], corpus:
         str(finding.check) for finding in audit(studies["local"]["settings"])
     ]
     model = list_files(layout.runs, f"*/{MODEL_FILE}")[0]
-    predicted = predict_videos(read_place(str(model)), [Path(video["uri"])])
+    predicted = predict_videos(read_location(str(model)), [Path(video["uri"])])
     assert predicted["predicted"].isin(EMOTIONS).all()
-    with pytest.raises(UseError, match=r"There is no model 's3://bucket/nowhere/model.keras'"):
-        predict_videos(read_place(f"{BUCKET}/nowhere/model.keras"), [corpus])
+    with pytest.raises(UserError, match=r"There is no model 's3://bucket/nowhere/model.keras'"):
+        predict_videos(read_location(f"{BUCKET}/nowhere/model.keras"), [corpus])
 
 
 def test_clean_removes_what_is_unused(studies: dict[str, dict[str, Any]]) -> None:
@@ -382,7 +382,7 @@ def test_an_upload_that_breaks_off_costs_its_video_and_is_mended(
     due = scan_corpus(settings).plan.due.set_index("video_id")
     broken = due.loc["fear/ben/b.mp4", "sha256"]
     with proxy.cutting(f"{broken}.parquet"):
-        assert prepare(overrides=three, tolerant=True) == {"ok": 2, "crashed": 1}
+        assert prepare(overrides=three, allow_failures=True) == {"ok": 2, "crashed": 1}
     assert proxy.num_cut
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     message = ledger.set_index("video_id").loc["fear/ben/b.mp4", "message"]
@@ -397,7 +397,7 @@ def test_a_large_upload_that_breaks_off_leaves_nothing(proxy: Proxy, tmp_path: P
     large = tmp_path / "model.keras"
     with large.open("wb") as file:
         file.truncate(101 * 2**20)
-    target = as_remote(read_place(f"{BUCKET}/large/model.keras"))
+    target = as_remote(read_location(f"{BUCKET}/large/model.keras"))
     with proxy.cutting("partNumber=2"), pytest.raises(OSError, match=re.escape(str(target))):
         target.upload({large: target})
     assert proxy.num_cut
@@ -409,21 +409,21 @@ def test_a_large_upload_that_breaks_off_leaves_nothing(proxy: Proxy, tmp_path: P
 
 def test_hostile_keys_write_and_remove_nothing_outside(proxy: Proxy, tmp_path: Path) -> None:
     """Keys are names that anybody who may write to the bucket chose; S3 takes dots and asterisks as they are."""
-    store = as_remote(read_place(BUCKET)).fs
+    store = as_remote(read_location(BUCKET)).fs
     for key in ("run/a.txt", "run/b.txt", "run/*.txt", "run/marker/"):
         store.call_s3("put_object", Bucket="bucket", Key=f"stars/{key}", Body=b"")
-    place = as_remote(read_place(f"{BUCKET}/stars/run"))
+    place = as_remote(read_location(f"{BUCKET}/stars/run"))
     assert sorted(path.name for path in place.sizes()) == ["*.txt", "a.txt", "b.txt"]
     place.remove([place / "*.txt"])
     assert sorted(path.name for path in place.sizes()) == ["a.txt", "b.txt"]
     for number, key in enumerate(("../../../escaped", "a/../../../../escaped", "..\\..\\escaped", "/escaped")):
         store.call_s3("put_object", Bucket="bucket", Key=f"hostile{number}/run/{key}", Body=b"hostile")
-        place = read_place(f"{BUCKET}/hostile{number}/run")
-        with pytest.raises(UseError, match=r"run holds the name .*escaped.* leads out of .*remove that object"):
+        place = read_location(f"{BUCKET}/hostile{number}/run")
+        with pytest.raises(UserError, match=r"run holds the name .*escaped.* leads out of .*remove that object"):
             list_files(place, "*")
-        with pytest.raises(UseError, match="leads out of"), working_folder(place):
+        with pytest.raises(UserError, match="leads out of"), synced_folder(place):
             pytest.fail("it was downloaded")
-        with pytest.raises(UseError, match="leads out of"):
+        with pytest.raises(UserError, match="leads out of"):
             remove_files([place])
         as_remote(place).fs.call_s3("head_object", Bucket="bucket", Key=f"hostile{number}/run/{key}")
     assert not list(tmp_path.parent.glob("**/escaped"))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from openpyxl import load_workbook
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.baum1 import BAUM1S_CODES, read
 from tasks.corpus.sample import corpus as corpus_module
@@ -309,5 +309,5 @@ def test_what_somebody_put_beside_the_clips_stays(tmp_path: Path, write_lines: C
     write_lines(tmp_path, SampleCorpus(4, 1, 0.4, (160, 120), seed=8))
     assert mine.read_text() == "mine"
     (tmp_path / corpus_module._MARKER).write_text('{"people": 3}')
-    with pytest.raises(UseError, match="was not drawn by `fer sample`"):
+    with pytest.raises(UserError, match="was not drawn by `fer sample`"):
         write_lines(tmp_path, SMALL)

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
 from tasks.dataset.audit import audit
-from tasks.dataset.index import build_index, read_seen, read_side
+from tasks.dataset.index import build_index, read_seen, read_subset
 from tasks.dataset.pending import pending_videos
 from tasks.dataset.splits import read_split, split_of_study, update_split
 from tasks.outcomes import Outcome
@@ -124,7 +124,7 @@ def test_each_study_has_its_side_of_the_split_whoever_came_first(root: Root, pro
         emotions = settings.corpus.emotions
         assert [run.folder for run in plan_runs(settings)] == before[settings.name]
         assert set(read_seen(Layout.of(settings).index, int(folds[0]), emotions)["emotion"]) == set(emotions)
-        assert set(read_side(Layout.of(settings).index, int(folds[0]), "test", emotions)["emotion"]) == set(emotions)
+        assert set(read_subset(Layout.of(settings).index, int(folds[0]), "test", emotions)["emotion"]) == set(emotions)
         assert not audit(settings)
     whole = read_split(Layout.of(first).split)
     for _, rows in whole.groupby("fold"):
@@ -246,7 +246,7 @@ def test_what_was_not_tried_is_told_apart_and_due_next(root: Root) -> None:
 def test_a_refused_corpus_claims_nothing(tmp_path: Path) -> None:
     """Its labels are not those of the study, which shows before the manifest is written."""
     settings = Root(tmp_path / "other").study(("anger", "contempt"), data_root=tmp_path / "data")
-    with pytest.raises(UseError, match="No video is labelled contempt"):
+    with pytest.raises(UserError, match="No video is labelled contempt"):
         scan_corpus(settings)
     assert not Layout.of(settings).manifest.exists()
     right = Root(tmp_path / "right").study(FIRST, data_root=tmp_path / "data")
@@ -258,7 +258,7 @@ def test_a_refused_corpus_claims_nothing(tmp_path: Path) -> None:
     settings = third.study(FIRST, data_root=tmp_path / "data")
     scan_corpus(settings)  # nothing was prepared of the other one, so nothing is lost
     third.prepare(settings)
-    with pytest.raises(UseError, match="holds another corpus"):
+    with pytest.raises(UserError, match="holds another corpus"):
         scan_corpus(right)
 
 
@@ -272,7 +272,7 @@ def test_no_advice_removes_a_split(root: Root) -> None:
     lost = ledger.assign(outcome=ledger["outcome"].mask(ledger["subject"].isin(tested), "no_face"))
     swapped = ledger.assign(subject=ledger["subject"].str.replace("p", "q"))
     for wrong in (lost, swapped):
-        with pytest.raises(UseError, match=r"set another split\.seed, which .* leaves this one") as caught:
+        with pytest.raises(UserError, match=r"set another split\.seed, which .* leaves this one") as caught:
             update_split(wrong, FIRST, first.split, layout.split)
         assert "remove" not in str(caught.value)
     assert len(split_of_study(read_split(layout.split), ledger, FIRST)) == 18

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 import flows.cli
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.cli import main
 from flows.environment import check_server
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings, settings_as_yaml
 from tasks.config.settings import PrepareSettings, StudySettings
 from tasks.storage.addresses import hide_secrets, user_of, without_user
-from tasks.storage.locations import read_place
+from tasks.storage.locations import read_location
 from tasks.tracking import connection, mlflow_log
 
 SECRET = "hush/Hush+hush"
@@ -53,7 +53,7 @@ def whole_story(error: BaseException) -> str:
 @pytest.mark.parametrize("key", KEYS)
 def test_a_secret_in_any_setting_is_refused_without_saying_it(key: str, value: str) -> None:
     for given in (value, Path(value), [value, "b"]):
-        with pytest.raises(UseError) as caught:
+        with pytest.raises(UserError) as caught:
             resolve_settings(overrides={key: given})
         assert str(caught.value).startswith(f"{key} holds a password or key, which would be stored and shown; ")
         assert "hush" not in whole_story(caught.value).lower()
@@ -66,9 +66,9 @@ def test_settings_made_in_any_other_way_are_looked_at_too(tmp_path: Path) -> Non
         lambda: StudySettings(data_root=place),
         lambda: StudySettings.model_validate_json(json.dumps({"corpus": {"root": place}})),
         lambda: resolve_settings(config=tmp_path / "study.yaml"),
-        lambda: read_place(f"{place}/model.keras"),
+        lambda: read_location(f"{place}/model.keras"),
     ):
-        with pytest.raises(UseError, match="holds a password or key") as caught:
+        with pytest.raises(UserError, match="holds a password or key") as caught:
             make()
         assert "hush" not in whole_story(caught.value)
 
@@ -84,7 +84,7 @@ def test_settings_made_in_any_other_way_are_looked_at_too(tmp_path: Path) -> Non
     ],
 )
 def test_the_right_way_is_said(value: str, right: str) -> None:
-    with pytest.raises(UseError, match=right):
+    with pytest.raises(UserError, match=right):
         resolve_settings(overrides={"data_root": value})
 
 
@@ -139,7 +139,7 @@ def test_a_message_that_begins_with_a_path_is_none(message: str) -> None:
     ],
 )
 def test_no_other_refusal_says_a_secret(key: str, value: str) -> None:
-    with pytest.raises(UseError) as caught:
+    with pytest.raises(UserError) as caught:
         resolve_settings(overrides={key: value})
     assert "hush" not in str(caught.value)
 
@@ -154,7 +154,7 @@ def fer(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_configuration_file_that_is_not_there_is_named_without_its_secret() -> None:
     """The refusals of a flow are stored by Prefect."""
-    with pytest.raises(UseError, match=r"no configuration file 's3:/key:\*\*\*@bucket/study.yaml'"):
+    with pytest.raises(UserError, match=r"no configuration file 's3:/key:\*\*\*@bucket/study.yaml'"):
         resolve_settings(config="s3://key:hush@bucket/study.yaml")
 
 
@@ -196,7 +196,7 @@ def test_a_bug_shows_its_stack_trace_without_the_secrets_in_it(
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     address = "http://me:hush@127.0.0.1:1/api"
-    with pytest.raises(UseError, match=r"http://me:\*\*\*@127\.0\.0\.1:1/api") as caught:
+    with pytest.raises(UserError, match=r"http://me:\*\*\*@127\.0\.0\.1:1/api") as caught:
         check_server(address)
     assert "hush" not in hide_secrets(whole_story(caught.value))
 
@@ -223,7 +223,7 @@ def test_a_store_that_mlflow_does_not_know_is_told_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = "foo://user:hush@host"
-    with pytest.raises(UseError, match=r"MLFLOW_TRACKING_URI = 'foo://user:\*\*\*@host'") as caught:
+    with pytest.raises(UserError, match=r"MLFLOW_TRACKING_URI = 'foo://user:\*\*\*@host'") as caught:
         connect(uri, monkeypatch, tmp_path)
     assert "hush" not in whole_story(caught.value)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.up import _alone
 from tasks.services import supervisor as module
 from tasks.services.credentials import credentials, make_password, password_file
@@ -114,7 +114,7 @@ def test_what_ends_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "ready").touch()
     with Supervisor(tmp_path) as supervisor:
         supervisor.start(service(tmp_path, code))
-        with pytest.raises(UseError, match=r"a service ends again and again, last with exit code 3; .*no room"):
+        with pytest.raises(UserError, match=r"a service ends again and again, last with exit code 3; .*no room"):
             supervisor.watch()
 
 
@@ -122,7 +122,9 @@ def test_what_ends_before_it_is_ready_is_said_with_the_end_of_its_log(tmp_path: 
     broken = service(tmp_path, "print('the first line'); print('the disk is full'); exit(4)", "Prefect server")
     with (
         Supervisor(tmp_path) as supervisor,
-        pytest.raises(UseError, match=r"Prefect server ended with exit code 4; .*Prefect-server.log ends with: .*full"),
+        pytest.raises(
+            UserError, match=r"Prefect server ended with exit code 4; .*Prefect-server.log ends with: .*full"
+        ),
     ):
         supervisor.start(broken)
 
@@ -328,7 +330,7 @@ def test_a_password_is_made_once_and_anew_when_others_could_read_it(tmp_path: Pa
 
 def test_two_fer_up_do_not_start_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with _alone(), pytest.raises(UseError, match="Another `fer up` of this folder is starting or ending"), _alone():
+    with _alone(), pytest.raises(UserError, match="Another `fer up` of this folder is starting or ending"), _alone():
         raise AssertionError
     with _alone():
         assert stat.S_IMODE(HOME.stat().st_mode) == 0o700

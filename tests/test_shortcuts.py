@@ -114,7 +114,7 @@ def test_a_test_side_of_another_camera_is_a_note() -> None:
     rows["fps"] = rows["fps"].where((where[0] == "train").to_numpy(), 50.0)
     (finding,) = check_properties(rows, where)
     assert finding.severity is Severity.NOTE
-    assert finding.what == "the test side differs from the training side in frames per second: 50 against 25"
+    assert finding.what == "the test subset differs from the training subset in frames per second: 50 against 25"
 
 
 def test_a_ledger_of_an_older_version_is_looked_at_as_far_as_it_goes() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ledgers import CLASSES, Video, make_ledger, people, sides_of_people
+from ledgers import CLASSES, Video, make_ledger, people, subsets_of_people
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.settings import SplitSettings
-from tasks.dataset.splits import SIDES, read_split, update_split
+from tasks.dataset.splits import SUBSETS, read_split, update_split
 from tasks.outcomes import Outcome
 
 
@@ -37,8 +37,8 @@ def test_no_person_is_on_two_sides_whatever_the_corpus_and_the_seed(tmp_path: Pa
         videos = random_people(np.random.default_rng(seed))
         folder = tmp_path / str(seed)
         split = draw(folder, make_ledger(videos), CLASSES[:2], seed=seed)
-        assert all(len(sides) == 1 for sides in sides_of_people(split).values()), f"corpus and seed {seed}"
-        assert set(split["side"]) == set(SIDES)
+        assert all(len(subsets) == 1 for subsets in subsets_of_people(split).values()), f"corpus and seed {seed}"
+        assert set(split["side"]) == set(SUBSETS)
         assert sorted(split["video_id"]) == sorted(f"v{number}" for number in range(len(videos)))
 
 
@@ -55,9 +55,9 @@ def test_no_person_is_on_two_sides_however_a_corpus_grows(tmp_path: Path) -> Non
             after = sides_of_videos(split)
             assert {name: after[name] for name in before} == before
             assert len(after) == len(ledger)
-            for subject, sides in sides_of_people(split).items():
-                assert len(sides - {"reserve"}) == 1, f"corpus {seed}: {subject} is on {sides}"
-                assert "reserve" not in sides or "test" in sides
+            for subject, subsets in subsets_of_people(split).items():
+                assert len(subsets - {"reserve"}) == 1, f"corpus {seed}: {subject} is on {subsets}"
+                assert "reserve" not in subsets or "test" in subsets
 
 
 def possible(videos: list[Video], classes: Sequence[str]) -> bool:
@@ -85,9 +85,9 @@ def test_every_class_is_on_every_side_where_that_is_possible(tmp_path: Path) -> 
         if expected:
             split = draw(folder, make_ledger(videos), seed=seed)
             table = split.merge(make_ledger(videos), on="video_id")
-            assert (pd.crosstab(table["side"], table["emotion"]).loc[list(SIDES), list(CLASSES)] > 0).all(axis=None)
+            assert (pd.crosstab(table["side"], table["emotion"]).loc[list(SUBSETS), list(CLASSES)] > 0).all(axis=None)
         else:
-            with pytest.raises(UseError, match="has no usable video of"):
+            with pytest.raises(UserError, match="has no usable video of"):
                 draw(folder, make_ledger(videos), seed=seed)
             assert not (folder / "split.parquet").exists()
     assert min(found.values()) >= 10  # both cases were met
@@ -98,8 +98,8 @@ def test_three_rare_people_are_spread_over_three_sides(tmp_path: Path) -> None:
     videos = people(15, CLASSES[:2]) + [(subject, "sadness") for subject in rare]
     for seed in range(5):
         split = draw(tmp_path / str(seed), make_ledger(videos), seed=seed)
-        sides = sides_of_people(split)
-        assert set().union(*(sides[subject] for subject in rare)) == set(SIDES)
+        subsets = subsets_of_people(split)
+        assert set().union(*(subsets[subject] for subject in rare)) == set(SUBSETS)
 
 
 def test_a_class_that_only_seems_to_be_there_is_not_counted(tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_a_class_that_only_seems_to_be_there_is_not_counted(tmp_path: Path) -> N
     bad = make_ledger([(f"p{i:03d}", "sadness") for i in range(3, 9)], "no_face", "bad")
     for seed in range(10):
         split = draw(tmp_path / str(seed), pd.concat([good, bad], ignore_index=True), seed=seed)
-        sides = sides_of_people(split)
-        assert set().union(*(sides[subject] for subject, _ in rare)) == set(SIDES)
+        subsets = subsets_of_people(split)
+        assert set().union(*(subsets[subject] for subject, _ in rare)) == set(SUBSETS)
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_a_class_that_only_seems_to_be_there_is_not_counted(tmp_path: Path) -> N
 )
 def test_sides_have_their_share_of_the_people(tmp_path: Path, shares: tuple[float, float], expected: list[int]) -> None:
     split = draw(tmp_path, make_ledger(people(10)), validation_share=shares[0], test_share=shares[1])
-    assert [split.loc[split["side"] == side, "subject"].nunique() for side in SIDES] == expected
+    assert [split.loc[split["side"] == subset, "subject"].nunique() for subset in SUBSETS] == expected
 
 
 def test_classes_are_shared_fairly(tmp_path: Path) -> None:
-    """Ten people with a class each in excess: no side gets all the people of one class."""
+    """Ten people with a class each in excess: no subset gets all the people of one class."""
     videos = people(30, CLASSES) + [(f"p{i:03d}", CLASSES[i % 3]) for i in range(30) for _ in range(10)]
     split = draw(tmp_path, make_ledger(videos)).merge(make_ledger(videos), on="video_id")
     shares = pd.crosstab(split["side"], split["emotion"], normalize="index")
@@ -157,8 +157,8 @@ def test_a_second_time_changes_nothing_whatever_the_seed(tmp_path: Path) -> None
 def test_new_videos_follow_their_person_and_move_nothing(tmp_path: Path) -> None:
     ledger = make_ledger(people(10))
     before = draw(tmp_path, ledger)
-    (subject_on,) = ({side: before.loc[before["side"] == side, "subject"].iloc[0] for side in SIDES},)
-    new = make_ledger([(subject_on[side], "fear") for side in SIDES], prefix="new")
+    (subject_on,) = ({subset: before.loc[before["side"] == subset, "subject"].iloc[0] for subset in SUBSETS},)
+    new = make_ledger([(subject_on[subset], "fear") for subset in SUBSETS], prefix="new")
     after = sides_of_videos(draw(tmp_path, pd.concat([new, ledger], ignore_index=True)))
     assert [after.pop(f"new{number}") for number in range(3)] == ["train", "validation", "reserve"]
     assert after == sides_of_videos(before)
@@ -171,8 +171,8 @@ def test_a_video_in_reserve_stays_there_and_so_does_the_next(tmp_path: Path) -> 
     for prefix in ("new", "newer"):
         ledger = pd.concat([ledger, make_ledger([(subject, "fear")], prefix=prefix)], ignore_index=True)
         split = draw(tmp_path, ledger)
-    sides = sides_of_videos(split)
-    assert (sides["new0"], sides["newer0"]) == ("reserve", "reserve")
+    subsets = sides_of_videos(split)
+    assert (subsets["new0"], subsets["newer0"]) == ("reserve", "reserve")
 
 
 def test_new_people_join_training_and_validation_but_never_test(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_new_people_join_training_and_validation_but_never_test(tmp_path: Path) 
     new = make_ledger(people(30, first=10), prefix="new")
     split = draw(tmp_path, pd.concat([ledger, new], ignore_index=True))
     joined = split[split["video_id"].str.startswith("new")]
-    assert all(len(sides) == 1 for sides in sides_of_people(split).values())
+    assert all(len(subsets) == 1 for subsets in subsets_of_people(split).values())
     counts = joined.groupby("side")["subject"].nunique().to_dict()
     assert set(counts) == {"train", "validation"}
     assert counts["validation"] / counts["train"] == pytest.approx(1 / 3, abs=0.1)  # 0.2 to 0.6
@@ -203,7 +203,7 @@ def test_a_corrected_subject_puts_no_person_on_two_sides(tmp_path: Path) -> None
     corrected = ledger.assign(subject=ledger["subject"].where(ledger["video_id"] != trained, tested))
     try:
         split = draw(tmp_path, corrected)
-    except UseError:
+    except UserError:
         return  # refusing is as good
     table = split[["video_id", "side"]].merge(corrected, on="video_id")
     assert set(table.loc[table["subject"] == tested, "side"]) <= {"test", "reserve"}
@@ -212,8 +212,8 @@ def test_a_corrected_subject_puts_no_person_on_two_sides(tmp_path: Path) -> None
 @pytest.mark.parametrize("outcome", [Outcome.NO_FACE, Outcome.CRASHED, Outcome.FILE_MISSING])
 def test_a_video_that_could_not_be_used_has_a_side(tmp_path: Path, outcome: Outcome) -> None:
     lost = make_ledger([("p000", "anger")], outcome, "lost")
-    sides = draw(tmp_path, pd.concat([make_ledger(people(5)), lost], ignore_index=True))
-    person = sides[sides["subject"] == "p000"]
+    subsets = draw(tmp_path, pd.concat([make_ledger(people(5)), lost], ignore_index=True))
+    person = subsets[subsets["subject"] == "p000"]
     assert "lost0" in set(person["video_id"])
     assert person["side"].nunique() == 1
 
@@ -229,7 +229,7 @@ def test_a_video_that_is_no_part_of_the_study_has_none(tmp_path: Path, outcome: 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_too_few_people(tmp_path: Path, number: int) -> None:
-    with pytest.raises(UseError, match=rf"{number} people are too few .*1 for test, 1 for validation.*at least 3"):
+    with pytest.raises(UserError, match=rf"{number} people are too few .*1 for test, 1 for validation.*at least 3"):
         draw(tmp_path, make_ledger(people(number)))
     assert not (tmp_path / "split.parquet").exists()
 
@@ -239,7 +239,7 @@ def test_three_people_are_enough(tmp_path: Path) -> None:
 
 
 def test_nothing_to_split(tmp_path: Path) -> None:
-    with pytest.raises(UseError, match=r"nothing to split; check corpus\.adapter"):
+    with pytest.raises(UserError, match=r"nothing to split; check corpus\.adapter"):
         draw(tmp_path, make_ledger([("", ""), ("", "")]))
 
 
@@ -247,7 +247,7 @@ def test_a_class_that_is_missing_on_a_side_is_named_with_the_counts(tmp_path: Pa
     """Only one of three people shows sadness."""
     ledger = make_ledger([*people(3, CLASSES[:2]), ("p000", "sadness")])
     with pytest.raises(
-        UseError, match=r"side \(1 people\) has no usable video of sadness \(it has anger 1, fear 1, sad"
+        UserError, match=r"side \(1 people\) has no usable video of sadness \(it has anger 1, fear 1, sad"
     ):
         draw(tmp_path, ledger)
     assert not (tmp_path / "split.parquet").exists()
@@ -256,12 +256,12 @@ def test_a_class_that_is_missing_on_a_side_is_named_with_the_counts(tmp_path: Pa
 def test_videos_without_a_usable_segment_do_not_fill_a_side(tmp_path: Path) -> None:
     ledger = make_ledger(people(3))
     ledger.loc[ledger["emotion"] == "sadness", "num_covered"] = 0
-    with pytest.raises(UseError, match="no usable video of sadness"):
+    with pytest.raises(UserError, match="no usable video of sadness"):
         draw(tmp_path, ledger)
 
 
 def test_no_split(tmp_path: Path) -> None:
-    with pytest.raises(UseError, match="`fer split` first"):
+    with pytest.raises(UserError, match="`fer split` first"):
         read_split(tmp_path / "split.parquet")
 
 
@@ -270,13 +270,13 @@ def test_a_renamed_video_keeps_its_side(tmp_path: Path) -> None:
     before = draw(tmp_path, ledger)
     renamed = ledger.assign(video_id="new/" + ledger["video_id"])
     after = draw(tmp_path, renamed)
-    assert sides_of_videos(after) == {f"new/{video}": side for video, side in sides_of_videos(before).items()}
+    assert sides_of_videos(after) == {f"new/{video}": subset for video, subset in sides_of_videos(before).items()}
 
 
 def test_new_content_under_an_old_name_never_joins_the_test_side(tmp_path: Path) -> None:
     ledger = make_ledger(people(8))
     before = draw(tmp_path, ledger)
-    changed = [before.loc[before["side"] == side, "video_id"].iloc[0] for side in SIDES]
+    changed = [before.loc[before["side"] == subset, "video_id"].iloc[0] for subset in SUBSETS]
     other = ledger.assign(sha256=ledger["sha256"].where(~ledger["video_id"].isin(changed), "other"))
     draw(tmp_path, other)
     after = read_split(tmp_path / "split.parquet")
@@ -310,17 +310,19 @@ def test_a_split_that_was_drawn_with_other_spellings_goes_on(tmp_path: Path, bef
     split = draw(tmp_path, respelled(more, {before: after}))
     assert before not in set(split["subject"])
     before_sides = sides_of_videos(first)
-    assert {name: side for name, side in sides_of_videos(split).items() if name in before_sides} == before_sides
-    assert len(sides_of_people(split)[after] - {"reserve"}) == 1
+    assert {name: subset for name, subset in sides_of_videos(split).items() if name in before_sides} == before_sides
+    assert len(subsets_of_people(split)[after] - {"reserve"}) == 1
 
 
 def test_two_names_of_one_person_on_two_sides_are_not_kept(tmp_path: Path) -> None:
     people = [str(number) for number in range(10)] + [f"{number}.0" for number in range(10)]
     videos = [(name, emotion) for name in people for emotion in CLASSES]
-    sides = sides_of_people(draw(tmp_path, make_ledger(videos)))
-    apart = next(name for name in people if sides[name] != sides.get(f"{name}.0", sides[name]))
+    subsets = subsets_of_people(draw(tmp_path, make_ledger(videos)))
+    apart = next(name for name in people if subsets[name] != subsets.get(f"{name}.0", subsets[name]))
     now = make_ledger([(name.removesuffix(".0"), emotion) for name, emotion in videos])
-    with pytest.raises(UseError, match=rf"with '{apart}' and '{apart}.0' as several people, on two sides, who are one"):
+    with pytest.raises(
+        UserError, match=rf"with '{apart}' and '{apart}.0' as several people, in two subsets, who are one"
+    ):
         draw(tmp_path, now)
 
 

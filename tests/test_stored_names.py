@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.building import load_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import TrainingSettings
@@ -20,7 +20,7 @@ from tasks.preparation.cleanup import find_unused
 from tasks.preparation.scan import due_jobs, scan_corpus
 from tasks.preparation.shards import named_shard, shard_name, shard_path
 from tasks.report.inspection import picture_name
-from tasks.storage.locations import as_remote, read_place
+from tasks.storage.locations import as_remote, read_location
 from tasks.storage.stored_names import path_below
 from tasks.study.checkpoints import PROGRESS_FILE, RunCheckpoints
 
@@ -54,7 +54,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_leads_elsewhere_is_refused_in_one_sentence(tmp_path: Path, name: object) -> None:
-    with pytest.raises(UseError, match=r"^ledger\.parquet holds the name .* which leads out of .*; remove it\.$"):
+    with pytest.raises(UserError, match=r"^ledger\.parquet holds the name .* which leads out of .*; remove it\.$"):
         path_below(tmp_path, name, "ledger.parquet", "remove it")
 
 
@@ -75,14 +75,14 @@ def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(tmp_path: Pa
     assert path_below(root, "within/x", "it", "y") == root / "within" / "x"
     assert path_below(tmp_path / "alias", "inner/x", "it", "y") == tmp_path / "alias" / "inner" / "x"
     for name in ("out/x", "file", "out"):
-        with pytest.raises(UseError, match="leads out of"):
+        with pytest.raises(UserError, match="leads out of"):
             path_below(root, name, "it", "y")
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if isinstance(name, str)])
 def test_in_a_store_too(name: str) -> None:
-    with pytest.raises(UseError, match="leads out of memory://bucket/data"):
-        path_below(read_place("memory://bucket/data"), name, "it", "y")
+    with pytest.raises(UserError, match="leads out of memory://bucket/data"):
+        path_below(read_location("memory://bucket/data"), name, "it", "y")
 
 
 # Who uses it
@@ -102,7 +102,7 @@ def test_a_tampered_manifest_writes_nothing_outside(tmp_path: Path, sha256: str)
     scan_corpus(settings)
     manifest = tmp_path / "data" / "manifest.parquet"
     pd.read_parquet(manifest).assign(sha256=[sha256, "b" * 64, "c" * 64]).to_parquet(manifest)
-    with pytest.raises(UseError, match=r"manifest\.parquet holds the name .*remove that manifest"):
+    with pytest.raises(UserError, match=r"manifest\.parquet holds the name .*remove that manifest"):
         due_jobs(scan_corpus(settings), settings)
 
 
@@ -115,13 +115,13 @@ def test_shards_have_one_name_for_all(tmp_path: Path) -> None:
 def test_a_tampered_index_reads_nothing_outside(tmp_path: Path, shard: str) -> None:
     index = pd.DataFrame({"shard": [shard], "row": [0], "emotion": ["anger"], "video_id": ["a"], "segment": [0]})
     index["prepared"] = tmp_path.name
-    with pytest.raises(UseError, match="leads out of"):
+    with pytest.raises(UserError, match="leads out of"):
         load_arrays(index, tmp_path, ("anger", "fear"))
 
 
 @pytest.mark.parametrize("name", [None, 7, float("nan")])
 def test_a_ledger_without_the_name_of_a_shard_is_told(tmp_path: Path, name: object) -> None:
-    with pytest.raises(UseError, match=r"^The ledger or an index of .* leads out of .* run `fer prepare`"):
+    with pytest.raises(UserError, match=r"^The ledger or an index of .* leads out of .* run `fer prepare`"):
         named_shard(tmp_path, name)
 
 
@@ -145,7 +145,7 @@ def test_a_tampered_progress_deletes_and_loads_nothing_outside(
     names = {"last_checkpoint": "epoch-0001.keras", "best_checkpoint": "epoch-0001.keras"} | {field: name}
     progress = Progress(history=[], best_epoch=1, finished=finished, **names)
     (folder / PROGRESS_FILE).write_text(progress.model_dump_json())
-    with pytest.raises(UseError, match=r"progress\.json holds the name .*victim.* to train the run anew"):
+    with pytest.raises(UserError, match=r"progress\.json holds the name .*victim.* to train the run anew"):
         fit(lambda: pytest.fail("it was built"), side(), side(), TrainingSettings(), RunCheckpoints(folder), seed=1)
     assert victim.read_text() == "dear"
 
@@ -161,20 +161,20 @@ def test_a_progress_that_names_another_kind_of_file_loads_none(
         (tmp_path / stored).write_text("a checkpoint")
     progress = Progress(history=[], best_epoch=1, finished=finished, **names)
     (tmp_path / PROGRESS_FILE).write_text(progress.model_dump_json())
-    with pytest.raises(UseError, match=rf"progress\.json holds '{name}', which does not end in \.keras; remove "):
+    with pytest.raises(UserError, match=rf"progress\.json holds '{name}', which does not end in \.keras; remove "):
         fit(lambda: pytest.fail("it was built"), side(), side(), TrainingSettings(), tmp_path, seed=1)
 
 
 def test_keys_of_a_store_that_lead_out_are_refused_and_write_nothing(tmp_path: Path) -> None:
     store = MemoryFileSystem()
-    place = read_place("memory://hostile/run")
+    place = read_location("memory://hostile/run")
     try:
         store.pipe({"/hostile/run/a.txt": b"1", "/hostile/run/b/c.txt": b"2"})
         as_remote(place).download(tmp_path / "fine")
         assert (tmp_path / "fine" / "b" / "c.txt").read_bytes() == b"2"
         store.store["/hostile/run/../../../escaped"] = store.store["/hostile/run/a.txt"]
         for use in (as_remote(place).sizes, lambda: as_remote(place).download(tmp_path / "in" / "x")):
-            with pytest.raises(UseError, match=r"memory://hostile/run holds the name .*escaped.*remove that object"):
+            with pytest.raises(UserError, match=r"memory://hostile/run holds the name .*escaped.*remove that object"):
                 use()
         assert [path.name for path in tmp_path.iterdir()] == ["fine"]
     finally:
@@ -185,7 +185,7 @@ def test_an_asterisk_in_a_key_removes_only_itself() -> None:
     store = MemoryFileSystem()
     try:
         store.pipe({f"/stars/{name}": b"1" for name in ("a.txt", "b.txt", "*.txt", "[ab].txt")})
-        place = as_remote(read_place("memory://stars"))
+        place = as_remote(read_location("memory://stars"))
         place.remove([place / "*.txt", place / "[ab].txt"])
         assert sorted(store.find("/stars")) == ["/stars/a.txt", "/stars/b.txt"]
     finally:
@@ -204,7 +204,7 @@ def test_cleaning_follows_no_link_out(tmp_path: Path) -> None:
     own.mkdir()
     (own / "dear.parquet").write_text("dear")
     (layout.shards / "zz").symlink_to(own)
-    with pytest.raises(UseError, match=r"holds the name 'zz/dear.parquet', which leads out"):
+    with pytest.raises(UserError, match=r"holds the name 'zz/dear.parquet', which leads out"):
         find_unused(layout)
 
 
@@ -229,5 +229,5 @@ def test_a_sheet_of_labels_names_no_file_outside_its_folder(tmp_path: Path) -> N
 def test_only_keras_files_are_loaded(tmp_path: Path, name: str) -> None:
     """The older formats hold code that runs when they are loaded."""
     (tmp_path / name).write_bytes(b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(UseError, match=r"not a model of this project .*\.keras"):
+    with pytest.raises(UserError, match=r"not a model of this project .*\.keras"):
         load_model(tmp_path / name)

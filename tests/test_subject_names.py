@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tasks.corpus.subject_names import look_alikes, name_key, one_spelling, say_look_alikes
+from tasks.corpus.subject_names import echo_look_alikes, look_alikes, name_key, one_spelling
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,17 @@ def test_one_spelling(names: tuple[str, ...], spelled: tuple[str, ...]) -> None:
 
 
 def test_look_alikes_are_said_in_one_line_those_on_two_sides_first(capsys: pytest.CaptureFixture[str]) -> None:
-    sides = {"Anna": "train", "anna": "train", "s1": "train", "S01": "test", "Ben": "test", "": "train", " ": "test"}
-    split = pd.DataFrame({"subject": list(sides), "side": list(sides.values()), "fold": 0})
-    say_look_alikes(split)
+    subsets = {"Anna": "train", "anna": "train", "s1": "train", "S01": "test", "Ben": "test", "": "train", " ": "test"}
+    split = pd.DataFrame({"subject": list(subsets), "side": list(subsets.values()), "fold": 0})
+    echo_look_alikes(split)
     told = capsys.readouterr().err
-    assert told.startswith("These names may mean one person: 'S01' and 's1' (on two sides); 'Anna' and 'anna'. If they")
+    assert told.startswith(
+        "These names may mean one person: 'S01' and 's1' (in two subsets); 'Anna' and 'anna'. If they"
+    )
     assert told.count("\n") == 1
-    say_look_alikes(split[["subject"]])
+    echo_look_alikes(split[["subject"]])
     assert "person: 'Anna' and 'anna'; 'S01' and 's1'. If they" in capsys.readouterr().err
-    say_look_alikes(split[split["subject"].isin(["Anna", "Ben"])])
+    echo_look_alikes(split[split["subject"].isin(["Anna", "Ben"])])
     assert capsys.readouterr().err == ""
-    say_look_alikes(pd.DataFrame({"subject": [f"{letter}{number}" for number in range(9) for letter in "Pp"]}))
+    echo_look_alikes(pd.DataFrame({"subject": [f"{letter}{number}" for number in range(9) for letter in "Pp"]}))
     assert "'P4' and 'p4'; and 4 more. If they" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.adapters.table import read
@@ -79,20 +79,20 @@ def test_what_cannot_be_used_keeps_its_row(tmp_path: Path, row: str, status: Out
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UseError, match=r"has no column path, emotion; .* and has file, subject, label"):
+    with pytest.raises(UserError, match=r"has no column path, emotion; .* and has file, subject, label"):
         read_csv(tmp_path, "file,subject,label\na.mp4,anna,anger\n")
 
 
 @pytest.mark.parametrize("name", ["videos.csv", "videos.parquet"])
 def test_a_table_that_is_not_there(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UseError, match=rf"no table .*{name}.*corpus.root"):
+    with pytest.raises(UserError, match=rf"no table .*{name}.*corpus.root"):
         read(settings(tmp_path / name))
 
 
 @pytest.mark.parametrize(("name", "content"), [("t.csv", b""), ("t.csv", b"path\xff\n"), ("t.parquet", b"PAR1")])
 def test_a_table_that_cannot_be_read(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UseError, match=r"cannot be read as a table|save it as CSV UTF-8"):
+    with pytest.raises(UserError, match=r"cannot be read as a table|save it as CSV UTF-8"):
         read(settings(tmp_path / name))
 
 
@@ -139,7 +139,7 @@ def test_a_path_of_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_row_without_a_path_names_its_line(tmp_path: Path) -> None:
-    with pytest.raises(UseError, match=r"videos\.csv has no path in line 5\."):
+    with pytest.raises(UserError, match=r"videos\.csv has no path in line 5\."):
         read_csv(tmp_path, "path,subject,emotion\na.mp4,anna,fear\n\n\n,anna,fear\n")
 
 

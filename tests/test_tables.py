@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.storage.tables import read_rows
 
 COLUMNS = ("path", "subject")
@@ -21,7 +21,7 @@ def read(folder: Path, content: str | bytes, name: str = "table.csv") -> list[tu
 
 
 def refused(folder: Path, content: str | bytes) -> str:
-    with pytest.raises(UseError) as caught:
+    with pytest.raises(UserError) as caught:
         read(folder, content)
     message = str(caught.value)
     assert "\n" not in message

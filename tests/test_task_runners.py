@@ -19,7 +19,7 @@ import pytest
 from conftest import FPS, draw_wall
 from test_workers import process_that_reads
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.prepare import prepare
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
@@ -36,20 +36,22 @@ _VARIES = ["seconds", "tried_at", "attempts"]
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prefect_dask", None)
     with (
-        pytest.raises(UseError, match=r"pip install 'fer-pipeline\[dask\]'"),
+        pytest.raises(UserError, match=r"pip install 'fer-pipeline\[dask\]'"),
         open_runner(ExecutionSettings(task_runner="dask")),
     ):
         pass
 
 
 def test_an_address_needs_a_cluster_to_be_of() -> None:
-    with pytest.raises(UseError, match=r"execution.task_runner_address: threads have no address; set .* \(it is 'x:1'"):
+    with pytest.raises(
+        UserError, match=r"execution.task_runner_address: threads have no address; set .* \(it is 'x:1'"
+    ):
         resolve_settings(overrides={"execution.task_runner_address": "x:1"})
 
 
 def test_workers_elsewhere_need_a_server_that_they_reach() -> None:
     execution = ExecutionSettings(task_runner="dask", task_runner_address="tcp://192.0.2.1:8786")
-    with pytest.raises(UseError, match="set PREFECT_API_URL"), open_runner(execution):
+    with pytest.raises(UserError, match="set PREFECT_API_URL"), open_runner(execution):
         pass
 
 
@@ -75,7 +77,7 @@ class Study:
     def prepare(self, name: str, **execution: Any) -> pd.DataFrame:
         """Prepare the corpus into a data root of that name; the ledger."""
         overrides = self.overrides(name, **execution)
-        prepare(overrides=overrides, tolerant=True)
+        prepare(overrides=overrides, allow_failures=True)
         return pd.read_parquet(Layout.of(resolve_settings(overrides=overrides)).ledger).set_index("video_id")
 
     def check_same(self, name: str, ledger: pd.DataFrame, undisturbed: pd.DataFrame) -> None:
@@ -203,7 +205,7 @@ def test_a_cluster_that_is_gone_ends_the_run(
         cluster.start_worker("--no-nanny")
         killer = threading.Thread(target=kill)
         killer.start()
-        with pytest.raises(UseError, match=r"The cluster at tcp://\S+ has no workers .* What is prepared stays"):
+        with pytest.raises(UserError, match=r"The cluster at tcp://\S+ has no workers .* What is prepared stays"):
             study.prepare(f"without {victim}", task_runner="dask", task_runner_address=cluster.address)
         killer.join()
 
@@ -214,7 +216,7 @@ def test_workers_that_may_not_start_processes_are_told_how_to(
 ) -> None:
     with dask_cluster(tmp_path) as cluster:
         cluster.start_worker("--nanny")
-        with pytest.raises(UseError, match="DASK_DISTRIBUTED__WORKER__DAEMON=False"):
+        with pytest.raises(UserError, match="DASK_DISTRIBUTED__WORKER__DAEMON=False"):
             study.prepare("daemonic", task_runner="dask", task_runner_address=cluster.address)
 
 
@@ -224,7 +226,7 @@ def test_a_wrong_address_ends_the_run_with_one_sentence(
     study: Study, undisturbed: pd.DataFrame, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runners, "_ANSWER_S", 1.0)
-    with pytest.raises(UseError, match=rf"No Dask scheduler answers at execution.task_runner_address = {address} \("):
+    with pytest.raises(UserError, match=rf"No Dask scheduler answers at execution.task_runner_address = {address} \("):
         study.prepare("nowhere", task_runner="dask", task_runner_address=address)
 
 

@@ -71,9 +71,9 @@ def build(settings: TrainingSettings, dropout: float = 0.0) -> keras.Model:
 
 
 def train(folder: Path, settings: TrainingSettings = PLAIN, dropout: float = 0.0, **arguments) -> Progress:
-    sides = arguments.pop("train", TRAIN), arguments.pop("validation", VALIDATION)
+    subsets = arguments.pop("train", TRAIN), arguments.pop("validation", VALIDATION)
     checkpoints = RunCheckpoints(folder, settings.keep_epochs)
-    return fit(partial(build, settings, dropout), *sides, settings, checkpoints, SEED, **arguments)
+    return fit(partial(build, settings, dropout), *subsets, settings, checkpoints, SEED, **arguments)
 
 
 def final_weights(folder: Path) -> list[np.ndarray]:
@@ -185,17 +185,17 @@ def test_predictions_do_not_depend_on_how_rows_fill_batches(monkeypatch):
 def test_class_weights_reach_the_loss(tmp_path):
     """With one class drowned by the others, weights lift its share of the loss."""
     kept = np.r_[np.arange(0, 12), np.arange(0, 12, 6), np.arange(0, 12, 6)]
-    side = SegmentArrays(
+    subset = SegmentArrays(
         *(getattr(TRAIN, field)[kept] for field in ("faces", "optical_flows", "labels", "videos", "names"))
     )
     once = PLAIN.model_copy(update={"epochs": 1, "batch_size": 16})
-    plain = train(tmp_path / "plain", once, train=side).history[0]
-    weighted = train(tmp_path / "weighted", once.model_copy(update={"treatment": "class_weights"}), train=side).history[
-        0
-    ]
+    plain = train(tmp_path / "plain", once, train=subset).history[0]
+    weighted = train(
+        tmp_path / "weighted", once.model_copy(update={"treatment": "class_weights"}), train=subset
+    ).history[0]
     model = build(once)
-    losses = -np.log(predict(model, side)[np.arange(16), side.labels])
-    counts = np.bincount(side.labels)[side.labels]
+    losses = -np.log(predict(model, subset)[np.arange(16), subset.labels])
+    counts = np.bincount(subset.labels)[subset.labels]
     penalty = float(np.sum(model.losses))
     assert plain.train_loss == pytest.approx(losses.mean() + penalty, rel=1e-4)
     assert weighted.train_loss == pytest.approx((losses * 16 / 6 / counts).mean() + penalty, rel=1e-4)
@@ -207,9 +207,9 @@ def test_the_training_loss_and_accuracy_are_those_of_the_whole_epoch(tmp_path):
     still = PLAIN.model_copy(update={"epochs": 1, "learning_rate": 1e-12, "class_weights": True})
     predicted = predict(build(still), TRAIN).argmax(axis=1)
     labels = np.where(np.arange(12) < 5, predicted, (predicted + 1) % 6)
-    side = SegmentArrays(TRAIN.faces, TRAIN.optical_flows, labels, TRAIN.videos, TRAIN.names)
+    subset = SegmentArrays(TRAIN.faces, TRAIN.optical_flows, labels, TRAIN.videos, TRAIN.names)
     one, four = (
-        train(tmp_path / str(size), still.model_copy(update={"batch_size": size}), train=side).history[0]
+        train(tmp_path / str(size), still.model_copy(update={"batch_size": size}), train=subset).history[0]
         for size in (12, 3)
     )
     assert four.train_loss == pytest.approx(one.train_loss, rel=1e-5)
@@ -237,11 +237,11 @@ def test_a_fault_in_the_data_is_named_by_its_rows(eagerly, tmp_path):
 
     optical_flows = TRAIN.optical_flows.copy()
     optical_flows[7] = np.nan
-    side = SegmentArrays(TRAIN.faces, optical_flows, TRAIN.labels, TRAIN.videos, TRAIN.names)
+    subset = SegmentArrays(TRAIN.faces, optical_flows, TRAIN.labels, TRAIN.videos, TRAIN.names)
     tf.config.run_functions_eagerly(eagerly)
     try:
         with pytest.raises(FerError, match=r"\bvideo2#1\b"):
-            train(tmp_path, PLAIN.model_copy(update={"batch_size": 1}), train=side)
+            train(tmp_path, PLAIN.model_copy(update={"batch_size": 1}), train=subset)
     finally:
         tf.config.run_functions_eagerly(True)
 

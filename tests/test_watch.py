@@ -15,14 +15,14 @@ import yaml
 from conftest import FPS, draw_moving_face
 from typer.testing import CliRunner
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.cli import app
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.changes import read_changes
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.dataset.drift import read_drift
-from tasks.storage.files import held_alone
+from tasks.storage.files import try_lock
 
 TINY = {
     "training": {"epochs": 1, "batch_size": 8},
@@ -69,7 +69,7 @@ class Corpus:
     def stamps(self, pattern: str = "prepared/*/shards/*/*.parquet") -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in self.folder.glob(f"data/{pattern}")}
 
-    def look(self, *arguments: str) -> tuple[str, list[str]]:
+    def poll(self, *arguments: str) -> tuple[str, list[str]]:
         """One look: what it writes to standard output, and the lines that it says beside."""
         result = CliRunner().invoke(app, ["watch", "--once", "--config", str(self.config), *arguments])
         if result.exception:
@@ -88,7 +88,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     for index in range(3):
         for person, emotion in enumerate(("anger", "fear", "anger", "fear")):
             corpus.add(f"{emotion}/person{person}/{index}")
-    _, said = corpus.look()
+    _, said = corpus.poll()
     assert said[-1].endswith("12 videos: 12 ok; 12 of 100 for the next study.")
     assert not corpus.layout.drift.exists(), "there was nothing to compare the first videos with"
     return corpus
@@ -97,13 +97,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 def test_looks_with_new_clips_between(corpus: Corpus) -> None:
     first = corpus.stamps()
     assert len(first) == 12
-    table, said = corpus.look()
+    table, said = corpus.poll()
     assert (table, len(said)) == ("", 1), "one line when nothing is new"
     assert corpus.stamps() == first
 
     for index in range(8):
         corpus.add(f"fear/person{5 + index % 2}/{index}", draw_moving_face(1.0, 20, (640, 480), start=0.3 + index / 99))
-    table, said = corpus.look()
+    table, said = corpus.poll()
     assert "8 new: fear/person5/0.mp4" in "\n".join(said)
     assert said[-1].endswith("20 videos: 20 ok; 20 of 100 for the next study.")
     assert corpus.stamps().items() >= first.items()
@@ -120,7 +120,7 @@ def test_looks_with_new_clips_between(corpus: Corpus) -> None:
     assert drift.loc["resolution", "remark"] == "more 640x480"
 
     (corpus.videos / "fear/person6/7.mp4").rename(corpus.videos / "fear/person6/renamed.mp4")
-    table, said = corpus.look()
+    table, said = corpus.poll()
     assert table == ""
     assert said[0] == "1 renamed: fear/person6/7.mp4 -> fear/person6/renamed.mp4"
     assert read_changes(corpus.layout.changes)["change"].tolist() == ["new"] * 8 + ["renamed"]
@@ -133,7 +133,7 @@ def test_a_file_that_may_grow_waits(corpus: Corpus) -> None:
     known = corpus.videos / "anger/person0/0.mp4"
     content = known.read_bytes()
     known.write_bytes(content[: len(content) // 2])
-    _, said = corpus.look("--set", "execution.settle_s=300")
+    _, said = corpus.poll("--set", "execution.settle_s=300")
     assert f"2 of {len(before) + 1} videos may still be growing; the next run takes them." in said[-1]
     now = corpus.ledger
     assert sorted(now.index) == sorted(before.index)
@@ -142,7 +142,7 @@ def test_a_file_that_may_grow_waits(corpus: Corpus) -> None:
     known.write_bytes(content)
     for file in (path, known):
         date(file, 3600.0)
-    _, said = corpus.look("--set", "execution.settle_s=300")
+    _, said = corpus.poll("--set", "execution.settle_s=300")
     assert "growing" not in said[-1]
     assert corpus.ledger["attempts"].to_dict() == before["attempts"].to_dict() | {"fear/person7/growing.mp4": 1}
 
@@ -151,20 +151,20 @@ def test_a_video_that_cannot_be_used_ends_no_watch(corpus: Corpus) -> None:
     path = corpus.add("fear/person8/damaged")
     path.write_bytes(b"no film")
     date(path, 3600.0)
-    _, said = corpus.look()
+    _, said = corpus.poll()
     assert " ok, 1 undecodable; " in said[-1]
     path.unlink()
-    _, said = corpus.look()
+    _, said = corpus.poll()
     assert said[0] == "1 removed: fear/person8/damaged.mp4"
 
 
 def test_two_do_not_work_at_once(corpus: Corpus) -> None:
     corpus.add("fear/person8/0")
-    with held_alone(corpus.layout.watch_lock):
-        _, said = corpus.look()
+    with try_lock(corpus.layout.watch_lock):
+        _, said = corpus.poll()
         assert said[-1].endswith(f"Another `fer watch` is at work in {corpus.layout.root}.")
         assert "fear/person8/0.mp4" not in corpus.ledger.index
-    corpus.look()
+    corpus.poll()
     assert "fear/person8/0.mp4" in corpus.ledger.index
 
 
@@ -180,10 +180,10 @@ def away(folder: Path) -> Iterator[None]:
 
 def test_a_look_that_fails_changes_nothing(corpus: Corpus) -> None:
     before = corpus.ledger
-    with away(corpus.videos), pytest.raises(UseError, match=r"videos"):
-        corpus.look()
+    with away(corpus.videos), pytest.raises(UserError, match=r"videos"):
+        corpus.poll()
     pd.testing.assert_frame_equal(corpus.ledger, before)
-    corpus.look()
+    corpus.poll()
     pd.testing.assert_frame_equal(corpus.ledger, before)
 
 
@@ -239,29 +239,29 @@ def test_a_study_starts_when_enough_has_come_in_and_the_test_side_stays(tmp_path
         return pd.read_parquet(corpus.layout.split)
 
     add(range(1, 6), range(1, 4))
-    corpus.look()
+    corpus.poll()
     assert not corpus.layout.split.exists(), "fifteen are too few"
     assert not models()
 
     add(range(1, 6), range(4, 5))
-    results, said = corpus.look()
+    results, said = corpus.poll()
     assert "UAR" in results
     assert said[-1].endswith("; 0 of 20 for the next study.")
     assert len(models()) == 1
     assert corpus.layout.report.joinpath("index.html").is_file()
     before, tested = models(), split()[split()["side"] == "test"]
 
-    corpus.look()
+    corpus.poll()
     assert models() == before, "nothing came in"
     corpus.layout.unfinished.touch()
-    _, said = corpus.look()
+    _, said = corpus.poll()
     assert any("The study goes on." in line for line in said)
     assert not corpus.layout.unfinished.exists()
     assert models() == before, "all of it was done"
 
     add(range(6, 11), range(1, 5))
-    table, _ = corpus.look()
-    assert "of the training side" in table
+    table, _ = corpus.poll()
+    assert "of the training subset" in table
     assert models().items() > before.items(), "more data, another model"
     assert len(models()) == 2
     now = split()

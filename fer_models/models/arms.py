@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.suggest import nearest
 from fer_models.treatments import TREATMENTS
 
@@ -76,16 +76,16 @@ def get_arm(name: str) -> Arm:
     """The arm of that name; `gap-sum+focal` is `gap-sum` trained with focal loss, whatever the study's settings say.
 
     Raises:
-        UseError: there is no such arm or treatment, naming the nearest one.
+        UserError: there is no such arm or treatment, naming the nearest one.
     """
     name = present_name(name)
     plain, plus, treatment = name.partition("+")
     if plain not in ARMS:
-        raise UseError(f"There is no arm {plain!r}{nearest(plain, ARMS)}; `fer models` lists them.")
+        raise UserError(f"There is no arm {plain!r}{nearest(plain, ARMS)}; `fer models` lists them.")
     if not plus:
         return ARMS[plain]
     if treatment not in TREATMENTS:
-        raise UseError(
+        raise UserError(
             f"There is no treatment {treatment!r}{nearest(treatment, TREATMENTS)} for an arm; there are "
             f"{', '.join(TREATMENTS)}."
         )

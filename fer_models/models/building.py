@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS
 from fer_models.models.arms import Arm
 from fer_models.models.families import Recipe, load_family
@@ -128,7 +128,7 @@ def model_network(model: keras.Model) -> Network:
 
 
 def load_model(path: Any) -> keras.Model:
-    """Load a `.keras` file without running any code from it; raises `UseError` when it is none of ours."""
+    """Load a `.keras` file without running any code from it; raises `UserError` when it is none of ours."""
     try:
         if not str(path).endswith(".keras"):
             raise ValueError("its name does not end in .keras")  # other formats can hold code
@@ -136,5 +136,5 @@ def load_model(path: Any) -> keras.Model:
         model_network(model)
     except Exception as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
-        raise UseError(f"{path} is not a model of this project ({words[0][:120].rstrip('. ')}).") from error
+        raise UserError(f"{path} is not a model of this project ({words[0][:120].rstrip('. ')}).") from error
     return model

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 
 Metric = Literal["accuracy", "uar", "macro_f1"]
 
@@ -24,7 +24,7 @@ class ArmPredictions:
         subjects: (v,) the person of each item.
         predicted: int (seeds, v).
 
-    Raises `UseError` when the shapes do not fit.
+    Raises `UserError` when the shapes do not fit.
     """
 
     labels: np.ndarray
@@ -34,7 +34,7 @@ class ArmPredictions:
     def __post_init__(self) -> None:
         num_items = len(self.labels)
         if num_items < 2 or len(self.subjects) != num_items or self.predicted.shape[1:] != (num_items,):
-            raise UseError(
+            raise UserError(
                 f"An arm's predictions have {num_items} labels, {len(self.subjects)} subjects and predicted classes of "
                 f"shape {self.predicted.shape}; pass at least 2 items, and one row of them a seed."
             )

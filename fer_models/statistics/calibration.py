@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-#: Temperatures that are searched; a side on which every item is right has no finite best one.
+#: Temperatures that are searched; a subset on which every item is right has no finite best one.
 _LOWEST, _HIGHEST = 0.02, 50.0
 #: Stands for probabilities that became 0 in float32.
 _SMALLEST = float(np.finfo(np.float32).tiny)
@@ -56,7 +56,7 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, nu
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature with the lowest mean cross entropy on a validation side; above 1 the model was too certain.
+    """The temperature with the lowest mean cross entropy in a validation subset; above 1 the model was too certain.
 
     Args:
         labels: int (n,), n > 0.

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.statistics.arm_predictions import ArmPredictions, Metric
 from fer_models.statistics.differences import Difference, measure_differences
 from fer_models.statistics.intervals import NUM_RESAMPLES, Interval
@@ -66,7 +66,7 @@ def compare_arms(
     that is not corrected for the number of pairs. One seed says nothing of seed noise, so it shows neither.
 
     Raises:
-        UseError: fewer than two arms, an unknown reference, or arms of other items or numbers of seeds.
+        UserError: fewer than two arms, an unknown reference, or arms of other items or numbers of seeds.
     """
     _check(arms, reference)
     names, predictions = list(arms), list(arms.values())
@@ -115,16 +115,16 @@ def _pairs(names: list[str], reference: str | None) -> list[tuple[int, int]]:
 
 def _check(arms: Mapping[str, ArmPredictions], reference: str | None) -> None:
     if len(arms) < 2:
-        raise UseError(f"A comparison needs at least two arms, not {len(arms)}; train another one.")
+        raise UserError(f"A comparison needs at least two arms, not {len(arms)}; train another one.")
     if reference is not None and reference not in arms:
-        raise UseError(
+        raise UserError(
             f"The reference arm {reference!r} is not among the compared ones: name one of {', '.join(arms)}."
         )
     name, known = next(iter(arms.items()))
     for other, arm in arms.items():
         if not (np.array_equal(arm.labels, known.labels) and np.array_equal(arm.subjects, known.subjects)):
-            raise UseError(f"{other} and {name} were evaluated on other items; evaluate both on one test side.")
+            raise UserError(f"{other} and {name} were evaluated on other items; evaluate both in one test subset.")
         if arm.num_seeds != known.num_seeds:
-            raise UseError(
+            raise UserError(
                 f"{other} has {arm.num_seeds} seeds and {name} has {known.num_seeds}; train both with the same ones."
             )

@@ -4,7 +4,7 @@ In: a model with fresh weights, training and validation segments, and where chec
 that was best by the monitored validation metric, and the history. The test subset is never seen here.
 
 Treatments of class imbalance act on the rows of an epoch, on their weights, on the loss, or on the last layer of the
-best epoch's model; the history is of training, so a refitted model may score otherwise on the validation side.
+best epoch's model; the history is of training, so a refitted model may score otherwise in the validation subset.
 """
 
 import math
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from fer_models.errors import TrainingDiverged, UseError
+from fer_models.errors import TrainingDiverged, UserError
 from fer_models.models.building import model_network
 from fer_models.segments import SegmentSource
 from fer_models.settings import TrainingSettings
@@ -43,11 +43,11 @@ def fit(
         on_epoch: told of each finished epoch, those of an earlier attempt included.
 
     Raises:
-        UseError: an optical flow is not finite.
+        UserError: an optical flow is not finite.
         TrainingDiverged: the loss is not finite any more.
     """
-    for side in (train, validation):
-        _check_finite(side)
+    for subset in (train, validation):
+        _check_finite(subset)
     progress = checkpoints.progress()
     for epoch in progress.history if progress else []:
         on_epoch(epoch)
@@ -73,7 +73,7 @@ def _check_finite(segments: SegmentSource) -> None:
     flows = (segments.batch(rows)["optical_flow"] for rows in parts)
     bad = np.concatenate([~np.isfinite(flow).all(axis=tuple(range(1, flow.ndim))) for flow in flows])
     if bad.any():
-        raise UseError(
+        raise UserError(
             f"The optical flow of {int(bad.sum())} segments is not finite: {listed(segments.names[bad])}; "
             "remove their shards and run `fer prepare` again."
         )

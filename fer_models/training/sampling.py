@@ -9,7 +9,7 @@ def epoch_batches(num_rows: int, batch_size: int, seed: int, epoch: int) -> Iter
     """Row numbers of each batch of an epoch: shuffled by (seed, epoch), so that a resumed run sees the same batches.
 
     All batches are of one size, which compiled training steps want; the few rows left over have their turn in another
-    epoch. A side smaller than a batch is one batch.
+    epoch. A subset smaller than a batch is one batch.
     """
     order = np.random.default_rng([seed, epoch]).permutation(num_rows)
     size = min(batch_size, num_rows)

@@ -65,13 +65,13 @@ def watch(
     """Look at the corpus again and again: prepare what is new, and run the study when enough has come in."""
     prepare_environment(quiet=not chosen.debug)
     check_keras()
-    from flows.watch import look, watch_corpus
+    from flows.watch import poll, watch_corpus
 
-    settings = chosen.settings().watching()
+    settings = chosen.settings().for_watching()
     overrides = chosen.overrides | {"execution.settle_s": settings.execution.settle_s}
     signal.signal(signal.SIGINT, stop)
     run = functools.partial(start_flow, parameters=chosen.parameters() | {"overrides": overrides})
     if once:
-        look(settings, run, out)
+        poll(settings, run, out)
     else:
         watch_corpus(settings, run, out)

@@ -34,7 +34,7 @@ def status(chosen: Chosen) -> None:
 @_command(epilog="fer audit --preset sample && fer train --preset sample")
 @study_options()
 def audit(chosen: Chosen) -> None:
-    """Look for leaks between the sides: people, files, footage, names, labels. Exits with 1 when there is one."""
+    """Look for leaks between the subsets: people, files, footage, names, labels. Exits with 1 when there is one."""
     prepare_environment(quiet=not chosen.debug)
     from flows.audit import print_audit
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.settings import ModelSettings
 from flows.cli.options import Chosen, Debug, Force, from_home, study_options
 from flows.cli.running import out
@@ -51,10 +51,10 @@ def predict(
     with silent_imports():
         from tasks.inference.prediction import find_videos, predict_videos
     from tasks.report.outputs import PREDICTIONS, check_output, output_file
-    from tasks.storage.locations import as_remote, read_place
+    from tasks.storage.locations import as_remote, read_location
     from tasks.storage.spreadsheets import write_csv
 
-    place = read_place(model)
+    place = read_location(model)
     inputs: list[Path] = []
     if output:
         files = [detector_model, None if as_remote(place) else place]
@@ -77,7 +77,7 @@ def predict(
             write_csv(temporary, predictions)
         out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
     if not predictions["predicted"].any():
-        raise UseError("No video could be recognised; the table says why.")
+        raise UserError("No video could be recognised; the table says why.")
 
 
 @_command()

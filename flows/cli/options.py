@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 
 if TYPE_CHECKING:
     from tasks.config.settings import StudySettings
@@ -20,7 +20,7 @@ _Command = Callable[..., None]
 
 
 def from_home(path: str | Path) -> Path:
-    """A path of this machine, `~` for the home folder; raises `UseError` when that is nobody's."""
+    """A path of this machine, `~` for the home folder; raises `UserError` when that is nobody's."""
     from tasks.storage.locations import local_path
 
     return local_path(path)
@@ -51,7 +51,7 @@ class Chosen:
         """Settings by dotted key, those of `--set` as texts that are YAML.
 
         Raises:
-            UseError: a `--set` is not KEY=VALUE.
+            UserError: a `--set` is not KEY=VALUE.
         """
         overrides: dict[str, Any] = {}
         if self.data_root:
@@ -64,7 +64,7 @@ class Chosen:
             if not equals or not key:
                 from tasks.storage.addresses import hide_secrets
 
-                raise UseError(f"--set takes KEY=VALUE, not {hide_secrets(pair)!r}.")
+                raise UserError(f"--set takes KEY=VALUE, not {hide_secrets(pair)!r}.")
             overrides[key.strip()] = value
         return overrides
 
@@ -72,7 +72,7 @@ class Chosen:
         """The settings of the study.
 
         Raises:
-            UseError: there is no such preset, file or setting, or a value does not fit.
+            UserError: there is no such preset, file or setting, or a value does not fit.
         """
         from tasks.config.resolving import resolve_settings
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.cli.options import Chosen, Debug, study_options
 from flows.cli.running import out
 from flows.environment import prepare_environment, silent_imports
@@ -55,7 +55,7 @@ def sample(
     if not (width.isdigit() and height.isdigit() and int(width) >= 64 and int(height) >= 64) or (
         int(width) % 2 or int(height) % 2
     ):
-        raise UseError(f"--size takes two even numbers of at least 64 such as 320x240, not {size!r}.")
+        raise UserError(f"--size takes two even numbers of at least 64 such as 320x240, not {size!r}.")
     corpus = SampleCorpus(subjects, clips, seconds, (int(width), int(height)), seed=seed, faults=faults)
     drawn = write_corpus(folder, corpus)
     out.print(

@@ -55,7 +55,7 @@ def retry(
 @_command()
 @study_options()
 def split(chosen: Chosen) -> None:
-    """Give every person one side: train, validation or test."""
+    """Give every person one subset: train, validation or test."""
     run_flow("split", chosen)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.arms import former_name
 from fer_models.settings import ModelSettings, TrainingSettings
 from tasks.config.registries import WITH_MODEL_FILE
@@ -55,7 +55,7 @@ def training_part(settings: TrainingSettings) -> dict[str, Any]:
 
 def study_part(settings: StudySettings) -> dict[str, Any]:
     """All settings that can change a result, in the same spelling."""
-    decisive = settings.deciding()
+    decisive = settings.result_settings()
     parts = {
         "model": model_part(settings.model),
         "training": training_part(settings.training),
@@ -70,7 +70,7 @@ def prepare_digest(settings: PrepareSettings) -> str:
     """Names the folder of the shards that these settings give, wherever the detector's model lies.
 
     Raises:
-        UseError: the detector needs a model file that is not there.
+        UserError: the detector needs a model file that is not there.
     """
     versions = {"schema": SCHEMA_VERSION, "code": CODE_VERSION, "detector_model": model_sha256(settings)}
     return digest(prepare_part(settings) | {"detector_model": None}, versions)
@@ -80,13 +80,13 @@ def model_file(settings: PrepareSettings) -> Path | None:
     """The file that the detector needs, `None` for one that needs none.
 
     Raises:
-        UseError: it is not there.
+        UserError: it is not there.
     """
     if settings.detector not in WITH_MODEL_FILE:
         return None
     path = settings.detector_model
     if path is None or not path.is_file():
-        raise UseError(
+        raise UserError(
             f"There is no model of the detector {settings.detector} at {str(path or '')!r}; set prepare.detector_model "
             "to its ONNX file, or prepare.detector to haar."
         )

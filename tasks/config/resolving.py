@@ -8,12 +8,12 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.arms import present_name
 from fer_models.suggest import nearest
 from tasks.config.presets import PRESETS
 from tasks.config.settings import CorpusSettings, StudySettings, options_of
-from tasks.progress import say
+from tasks.progress import echo
 from tasks.storage.addresses import hide_secrets
 from tasks.storage.locations import local_path
 
@@ -31,14 +31,14 @@ def resolve_settings(
         overrides: dotted keys to values, e.g. `{"training.epochs": 5}`; strings are read as YAML.
 
     Raises:
-        UseError: an unknown preset, file, key or value.
+        UserError: an unknown preset, file, key or value.
     """
     values = _read_yaml(local_path(config)) if config else {}
     named = preset or values.pop("preset", None) or DEFAULT_PRESET
     values.pop("preset", None)
     name = _renamed("preset", named, _FORMER_PRESETS.get(str(named), str(named)))
     if name not in PRESETS:
-        raise UseError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
+        raise UserError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
     merged = _merge(PRESETS[name]().model_dump(mode="json"), _in_present_words(values))
     for key, value in (overrides or {}).items():
         given = _nested(key, _parse(key, value) if isinstance(value, str) else value)
@@ -46,7 +46,7 @@ def resolve_settings(
     try:
         settings = StudySettings.model_validate(merged)
     except ValidationError as error:
-        raise UseError(_sentence(error, merged)) from error
+        raise UserError(_sentence(error, merged)) from error
     settings.all_arms()  # a fault of their names shows here
     return settings
 
@@ -82,7 +82,7 @@ def _renamed(what: str, said: Any, now: Any = None, key: str = "") -> Any:
 @functools.cache
 def _say_once(line: str) -> None:
     """A study resolves its settings in each of its flows; once is enough for people."""
-    say(line)
+    echo(line)
 
 
 def settings_as_yaml(settings: StudySettings) -> str:
@@ -97,17 +97,17 @@ def as_yaml(values: Mapping[str, Any]) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise UseError(f"There is no configuration file {hide_secrets(str(path))!r}.")
+        raise UserError(f"There is no configuration file {hide_secrets(str(path))!r}.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except UnicodeDecodeError as error:
-        raise UseError(f"{path} is not text in UTF-8; save it as UTF-8.") from error
+        raise UserError(f"{path} is not text in UTF-8; save it as UTF-8.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise UseError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', None) or error}.") from error
+        raise UserError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', None) or error}.") from error
     if not isinstance(values, dict):
-        raise UseError(f"{path} should hold settings such as 'training:', not {type(values).__name__}.")
+        raise UserError(f"{path} should hold settings such as 'training:', not {type(values).__name__}.")
     return values
 
 
@@ -115,7 +115,7 @@ def _parse(key: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UseError(
+        raise UserError(
             f"{key}: {hide_secrets(text)!r} cannot be read as a value; quote it, or close its brackets."
         ) from error
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.digests import model_sha256
 from tasks.config.settings import NEIGHBOURS, PrepareSettings
 
@@ -63,7 +63,7 @@ def carried_prepare(values: dict[str, Any] | None, detector_model: Path | None =
         detector_model: where the detector's file lies now, if not where it lay then.
 
     Raises:
-        UseError: the detector's file is not there, or is not the one that the faces were found with.
+        UserError: the detector's file is not there, or is not the one that the faces were found with.
     """
     values = {"pair": NEIGHBOURS, **(values or {})}
     wanted = values.pop(_SHA256, "")
@@ -73,7 +73,7 @@ def carried_prepare(values: dict[str, Any] | None, detector_model: Path | None =
     settings = PrepareSettings.model_validate(values)
     path = settings.detector_model
     if wanted and not (path and path.is_file() and model_sha256(settings) == wanted):
-        raise UseError(
+        raise UserError(
             f"The faces that this model was trained on were found by {settings.detector} with a file that is not at "
             f"{str(path)!r} (SHA-256 {wanted[:12]}..); say where it is with --detector-model."
         )

@@ -17,20 +17,20 @@ from pydantic import (
     model_validator,
 )
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.models.arms import STUDY_ARMS, Arm, get_arm
 from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
 from fer_models.treatments import TreatmentName
 from tasks.config.registries import ADAPTERS, DETECTORS, WITH_MODEL_FILE, load_module, one_of
 from tasks.storage.addresses import refuse_secrets
-from tasks.storage.locations import as_remote, is_place, local_path, read_place
+from tasks.storage.locations import as_remote, is_location, local_path, read_location
 
 
 def _from_home(path: Path) -> Path:
     try:
         return local_path(path)
-    except UseError as error:
+    except UserError as error:
         raise ValueError(str(error).rstrip(".")) from error
 
 
@@ -38,22 +38,22 @@ def _from_home(path: Path) -> Path:
 LocalPath = Annotated[Path, AfterValidator(_from_home)]
 
 
-def _read_place(value: Any, as_path: ValidatorFunctionWrapHandler) -> Path:
-    if not (isinstance(value, str) or is_place(value)):
+def _read_location(value: Any, as_path: ValidatorFunctionWrapHandler) -> Path:
+    if not (isinstance(value, str) or is_location(value)):
         return as_path(value)
     try:
-        place = read_place(str(value))
-    except UseError as error:
+        place = read_location(str(value))
+    except UserError as error:
         raise ValueError(str(error).rstrip(".")) from error
     return place if as_remote(place) else as_path(place)
 
 
-def _write_place(place: Path, info: SerializationInfo) -> Any:
+def _write_location(place: Path, info: SerializationInfo) -> Any:
     return str(place) if info.mode == "json" else place
 
 
 #: A local path, or a URL of an object store (`tasks.storage.locations`); a string in JSON and YAML.
-Place = Annotated[Path, WrapValidator(_read_place), PlainSerializer(_write_place)]
+DataPath = Annotated[Path, WrapValidator(_read_location), PlainSerializer(_write_location)]
 
 #: While a corpus is watched, a file that was written to within so many seconds waits for the next look.
 SETTLE_S = 5.0
@@ -156,7 +156,7 @@ class SplitSettings(Settings):
 
     protocol: Literal["holdout", "kfold", "loso", "file"] = Field(
         "holdout",
-        description="`holdout`: one test side; `kfold`: every person is tested once; `loso`: leave one subject out; "
+        description="`holdout`: one test subset; `kfold`: every person is tested once; `loso`: leave one subject out; "
         "`file`: folds as in `folds_file`",
     )
     folds: int = Field(5, ge=2, description="`kfold`: number of folds")
@@ -246,7 +246,7 @@ class StudySettings(Settings):
     name: str = Field(
         "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the study's folder and MLflow experiment"
     )
-    data_root: Place = Field(
+    data_root: DataPath = Field(
         Path("fer-data"), description="folder, or URL such as s3://bucket/prefix, for all that is made; one corpus each"
     )
     corpus: Corpus = CorpusSettings()
@@ -288,7 +288,7 @@ class StudySettings(Settings):
             raise ValueError("it names one twice")
         return values
 
-    def deciding(self) -> dict[str, Any]:
+    def result_settings(self) -> dict[str, Any]:
         """All that can change a result: not how, when, where and how fast the work is done.
 
         Of files that are named, the content decides: it is part of the manifest, of the split, of the shards' folder.
@@ -300,11 +300,11 @@ class StudySettings(Settings):
         """What a data root says of the settings: all but its own place, which it may leave."""
         return self.model_dump(mode="json", exclude={"data_root"})
 
-    def watching(self) -> "StudySettings":
+    def for_watching(self) -> "StudySettings":
         """These settings for a corpus that grows meanwhile: a file that is being copied waits for the next look."""
         settle_s = self.execution.settle_s or SETTLE_S
         return self.model_copy(update={"execution": self.execution.model_copy(update={"settle_s": settle_s})})
 
     def all_arms(self) -> list[Arm]:
-        """The arms of the study, each with each treatment; raises `UseError` for one that there is not."""
+        """The arms of the study, each with each treatment; raises `UserError` for one that there is not."""
         return [get_arm(f"{arm}+{how}" if how else arm) for arm in self.arms for how in self.treatments or (None,)]

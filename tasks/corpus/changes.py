@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from tasks.progress import say
+from tasks.progress import echo
 from tasks.storage.append_log import append_rows, read_journal
 
 SCHEMA = pa.schema(
@@ -56,7 +56,7 @@ def find_changes(before: pd.DataFrame | None, manifest: pd.DataFrame) -> pd.Data
     return pd.DataFrame(rows, columns=["change", "video_id", "previous"])
 
 
-def say_changes(changes: pd.DataFrame) -> None:
+def echo_changes(changes: pd.DataFrame) -> None:
     """Print how many videos changed in which way, and the first of them by name."""
     for change in Change:
         of_kind = changes[changes["change"] == change]
@@ -67,7 +67,7 @@ def say_changes(changes: pd.DataFrame) -> None:
             for row in of_kind.head(_MOST_NAMED).itertuples()
         ]
         more = f" and {len(of_kind) - _MOST_NAMED} more" if len(of_kind) > _MOST_NAMED else ""
-        say(f"{len(of_kind)} {change}: {', '.join(names)}{more}")
+        echo(f"{len(of_kind)} {change}: {', '.join(names)}{more}")
 
 
 def record_changes(path: Path, changes: pd.DataFrame) -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from fer_models.errors import UseError, VideoFault
+from fer_models.errors import UserError, VideoFault
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.reading import read_corpus
 from tasks.corpus.scope import manifest_of_study
 from tasks.outcomes import Outcome
-from tasks.progress import progress, say
+from tasks.progress import echo, progress
 from tasks.storage.files import find_frame, write_table
 from tasks.video.fingerprint import content_sha256, content_state
 from tasks.video.image_sequences import describe_gaps, is_image_sequence, sequence_images
@@ -59,9 +59,9 @@ def build_manifest(
     growing = [source for source in sources if settle_s and _may_grow(source.path, known, settle_s)]
     settled = [source for source in sources if source not in growing] if growing else sources
     if growing:
-        say(f"{len(growing)} of {len(sources)} videos may still be growing; the next run takes them.")
+        echo(f"{len(growing)} of {len(sources)} videos may still be growing; the next run takes them.")
     if not settled:
-        raise UseError(
+        raise UserError(
             f"All videos were written to within the last {settle_s:g} s (execution.settle_s); wait for that long."
         )
     people = {as_text(str(source.path.absolute())): as_text(source.subject) for source in growing}
@@ -85,7 +85,7 @@ def _may_grow(path: Path, known: Collection[tuple[str, int, int]], settle_s: flo
 
 
 def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
-    """Raise `UseError` before any video is decoded when the corpus cannot become a study of these classes."""
+    """Raise `UserError` before any video is decoded when the corpus cannot become a study of these classes."""
     manifest = manifest_of_study(manifest, emotions)
     usable = manifest[manifest["status"] == Outcome.OK]
     labelled = manifest[manifest["status"].isin([Outcome.OK, Outcome.OUT_OF_SCOPE])]
@@ -93,25 +93,25 @@ def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
     if usable.empty:
         first = manifest.iloc[0]
         labels = f" (the labels are: {found})" if found else ""
-        raise UseError(
+        raise UserError(
             f"None of the {len(manifest)} videos can be used; {first['video_id']}, for one: {first['reason']}{labels}."
         )
     absent = [emotion for emotion in emotions if emotion not in set(usable["emotion"])]
     if absent:
-        raise UseError(
+        raise UserError(
             f"No video is labelled {', '.join(absent)} (the labels are: {found}); add some, or name the classes in "
             "corpus.emotions."
         )
     people = usable["subject"].nunique()
     if people < 3:
-        raise UseError(f"The videos show {people} people; three sides without a common person need at least 3.")
+        raise UserError(f"The videos show {people} people; three subsets without a common person need at least 3.")
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """The manifest as a data frame; raises `UseError` when there is none."""
+    """The manifest as a data frame; raises `UserError` when there is none."""
     manifest = find_frame(path)
     if manifest is None:
-        raise UseError(f"There is no manifest at {str(path)!r}; run `fer prepare` first.")
+        raise UserError(f"There is no manifest at {str(path)!r}; run `fer prepare` first.")
     return manifest
 
 
@@ -178,10 +178,10 @@ def as_text(name: str) -> str:
 
 
 def _refuse_other_corpus(previous: pd.DataFrame, manifest: pd.DataFrame, path: Path) -> None:
-    """A data root belongs to the corpus that was prepared in it: its subjects keep their sides there."""
+    """A data root belongs to the corpus that was prepared in it: its subjects keep their subsets there."""
     before, now = set(previous["sha256"]) - {""}, set(manifest["sha256"]) - {""}
     if before and now and not before & now and (path.parent / "prepared").is_dir():
-        raise UseError(
+        raise UserError(
             f"{str(path.parent)!r} holds another corpus ({len(before)} videos, none of them in this one); "
             "give this corpus its own folder with --data-root."
         )

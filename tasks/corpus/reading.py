@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.registries import ADAPTERS, load_module
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo
@@ -23,13 +23,13 @@ def read_corpus(corpus: CorpusSettings) -> list[SourceVideo]:
     labels are in conflict when they differ as words of the project.
 
     Raises:
-        UseError: there are no videos, or the adapter cannot read the corpus.
+        UserError: there are no videos, or the adapter cannot read the corpus.
     """
     adapter = load_module(ADAPTERS, corpus.adapter)
     sources: list[SourceVideo] = adapter.read(corpus)
     if not sources:
         layout = (adapter.__doc__ or "").splitlines()[0]
-        raise UseError(
+        raise UserError(
             f"No videos were found in {str(corpus.root)!r} with the adapter {corpus.adapter!r}, which reads: {layout}"
         )
     names = one_spelling(source.subject for source in sources)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from fer_models.names import plain_name, whole_number
-from tasks.progress import say
+from tasks.progress import echo
 
 _WORD_OR_NUMBER = re.compile(r"[^\W\d_]+|\d+")
 #: Letters of other alphabets that look like Latin ones, and those that no accent can be taken from; in lower case.
@@ -55,8 +55,8 @@ def look_alikes(subjects: Iterable[str]) -> list[tuple[str, ...]]:
     return sorted(tuple(sorted(names)) for key, names in by_key.items() if key and len(names) > 1)
 
 
-def say_look_alikes(videos: pd.DataFrame) -> None:
-    """Say which names may mean one person, those on two sides first.
+def echo_look_alikes(videos: pd.DataFrame) -> None:
+    """Say which names may mean one person, those in two subsets first.
 
     Args:
         videos: one or more rows a person, with `subject`; those of a split also with `fold` and `side`.
@@ -69,11 +69,11 @@ def say_look_alikes(videos: pd.DataFrame) -> None:
     for names in look_alikes(name for name in videos["subject"].unique() if name):
         taken = set().union(*(sides[name] for name in names))
         apart = len(taken) > len({fold for fold, _ in taken})
-        told.append((not apart, " and ".join(map(repr, names)) + (" (on two sides)" if apart else "")))
+        told.append((not apart, " and ".join(map(repr, names)) + (" (in two subsets)" if apart else "")))
     if told:
         listed = "; ".join(what for _, what in sorted(told)[:_MOST_NAMED])
         more = f"; and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else ""
-        say(
+        echo(
             f"These names may mean one person: {listed}{more}. If they do, write the name in one way in the corpus, or "
             "the person can be tested after being trained on; `fer audit` compares the faces."
         )

@@ -1,1 +1,1 @@
-"""Which subject stands on which side: folds, splits and the index; leaks and drift."""
+"""Which subject stands in which subset: folds, splits and the index; leaks and drift."""

@@ -1,9 +1,9 @@
-"""Looks for leaks in a study's data: what stands on two sides of the split though it should not.
+"""Looks for leaks in a study's data: what stands in two subsets of the split though it should not.
 
 The checks are functions over data frames. The ledger is that of `tasks.preparation.ledger`; the split has the columns
 video_id, sha256, subject, side and may have `fold`, one row a fold and video. Each fold is looked at on its own: to be
-on the test side of one and the training side of another is how cross-validation works. `reserve` counts as test, for
-its videos wait there because they show test people.
+in the test subset of one and the training subset of another is how cross-validation works. `reserve` counts as test,
+for its videos wait there because they show test people.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.subject_names import look_alikes
@@ -44,7 +44,7 @@ def audit(settings: StudySettings) -> list[Finding]:
     """All findings about a study that is prepared and split, the worst first.
 
     Raises:
-        UseError: there is no ledger yet, or no split of its videos.
+        UserError: there is no ledger yet, or no split of its videos.
     """
     layout = Layout.of(settings)
     emotions = settings.corpus.emotions
@@ -58,67 +58,69 @@ def present_split(ledger: pd.DataFrame, split: pd.DataFrame, emotions: Sequence[
     """The split's rows of a study's videos that the ledger still has, with their people.
 
     Raises:
-        UseError: there are none.
+        UserError: there are none.
     """
     people = ledger[[*KEY, "subject"]].drop_duplicates(KEY)
     present = rows_of_classes(split, ledger, emotions).drop(columns="subject").merge(people, on=KEY)
     if present.empty:
-        raise UseError("The split has none of the prepared videos; run `fer split` first.")
+        raise UserError("The split has none of the prepared videos; run `fer split` first.")
     return present
 
 
 def audit_tables(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path) -> list[Finding]:
     """The same for tables in memory; `prepared` is the folder above the shards, `split` that of `present_split`."""
-    sides = split.pivot(index=KEY, columns="fold", values="side").rename(columns=fold_names(split))
+    subsets = split.pivot(index=KEY, columns="fold", values="side").rename(columns=fold_names(split))
     split = split.assign(fold=split["fold_name"])
     usable = ledger[is_usable(ledger)]
-    has_side = _keys(usable).isin(sides.index)
-    used = usable[has_side]
+    has_subset = _keys(usable).isin(subsets.index)
+    used = usable[has_subset]
     has_shard = used["sha256"].isin(list_shards(prepared)).to_numpy()
     comparable = used[has_shard].reset_index(drop=True)
-    pairs = find_face_pairs(comparable, sides, prepared)
+    pairs = find_face_pairs(comparable, subsets, prepared)
     findings = [
-        *check_people(split, sides),
-        *check_contents(ledger, used, sides),
-        *check_faces(pairs, comparable, sides, prepared),
-        *check_names(split, sides, _people_of(pairs, comparable)),
+        *check_people(split, subsets),
+        *check_contents(ledger, used, subsets),
+        *check_faces(pairs, comparable, subsets, prepared),
+        *check_names(split, subsets, _people_of(pairs, comparable)),
         *check_labels(ledger),
-        *check_properties(used, sides.loc[_keys(used)]),
-        *_left_out(Check.PEOPLE, "not in the split yet", usable[~has_side], "Run `fer split`, then `fer audit` again."),
+        *check_properties(used, subsets.loc[_keys(used)]),
+        *_left_out(
+            Check.PEOPLE, "not in the split yet", usable[~has_subset], "Run `fer split`, then `fer audit` again."
+        ),
         *_left_out(Check.FACES, "without a shard", used[~has_shard], "Run `fer prepare`, then `fer audit` again."),
     ]
     return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
 
 
-def check_people(split: pd.DataFrame, sides: pd.DataFrame) -> Iterator[Finding]:
-    """People with videos on two sides of a fold."""
+def check_people(split: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Finding]:
+    """People with videos in two subsets of a fold."""
     for subject, videos in split[[*KEY, "subject"]].drop_duplicates().groupby("subject"):
-        own = sides.loc[_keys(videos)]
+        own = subsets.loc[_keys(videos)]
         if folds := _folds_apart(own):
             counts = own[folds[0]].value_counts()
-            spread = ", ".join(f"{count} on {side}" for side, count in counts.items())
+            spread = ", ".join(f"{count} on {subset}" for subset, count in counts.items())
             fewest_first = own.loc[own[folds[0]].map(counts).sort_values(kind="stable").index]
-            what = f"videos of {subject}: {spread}{_in_folds(folds, sides)}"
-            yield _finding(Check.PEOPLE, Severity.ERROR, what, _places(fewest_first.index, sides, folds))
+            what = f"videos of {subject}: {spread}{_in_folds(folds, subsets)}"
+            yield _finding(Check.PEOPLE, Severity.ERROR, what, _places(fewest_first.index, subsets, folds))
 
 
-def check_contents(ledger: pd.DataFrame, used: pd.DataFrame, sides: pd.DataFrame) -> Iterator[Finding]:
-    """Files with the same content: on two sides, under two people's names, with two labels, or just twice.
+def check_contents(ledger: pd.DataFrame, used: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Finding]:
+    """Files with the same content: in two subsets, under two people's names, with two labels, or just twice.
 
     It is an error when the study uses the files that differ, a warning when it uses at most one of them.
     """
     copies = ledger[(ledger["sha256"] != "") & ledger["sha256"].duplicated(keep=False)]
     for _, group in copies.groupby("sha256"):
         in_study = group[group["video_id"].isin(used["video_id"])]
-        folds = _folds_apart(sides.loc[_keys(in_study)])
+        folds = _folds_apart(subsets.loc[_keys(in_study)])
         people, labels = ([name for name in group[column].unique() if name] for column in ("subject", "emotion"))
-        where = _places(_keys(group), sides, folds)
+        where = _places(_keys(group), subsets, folds)
         if folds or len(people) > 1:
             leaks = bool(folds) or in_study["subject"].nunique() > 1
-            what = "one file on two sides" if folds else "one file"
+            what = "one file in two subsets" if folds else "one file"
             what += f", as videos of {_listed(people)}" if len(people) > 1 else ""
             severity = Severity.ERROR if leaks else Severity.WARNING
-            yield _finding(Check.FILES, severity, what + _in_folds(folds, sides), where)
+            yield _finding(Check.FILES, severity, what + _in_folds(folds, subsets), where)
         elif len(labels) < 2:
             yield _finding(Check.FILES, Severity.NOTE, f"one file, {len(group)} times", where)
         if len(labels) > 1:
@@ -126,19 +128,19 @@ def check_contents(ledger: pd.DataFrame, used: pd.DataFrame, sides: pd.DataFrame
             yield _finding(Check.LABELS, severity, f"one file, labelled {_listed(labels)}", where)
 
 
-def find_face_pairs(videos: pd.DataFrame, sides: pd.DataFrame, prepared: Path) -> np.ndarray:
-    """Pairs of rows of `videos`, int64 (n, 2): other people, other files, on two sides of a fold, and alike in hash."""
+def find_face_pairs(videos: pd.DataFrame, subsets: pd.DataFrame, prepared: Path) -> np.ndarray:
+    """Pairs of rows of `videos`, int64 (n, 2): other people and files, in two subsets of a fold, alike in hash."""
     hashes = hash_videos([named_shard(prepared, shard) for shard in videos["shard"]])
     pairs = candidate_pairs(hashes, pd.factorize(videos["subject"])[0])
     contents = pd.factorize(videos["sha256"])[0]
     pairs = pairs[contents[pairs[:, 0]] != contents[pairs[:, 1]]]
-    own = sides.loc[_keys(videos)].replace({RESERVE: TEST})
+    own = subsets.loc[_keys(videos)].replace({RESERVE: TEST})
     codes = np.array([pd.factorize(own[fold])[0] for fold in own]).T  # (videos, folds), -1: not in that fold
     first, second = codes[pairs[:, 0]], codes[pairs[:, 1]]
     return pairs[((first != second) & (first >= 0) & (second >= 0)).any(axis=1)]
 
 
-def check_faces(pairs: np.ndarray, videos: pd.DataFrame, sides: pd.DataFrame, prepared: Path) -> Iterator[Finding]:
+def check_faces(pairs: np.ndarray, videos: pd.DataFrame, subsets: pd.DataFrame, prepared: Path) -> Iterator[Finding]:
     """Of the pairs of `find_face_pairs`, those that are one recording, or one person in one place, pixel by pixel."""
     if not len(pairs):
         return
@@ -147,26 +149,26 @@ def check_faces(pairs: np.ndarray, videos: pd.DataFrame, sides: pd.DataFrame, pr
         for first, second in pairs.tolist():
             if show_the_same(read(first), read(second)):
                 pair = videos.loc[[first, second]]
-                folds = _folds_apart(sides.loc[_keys(pair)])
+                folds = _folds_apart(subsets.loc[_keys(pair)])
                 people = _listed(pair["subject"].tolist())
-                what = f"the same faces on two sides, as videos of {people}{_in_folds(folds, sides)}"
-                yield _finding(Check.FACES, Severity.ERROR, what, _places(_keys(pair), sides, folds))
+                what = f"the same faces in two subsets, as videos of {people}{_in_folds(folds, subsets)}"
+                yield _finding(Check.FACES, Severity.ERROR, what, _places(_keys(pair), subsets, folds))
             advance("")
 
 
-def check_names(split: pd.DataFrame, sides: pd.DataFrame, alike: set[frozenset[str]]) -> list[Finding]:
-    """Names that may mean one person: first those whose faces are alike too, then those on two sides.
+def check_names(split: pd.DataFrame, subsets: pd.DataFrame, alike: set[frozenset[str]]) -> list[Finding]:
+    """Names that may mean one person: first those whose faces are alike too, then those in two subsets.
 
     Args:
-        alike: pairs of people who are alike in a video of each, on two sides.
+        alike: pairs of people who are alike in a video of each, in two subsets.
     """
     ranked = []
     for names in look_alikes(split["subject"].unique()):
         own = split[split["subject"].isin(names)]
-        folds = _folds_apart(sides.loc[_keys(own).unique()])
+        folds = _folds_apart(subsets.loc[_keys(own).unique()])
         have_faces = any(pair <= set(names) for pair in alike)
-        what = f"{_listed(map(repr, names))} may be one person" + (", on two sides" if folds else "")
-        what += _in_folds(folds, sides) + ("; their faces are alike" if have_faces else "")
+        what = f"{_listed(map(repr, names))} may be one person" + (", in two subsets" if folds else "")
+        what += _in_folds(folds, subsets) + ("; their faces are alike" if have_faces else "")
         shown = own[own["fold"] == (folds or [own["fold"].min()])[0]]
         places = (f"{name} ({', '.join(sorted(rows['side'].unique()))})" for name, rows in shown.groupby("subject"))
         ranked.append(((not have_faces, not folds), _finding(Check.NAMES, Severity.WARNING, what, tuple(places))))
@@ -203,26 +205,26 @@ def _keys(videos: pd.DataFrame) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(videos[KEY])
 
 
-def _folds_apart(sides: pd.DataFrame) -> list[str]:
-    """The names of the folds in which these videos stand on more than one side.
+def _folds_apart(subsets: pd.DataFrame) -> list[str]:
+    """The names of the folds in which these videos stand in more than one subset.
 
     Args:
-        sides: one row a video, one column a fold.
+        subsets: one row a video, one column a fold.
     """
-    num_sides = sides.replace({RESERVE: TEST}).nunique()
+    num_sides = subsets.replace({RESERVE: TEST}).nunique()
     return [str(fold) for fold in num_sides.index[num_sides > 1]]
 
 
-def _in_folds(folds: Sequence[str], sides: pd.DataFrame) -> str:
+def _in_folds(folds: Sequence[str], subsets: pd.DataFrame) -> str:
     """Says in which folds, where there are several to tell apart."""
-    if not folds or sides.shape[1] == 1:
+    if not folds or subsets.shape[1] == 1:
         return ""
     return f" in fold{'s' if len(folds) > 1 else ''} {', '.join(folds)}"
 
 
-def _places(keys: pd.MultiIndex, sides: pd.DataFrame, folds: Sequence[str]) -> tuple[str, ...]:
-    """Each video with its side in the first of the folds (or of all)."""
-    of_fold = sides[folds[0] if folds else sides.columns[0]].dropna().to_dict()
+def _places(keys: pd.MultiIndex, subsets: pd.DataFrame, folds: Sequence[str]) -> tuple[str, ...]:
+    """Each video with its subset in the first of the folds (or of all)."""
+    of_fold = subsets[folds[0] if folds else subsets.columns[0]].dropna().to_dict()
     return tuple(f"{key[0]} ({of_fold.get(key, 'not used')})" for key in keys)
 
 

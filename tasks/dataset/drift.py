@@ -2,7 +2,7 @@
 
 What is compared is a value a video: facts of the ledger, and medians over the faces that its shard holds. Distances
 lie in 0..1: the two-sample Kolmogorov-Smirnov statistic of numbers, the total variation distance of shares. Nothing is
-decided here; of the split only the training side is read. Videos of one person resemble each other, so a batch of few
+decided here; of the split only the training subset is read. Videos of one person resemble each other, so a batch of few
 people is sooner called different.
 """
 
@@ -25,7 +25,7 @@ from tasks.preparation.ledger import is_usable, read_ledger
 from tasks.preparation.shards import named_shard, read_faces
 from tasks.storage.append_log import append_rows, read_journal
 
-#: Against what a batch was compared: the training side, or, before there is a split, what was prepared earlier.
+#: Against what a batch was compared: the training subset, or, before there is a split, what was prepared earlier.
 TRAINING, EARLIER = "training", "earlier"
 
 SCHEMA = pa.schema(
@@ -45,7 +45,7 @@ SCHEMA = pa.schema(
     ]
 )
 
-#: Shards that are opened a side.
+#: Shards that are opened a subset.
 _MOST_SHARDS = 200
 #: Fewer videos than this tell nothing.
 _FEWEST = 8
@@ -58,7 +58,7 @@ _MOST_SHARES = 8
 
 
 def measure_drift(settings: StudySettings, batch: Collection[str]) -> pd.DataFrame:
-    """Compare a batch of prepared videos with the training side, or before there is a split with those before it.
+    """Compare a batch of prepared videos with the training subset, or before there is a split with those before it.
 
     Args:
         batch: SHA-256 of the videos that were prepared now.
@@ -238,7 +238,7 @@ def record_drift(path: Path, drift: pd.DataFrame) -> None:
 def read_drift(path: Path, study: str) -> pd.DataFrame:
     """The drift of all batches that a study prepared, oldest first; see `SCHEMA`.
 
-    Other studies, with other classes and training sides, may record theirs in the same file. What was recorded before
+    Other studies, with other classes and training subsets, may record theirs in the same file. What was recorded before
     the studies stood there is shown for each.
     """
     journal = read_journal(path, SCHEMA)

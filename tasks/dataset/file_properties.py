@@ -21,12 +21,12 @@ _ADVICE = (
 _MOST_GROUPS = 8
 
 
-def check_properties(videos: pd.DataFrame, sides: pd.DataFrame) -> Iterator[Finding]:
-    """Classes that can be told by their files alone, and a test side that was filmed otherwise than the training side.
+def check_properties(videos: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Finding]:
+    """Classes that can be told by their files alone, and a test subset that was filmed otherwise than the training one.
 
     Args:
         videos: rows of the ledger that the study uses.
-        sides: their sides, a row a video in the same order and a column a fold.
+        subsets: their subsets, a row a video in the same order and a column a fold.
     """
     facts = file_properties(videos)
     known = facts.dropna(axis="columns", how="all")
@@ -41,11 +41,11 @@ def check_properties(videos: pd.DataFrame, sides: pd.DataFrame) -> Iterator[Find
         groups = facts[shortcut.best].groupby(videos["emotion"].to_numpy(str))
         where = tuple(f"{emotion}: {summarise(values.dropna())}" for emotion, values in groups)
         yield Finding(Check.PROPERTIES, Severity.WARNING, what, where[:_MOST_GROUPS], _ADVICE)
-    first_fold = sides.iloc[:, 0].to_numpy()
+    first_fold = subsets.iloc[:, 0].to_numpy()
     trained, tested = facts[first_fold == TRAIN], facts[first_fold == TEST]
     for row in compare(trained, tested).itertuples():
         if row.remark not in ("", TOO_FEW):
-            what = f"the test side differs from the training side in {row.measure}: {row.new} against {row.before}"
+            what = f"the test subset differs from the training subset in {row.measure}: {row.new} against {row.before}"
             yield Finding(Check.PROPERTIES, Severity.NOTE, what, (), _ADVICE)
 
 

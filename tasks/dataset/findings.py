@@ -13,7 +13,7 @@ from tasks.storage.spreadsheets import write_csv
 class Severity(StrEnum):
     """How bad a finding is, the worst first."""
 
-    ERROR = "error"  # a leak: a score on the test side is not to be believed
+    ERROR = "error"  # a leak: a score on the test subset is not to be believed
     WARNING = "warning"  # may be one; somebody must look
     NOTE = "note"
 
@@ -21,7 +21,7 @@ class Severity(StrEnum):
 class Check(StrEnum):
     """What an audit looks at."""
 
-    PEOPLE = "person on two sides"
+    PEOPLE = "person in two subsets"
     FILES = "same file"
     FACES = "near-identical faces"
     NAMES = "look-alike names"
@@ -35,7 +35,7 @@ class Finding:
 
     Args:
         what: what is wrong, for people.
-        where: the videos or people, each with its side.
+        where: the videos or people, each with its subset.
         advice: what to do about it.
     """
 

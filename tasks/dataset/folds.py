@@ -1,4 +1,4 @@
-"""Deals people out to folds and sides, so that these are alike in size and classes.
+"""Deals people out to folds and subsets, so that these are alike in size and classes.
 
 Nested: in every fold some people are tested, some of the others validate, and the rest train. A fold has a number, by
 which files are called, and a name: where a table of folds gives the names, these are kept, and numbers too where the
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.names import whole_number
 from fer_models.suggest import nearest
 from tasks.config.settings import SplitSettings
@@ -28,21 +28,21 @@ _MOST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold: `sides` holds the side of every person."""
+    """One fold: `subsets` holds the subset of every person."""
 
     number: int
     name: str
-    sides: dict[str, str]
+    subsets: dict[str, str]
 
 
 def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
-    """The folds, in order, with the side of every person.
+    """The folds, in order, with the subset of every person.
 
     Args:
         counts: (subjects, classes), usable videos; the index names the people, in sorted order.
 
     Raises:
-        UseError: too few people, or a table of folds that does not fit them.
+        UserError: too few people, or a table of folds that does not fit them.
     """
     rng = np.random.default_rng(settings.seed)
     numbers = counts.to_numpy(np.float64)
@@ -51,14 +51,14 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
         num_test = max(1, round(settings.test_share * num_subjects))
         num_validation = max(1, round(settings.validation_share * num_subjects))
         _check_number(num_subjects, num_test, num_validation)
-        groups = deal(numbers, [num_test, num_validation, num_subjects - num_test - num_validation], rng)
+        groups = assign_groups(numbers, [num_test, num_validation, num_subjects - num_test - num_validation], rng)
         return [Fold(0, "0", dict(zip(counts.index, np.array([TEST, VALIDATION, TRAIN])[groups], strict=True)))]
     if settings.protocol == "file":
         path = Path(settings.folds_file or "")
         of_person = fold_of_people(path, counts.index)
         names = sorted(set(of_person.values()), key=_natural)
         if len(names) < 2:
-            raise UseError(f"{path} puts everybody into one fold; there must be two or more.")
+            raise UserError(f"{path} puts everybody into one fold; there must be two or more.")
         tested = np.array([names.index(of_person[subject]) for subject in counts.index])
     else:
         tested = _test_folds(counts, settings, rng)
@@ -83,9 +83,9 @@ def _test_folds(counts: pd.DataFrame, settings: SplitSettings, rng: np.random.Ge
         usable = counts.sum(axis=1).to_numpy() > 0
         return np.where(usable, usable.cumsum() - 1, 0)  # who has no usable video needs no fold of his own
     if num_subjects < settings.folds:
-        raise UseError(f"{num_subjects} people are too few for split.folds={settings.folds}; every fold needs one.")
+        raise UserError(f"{num_subjects} people are too few for split.folds={settings.folds}; every fold needs one.")
     sizes = [len(part) for part in np.array_split(np.arange(num_subjects), settings.folds)]
-    return deal(counts.to_numpy(np.float64), sizes, rng)
+    return assign_groups(counts.to_numpy(np.float64), sizes, rng)
 
 
 def _sides_of_fold(
@@ -94,20 +94,20 @@ def _sides_of_fold(
     rest = counts[~tested]
     num_validation = max(1, round(settings.validation_share * len(rest)))
     _check_number(len(counts), int(tested.sum()), num_validation)
-    groups = deal(rest.to_numpy(np.float64), [num_validation, len(rest) - num_validation], rng)
-    sides = dict.fromkeys(counts.index, TEST)
-    return sides | dict(zip(rest.index, np.array([VALIDATION, TRAIN])[groups], strict=True))
+    groups = assign_groups(rest.to_numpy(np.float64), [num_validation, len(rest) - num_validation], rng)
+    subsets = dict.fromkeys(counts.index, TEST)
+    return subsets | dict(zip(rest.index, np.array([VALIDATION, TRAIN])[groups], strict=True))
 
 
 def _check_number(num_subjects: int, num_test: int, num_validation: int) -> None:
     if num_test + num_validation >= num_subjects:
-        raise UseError(
-            f"{num_subjects} people are too few for separate sides "
+        raise UserError(
+            f"{num_subjects} people are too few for separate subsets "
             f"({num_test} for test, {num_validation} for validation, the rest for training); at least 3 are needed."
         )
 
 
-def deal(counts: np.ndarray, sizes: list[int], rng: np.random.Generator) -> np.ndarray:
+def assign_groups(counts: np.ndarray, sizes: list[int], rng: np.random.Generator) -> np.ndarray:
     """Of many random assignments of people to groups, the one whose groups are most alike in classes.
 
     Unlike StratifiedGroupKFold this fixes the number of people a group and works with as few as three.
@@ -139,17 +139,17 @@ def _unlikeness(groups: np.ndarray, counts: np.ndarray, num_groups: int) -> np.n
 
 
 def fold_of_people(path: Path, subjects: Iterable[str]) -> dict[str, str]:
-    """The name of each person's fold in a table of folds; raises `UseError` when it does not fit these people."""
+    """The name of each person's fold in a table of folds; raises `UserError` when it does not fit these people."""
     if not path.is_file():
-        raise UseError(f"There is no table of folds at {str(path)!r} (split.folds_file).")
+        raise UserError(f"There is no table of folds at {str(path)!r} (split.folds_file).")
     rows = (row.cells for row in read_rows(path, ("subject", "fold")))
     table = pd.DataFrame([row for row in rows if row["fold"]], columns=["subject", "fold"])
     people = one_spelling([*subjects, *table["subject"]])
     table = table.assign(subject=table["subject"].map(people), fold=table["fold"].map(one_spelling(table["fold"])))
     table = table.drop_duplicates()
     if twice := table.loc[table["subject"].duplicated(), "subject"].tolist():
-        raise UseError(f"{path} puts {twice[0]} into two folds; a person is tested once.")
+        raise UserError(f"{path} puts {twice[0]} into two folds; a person is tested once.")
     fold_of = dict(zip(table["subject"], table["fold"], strict=True))
     if missing := [subject for subject in subjects if people[subject] not in fold_of]:
-        raise UseError(f"{path} has no fold for {len(missing)} people ({missing[0]}{nearest(missing[0], fold_of)}).")
+        raise UserError(f"{path} has no fold for {len(missing)} people ({missing[0]}{nearest(missing[0], fold_of)}).")
     return {subject: fold_of[people[subject]] for subject in subjects}

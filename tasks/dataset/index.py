@@ -1,7 +1,7 @@
-"""The index: every usable segment with its shard, person, class and side; and the arrays behind its rows.
+"""The index: every usable segment with its shard, person, class and subset; and the arrays behind its rows.
 
 `row` is that of the shard; `prepared` names the folder of the shards, and so the settings that they were made with.
-Training reads the files of its two sides; that of the test side is opened by evaluation alone, and by what comes after.
+Training reads the files of its two subsets; that of the test subset is opened by evaluation alone and what comes after.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import label_numbers
 from fer_models.segments import SegmentArrays
 from tasks.config.digests import digest
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
-from tasks.dataset.splits import KEY, SIDES
+from tasks.dataset.splits import KEY, SUBSETS
 from tasks.preparation.ledger import is_usable
 from tasks.preparation.shards import named_shard, read_images_of, read_rows_of
 from tasks.progress import progress
@@ -45,25 +45,25 @@ _OF_SHARD = ("segment", "frame", "pts_s", "box")
 
 
 def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folder: Path) -> pd.DataFrame:
-    """Write the segments of the split's usable videos, a file a fold and side, so that each side is opened alone.
+    """Write the segments of the split's usable videos, a file a fold and subset, so that each subset is opened alone.
 
     Args:
         prepared: the folder above the shards.
 
     Returns:
-        The number of people, videos and segments of each fold and side.
+        The number of people, videos and segments of each fold and subset.
     """
     usable = ledger[is_usable(ledger)]
     shards = usable["shard"].unique()
     tables = read_rows_of([named_shard(prepared, shard) for shard in shards])
     rows_of = {shard: rows.select(list(_OF_SHARD)) for shard, rows in zip(shards, tables, strict=True)}
     counts = []
-    for (fold, side), members in split[split["side"].isin(SIDES)].groupby(["fold", "side"]):
+    for (fold, subset), members in split[split["side"].isin(SUBSETS)].groupby(["fold", "side"]):
         videos = usable.merge(members[KEY], on=KEY).sort_values("video_id")
-        parts = [_rows(video, {"side": side, "prepared": prepared.name}, rows_of) for video in videos.itertuples()]
+        parts = [_rows(video, {"side": subset, "prepared": prepared.name}, rows_of) for video in videos.itertuples()]
         table = pa.concat_tables([SCHEMA.empty_table(), *parts])
-        write_table(side_file(folder, fold, side), table)
-        counts.append((fold, side, videos["subject"].nunique(), len(videos), len(table)))
+        write_table(subset_file(folder, fold, subset), table)
+        counts.append((fold, subset, videos["subject"].nunique(), len(videos), len(table)))
     return pd.DataFrame(counts, columns=["fold", "side", "people", "videos", "segments"])
 
 
@@ -75,47 +75,47 @@ def _rows(video: Any, more: Mapping[str, str], rows_of: Mapping[str, pa.Table]) 
     return pa.table({**columns, **{name: rows[name] for name in _OF_SHARD}}).select(SCHEMA.names).cast(SCHEMA)
 
 
-def side_file(folder: Path, fold: int, side: str) -> Path:
-    """The index of one side of a fold, below `Layout.index`."""
-    return folder / f"fold-{fold}" / f"{side}.parquet"
+def subset_file(folder: Path, fold: int, subset: str) -> Path:
+    """The index of one subset of a fold, below `Layout.index`."""
+    return folder / f"fold-{fold}" / f"{subset}.parquet"
 
 
-def read_side(folder: Path, fold: int, side: str, emotions: Sequence[str]) -> pd.DataFrame:
-    """The segments of one side of a fold.
+def read_subset(folder: Path, fold: int, subset: str, emotions: Sequence[str]) -> pd.DataFrame:
+    """The segments of one subset of a fold.
 
     Raises:
-        UseError: there is no index, it lacks values, or it is of other classes or of another side.
+        UserError: there is no index, it lacks values, or it is of other classes or of another subset.
     """
-    path = side_file(folder, fold, side)
+    path = subset_file(folder, fold, subset)
     index = find_frame(path)
     if index is None:
-        raise UseError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
+        raise UserError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
     if lacking := [name for name in SCHEMA.names if name not in index or index[name].isna().any()]:
-        raise UseError(f"{path} lacks values of {', '.join(lacking)}; run `fer split` again, which makes it anew.")
+        raise UserError(f"{path} lacks values of {', '.join(lacking)}; run `fer split` again, which makes it anew.")
     found = set(index["emotion"])
-    if not found <= set(emotions) or (side != TEST and found != set(emotions)):
-        raise UseError(f"The index was made for other classes ({', '.join(sorted(found))}); run `fer split` again.")
-    if set(index["side"]) - {side}:
-        raise UseError(f"{path} holds another side than its name says; run `fer split` again.")
+    if not found <= set(emotions) or (subset != TEST and found != set(emotions)):
+        raise UserError(f"The index was made for other classes ({', '.join(sorted(found))}); run `fer split` again.")
+    if set(index["side"]) - {subset}:
+        raise UserError(f"{path} holds another subset than its name says; run `fer split` again.")
     return index
 
 
 def read_seen(folder: Path, fold: int, emotions: Sequence[str]) -> pd.DataFrame:
-    """The segments of a fold that training may see: those of the training and the validation side."""
-    return pd.concat([read_side(folder, fold, side, emotions) for side in (TRAIN, VALIDATION)], ignore_index=True)
+    """The segments of a fold that training may see: those of the training and the validation subset."""
+    return pd.concat([read_subset(folder, fold, subset, emotions) for subset in (TRAIN, VALIDATION)], ignore_index=True)
 
 
 def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) -> SegmentArrays:
     """The images and labels of the index's rows, in its order.
 
     Args:
-        index: as from `read_side`, or a part of it.
+        index: as from `read_subset`, or a part of it.
 
     Raises:
-        UseError: the index does not fit its shards, or one of them is not what its name says.
+        UserError: the index does not fit its shards, or one of them is not what its name says.
     """
     if (index["prepared"] != prepared.name).any():
-        raise UseError(
+        raise UserError(
             f"The index was made of {index['prepared'].iloc[0]}, prepared with other settings than {prepared.name}; "
             "run `fer split` again."
         )
@@ -135,7 +135,7 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
             faces[at], optical_flows[at] = shard_faces[rows[at]], shard_flows[rows[at]]
             advance("")
     if faces is None or optical_flows is None:
-        raise UseError("The index holds no segment; run `fer split` again.")
+        raise UserError("The index holds no segment; run `fer split` again.")
     labels = label_numbers(index["emotion"], emotions)
     names = (index["video_id"] + "#" + index["segment"].astype(str)).to_numpy()
     return SegmentArrays(faces, optical_flows, labels, index["video_id"].to_numpy(), names)
@@ -144,7 +144,7 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
 def _check_rows(
     shard: Path, index: pd.DataFrame, rows: np.ndarray, numbers: np.ndarray, shard_numbers: np.ndarray
 ) -> None:
-    """Raise `UseError` when the index means other segments than those that stand in its rows of a shard.
+    """Raise `UserError` when the index means other segments than those that stand in its rows of a shard.
 
     Args:
         index: its rows of the shard.
@@ -161,7 +161,7 @@ def _check_rows(
         found = f"means other segments, number {numbers[differ][0, 0]} for one"
     else:
         return
-    raise UseError(f"The index does not fit {shard}: it {found}; run `fer split` again, which makes it anew.")
+    raise UserError(f"The index does not fit {shard}: it {found}; run `fer split` again, which makes it anew.")
 
 
 def index_digest(index: pd.DataFrame) -> str:

@@ -1,13 +1,13 @@
-"""Train, validation and test side of every video in every fold, by subject.
+"""Train, validation and test subset of every video in every fold, by subject.
 
-In no fold is a person on two sides; a hold-out is one fold. The split is append-only: a video keeps its side, a new
-video of a known person follows that person, a new person joins training or validation. The test side is fixed when it
+In no fold is a person in two subsets; a hold-out is one fold. The split is append-only: a video keeps its subset, a new
+video of a known person follows that person, a new person joins training or validation. The test subset is fixed when it
 is first drawn: later videos of a test person, and new content under the name of a test video, wait in `reserve`, so
-that a running comparison never changes under one's feet. A video that was only renamed keeps its side.
+that a running comparison never changes under one's feet. A video that was only renamed keeps its subset.
 
-The split is shared by all studies of a data root with the same split settings. A person has one side in all of them;
+The split is shared by all studies of a data root with the same split settings. A person has one subset in all of them;
 each adds the videos of its own classes, and reads those with `split_of_study`. Of a class that no study had before,
-the videos of test people join the test side, and people who show nothing else are dealt out: nobody compared anything
+the videos of test people join the test subset, and people who show nothing else are dealt out: nobody compared anything
 on them yet.
 
 A split is a promise that nothing else could tell again, so a copy of its file lies beside it (`<name>.parquet.copy`)
@@ -20,17 +20,17 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from fer_models.errors import BrokenFile, UseError
+from fer_models.errors import BrokenFile, UserError
 from tasks.config.settings import SplitSettings
 from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_people
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import is_usable
-from tasks.progress import say
-from tasks.storage.files import read_frame, set_aside, whole_file, write_table
+from tasks.progress import echo
+from tasks.storage.files import atomic_write, read_frame, set_aside, write_table
 
 RESERVE = "reserve"
-SIDES = (TRAIN, VALIDATION, TEST)
+SUBSETS = (TRAIN, VALIDATION, TEST)
 
 SCHEMA = pa.schema(
     [
@@ -49,19 +49,19 @@ KEY = ["video_id", "sha256"]
 
 
 def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings, path: Path) -> pd.DataFrame:
-    """Assign every labelled video of the ledger to a side, keeping what `path` already says, and write it there.
+    """Assign every labelled video of the ledger to a subset, keeping what `path` already says, and write it there.
 
-    Videos that could not be used keep a side too: on the test side they count as uncovered.
+    Videos that could not be used keep a subset too: in the test subset they count as uncovered.
 
     Returns:
         The study's part of the split.
 
     Raises:
-        UseError: fewer than three people, or a side would lack videos or a class, naming the counts.
+        UserError: fewer than three people, or a subset would lack videos or a class, naming the counts.
     """
     videos = ledger[ledger["emotion"].isin(list(emotions)) & (ledger["subject"] != "") & _was_meant(ledger)]
     if videos.empty:
-        raise UseError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
+        raise UserError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
     drawn = not path.is_file()
     known = _draw(videos, emotions, settings) if drawn else _with_names(read_split(path), videos, settings)
     folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
@@ -83,12 +83,12 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
 
 
 def read_split(path: Path) -> pd.DataFrame:
-    """The side of every video, for no study in particular; raises `UseError` when there is none.
+    """The subset of every video, for no study in particular; raises `UserError` when there is none.
 
-    Where the file has lost its content, its copy takes its place; where that has too, this raises `UseError`.
+    Where the file has lost its content, its copy takes its place; where that has too, this raises `UserError`.
     """
     if not path.is_file():
-        raise UseError(f"There is no split at {str(path)!r}; run `fer prepare` and `fer split` first.")
+        raise UserError(f"There is no split at {str(path)!r}; run `fer prepare` and `fer split` first.")
     try:
         split = read_frame(path)
     except BrokenFile as fault:
@@ -102,14 +102,14 @@ def _restore(path: Path, fault: BrokenFile) -> pd.DataFrame:
         split = read_frame(copy)
     except (BrokenFile, FileNotFoundError) as error:
         lost = "So has its copy" if copy.is_file() else "Its copy is not there"
-        raise UseError(
-            f"{fault} {lost}, and who was on the test side is not known any more: put the file back from a "
+        raise UserError(
+            f"{fault} {lost}, and who was in the test subset is not known any more: put the file back from a "
             "backup, or set another split.seed, which draws a new split; no earlier score can be compared with it."
         ) from error
     set_aside(path)
-    say(f"The split is taken from its copy, {copy.name}.")
+    echo(f"The split is taken from its copy, {copy.name}.")
     content = copy.read_bytes()
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
     return split
 
@@ -142,7 +142,9 @@ def _was_meant(ledger: pd.DataFrame) -> pd.Series:
 
 def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings) -> pd.DataFrame:
     folds = [
-        videos[[*KEY, "subject"]].assign(fold=fold.number, fold_name=fold.name, side=videos["subject"].map(fold.sides))
+        videos[[*KEY, "subject"]].assign(
+            fold=fold.number, fold_name=fold.name, side=videos["subject"].map(fold.subsets)
+        )
         for fold in draw_folds(_counts(videos, emotions), settings)
     ]
     return pd.concat(folds, ignore_index=True)
@@ -173,9 +175,9 @@ def _deal_newcomers(
         return fold_of_people(Path(settings.folds_file or ""), fresh["subject"].unique())
     try:
         folds = draw_folds(_counts(fresh, emotions), settings)
-    except UseError:
+    except UserError:
         return {}  # too few to deal out; they train and validate
-    return {subject: fold.name for fold in folds for subject, side in fold.sides.items() if side == TEST}
+    return {subject: fold.name for fold in folds for subject, subset in fold.subsets.items() if subset == TEST}
 
 
 def _say_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
@@ -183,7 +185,7 @@ def _say_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
     people = set(split["subject"])
     never = people - set(split.loc[split["side"] == TEST, "subject"])
     if never and settings.protocol != "holdout":
-        say(
+        echo(
             f"{len(never)} of {len(people)} people came after the folds were drawn and are never tested "
             f"({min(never)}, for one); another split.seed draws folds of all."
         )
@@ -195,7 +197,7 @@ def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettin
     Those that are drawn now carry them; earlier ones were drawn without.
 
     Raises:
-        UseError: the table puts people into other folds than those that they are tested in.
+        UserError: the table puts people into other folds than those that they are tested in.
     """
     path = Path(settings.folds_file or "")
     if settings.protocol != "file" or not path.is_file():
@@ -207,7 +209,7 @@ def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettin
     other = tested[(tested["named"] != tested["fold"].map(names)) | tested["named"].map(names.value_counts()).gt(1)]
     if len(other):
         first = other.iloc[0]
-        raise UseError(
+        raise UserError(
             f"{path} is not the table that this split was drawn from: it puts {first['subject']} into fold "
             f"{first['named']}, with others than before; {_NEW_SPLIT}."
         )
@@ -219,7 +221,7 @@ def _check_people(known: pd.DataFrame, videos: pd.DataFrame) -> None:
     renamed = renamed[renamed["subject"] != renamed["subject_now"]]
     if len(renamed):
         first = renamed.iloc[0]
-        raise UseError(
+        raise UserError(
             f"{renamed['video_id'].nunique()} videos belong to another person than when the split was drawn "
             f"({first['video_id']}: {first['subject']}, now {first['subject_now']}), which could put a person on two "
             f"sides; {_NEW_SPLIT}."
@@ -254,9 +256,9 @@ def _extend(
             known = pd.concat([known, pd.DataFrame({"side": [of_subject[subject]] * int(count)})])
     known = known.dropna(subset=["video_id"])
     replaced = known["video_id"].isin(new["video_id"]) & (known["side"] != TEST)  # by new content of the same name
-    sides = new["subject"].map(of_subject)
-    sides = sides.mask((sides == TEST) & new["emotion"].isin(list(compared)), RESERVE)
-    return pd.concat([known[~replaced], new[[*KEY, "subject"]].assign(side=sides, **fold)], ignore_index=True)
+    subsets = new["subject"].map(of_subject)
+    subsets = subsets.mask((subsets == TEST) & new["emotion"].isin(list(compared)), RESERVE)
+    return pd.concat([known[~replaced], new[[*KEY, "subject"]].assign(side=subsets, **fold)], ignore_index=True)
 
 
 def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
@@ -269,17 +271,17 @@ def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
-    """The known rows with people as they are spelled now; raises `UseError` when two that are one are on two sides."""
+    """The known rows with people as they are spelled now; raises `UserError` for two who are one, in two subsets."""
     spelling = one_spelling([*known["subject"], *videos["subject"]])
     people = set(videos["subject"])
     now = {spelling[name]: name for name in people}
     subjects = known["subject"].map(lambda name: name if name in people else now.get(spelling[name], name))
-    sides = known["side"].replace({RESERVE: TEST}).groupby(subjects).nunique()
-    for subject in sides.index[sides > 1]:
+    subsets = known["side"].replace({RESERVE: TEST}).groupby(subjects).nunique()
+    for subject in subsets.index[subsets > 1]:
         names = sorted(known.loc[subjects == subject, "subject"].unique())
         if len(names) > 1:
-            raise UseError(
-                f"The split was drawn with {' and '.join(map(repr, names))} as several people, on two sides, who are "
+            raise UserError(
+                f"The split was drawn with {' and '.join(map(repr, names))} as several people, in two subsets, who are "
                 f"one ({subject}); {_NEW_SPLIT}."
             )
     return known.assign(subject=subjects)
@@ -292,7 +294,7 @@ def _keys(rows: pd.DataFrame) -> pd.Series:
 def _check(
     split: pd.DataFrame, one_of_several: bool, ledger: pd.DataFrame, emotions: Sequence[str], drawn: bool
 ) -> None:
-    """Every side needs usable videos of every class, only the test side of one fold of several need not have all.
+    """Every subset needs usable videos of every class, only the test subset of one fold of several need not have all.
 
     Args:
         split: the study's rows of a fold.
@@ -301,16 +303,16 @@ def _check(
     usable = ledger[is_usable(ledger)]
     table = usable.merge(split.drop(columns="subject"), on=KEY)
     counts = pd.crosstab(table["side"], table["emotion"]).reindex(
-        index=list(SIDES), columns=list(emotions), fill_value=0
+        index=list(SUBSETS), columns=list(emotions), fill_value=0
     )
-    for side in SIDES:
-        empty = [emotion for emotion in emotions if counts.loc[side, emotion] == 0]
-        if empty and (not one_of_several or side != TEST or len(empty) == len(emotions)):
-            have = ", ".join(f"{emotion} {counts.loc[side, emotion]}" for emotion in emotions)
-            people = split.loc[split["side"] == side, "subject"].nunique()
+    for subset in SUBSETS:
+        empty = [emotion for emotion in emotions if counts.loc[subset, emotion] == 0]
+        if empty and (not one_of_several or subset != TEST or len(empty) == len(emotions)):
+            have = ", ".join(f"{emotion} {counts.loc[subset, emotion]}" for emotion in emotions)
+            people = split.loc[split["side"] == subset, "subject"].nunique()
             where = f" of fold {split['fold_name'].iloc[0]}" if one_of_several else ""
             advice = "try another split.seed" if drawn else _NEW_SPLIT
-            raise UseError(
-                f"The {side} side{where} ({people} people) has no usable video of {', '.join(empty)} (it has {have}); "
-                f"add videos, name fewer classes in corpus.emotions, or {advice}."
+            raise UserError(
+                f"The {subset} subset{where} ({people} people) has no usable video of {', '.join(empty)} "
+                f"(it has {have}); add videos, name fewer classes in corpus.emotions, or {advice}."
             )

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from tasks.config.settings import StudySettings
 from tasks.diagnosis import hardware, services, software, storage
-from tasks.diagnosis.condition import Condition, State
+from tasks.diagnosis.condition import CheckResult, State
 from tasks.progress import progress
 
-Check = Callable[[StudySettings], list[Condition]]
+Check = Callable[[StudySettings], list[CheckResult]]
 
 CHECKS: tuple[Check, ...] = (
     software.check_python,
@@ -34,7 +34,7 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def diagnose(settings: StudySettings, checks: Sequence[Check] = CHECKS) -> list[Condition]:
+def diagnose(settings: StudySettings, checks: Sequence[Check] = CHECKS) -> list[CheckResult]:
     """What all checks find, in their order, with progress on standard error."""
     found = []
     with progress("Looking at this machine", len(checks)) as advance:
@@ -44,6 +44,6 @@ def diagnose(settings: StudySettings, checks: Sequence[Check] = CHECKS) -> list[
     return found
 
 
-def num_in(found: Sequence[Condition], state: State) -> int:
+def num_in(found: Sequence[CheckResult], state: State) -> int:
     """How many conditions are in a state."""
     return sum(condition.state is state for condition in found)

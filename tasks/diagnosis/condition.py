@@ -14,16 +14,16 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Condition:
+class CheckResult:
     """The condition of one thing.
 
     Args:
         name: what was looked at.
         found: what there is, for people; never a password.
-        mend: what to do about it; empty where nothing is to be done.
+        fix: what to do about it; empty where nothing is to be done.
     """
 
     name: str
     state: State
     found: str
-    mend: str = ""
+    fix: str = ""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import Condition, State
+from tasks.diagnosis.condition import CheckResult, State
 from tasks.services.foreign_settings import keras_fault
 
 #: TensorFlow, the project and a batch of the widest model take about 2 GB (`make bench-train`).
@@ -27,7 +27,7 @@ print(json.dumps([keras.backend.backend(), devices, gains_from_bfloat16()]))
 """
 
 
-def check_cores(settings: StudySettings) -> list[Condition]:
+def check_cores(settings: StudySettings) -> list[CheckResult]:
     """Cores that this process may use, against the workers that the settings ask for."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cpu_quota()
@@ -35,42 +35,42 @@ def check_cores(settings: StudySettings) -> list[Condition]:
     usable = min(cores, quota or cores)
     workers = settings.execution.workers or cores
     if workers > usable + 0.5:
-        mend = f"--set execution.workers={max(int(usable), 1)}"
-        return [Condition("cores", State.WARNING, f"{found}, for {workers} workers", mend)]
-    return [Condition("cores", State.OK, found)]
+        fix = f"--set execution.workers={max(int(usable), 1)}"
+        return [CheckResult("cores", State.WARNING, f"{found}, for {workers} workers", fix)]
+    return [CheckResult("cores", State.OK, found)]
 
 
-def check_memory(_: StudySettings) -> list[Condition]:
+def check_memory(_: StudySettings) -> list[CheckResult]:
     """Memory that is free, or what a container leaves of it."""
     free_gb = _free_memory_gb()
     if free_gb is None:
-        return [Condition("memory", State.NOTE, "how much is free is not known on this system")]
+        return [CheckResult("memory", State.NOTE, "how much is free is not known on this system")]
     found = f"{free_gb:.1f} GB free"
     if free_gb < _LEAST_MEMORY_GB:
-        mend = "end other programs, or use a smaller training.batch_size"
-        return [Condition("memory", State.WARNING, f"{found}; training takes about {_LEAST_MEMORY_GB:g} GB", mend)]
-    return [Condition("memory", State.OK, found)]
+        fix = "end other programs, or use a smaller training.batch_size"
+        return [CheckResult("memory", State.WARNING, f"{found}; training takes about {_LEAST_MEMORY_GB:g} GB", fix)]
+    return [CheckResult("memory", State.OK, found)]
 
 
-def check_backend(settings: StudySettings) -> list[Condition]:
+def check_backend(settings: StudySettings) -> list[CheckResult]:
     """Keras's backend, its devices, and the precision that pays here.
 
     A child looks, because a CPU or driver that does not fit kills the process.
     """
     if fault := keras_fault():
-        return [Condition("Keras", State.ERROR, *fault.removesuffix(".").split("; ", 1))]
+        return [CheckResult("Keras", State.ERROR, *fault.removesuffix(".").split("; ", 1))]
     try:
         backend, devices, faster = _ask_keras()
     except (RuntimeError, subprocess.TimeoutExpired) as error:
-        mend = "unset KERAS_BACKEND, or install what it names"
-        return [Condition("Keras", State.ERROR, str(error), mend)]
+        fix = "unset KERAS_BACKEND, or install what it names"
+        return [CheckResult("Keras", State.ERROR, str(error), fix)]
     found = f"{backend} on {', '.join(devices)}; mixed_bfloat16 is {'faster' if faster else 'slower'} here"
     if _NVIDIA.exists() and all(device.lower().startswith("cpu") for device in devices):
-        mend = "pip install 'fer-pipeline[gpu]', then KERAS_BACKEND=jax"
-        return [Condition("Keras", State.WARNING, f"{found}; there is a GPU that is not used", mend)]
+        fix = "pip install 'fer-pipeline[gpu]', then KERAS_BACKEND=jax"
+        return [CheckResult("Keras", State.WARNING, f"{found}; there is a GPU that is not used", fix)]
     if settings.training.precision == "mixed_bfloat16" and not faster:
-        return [Condition("Keras", State.WARNING, found, "--set training.precision=auto")]
-    return [Condition("Keras", State.OK, found)]
+        return [CheckResult("Keras", State.WARNING, found, "--set training.precision=auto")]
+    return [CheckResult("Keras", State.OK, found)]
 
 
 def _ask_keras() -> tuple[str, list[str], bool]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import Condition, State
+from tasks.diagnosis.condition import CheckResult, State
 from tasks.services.foreign_settings import prefect_files, prefect_setting, where_prefect_looks
 from tasks.services.ports import is_listening, listening_process
 from tasks.storage.addresses import hide_password_in, hide_secrets
@@ -23,11 +23,11 @@ _DATABASE_NAMES = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABA
 _LEAST_SQLITE = (3, 35, 0)
 
 
-def check_prefect(_: StudySettings) -> list[Condition]:
+def check_prefect(_: StudySettings) -> list[CheckResult]:
     """The server of `PREFECT_API_URL`: that it answers, and lets this process in."""
     url = os.environ.get("PREFECT_API_URL")
     if not url:
-        return [Condition("Prefect", State.OK, "no PREFECT_API_URL: each command that needs it starts its own")]
+        return [CheckResult("Prefect", State.OK, "no PREFECT_API_URL: each command that needs it starts its own")]
     user, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")[::2]
     return [
         _server(
@@ -48,25 +48,27 @@ def _without_prefect(url: str) -> str:
     return f"take PREFECT_API_URL (api.url) out of {setting.path}" if setting and in_file else "unset PREFECT_API_URL"
 
 
-def check_prefect_settings(_: StudySettings) -> list[Condition]:
+def check_prefect_settings(_: StudySettings) -> list[CheckResult]:
     """The files of settings that Prefect reads when it is imported; a child imports it."""
     question = "import prefect.settings; prefect.settings.get_current_settings()"
     child = subprocess.run([sys.executable, "-P", "-c", question], capture_output=True, text=True, check=False)
     if child.returncode:
         why = " ".join(" ".join(child.stderr.strip().splitlines()[-3:]).split())
-        mend = f"mend it in {where_prefect_looks()}"
-        return [Condition("Prefect's settings", State.ERROR, f"cannot be read: {why}", mend)]
-    return [Condition("Prefect's settings", State.OK, ", ".join(map(str, prefect_files())) or "no files of settings")]
+        fix = f"mend it in {where_prefect_looks()}"
+        return [CheckResult("Prefect's settings", State.ERROR, f"cannot be read: {why}", fix)]
+    return [CheckResult("Prefect's settings", State.OK, ", ".join(map(str, prefect_files())) or "no files of settings")]
 
 
-def check_mlflow(settings: StudySettings) -> list[Condition]:
+def check_mlflow(settings: StudySettings) -> list[CheckResult]:
     """The server or database of `MLFLOW_TRACKING_URI`: that it answers, and lets this process in."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri and as_remote(settings.data_root):
-        mend = "set MLFLOW_TRACKING_URI to the address of an MLflow server"
-        return [Condition("MLflow", State.ERROR, f"{settings.data_root} cannot hold MLflow's database", mend)]
+        fix = "set MLFLOW_TRACKING_URI to the address of an MLflow server"
+        return [CheckResult("MLflow", State.ERROR, f"{settings.data_root} cannot hold MLflow's database", fix)]
     if not uri:
-        return [Condition("MLflow", State.OK, f"no MLFLOW_TRACKING_URI: records go to {settings.data_root}/mlflow.db")]
+        return [
+            CheckResult("MLflow", State.OK, f"no MLFLOW_TRACKING_URI: records go to {settings.data_root}/mlflow.db")
+        ]
     if not uri.startswith(("http://", "https://")):
         return [_database("MLflow", uri, "set MLFLOW_TRACKING_URI to a server or to a database that answers")]
     user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
@@ -84,7 +86,7 @@ def check_mlflow(settings: StudySettings) -> list[Condition]:
     ]
 
 
-def check_prefect_database(_: StudySettings) -> list[Condition]:
+def check_prefect_database(_: StudySettings) -> list[CheckResult]:
     """The database of the server that a command starts for itself."""
     if os.environ.get("PREFECT_API_URL"):
         return []
@@ -95,11 +97,11 @@ def check_prefect_database(_: StudySettings) -> list[Condition]:
     found = f"SQLite {sqlite3.sqlite_version}, a file in PREFECT_HOME"
     if sqlite3.sqlite_version_info < _LEAST_SQLITE:
         needed = ".".join(map(str, _LEAST_SQLITE))
-        return [Condition(name, State.ERROR, f"{found}; it needs {needed}", "use a Python with a newer SQLite")]
-    return [Condition(name, State.OK, found)]
+        return [CheckResult(name, State.ERROR, f"{found}; it needs {needed}", "use a Python with a newer SQLite")]
+    return [CheckResult(name, State.OK, found)]
 
 
-def check_ports(_: StudySettings) -> list[Condition]:
+def check_ports(_: StudySettings) -> list[CheckResult]:
     """The ports that `prefect server start` and `mlflow server` take."""
     return [
         _port(PREFECT_PORT, "Prefect", "/api/health", "PREFECT_API_URL", "/api", "prefect server start --port 4201"),
@@ -107,15 +109,15 @@ def check_ports(_: StudySettings) -> list[Condition]:
     ]
 
 
-def _port(port: int, server: str, health: str, variable: str, path: str, elsewhere: str) -> Condition:
+def _port(port: int, server: str, health: str, variable: str, path: str, elsewhere: str) -> CheckResult:
     name = f"port {port}"
     if not is_listening(port):
-        return Condition(name, State.OK, f"free for {server}")
+        return CheckResult(name, State.OK, f"free for {server}")
     if _is_healthy(f"http://127.0.0.1:{port}{health}"):
-        mend = "" if os.environ.get(variable) else f"to use it: export {variable}=http://127.0.0.1:{port}{path}"
-        return Condition(name, State.NOTE if mend else State.OK, f"a {server} server answers", mend)
+        fix = "" if os.environ.get(variable) else f"to use it: export {variable}=http://127.0.0.1:{port}{path}"
+        return CheckResult(name, State.NOTE if fix else State.OK, f"a {server} server answers", fix)
     owner = listening_process(port) or "another program"
-    return Condition(name, State.WARNING, f"taken by {owner}, not by {server}", f"end it, or use {elsewhere}")
+    return CheckResult(name, State.WARNING, f"taken by {owner}, not by {server}", f"end it, or use {elsewhere}")
 
 
 def _is_healthy(url: str) -> bool:
@@ -129,38 +131,40 @@ def _is_healthy(url: str) -> bool:
 
 def _server(
     name: str, url: str, paths: tuple[str, str], auth: httpx.Auth | None, unreachable: str, refused: str
-) -> Condition:
+) -> CheckResult:
     """Ask for health, which needs no password, then for something that does."""
     shown = hide_secrets(url)
     try:
         health, inside = (httpx.get(path, timeout=_TIMEOUT_S, auth=auth) for path in paths)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         why = hide_password_in(str(error) or type(error).__name__, url)
-        return Condition(name, State.ERROR, f"{shown} does not answer: {why}", unreachable)
+        return CheckResult(name, State.ERROR, f"{shown} does not answer: {why}", unreachable)
     if not health.is_success:
-        return Condition(name, State.ERROR, f"{shown} answers {health.status_code}: not a healthy server", unreachable)
+        return CheckResult(
+            name, State.ERROR, f"{shown} answers {health.status_code}: not a healthy server", unreachable
+        )
     if inside.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return Condition(name, State.ERROR, f"{shown} answers, but refuses these credentials", refused)
-    return Condition(name, State.OK, f"{shown} answers")
+        return CheckResult(name, State.ERROR, f"{shown} answers, but refuses these credentials", refused)
+    return CheckResult(name, State.OK, f"{shown} answers")
 
 
-def _database(name: str, url: str, mend: str) -> Condition:
+def _database(name: str, url: str, fix: str) -> CheckResult:
     """Connect as the server would, and ask for the version."""
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
     shown = hide_secrets(url)
     try:
         if (silence := _silence(url)) is not None:
-            return Condition(name, State.ERROR, f"{shown}: {silence}", mend)
-        return Condition(name, State.OK, f"{shown}: {' '.join(_version(url).split()[:2])}")
+            return CheckResult(name, State.ERROR, f"{shown}: {silence}", fix)
+        return CheckResult(name, State.OK, f"{shown}: {' '.join(_version(url).split()[:2])}")
     except ModuleNotFoundError as error:
         how = "pip install 'fer-pipeline[postgres]', and let the address begin with postgresql+psycopg2://"
-        return Condition(name, State.ERROR, f"{shown}: {error}", how)
+        return CheckResult(name, State.ERROR, f"{shown}: {error}", how)
     except ArgumentError:
-        return Condition(name, State.ERROR, f"{shown} is not the address of a database", mend)
+        return CheckResult(name, State.ERROR, f"{shown} is not the address of a database", fix)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         why = str(getattr(error, "orig", None) or error).strip().splitlines()[-1]
-        return Condition(name, State.ERROR, f"{shown}: {hide_password_in(why, url)}", mend)
+        return CheckResult(name, State.ERROR, f"{shown}: {hide_password_in(why, url)}", fix)
 
 
 def _silence(url: str) -> str | None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import Condition, State
+from tasks.diagnosis.condition import CheckResult, State
 
 _DISTRIBUTION = "fer-pipeline"
 _REINSTALL = "install the project again: make setup, or pip install -e ."
@@ -22,29 +22,29 @@ _CODECS = ("h264", "hevc", "mpeg4", "mpeg2video", "mjpeg", "vp8", "vp9", "av1", 
 _PACKAGES = ("flows", "tasks", "fer_models")
 
 
-def check_python(_: StudySettings) -> list[Condition]:
+def check_python(_: StudySettings) -> list[CheckResult]:
     """Python's version against the range that the project declares."""
     found = f"{sys.version.split()[0]} in {sys.prefix}"
     wanted = next(iter(_metadata(_DISTRIBUTION, "Requires-Python")), "")
     if wanted and not SpecifierSet(wanted).contains(sys.version.split()[0], prereleases=True):
-        mend = "make setup PYTHON=/path/to/one/of/them"
-        return [Condition("Python", State.ERROR, f"{found}; the project needs {wanted}", mend)]
-    return [Condition("Python", State.OK, found)]
+        fix = "make setup PYTHON=/path/to/one/of/them"
+        return [CheckResult("Python", State.ERROR, f"{found}; the project needs {wanted}", fix)]
+    return [CheckResult("Python", State.OK, found)]
 
 
-def check_packages(_: StudySettings) -> list[Condition]:
+def check_packages(_: StudySettings) -> list[CheckResult]:
     """Versions of the packages against the ranges that the project declares."""
     needed = _requirements(_DISTRIBUTION)
     if not needed:
         found = f"{_DISTRIBUTION} is not installed, so no range is known"
-        return [Condition("packages", State.WARNING, found, _REINSTALL)]
+        return [CheckResult("packages", State.WARNING, found, _REINSTALL)]
     if faults := [fault for requirement in needed if (fault := _fault(requirement))]:
         return faults
     named = [f"{name} {version}" for name in _NAMED if (version := _version(name))]
-    return [Condition("packages", State.OK, f"all {len(needed)} in range: {', '.join(named)}")]
+    return [CheckResult("packages", State.OK, f"all {len(needed)} in range: {', '.join(named)}")]
 
 
-def check_extras(_: StudySettings) -> list[Condition]:
+def check_extras(_: StudySettings) -> list[CheckResult]:
     """Which optional packages are there."""
     extras = [extra for extra in _metadata(_DISTRIBUTION, "Provides-Extra") if extra != "dev"]
     there = [extra for extra in extras if all(map(_is_installed, _requirements(_DISTRIBUTION, extra)))]
@@ -52,57 +52,57 @@ def check_extras(_: StudySettings) -> list[Condition]:
     found = "; ".join(
         f"{words}: {', '.join(names)}" for words, names in (("installed", there), ("not installed", missing)) if names
     )
-    mend = f"if you want it: pip install '{_DISTRIBUTION}[{missing[0]}]'" if missing else ""
-    return [Condition("extras", State.NOTE if missing else State.OK, found or "none known", mend)]
+    fix = f"if you want it: pip install '{_DISTRIBUTION}[{missing[0]}]'" if missing else ""
+    return [CheckResult("extras", State.NOTE if missing else State.OK, found or "none known", fix)]
 
 
-def check_opencv(_: StudySettings) -> list[Condition]:
+def check_opencv(_: StudySettings) -> list[CheckResult]:
     """That one package alone brings OpenCV: two overwrite each other's files."""
     packages = sorted(set(metadata.packages_distributions().get("cv2", [])))
     if len(packages) > 1:
-        mend = f"pip uninstall {' '.join(packages)}, then {_REINSTALL}"
-        return [Condition("OpenCV", State.WARNING, f"{' and '.join(packages)} share one folder", mend)]
+        fix = f"pip uninstall {' '.join(packages)}, then {_REINSTALL}"
+        return [CheckResult("OpenCV", State.WARNING, f"{' and '.join(packages)} share one folder", fix)]
     return []
 
 
-def check_shadows(_: StudySettings) -> list[Condition]:
+def check_shadows(_: StudySettings) -> list[CheckResult]:
     """That nothing else on the path goes by the name of one of the project's packages."""
     home = Path(__file__).parents[2]
     places = {Path(entry or ".").resolve() for entry in (".", *sys.path)} - {home}
     others = [str(path) for place in sorted(places) for name in _PACKAGES if (path := _package_at(place, name))]
     if others:
-        mend = "rename or move it: a process that is started there gets the wrong one"
-        return [Condition("sources", State.WARNING, f"{home}; also {', '.join(others)}", mend)]
-    return [Condition("sources", State.OK, str(home))]
+        fix = "rename or move it: a process that is started there gets the wrong one"
+        return [CheckResult("sources", State.WARNING, f"{home}; also {', '.join(others)}", fix)]
+    return [CheckResult("sources", State.OK, str(home))]
 
 
-def check_preparation(settings: StudySettings) -> list[Condition]:
+def check_preparation(settings: StudySettings) -> list[CheckResult]:
     """That a drawn clip can be encoded, decoded, and its face found by the detector of the settings."""
     began = time.monotonic()
     try:
         outcome, num_covered, num_segments = _prepare_drawn_clip(settings)
-    except UseError as error:
-        return [Condition("a drawn video", State.ERROR, str(error))]
+    except UserError as error:
+        return [CheckResult("a drawn video", State.ERROR, str(error))]
     except Exception as error:  # whatever a broken OpenCV or FFmpeg raises is what is looked for
-        mend = f"{_REINSTALL} (OpenCV 5 has no Haar cascades)"
-        return [Condition("a drawn video", State.ERROR, f"{type(error).__name__}: {error}", mend)]
+        fix = f"{_REINSTALL} (OpenCV 5 has no Haar cascades)"
+        return [CheckResult("a drawn video", State.ERROR, f"{type(error).__name__}: {error}", fix)]
     duration_s = time.monotonic() - began
     found = f"prepared in {duration_s:.1f} s as {outcome!r}: a face in {num_covered} of {num_segments} segments"
     state = State.OK if outcome == "ok" and num_covered else State.ERROR
-    mend = "" if state is State.OK else f"check prepare.detector and prepare.min_face_px, else {_REINSTALL}"
-    return [Condition("a drawn video", state, found, mend)]
+    fix = "" if state is State.OK else f"check prepare.detector and prepare.min_face_px, else {_REINSTALL}"
+    return [CheckResult("a drawn video", state, found, fix)]
 
 
-def check_codecs(_: StudySettings) -> list[Condition]:
+def check_codecs(_: StudySettings) -> list[CheckResult]:
     """That FFmpeg, as PyAV brings it, decodes what corpora are encoded with."""
     import av
 
     missing = [name for name in _CODECS if not _decodes(name)]
     found = f"FFmpeg of PyAV {av.__version__}: {', '.join(name for name in _CODECS if name not in missing)}"
     if missing:
-        mend = "pip install --force-reinstall av, or convert such videos"
-        return [Condition("codecs", State.WARNING, f"{found}; not {', '.join(missing)}", mend)]
-    return [Condition("codecs", State.OK, found)]
+        fix = "pip install --force-reinstall av, or convert such videos"
+        return [CheckResult("codecs", State.WARNING, f"{found}; not {', '.join(missing)}", fix)]
+    return [CheckResult("codecs", State.OK, found)]
 
 
 def _metadata(distribution: str, key: str) -> list[str]:
@@ -130,14 +130,14 @@ def _is_installed(needed: Requirement) -> bool:
     return not any(map(_fault, [needed, *own]))
 
 
-def _fault(needed: Requirement) -> Condition | None:
+def _fault(needed: Requirement) -> CheckResult | None:
     """What is wrong with an installed package."""
-    mend = f"pip install '{needed.name}{needed.specifier}', or {_REINSTALL}"
+    fix = f"pip install '{needed.name}{needed.specifier}', or {_REINSTALL}"
     version = _version(needed.name)
     if version is None:
-        return Condition(needed.name, State.ERROR, f"not installed, needs {needed.specifier or 'any version'}", mend)
+        return CheckResult(needed.name, State.ERROR, f"not installed, needs {needed.specifier or 'any version'}", fix)
     if not needed.specifier.contains(version, prereleases=True):
-        return Condition(needed.name, State.ERROR, f"{version}, needs {needed.specifier}", mend)
+        return CheckResult(needed.name, State.ERROR, f"{version}, needs {needed.specifier}", fix)
     return None
 
 

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import Condition, State
-from tasks.storage.files import leftovers
+from tasks.diagnosis.condition import CheckResult, State
+from tasks.storage.files import temporary_files
 from tasks.storage.locations import as_remote
 from tasks.storage.remote import RemotePath
 
@@ -16,7 +16,7 @@ _LEAST_FREE_GB, _LITTLE_FREE_GB = 0.5, 5.0
 _STALE_S = 3600.0
 
 
-def check_data_root(settings: StudySettings) -> list[Condition]:
+def check_data_root(settings: StudySettings) -> list[CheckResult]:
     """Whether the data root can be written to, and how much room it has."""
     root = settings.data_root
     if remote := as_remote(root):
@@ -29,25 +29,25 @@ def check_data_root(settings: StudySettings) -> list[Condition]:
             file.write(b"x")
             file.flush()
     except OSError as error:
-        mend = "name another one with --data-root, or make it writable"
-        return [Condition("data root", State.ERROR, f"{root}: {error.strerror or error}", mend)]
+        fix = "name another one with --data-root, or make it writable"
+        return [CheckResult("data root", State.ERROR, f"{root}: {error.strerror or error}", fix)]
     free_gb = shutil.disk_usage(folder).free / 1e9
     found = f"{root}{'' if root.is_dir() else ' (will be made)'}: writable, {free_gb:.1f} GB free"
     if free_gb < _LITTLE_FREE_GB:
         state = State.ERROR if free_gb < _LEAST_FREE_GB else State.WARNING
-        return [Condition("data root", state, found, "make room (fer clean), or name another disk with --data-root")]
-    return [Condition("data root", State.OK, found)]
+        return [CheckResult("data root", state, found, "make room (fer clean), or name another disk with --data-root")]
+    return [CheckResult("data root", State.OK, found)]
 
 
-def check_leftovers(settings: StudySettings) -> list[Condition]:
+def check_leftovers(settings: StudySettings) -> list[CheckResult]:
     """Temporary files of processes that were killed."""
     root = settings.data_root
-    stale = [path for path in leftovers(root) if _age_s(path) >= _STALE_S]
+    stale = [path for path in temporary_files(root) if _age_s(path) >= _STALE_S]
     if not stale:
-        return [Condition("temporary files", State.OK, "no old ones")]
+        return [CheckResult("temporary files", State.OK, "no old ones")]
     size_mb = sum(path.stat().st_size for path in stale) / 1e6
-    mend = f"when nothing runs: find '{root}' -name '{stale[0].name[:6]}*' -mmin +60 -delete"
-    return [Condition("temporary files", State.WARNING, f"{len(stale)} old ones, {size_mb:.1f} MB", mend)]
+    fix = f"when nothing runs: find '{root}' -name '{stale[0].name[:6]}*' -mmin +60 -delete"
+    return [CheckResult("temporary files", State.WARNING, f"{len(stale)} old ones, {size_mb:.1f} MB", fix)]
 
 
 def _age_s(path: Path) -> float:
@@ -57,7 +57,7 @@ def _age_s(path: Path) -> float:
         return 0.0
 
 
-def _remote(root: RemotePath) -> Condition:
+def _remote(root: RemotePath) -> CheckResult:
     """Write a small object, read it again, remove it."""
     probe = root / f"fer-doctor-{time.time_ns()}"
     try:
@@ -65,6 +65,6 @@ def _remote(root: RemotePath) -> Condition:
         same = probe.read_bytes() == b"x"
         probe.unlink()
     except Exception as error:  # what storage raises depends on its kind
-        mend = "check the bucket, AWS_ENDPOINT_URL and the credentials in the environment"
-        return Condition("data root", State.ERROR, f"{root}: {type(error).__name__}: {error}", mend)
-    return Condition("data root", State.OK if same else State.ERROR, f"{root}: written to, read, removed")
+        fix = "check the bucket, AWS_ENDPOINT_URL and the credentials in the environment"
+        return CheckResult("data root", State.ERROR, f"{root}: {type(error).__name__}: {error}", fix)
+    return CheckResult("data root", State.OK if same else State.ERROR, f"{root}: written to, read, removed")

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fer_models.errors import UseError, VideoFault
+from fer_models.errors import UserError, VideoFault
 from fer_models.models.building import load_model, model_labels, model_prepare
 from fer_models.segments import PairInputs
 from fer_models.training.engine import predict
@@ -34,15 +34,15 @@ def find_videos(sources: Sequence[Path]) -> list[Path]:
     """The videos that are named: each file, and each video in or below each folder; a folder of images is one.
 
     Raises:
-        UseError: one is not there, or is a model.
+        UserError: one is not there, or is a model.
     """
     models = [str(source) for source in sources if source.suffix == ".keras"]
     if models:
-        raise UseError(f"One model at a time: {models[0]!r} stands among the videos.")
+        raise UserError(f"One model at a time: {models[0]!r} stands among the videos.")
     videos = [path for source in sources for path in (videos_below(source) if source.is_dir() else [source])]
     missing = [str(path) for path in videos if not (path.is_file() or is_image_sequence(path))]
     if missing or not videos:
-        raise UseError(f"There is no video at {', '.join(missing or map(str, sources))}.")
+        raise UserError(f"There is no video at {', '.join(missing or map(str, sources))}.")
     return videos
 
 
@@ -64,7 +64,7 @@ def predict_videos(
         (`found`, or `whole frames`) and the mean probability of each class, `p_<emotion>`.
     """
     if not model_file.is_file():
-        raise UseError(
+        raise UserError(
             f"There is no model {str(model_file)!r}; a study leaves them at studies/<name>/runs/*/model.keras."
         )
     videos = find_videos(sources)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tasks.outcomes import RETRIED, Outcome
 from tasks.preparation.workers import Job
-from tasks.progress import progress, say
+from tasks.progress import echo, progress
 from tasks.video.segments import VideoReport
 
 #: Up to so many videos have a task each, so that Prefect's page shows them. A task run costs up to 40 ms of CPU time,
@@ -21,14 +21,14 @@ _MOST_SINGLE = 1000
 _TASKS = 64
 #: ... and no task has more videos than this, so that progress shows.
 _MOST_VIDEOS = 256
-#: Where a task costs more than that (`Crew.task_cost_s`), batches are so large that it stays below this share of them.
+#: Where a task costs more than that (`WorkerCapacity.task_cost_s`), they are so large that it stays below this share.
 _MOST_OVERHEAD = 0.05
 #: So many batches a worker, if there are videos enough: then few workers are idle while the last ones end.
 _BATCHES_A_WORKER = 4
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerCapacity:
     """Who prepares batches: how many of them at once, and what a task costs beside its videos, in seconds.
 
     The cost counts where it is worth a thought, on clusters; 0 says that it does not matter. `videos_per_task` is what
@@ -86,7 +86,7 @@ def prepare_all(
     retries: int,
     pause_s: float,
     most_failed: float,
-    crew: Crew = Crew(),
+    capacity: WorkerCapacity = WorkerCapacity(),
     before: Iterable[VideoReport] = (),
 ) -> Attempts:
     """Prepare all videos; those that crashed or could not be read are tried again after a pause that grows.
@@ -102,20 +102,20 @@ def prepare_all(
     """
     attempts = Attempts()
     attempts.learn(before)
-    _round("Preparing videos", jobs, run, attempts, most_failed, crew)
+    _round("Preparing videos", jobs, run, attempts, most_failed, capacity)
     for number in range(retries):
         again = [job for job in jobs if _is_retried(attempts, job)]
         if not again:
             break
         delay_s = pause_s * 5**number
-        say(f"{len(again)} videos crashed or could not be read; they are tried again in {delay_s:g} s.")
+        echo(f"{len(again)} videos crashed or could not be read; they are tried again in {delay_s:g} s.")
         time.sleep(delay_s)
-        _round(f"Attempt {number + 2}", again, run, attempts, most_failed, Crew(crew.num_workers))
+        _round(f"Attempt {number + 2}", again, run, attempts, most_failed, WorkerCapacity(capacity.num_workers))
     return attempts
 
 
 def _round(
-    title: str, jobs: Sequence[Job], run: RunBatches, attempts: Attempts, most_failed: float, crew: Crew
+    title: str, jobs: Sequence[Job], run: RunBatches, attempts: Attempts, most_failed: float, capacity: WorkerCapacity
 ) -> None:
     if not jobs:
         return
@@ -123,7 +123,7 @@ def _round(
     stopped = num_failed > most_failed
 
     def size() -> int:
-        return batch_size(len(jobs), crew, attempts.seconds)
+        return batch_size(len(jobs), capacity, attempts.seconds)
 
     batches = itertools.takewhile(lambda _: not stopped, split_into_batches(jobs, size))
     with progress(title, len(jobs)) as advance:
@@ -135,7 +135,7 @@ def _round(
             stopped = num_failed > most_failed
 
 
-def batch_size(num_videos: int, crew: Crew, seconds: float | None) -> int:
+def batch_size(num_videos: int, capacity: WorkerCapacity, seconds: float | None) -> int:
     """How many of a round's videos the next batch should have: one, or more where there are many or tasks cost much.
 
     Where they cost much, every worker gets a batch all the same, and all get equally many.
@@ -144,15 +144,15 @@ def batch_size(num_videos: int, crew: Crew, seconds: float | None) -> int:
         num_videos: videos of the whole round.
         seconds: what one takes; None while that is unknown, which makes the first batches single videos.
     """
-    if crew.videos_per_task:
-        return crew.videos_per_task
-    if seconds is None if crew.task_cost_s else num_videos <= _MOST_SINGLE:
+    if capacity.videos_per_task:
+        return capacity.videos_per_task
+    if seconds is None if capacity.task_cost_s else num_videos <= _MOST_SINGLE:
         return 1
-    least = math.ceil(crew.task_cost_s / _MOST_OVERHEAD / seconds) if seconds and crew.task_cost_s else 1
+    least = math.ceil(capacity.task_cost_s / _MOST_OVERHEAD / seconds) if seconds and capacity.task_cost_s else 1
     num_batches = num_videos // least
     if least > 1:
-        num_batches = max(num_batches - num_batches % crew.num_workers, crew.num_workers)
-    num_batches = min(num_batches, max(_TASKS, _BATCHES_A_WORKER * crew.num_workers))
+        num_batches = max(num_batches - num_batches % capacity.num_workers, capacity.num_workers)
+    num_batches = min(num_batches, max(_TASKS, _BATCHES_A_WORKER * capacity.num_workers))
     return max(1, min(-(-num_videos // max(num_batches, 1)), max(_MOST_VIDEOS, least)))
 
 

@@ -20,8 +20,8 @@ from pydantic import BaseModel
 
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
-from tasks.progress import say
-from tasks.storage.files import held_alone, write_json
+from tasks.progress import echo
+from tasks.storage.files import try_lock, write_json
 from tasks.storage.locations import as_remote
 
 _GATE = "gate.lock"
@@ -60,7 +60,7 @@ def using_shards(settings: StudySettings, step: str) -> Iterator[None]:
     )
     with ExitStack() as stack:
         with kept_from_use(layout.root):
-            stack.enter_context(held_alone(lock))
+            stack.enter_context(try_lock(lock))
             write_json(note, user)
         try:
             yield
@@ -75,12 +75,12 @@ def kept_from_use(root: Path) -> Iterator[None]:
     gate = _folder(root) / _GATE
     told = time.monotonic()
     while True:
-        with held_alone(gate) as alone:
+        with try_lock(gate) as alone:
             if alone:
                 yield
                 return
         if time.monotonic() - told > 2.0:
-            say(f"Shards of {root} are being removed; waiting for that.")
+            echo(f"Shards of {root} are being removed; waiting for that.")
             told = float("inf")
         time.sleep(_BETWEEN_LOOKS_S)
 
@@ -90,7 +90,7 @@ def find_users(root: Path) -> list[User]:
     users = []
     for note in sorted(_folder(root).glob("*.json")):
         lock = note.with_suffix(".lock")
-        with held_alone(lock) as is_gone:
+        with try_lock(lock) as is_gone:
             if is_gone:
                 note.unlink(missing_ok=True)
                 lock.unlink(missing_ok=True)

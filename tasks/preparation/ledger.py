@@ -14,13 +14,13 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.corpus.scope import NOT_TRIED, ledger_of_study, manifest_of_study
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
 from tasks.preparation.shards import find_reports, shard_name
-from tasks.progress import say
+from tasks.progress import echo
 from tasks.storage.files import find_frame, is_whole, list_files, set_aside, write_table
 from tasks.storage.locations import as_remote
 from tasks.video.segments import VideoReport
@@ -61,7 +61,7 @@ class Plan:
     Of several videos with one content one is due.
     """
 
-    settled: dict[str, VideoReport]
+    done: dict[str, VideoReport]
     due: pd.DataFrame
 
 
@@ -83,7 +83,7 @@ def plan_preparation(
             beside this one prepared are settled all the same.
 
     Raises:
-        UseError: `again` names a video that the manifest does not have, or one that is no use.
+        UserError: `again` names a video that the manifest does not have, or one that is no use.
     """
     known = _reports(previous)
     usable = manifest[manifest["status"] == Outcome.OK]
@@ -91,18 +91,18 @@ def plan_preparation(
     meant = manifest if emotions is None else manifest_of_study(manifest, emotions)
     wanted = meant[meant["status"] == Outcome.OK]
     _check_ids(again, meant, wanted)
-    done = [sha256 for sha256 in usable["sha256"].unique() if sha256 in existing]
-    settled = {sha256: known[sha256] for sha256 in done if sha256 in known and known[sha256].outcome not in TRANSIENT}
-    untold = [sha256 for sha256 in done if sha256 not in settled]
+    there = [sha256 for sha256 in usable["sha256"].unique() if sha256 in existing]
+    done = {sha256: known[sha256] for sha256 in there if sha256 in known and known[sha256].outcome not in TRANSIENT}
+    untold = [sha256 for sha256 in there if sha256 not in done]
     reports = dict(zip(untold, find_reports([existing[sha256] for sha256 in untold]), strict=True))
-    settled |= {sha256: report for sha256, report in reports.items() if report}
+    done |= {sha256: report for sha256, report in reports.items() if report}
     if wrong := [sha256 for sha256, report in reports.items() if not report and existing[sha256].is_file()]:
-        say(f"Shards that are not what their names say are made again: {len(wrong)}, such as {existing[wrong[0]]}.")
+        echo(f"Shards that are not what their names say are made again: {len(wrong)}, such as {existing[wrong[0]]}.")
     is_due = wanted["video_id"].isin(list(again))
     if others:
-        is_due |= ~wanted["sha256"].isin(list(settled))
+        is_due |= ~wanted["sha256"].isin(list(done))
     due = wanted[is_due]
-    return Plan(settled, due.drop_duplicates("sha256").reset_index(drop=True))
+    return Plan(done, due.drop_duplicates("sha256").reset_index(drop=True))
 
 
 def write_ledger(
@@ -150,10 +150,10 @@ def find_previous(path: Path) -> pd.DataFrame | None:
 
 
 def read_ledger(path: Path, emotions: Sequence[str]) -> pd.DataFrame:
-    """The ledger as it is for a study of these classes; raises `UseError` when nothing was prepared that way."""
+    """The ledger as it is for a study of these classes; raises `UserError` when nothing was prepared that way."""
     ledger = find_frame(path)
     if ledger is None:
-        raise UseError(f"Nothing was prepared with these settings ({path} is not there); run `fer prepare` first.")
+        raise UserError(f"Nothing was prepared with these settings ({path} is not there); run `fer prepare` first.")
     return ledger_of_study(ledger, emotions)
 
 
@@ -176,18 +176,18 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
             their data, or were not tried.
 
     Raises:
-        UseError: there is no such outcome or video.
+        UserError: there is no such outcome or video.
     """
     prepared = ledger[~ledger["outcome"].isin(UNPREPARED)]
     if outcome and outcome not in set(Outcome) - UNPREPARED:
         names = [str(name) for name in Outcome if name not in UNPREPARED]
-        raise UseError(
+        raise UserError(
             f"No video can be tried again as {outcome!r}{nearest(outcome, names)}; take one of {', '.join(names)}."
         )
     ids = ledger["video_id"].map(composed)
     for video_id in video_ids:
         if composed(video_id) not in {*ids, *ledger["sha256"]}:
-            raise UseError(
+            raise UserError(
                 f"There is no video {video_id!r}{nearest(video_id, ledger['video_id'])}; `fer status` lists them."
             )
     if video_ids:
@@ -204,11 +204,11 @@ def failed_videos(ledger: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_failed_share(ledger: pd.DataFrame, limit: float) -> None:
-    """Raise `UseError` with the table of reasons when more than `limit` of the wanted videos could not be used."""
+    """Raise `UserError` with the table of reasons when more than `limit` of the wanted videos could not be used."""
     num_wanted = int((~ledger["outcome"].isin(UNWANTED)).sum())
     failed = failed_videos(ledger)
     if num_wanted and (len(failed) == num_wanted or len(failed) > limit * num_wanted):
-        raise UseError(
+        raise UserError(
             f"{len(failed)} of {num_wanted} videos could not be used, more than execution.max_failed_share = {limit:g} "
             f"allows:\n{reasons(failed)}\n`fer status` lists them. Mend them and run the same again, "
             "or allow more with --set execution.max_failed_share=..."
@@ -240,10 +240,10 @@ def _whole_shards(folder: Path, wanted: Collection[str]) -> dict[str, Path]:
 def _check_ids(again: Collection[str], manifest: pd.DataFrame, wanted: pd.DataFrame) -> None:
     for video_id in again:
         if video_id not in set(manifest["video_id"]):
-            raise UseError(f"There is no video {video_id!r} in the corpus any more.")
+            raise UserError(f"There is no video {video_id!r} in the corpus any more.")
         if video_id not in set(wanted["video_id"]):
             video = manifest[manifest["video_id"] == video_id].iloc[0]
-            raise UseError(f"{video_id} cannot be prepared: {video['status']}, {video['reason']}.")
+            raise UserError(f"{video_id} cannot be prepared: {video['status']}, {video['reason']}.")
 
 
 def _report_on(video: dict[str, str], reports: Mapping[str, VideoReport]) -> VideoReport:

@@ -9,11 +9,11 @@ import pandas as pd
 
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
-from tasks.corpus.changes import find_changes, record_changes, say_changes
+from tasks.corpus.changes import echo_changes, find_changes, record_changes
 from tasks.corpus.manifest import build_manifest, check_labels
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
 from tasks.corpus.scope import ledger_of_study, manifest_of_study
-from tasks.corpus.subject_names import look_alikes, say_look_alikes
+from tasks.corpus.subject_names import echo_look_alikes, look_alikes
 from tasks.outcomes import UNWANTED, Outcome
 from tasks.preparation.batches import Attempts
 from tasks.preparation.ledger import (
@@ -28,9 +28,9 @@ from tasks.preparation.ledger import (
 )
 from tasks.preparation.shards import shard_path
 from tasks.preparation.workers import Job
-from tasks.progress import say
+from tasks.progress import echo
 from tasks.storage.disk import make_folder
-from tasks.storage.files import remove_leftovers
+from tasks.storage.files import remove_temporary_files
 from tasks.storage.locations import as_remote
 from tasks.video.detectors import load_detector
 from tasks.video.fingerprint import VideoFile
@@ -60,7 +60,7 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
         since: a time as in the ledger; those that failed since then are due again, faults of their data included.
 
     Raises:
-        UseError: the corpus cannot become a study, or holds no video of such an id.
+        UserError: the corpus cannot become a study, or holds no video of such an id.
     """
     load_detector(settings.prepare)  # a fault of its file ends the run here
     layout = Layout.of(settings)
@@ -71,10 +71,10 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     manifest = build_manifest(settings.corpus, layout.manifest, settings.execution.settle_s, check)
     if check:
         own = manifest_of_study(manifest, emotions)
-        say_look_alikes(own[own["status"] == Outcome.OK])
-    remove_leftovers(layout.shards, older_than_s=60.0)
+        echo_look_alikes(own[own["status"] == Outcome.OK])
+    remove_temporary_files(layout.shards, older_than_s=60.0)
     before = find_previous(layout.ledger)
-    _say_alike_labels(manifest, emotions)
+    _echo_alike_labels(manifest, emotions)
     again = frozenset(only or ())
     if since and before is not None:
         failed = _failed_since(ledger_of_study(before, emotions), since, manifest)
@@ -83,13 +83,13 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     return Scan(manifest, plan, find_changes(before, manifest), again, only is not None)
 
 
-def _say_alike_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
+def _echo_alike_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
     counts = manifest["emotion"].value_counts().to_dict()
     for names in look_alikes([*emotions, *filter(None, counts)]):
         wanted = [name for name in names if name in emotions]
         others = [f"{name!r} ({counts[name]}x)" for name in names if name not in emotions]
         if wanted and others:
-            say(
+            echo(
                 f"The label {' and '.join(others)} looks like the class {wanted[0]!r} and is not taken for it; "
                 "if it is, write it in one way."
             )
@@ -126,8 +126,8 @@ def most_failures(scan: Scan, settings: StudySettings) -> float:
     status = manifest["status"]
     num_meant = int((~status.isin(UNWANTED)).sum())
     num_failed = int((~status.isin([*UNWANTED, Outcome.OK])).sum())
-    meant = set(manifest.loc[status == Outcome.OK, "sha256"]) & scan.plan.settled.keys()
-    num_failed += sum(scan.plan.settled[sha256].outcome is not Outcome.OK for sha256 in meant)
+    meant = set(manifest.loc[status == Outcome.OK, "sha256"]) & scan.plan.done.keys()
+    num_failed += sum(scan.plan.done[sha256].outcome is not Outcome.OK for sha256 in meant)
     return settings.execution.max_failed_share * num_meant - num_failed
 
 
@@ -165,16 +165,16 @@ def conclude(scan: Scan, settings: StudySettings, attempts: Attempts) -> Conclus
     """Write the ledger and say what it came to.
 
     Raises:
-        UseError: too many videos failed; the message has the table of reasons.
+        UserError: too many videos failed; the message has the table of reasons.
     """
     layout = Layout.of(settings)
-    written = write_ledger(layout.ledger, scan.manifest, scan.plan.settled | attempts.reports, attempts.counts)
+    written = write_ledger(layout.ledger, scan.manifest, scan.plan.done | attempts.reports, attempts.counts)
     ledger = ledger_of_study(written, settings.corpus.emotions)
     record_changes(layout.changes, scan.changes)
     counts = count_outcomes(ledger)
-    say_changes(scan.changes)
+    echo_changes(scan.changes)
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
-    say(f"{len(ledger)} videos, {len(attempts.counts)} of them prepared now: {listed}.")
+    echo(f"{len(ledger)} videos, {len(attempts.counts)} of them prepared now: {listed}.")
     if not scan.only:
         check_failed_share(ledger, settings.execution.max_failed_share)
     tried = ledger["sha256"].isin(list(attempts.counts))

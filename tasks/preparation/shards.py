@@ -29,7 +29,7 @@ from pydantic import ValidationError
 
 from fer_models.errors import WrongShard
 from tasks.outcomes import Outcome
-from tasks.storage.files import find_footers, list_files, read_tables, readable, whole_file, whole_shard
+from tasks.storage.files import atomic_write, find_footers, list_files, read_tables, readable, whole_shard
 from tasks.storage.stored_names import path_below
 from tasks.video.segments import Segment, VideoReport
 
@@ -62,7 +62,7 @@ def shard_path(folder: Path, sha256: str) -> Path:
     """Where the shard of a video with that content lies below a folder of shards.
 
     Raises:
-        UseError: the manifest, which digests come from, holds something that is none.
+        UserError: the manifest, which digests come from, holds something that is none.
     """
     advice = "remove that manifest, and `fer prepare` makes it again"
     return path_below(folder, _file_name(sha256), "manifest.parquet", advice)
@@ -82,7 +82,7 @@ def named_shard(prepared: Path, name: str) -> Path:
     """The shard that a ledger or an index names, below the folder of the settings that it was prepared with.
 
     Raises:
-        UseError: the name is that of something else.
+        UserError: the name is that of something else.
     """
     folder, _, file = str(name).partition("/")  # a null of a table included
     advice = "remove the file that names it, then run `fer prepare` and `fer split` again"
@@ -135,7 +135,7 @@ def open_shard(path: Path, side_px: int = 48) -> Iterator[ShardWriter]:
     Whoever promises that it is there calls `tasks.storage.files.sync_names` before, once for many.
     """
     with (
-        whole_file(path, name_lasts=False) as temporary,
+        atomic_write(path, name_lasts=False) as temporary,
         temporary.open("wb") as file,
         pq.ParquetWriter(file, _schema(side_px), compression="zstd") as writer,
     ):

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from fer_models.errors import StorageError, UseError, VideoFault
+from fer_models.errors import StorageError, UserError, VideoFault
 from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
@@ -77,10 +77,10 @@ def worker_pool(workers: int) -> ProcessPool:
     """The pool of this process, for all its threads; its children are replaced when they die and end with it.
 
     Raises:
-        UseError: this process may have no children.
+        UserError: this process may have no children.
     """
     if current_process().daemon:
-        raise UseError(
+        raise UserError(
             "A Dask worker under a nanny may not start processes, and every video is prepared in one of its own; "
             "start the workers with DASK_DISTRIBUTED__WORKER__DAEMON=False in their environment."
         )

@@ -17,9 +17,9 @@ NUM_PER_CLASS = 12
 def choose_segments(
     index: pd.DataFrame, emotions: Sequence[str], seed: int, number: int = NUM_PER_CLASS
 ) -> pd.DataFrame:
-    """Random rows of the training side, up to `number` a class: of as many people as there are, then of other videos.
+    """Random rows of the training subset, up to `number` a class: of as many people as there are, then of other videos.
 
-    The people of the other two sides are not shown, so that nobody chooses anything by looking at them.
+    The people of the other two subsets are not shown, so that nobody chooses anything by looking at them.
     """
     train = index[index["side"] == TRAIN]
     parts = []

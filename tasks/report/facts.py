@@ -45,7 +45,7 @@ class Facts:
         published: by arm the accuracy in % that was printed for this corpus.
         num_meant: videos that the study wants.
         lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
-        sides: a row a fold and subset; `folds`: a row a fold, where there are several; `classes`: a row a class.
+        subsets: a row a fold and subset; `folds`: a row a fold, where there are several; `classes`: a row a class.
         contact_sheet: whether there is one.
         explanations: by arm the verdict on its Grad-CAM maps.
     """
@@ -81,7 +81,7 @@ class Facts:
     outcomes: dict[str, int]
     lost: list[dict[str, Any]]
     num_lost: int
-    sides: list[dict[str, Any]]
+    subsets: list[dict[str, Any]]
     folds: list[dict[str, Any]]
     classes: list[dict[str, Any]]
     yaml: str
@@ -135,7 +135,7 @@ def describe(source: ReportInput) -> Facts:
         outcomes=count_outcomes(source.ledger),
         lost=lost.head(_MOST_LOST).to_dict("records"),
         num_lost=len(lost),
-        sides=_sides(source),
+        subsets=_subsets(source),
         folds=_folds(source),
         classes=_classes(source),
         yaml=as_yaml(settings.recorded()),
@@ -148,7 +148,7 @@ def describe(source: ReportInput) -> Facts:
 
 
 def _optimism(source: ReportInput) -> float | None:
-    """How much higher the runs' UAR had been, had the test side chosen the epoch; None when epochs were not kept."""
+    """How much higher the runs' UAR had been, had the test subset chosen the epoch; None when epochs were not kept."""
     gaps = [
         evaluation.optimism_gap
         for result in source.results
@@ -170,19 +170,19 @@ def _verdict(source: ReportInput, result: ArmResult) -> str:
     return ""
 
 
-def _sides(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a fold and side: people, videos, those with a usable face."""
+def _subsets(source: ReportInput) -> list[dict[str, Any]]:
+    """A row a fold and subset: people, videos, those with a usable face."""
     rows = []
     usable = set(source.ledger.loc[source.ledger["num_covered"] > 0, "video_id"])
     names = fold_names(source.split)
     for fold, members in source.split.groupby("fold"):
-        for side in (TRAIN, VALIDATION, TEST):
-            videos = members[members["side"] == side]
+        for subset in (TRAIN, VALIDATION, TEST):
+            videos = members[members["side"] == subset]
             covered = videos["video_id"].isin(usable)
             rows.append(
                 {
                     "fold": names[fold],
-                    "name": side,
+                    "name": subset,
                     "people": videos["subject"].nunique(),
                     "videos": len(videos),
                     "covered": int(covered.sum()),

@@ -18,7 +18,7 @@ from tasks.report.plots.confusion import plot_confusion
 from tasks.report.plots.contact_sheet import plot_contact_sheet
 from tasks.report.plots.differences import Difference, plot_differences
 from tasks.report.plots.subjects import SubjectScores, plot_subjects
-from tasks.storage.files import whole_file
+from tasks.storage.files import atomic_write
 from tasks.study.comparison import HEADLINE, ArmResult
 from tasks.study.scoring import confusions, labels_of, probabilities_of, subject_uars
 
@@ -40,7 +40,7 @@ def draw_figures(source: ReportInput, folder: Path) -> None:
     for result in source.results:
         _draw_arm(source, result, folder)
         for name in run_figures.SHOWN:
-            with whole_file(folder / f"{result.arm.name}_{name}") as temporary:
+            with atomic_write(folder / f"{result.arm.name}_{name}") as temporary:
                 temporary.write_bytes((source.folders[result.arm.name] / name).read_bytes())
 
 

@@ -10,8 +10,8 @@ from fer_models.models.equivalence import Equivalence, find_equivalences
 from fer_models.statistics.comparisons import PairComparison
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
-from tasks.dataset.index import read_side
-from tasks.dataset.splits import SIDES, read_split, split_of_study
+from tasks.dataset.index import read_subset
+from tasks.dataset.splits import SUBSETS, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
 from tasks.study.comparison import ArmResult, best_result, compare, compare_pairs
 from tasks.study.evaluation import Evaluation, read_evaluation
@@ -25,7 +25,7 @@ _MOST_LOST = 40
 class ReportInput:
     """What a report is made of. `folders` holds by arm the evaluation folder of its first run.
 
-    `split` has the study's own videos; `index` is that of the first fold, all three sides.
+    `split` has the study's own videos; `index` is that of the first fold, all three subsets.
     """
 
     settings: StudySettings
@@ -47,7 +47,7 @@ class ReportInput:
 
 
 def collect(settings: StudySettings) -> ReportInput:
-    """Gather what the report of an evaluated study needs; raises `UseError` naming the step that is missing."""
+    """Gather what the report of an evaluated study needs; raises `UserError` naming the step that is missing."""
     layout = Layout.of(settings)
     evaluated: list[tuple[Path, Evaluation]] = []
     folders: dict[str, Path] = {}
@@ -63,7 +63,7 @@ def collect(settings: StudySettings) -> ReportInput:
     return ReportInput(
         settings,
         ledger,
-        pd.concat([read_side(layout.index, first, side, emotions) for side in SIDES], ignore_index=True),
+        pd.concat([read_subset(layout.index, first, subset, emotions) for subset in SUBSETS], ignore_index=True),
         split,
         results,
         compare_pairs(results, settings.equivalence_margin),

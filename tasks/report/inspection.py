@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.config.layout import Layout
@@ -47,7 +47,7 @@ def inspect_video(settings: StudySettings, wanted: str, output: Path | None = No
         force: that may be a PNG which somebody else made.
 
     Raises:
-        UseError: nothing is prepared yet, no such video, or an output that must not be written (see `outputs`).
+        UserError: nothing is prepared yet, no such video, or an output that must not be written (see `outputs`).
     """
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
@@ -60,7 +60,7 @@ def inspect_video(settings: StudySettings, wanted: str, output: Path | None = No
 
 
 def find_video(ledger: pd.DataFrame, wanted: str) -> dict[str, Any]:
-    """The ledger's row of a video; raises `UseError` naming the nearest id, or those that a part fits."""
+    """The ledger's row of a video; raises `UserError` naming the nearest id, or those that a part fits."""
     exact = ledger["video_id"] == wanted
     ids, wanted = ledger["video_id"].map(composed), composed(wanted)
     for fits in (
@@ -76,8 +76,8 @@ def find_video(ledger: pd.DataFrame, wanted: str) -> dict[str, Any]:
         if fits.sum() > 1:
             first = ", ".join(repr(video_id) for video_id in ids[fits].head(5))
             more = f" and {fits.sum() - 5} more" if fits.sum() > 5 else ""
-            raise UseError(f"{fits.sum()} videos fit {wanted!r}: {first}{more}; name one of them.")
-    raise UseError(
+            raise UserError(f"{fits.sum()} videos fit {wanted!r}: {first}{more}; name one of them.")
+    raise UserError(
         f"There is no video {wanted!r}{nearest(wanted, ids)}; ids of this ledger look like {ids.iloc[0]!r}."
         if len(ids)
         else "The ledger lists no video."

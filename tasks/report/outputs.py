@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_models.errors import UseError
-from tasks.storage.files import whole_file
+from fer_models.errors import UserError
+from tasks.storage.files import atomic_write
 from tasks.video.image_sequences import is_image, is_image_sequence
 
 #: What PNG files that are drawn here name as the program that made them.
@@ -53,7 +53,7 @@ PREDICTIONS = Kind("table", ".csv", _is_text, lambda head: head.startswith(b"vid
 
 
 def check_output(path: Path | None, kind: Kind, inputs: Iterable[Path] = (), force: bool = False) -> None:
-    """Raise `UseError` when an output must not be written to `path`, or cannot be; before any work is done for it.
+    """Raise `UserError` when an output must not be written to `path`, or cannot be; before any work is done for it.
 
     Args:
         inputs: files, folders of images and patterns of them that the output may not harm.
@@ -63,27 +63,27 @@ def check_output(path: Path | None, kind: Kind, inputs: Iterable[Path] = (), for
         return
     name = repr(str(path))
     if path.suffix.lower() != kind.suffix:
-        raise UseError(
+        raise UserError(
             f"The {kind.words} is a {kind.suffix} file; --output should end in {kind.suffix}, not be {name}."
         )
     if not path.parent.is_dir():
-        raise UseError(f"There is no folder {str(path.parent)!r} for --output.")
+        raise UserError(f"There is no folder {str(path.parent)!r} for --output.")
     if not os.access(path.parent, os.W_OK):
-        raise UseError(f"Nothing can be written to the folder {str(path.parent)!r} of --output.")
+        raise UserError(f"Nothing can be written to the folder {str(path.parent)!r} of --output.")
     if any(_harms(path, source) for source in inputs):
-        raise UseError(f"--output {name} is one of the inputs; give it another name.")
+        raise UserError(f"--output {name} is one of the inputs; give it another name.")
     if not path.exists():
         return
     if not path.is_file():
-        raise UseError(f"--output {name} is there and no file; give it another name.")
+        raise UserError(f"--output {name} is there and no file; give it another name.")
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if not head or kind.is_ours(head):
         return
     if not kind.fits(head):
-        raise UseError(f"--output {name} is there and holds something else than a {kind.words}; give it another name.")
+        raise UserError(f"--output {name} is there and holds something else than a {kind.words}; give it another name.")
     if not force:
-        raise UseError(
+        raise UserError(
             f"--output {name} is there and was not made by this command; give it another name, or add --force."
         )
 
@@ -93,10 +93,10 @@ def output_file(path: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool
     """Yield a temporary path; when the block ends well its file becomes `path`, else it is removed.
 
     Raises:
-        UseError: as `check_output`; the file may have come into being since that was asked.
+        UserError: as `check_output`; the file may have come into being since that was asked.
     """
     check_output(path, kind, inputs, force)
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         yield temporary
 
 

@@ -5,7 +5,7 @@ Reads the tile, the manifest and one frame of the video; hashes the video and th
 
 from pathlib import Path
 
-from fer_models.errors import UseError, VideoFault
+from fer_models.errors import UserError, VideoFault
 from fer_models.models.arms import get_arm
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
@@ -31,7 +31,7 @@ def explain_tile(settings: StudySettings, wanted: str, output: Path | None = Non
         force: that may be a PNG which somebody else made.
 
     Raises:
-        UseError: no such tile, no run with tiles, or an output that must not be written (`tasks.report.outputs`).
+        UserError: no such tile, no run with tiles, or an output that must not be written (`tasks.report.outputs`).
     """
     layout = Layout.of(settings)
     tile = find_tile(layout.runs, wanted)
@@ -80,7 +80,7 @@ def _find_still(manifest: Path, tile: Tile) -> tuple[str, Still | None, str]:
     """The video's file, the tile's frame of it, and a sentence when that cannot be shown."""
     try:
         videos = read_manifest(manifest)
-    except UseError as error:
+    except UserError as error:
         return "", None, f"{error} Until then {_STORED}."
     # by its content first, so that a renamed video is found; of several with that content, the one of the same name
     same = (videos["sha256"] == tile.sha256).astype(int) * 2 + (videos["video_id"] == tile.video_id)

@@ -17,7 +17,7 @@ from tasks.report.facts import Facts, describe
 from tasks.report.figures import CONTACT_SHEET_FILE, draw_figures
 from tasks.report.input import ReportInput
 from tasks.storage.files import write_text
-from tasks.storage.local_copies import working_folder
+from tasks.storage.local_copies import synced_folder
 from tasks.storage.spreadsheets import write_csv
 from tasks.study.comparison import ArmResult
 from tasks.study.explanations import read_explanation
@@ -35,7 +35,7 @@ def write_report(source: ReportInput, folder: Path) -> Path:
     Returns:
         The path of the page.
     """
-    with working_folder(folder, last=(HTML_FILE,)) as working:
+    with synced_folder(folder, last=(HTML_FILE,)) as working:
         _write(source, working.path)
     return folder / HTML_FILE
 

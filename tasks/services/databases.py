@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 
 #: Names of the two databases; both servers want one of their own.
 NAMES = ("prefect", "mlflow")
@@ -33,7 +33,7 @@ class Databases:
             url: such as `postgresql://user:password@host:5432`; a database in it is only used to connect to.
 
         Raises:
-            UseError: no such server, user or permission, or the package for PostgreSQL is missing. No message has the
+            UserError: no such server, user or permission, or the package for PostgreSQL is missing. No message has the
                 password in it.
         """
         parts, host = _split(url)
@@ -54,7 +54,7 @@ def _split(url: str) -> tuple[SplitResult, str]:
         parts = urlsplit(url)
         if parts.scheme in ("postgresql", "postgres") and parts.hostname and parts.port != 0:
             return parts, parts.hostname
-    raise UseError(
+    raise UserError(
         "--postgres takes an address such as postgresql://user:password@host:5432, with special characters of the "
         "password in their codes: %40 for @, %2F for /, %23 for #, %25 for %."
     )
@@ -64,12 +64,12 @@ def _create_missing(url: str, host: str) -> None:
     try:
         import psycopg2
     except ModuleNotFoundError as error:
-        raise UseError("PostgreSQL needs a package more: pip install 'fer-pipeline[postgres]'.") from error
+        raise UserError("PostgreSQL needs a package more: pip install 'fer-pipeline[postgres]'.") from error
     try:
         connection = psycopg2.connect(url, connect_timeout=10)
     except psycopg2.Error as error:
         reason = " ".join(str(error).split()).partition("FATAL: ")[2] or "it does not answer"
-        raise UseError(f"The PostgreSQL server at {host} cannot be used: {reason}.") from None
+        raise UserError(f"The PostgreSQL server at {host} cannot be used: {reason}.") from None
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
@@ -78,7 +78,7 @@ def _create_missing(url: str, host: str) -> None:
                 if cursor.fetchone() is None:
                     cursor.execute(f'CREATE DATABASE "{name}"')
     except psycopg2.Error as error:
-        raise UseError(
+        raise UserError(
             f"The databases {' and '.join(NAMES)} are not there and cannot be made: {' '.join(str(error).split())}."
         ) from None
     finally:

@@ -21,8 +21,8 @@ import httpx
 import psutil
 from pydantic import BaseModel, ValidationError
 
-from fer_models.errors import UseError
-from tasks.progress import say
+from fer_models.errors import UserError
+from tasks.progress import echo
 from tasks.services.descendants import GRACE_S, MARK, end_flow_runs, end_marked, mark_of
 from tasks.services.home import RECORD
 from tasks.storage.files import write_json, write_text
@@ -194,7 +194,7 @@ class Supervisor:
         """Start services side by side and wait until all are ready.
 
         Raises:
-            UseError: one ended, or was not ready in time; the message has the end of its log.
+            UserError: one ended, or was not ready in time; the message has the end of its log.
         """
         for service in services:
             self._running.append(_Running(service, self._open(service), self._log(service), [time.monotonic()]))
@@ -207,18 +207,18 @@ class Supervisor:
             if self._stopping:
                 raise KeyboardInterrupt
             if (code := running.process.poll()) is not None:
-                raise UseError(f"{name} ended with exit code {code}; {_tail(running.log)}")
+                raise UserError(f"{name} ended with exit code {code}; {_tail(running.log)}")
             if running.service.is_ready():
                 return
             if time.monotonic() - running.starts[0] > _START_S:
-                raise UseError(f"{name} was not ready after {_START_S:g} s; {_tail(running.log)}")
+                raise UserError(f"{name} was not ready after {_START_S:g} s; {_tail(running.log)}")
             time.sleep(_LOOK_S)
 
     def watch(self) -> None:
         """Keep the services running until a signal asks to stop.
 
         Raises:
-            UseError: one of them ends again and again.
+            UserError: one of them ends again and again.
         """
         while not self._stopping:
             for running in self._running:
@@ -231,8 +231,8 @@ class Supervisor:
         now = time.monotonic()
         running.starts = [start for start in running.starts if now - start < _RESTARTS_WITHIN_S] + [now]
         if len(running.starts) > _MOST_RESTARTS:
-            raise UseError(f"{name} ends again and again, last with exit code {code}; {_tail(running.log)}")
-        say(f"{name} ended (exit code {code}); it is started again. Its log: {running.log}")
+            raise UserError(f"{name} ends again and again, last with exit code {code}; {_tail(running.log)}")
+        echo(f"{name} ended (exit code {code}); it is started again. Its log: {running.log}")
         running.process = self._open(running.service)
 
     def _open(self, service: Service) -> subprocess.Popen[bytes]:

@@ -24,9 +24,9 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.settings import ExecutionSettings
-from tasks.preparation.batches import Crew
+from tasks.preparation.batches import WorkerCapacity
 
 Item = TypeVar("Item")
 
@@ -45,18 +45,18 @@ class Runner:
     """Runs tasks, a few at once.
 
     `workers` is how many videos the process of a task may prepare at once; None leaves it to `videos_at_once`.
-    `check` raises `UseError` when no worker is left.
+    `check` raises `UserError` when no worker is left.
     """
 
     task_runner: TaskRunner[Any]
-    crew: Crew
+    capacity: WorkerCapacity
     workers: int | None
     check: Callable[[], object] = lambda: None
 
     @property
     def num_under_way(self) -> int:
         """Tasks under way at once: more than workers, so that none waits; few, so that a run that must stop does."""
-        return 2 * self.crew.num_workers
+        return 2 * self.capacity.num_workers
 
     def run(self, task: Task[..., Any], calls: Iterator[tuple[Item, dict[str, Any]]]) -> Iterator[tuple[Item, Any]]:
         """Run a task with each call's parameters and yield each call's item with the result, as they end.
@@ -64,7 +64,7 @@ class Runner:
         The result of a task that failed, or was lost with its worker, is the exception.
 
         Raises:
-            UseError: no worker is left.
+            UserError: no worker is left.
         """
         ended: SimpleQueue[tuple[Item, Any]] = SimpleQueue()
         num_running = 0
@@ -98,7 +98,7 @@ def open_runner(execution: ExecutionSettings) -> AbstractContextManager[Runner]:
     """The runner that the settings ask for, for as long as the block; a cluster is started where they name none.
 
     Raises:
-        UseError: a package is missing, nobody answers at the address, or the cluster has no workers.
+        UserError: a package is missing, nobody answers at the address, or the cluster has no workers.
     """
     return {"threads": _threads, "dask": _dask, "ray": _ray}[execution.task_runner](execution)
 
@@ -112,7 +112,7 @@ def videos_at_once() -> int:
 def _threads(execution: ExecutionSettings) -> Iterator[Runner]:
     workers = execution.workers or _cores()
     with ThreadPoolTaskRunner(max_workers=2 * workers) as task_runner:
-        yield Runner(task_runner, Crew(workers, 0.0, execution.videos_per_task), workers)
+        yield Runner(task_runner, WorkerCapacity(workers, 0.0, execution.videos_per_task), workers)
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def _dask(execution: ExecutionSettings) -> Iterator[Runner]:
             return _count_workers(lambda: sum(client.nthreads().values()), address)
 
         workers = execution.workers if address else None
-        yield Runner(task_runner, Crew(check(), CLUSTER_TASK_S, execution.videos_per_task), workers, check)
+        yield Runner(task_runner, WorkerCapacity(check(), CLUSTER_TASK_S, execution.videos_per_task), workers, check)
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def _ray(execution: ExecutionSettings) -> Iterator[Runner]:
             def check() -> int:
                 return _count_workers(lambda: int(ray.cluster_resources().get("CPU", 0)), address)
 
-            yield Runner(task_runner, Crew(check(), CLUSTER_TASK_S, execution.videos_per_task), 1, check)
+            yield Runner(task_runner, WorkerCapacity(check(), CLUSTER_TASK_S, execution.videos_per_task), 1, check)
     except ConnectionError as error:
         raise _no_answer("Ray cluster", address, error) from error
 
@@ -167,7 +167,7 @@ def _import(extra: str, *modules: str) -> list[Any]:
     try:
         return [importlib.import_module(module) for module in modules]
     except ImportError as error:
-        raise UseError(
+        raise UserError(
             f"execution.task_runner {extra} needs packages that are not installed ({error}); "
             f"run pip install 'fer-pipeline[{extra}]'."
         ) from error
@@ -177,7 +177,7 @@ def _import(extra: str, *modules: str) -> list[Any]:
 def _server_for_workers(address: str | None) -> Iterator[None]:
     """Have the workers report to the Prefect server of this process, be it one that lives only as long as this run."""
     if address and not _is_here(address) and _is_here(PREFECT_API_URL.value() or "http://localhost"):
-        raise UseError(
+        raise UserError(
             f"The workers at {address} need a Prefect server that they can reach; start one with "
             "`prefect server start --host 0.0.0.0` and set PREFECT_API_URL to its address."
         )
@@ -201,14 +201,14 @@ def _count_workers(count: Callable[[], int], address: str | None) -> int:
         except Exception as error:  # each library has its own ones for a scheduler that is gone
             reason = f"{type(error).__name__}: {error}"
         time.sleep(0.5)
-    raise UseError(
+    raise UserError(
         f"The cluster {f'at {address}' if address else 'of this run'} has no workers ({reason}). "
         "What is prepared stays; start workers and run the same command again."
     )
 
 
-def _no_answer(kind: str, address: str | None, error: Exception) -> UseError:
-    return UseError(
+def _no_answer(kind: str, address: str | None, error: Exception) -> UserError:
+    return UserError(
         f"No {kind} answers at execution.task_runner_address = {address} ({error}); start it or mend the address, "
         "or leave the address out to have a cluster started for the run."
     )

@@ -21,10 +21,10 @@ from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
-from fer_models.errors import FerError, UseError
+from fer_models.errors import FerError, UserError
 from fer_models.training.progress import Epoch, Progress
 from tasks.config.settings import StudySettings
-from tasks.progress import progress, say
+from tasks.progress import echo, progress
 from tasks.steps.artifacts import ProgressArtifact
 from tasks.study.runs import Run, train_run
 from tasks.tracking import mlflow_log
@@ -63,7 +63,7 @@ def train_on_workers(runs: Sequence[Run], parameters: dict[str, Any], retries: i
         parameters: of the flow `fer-train`, but for the name of the run.
 
     Raises:
-        UseError: there is no such deployment.
+        UserError: there is no such deployment.
     """
     under_way = {_start(run, parameters): run for run in runs}
     crashes: Counter[str] = Counter()
@@ -84,14 +84,14 @@ def train_on_workers(runs: Sequence[Run], parameters: dict[str, Any], retries: i
                 assert flow_run.state
                 if flow_run.state.is_crashed() and crashes[run.name] < retries:
                     crashes[run.name] += 1
-                    say(f"{run.name}: the worker died; it is trained again.")
+                    echo(f"{run.name}: the worker died; it is trained again.")
                     under_way[_start(run, parameters)] = run
                     continue
                 if not flow_run.state.is_completed():
                     why = f"its run {flow_run.name!r} of {DEPLOYMENT} ended as {flow_run.state.name}"
-                    failures[run.name] = UseError(f"{why}: {flow_run.state.message}")
+                    failures[run.name] = UserError(f"{why}: {flow_run.state.message}")
                 elif not run.trained:
-                    failures[run.name] = UseError(
+                    failures[run.name] = UserError(
                         f"{DEPLOYMENT} trained it elsewhere than {run.folder}; workers need the same data root, the "
                         "same KERAS_BACKEND and the same version of this package"
                     )
@@ -116,7 +116,7 @@ def _start(run: Run, parameters: dict[str, Any]) -> UUID:
             flow_run_name=f"train {run.name}",
         ).id
     except ObjectNotFound as error:
-        raise UseError(f"There is no deployment {DEPLOYMENT}; `fer up` registers it.") from error
+        raise UserError(f"There is no deployment {DEPLOYMENT}; `fer up` registers it.") from error
 
 
 def _ended(flow_runs: Sequence[UUID]) -> list[FlowRun]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 
 _HIDDEN = "***"
 #: `scheme:/` and what stands before the last `@`; slashes and colons may be part of a key that was not quoted.
@@ -36,7 +36,7 @@ _CLUSTERS = frozenset({"tcp", "tls", "ray", "ws", "wss", "ucx"})
 
 
 def refuse_secrets(settings: Mapping[str, Any]) -> None:
-    """Raise `UseError` when a value holds a password or key, naming the setting but nothing of the value.
+    """Raise `UserError` when a value holds a password or key, naming the setting but nothing of the value.
 
     Settings are printed, stored beside models, and sent to MLflow and Prefect.
     """
@@ -46,7 +46,7 @@ def refuse_secrets(settings: Mapping[str, Any]) -> None:
             scheme = found["scheme"].lower() if found else ""
             is_cluster = scheme in _CLUSTERS or key.endswith("task_runner_address")
             advice = _ADVICE.get("cluster" if is_cluster else _KIND.get(scheme, scheme), _ADVICE[""])
-            raise UseError(f"{key} holds a password or key, which would be stored and shown; {advice}.")
+            raise UserError(f"{key} holds a password or key, which would be stored and shown; {advice}.")
 
 
 def user_of(address: str) -> tuple[str, str] | None:

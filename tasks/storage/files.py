@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from fer_models.errors import BrokenFile, StorageError
-from tasks.progress import say
+from tasks.progress import echo
 from tasks.storage.disk import make_folder, put_in_place, sync_folder
 from tasks.storage.locations import as_remote
 
@@ -53,7 +53,7 @@ _ARCHIVES = frozenset({".keras", ".npz"})
 
 
 @contextmanager
-def whole_file(path: Path, name_lasts: bool = True) -> Iterator[Path]:
+def atomic_write(path: Path, name_lasts: bool = True) -> Iterator[Path]:
     """Yield a temporary local path; when the block ends well its file becomes `path`, else it is removed.
 
     Args:
@@ -91,7 +91,7 @@ def write_text(path: Path, text: str, private: bool = False) -> None:
     Args:
         private: no other user of this machine may read it.
     """
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.touch(0o600 if private else 0o666)
         temporary.write_text(text, encoding="utf-8")
 
@@ -103,7 +103,7 @@ def write_json(path: Path, model: BaseModel) -> None:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a Parquet file, whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
@@ -249,14 +249,14 @@ def set_aside(path: Path) -> None:
     try:
         if as_remote(path):
             content = path.read_bytes()
-            with whole_file(aside) as temporary:
+            with atomic_write(aside) as temporary:
                 temporary.write_bytes(content)
             path.unlink()
         else:
             os.replace(path, aside)
     except FileNotFoundError:
         return
-    say(f"{path} has lost its content; it is set aside as {aside.name} and made again.")
+    echo(f"{path} has lost its content; it is set aside as {aside.name} and made again.")
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[list["RemotePath"]]:
@@ -298,7 +298,7 @@ def remove_files(paths: Sequence[Path]) -> None:
 
 
 @contextmanager
-def held_alone(path: Path) -> Iterator[bool]:
+def try_lock(path: Path) -> Iterator[bool]:
     """Hold a lock for the block; yields False, and holds nothing, when another process does.
 
     The lock is SQLite's on an empty database: it ends with its process, however that ends, on every system. For a path
@@ -319,12 +319,12 @@ def held_alone(path: Path) -> Iterator[bool]:
         yield alone
 
 
-def leftovers(folder: Path) -> Iterator[Path]:
+def temporary_files(folder: Path) -> Iterator[Path]:
     """Temporary files below a folder: of processes that write them now, or that were killed. A store holds none."""
     return folder.rglob(f"{_TEMPORARY}*") if not as_remote(folder) and folder.is_dir() else iter(())
 
 
-def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> int:
+def remove_temporary_files(folder: Path, older_than_s: float = 0.0) -> int:
     """Remove temporary files that a killed process left below a folder; returns how many.
 
     An object store holds none.
@@ -333,7 +333,7 @@ def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> int:
         older_than_s: younger ones stay, for another process may be writing them.
     """
     num_removed = 0
-    for path in leftovers(folder):
+    for path in temporary_files(folder):
         with suppress(FileNotFoundError):  # renamed meanwhile by who wrote it
             if time.time() - path.stat().st_mtime >= older_than_s:
                 path.unlink()

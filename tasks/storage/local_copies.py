@@ -30,8 +30,8 @@ def local_copy(path: Path) -> Iterator[Path]:
 
 
 @dataclass
-class WorkingFolder:
-    """A local folder that is written to, and the place that it belongs to; made by `working_folder`.
+class SyncedFolder:
+    """A local folder that is written to, and the place that it belongs to; made by `synced_folder`.
 
     Args:
         path: the local folder.
@@ -71,22 +71,22 @@ class WorkingFolder:
 
 
 @contextmanager
-def working_folder(place: Path, last: Sequence[str] = ()) -> Iterator[WorkingFolder]:
+def synced_folder(place: Path, last: Sequence[str] = ()) -> Iterator[SyncedFolder]:
     """Yield a folder to work in, made if need be, that holds what `place` holds; saved when the block ends well.
 
     Args:
         place: a folder, or the common beginning of names in an object store.
-        last: as in `WorkingFolder`.
+        last: as in `SyncedFolder`.
     """
     remote = as_remote(place)
     if remote is None:
         place.mkdir(parents=True, exist_ok=True)
-        yield WorkingFolder(place, place, last)
+        yield SyncedFolder(place, place, last)
         return
     with tempfile.TemporaryDirectory(prefix="fer-") as folder:
         local = Path(folder) / place.name
         local.mkdir()
         remote.download(local)
-        working = WorkingFolder(local, place, last)
+        working = SyncedFolder(local, place, last)
         yield working
         working.save()

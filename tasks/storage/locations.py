@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.storage.addresses import refuse_secrets
 
 if TYPE_CHECKING:
@@ -24,21 +24,21 @@ def local_path(path: str | Path) -> Path:
     Shells leave the `~` in `--set corpus.root=~/videos` as it is, and nobody else expands it in a file.
 
     Raises:
-        UseError: it begins with `~name`, and there is no such user.
+        UserError: it begins with `~name`, and there is no such user.
     """
     if not str(path).startswith("~"):
         return Path(path)
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise UseError(f"{str(path)!r} names the home folder of a user that there is not.") from error
+        raise UserError(f"{str(path)!r} names the home folder of a user that there is not.") from error
 
 
-def read_place(text: str) -> Path:
+def read_location(text: str) -> Path:
     """The place that a user names: `s3://bucket/prefix` or another URL that fsspec knows, else a local path.
 
     Raises:
-        UseError: a URL of an unknown kind or without a bucket, one with a password, or one whose package is not
+        UserError: a URL of an unknown kind or without a bucket, one with a password, or one whose package is not
             installed.
     """
     refuse_secrets({"The address": text})
@@ -47,19 +47,19 @@ def read_place(text: str) -> Path:
         return local_path(text)
     scheme, rest = url["scheme"].lower(), url["rest"]
     if not rest.startswith("/"):
-        raise UseError(f"{text!r} is no URL; write two slashes, {scheme}://{rest}.")
+        raise UserError(f"{text!r} is no URL; write two slashes, {scheme}://{rest}.")
     if scheme == "file":
         return Path(rest[1:])
     from tasks.storage.remote import RemotePath, check_scheme
 
     check_scheme(scheme)
     if not rest.strip("/"):
-        raise UseError(f"{text!r} names no bucket; write {scheme}://bucket/prefix.")
+        raise UserError(f"{text!r} names no bucket; write {scheme}://bucket/prefix.")
     # files that another process wrote must show, so no listing is remembered
     return cast(Path, RemotePath(f"{scheme}:/{rest.rstrip('/')}", use_listings_cache=False))
 
 
-def is_place(value: object) -> bool:
+def is_location(value: object) -> bool:
     """Whether a value is a place already, local or not."""
     if isinstance(value, Path):
         return True

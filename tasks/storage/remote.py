@@ -17,7 +17,7 @@ import fsspec
 from upath import UPath
 from upath.extensions import ProxyUPath
 
-from fer_models.errors import StorageError, UseError
+from fer_models.errors import StorageError, UserError
 from tasks.storage.stored_names import path_below
 
 #: The extra of this project, or the package, that an object store needs.
@@ -27,15 +27,15 @@ _ERRNO = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES, Timeou
 
 
 def check_scheme(scheme: str) -> None:
-    """Raise `UseError` when nothing can be written to URLs of a kind, or a package for them is missing."""
+    """Raise `UserError` when nothing can be written to URLs of a kind, or a package for them is missing."""
     if scheme in _UNWRITABLE or scheme not in fsspec.available_protocols():
-        raise UseError(f"Nothing can be kept at {scheme}://; take a folder, or a URL such as s3://bucket/prefix.")
+        raise UserError(f"Nothing can be kept at {scheme}://; take a folder, or a URL such as s3://bucket/prefix.")
     try:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
         package = _PACKAGES.get(scheme)
         how = f"pip install '{package}'" if package else str(error).rstrip(".")
-        raise UseError(f"A package for {scheme}:// is not installed: {how}.") from error
+        raise UserError(f"A package for {scheme}:// is not installed: {how}.") from error
 
 
 class RemotePath(ProxyUPath):
@@ -112,7 +112,7 @@ class RemotePath(ProxyUPath):
         """All files below this name with their sizes in bytes, sorted, by one listing (a request for 1,000 files).
 
         Raises:
-            UseError: a name there would be a path out of a folder; names of a store can be anything.
+            UserError: a name there would be a path out of a folder; names of a store can be anything.
         """
         with self._faults():
             found = self.fs.find(self.path, detail=True)

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 
 #: What no part of such a name holds: signs that part folders on another system, and those that nobody sees.
 _FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f]|^.:")
@@ -19,10 +19,10 @@ def path_below(folder: Path, name: str, stored_in: object, advice: str) -> Path:
         advice: what to do about a name that is refused, as the end of a sentence.
 
     Raises:
-        UseError: the path would not lie below the folder, by its parts, by a drive letter or through a link.
+        UserError: the path would not lie below the folder, by its parts, by a drive letter or through a link.
     """
     if not (_is_plain(name) and _stays_below(folder, name)):
-        raise UseError(f"{stored_in} holds the name {str(name)[:200]!r}, which leads out of {folder}; {advice}.")
+        raise UserError(f"{stored_in} holds the name {str(name)[:200]!r}, which leads out of {folder}; {advice}.")
     return folder / name
 
 

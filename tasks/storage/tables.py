@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.names import plain_name
 
 _PARQUET = (".parquet", ".pq")
@@ -47,26 +47,26 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     """The rows of a CSV or Parquet file in which one of the columns, whose names are in lower case, holds something.
 
     Raises:
-        UseError: it cannot be read as a table, lacks a column or has it twice, or a row has more cells than the header.
+        UserError: it is no table, lacks a column or has it twice, or a row has more cells than the header.
     """
     try:
         is_parquet = path.suffix.lower() in _PARQUET
         unit, lines = ("row", _parquet_lines(path)) if is_parquet else ("line", list(read_csv_lines(path, columns)))
     except (ValueError, OSError) as error:
-        raise UseError(f"{path} cannot be read as a table: {error}") from error
+        raise UserError(f"{path} cannot be read as a table: {error}") from error
     if not lines:
-        raise UseError(f"{path} cannot be read as a table: it is empty.")
+        raise UserError(f"{path} cannot be read as a table: it is empty.")
     header = column_names(lines[0].cells)
     if missing := [column for column in columns if column not in header]:
         has = ", ".join(cell.strip() for cell in lines[0].cells)
-        raise UseError(f"{path} has no column {', '.join(missing)}; it needs {', '.join(columns)} and has {has}.")
+        raise UserError(f"{path} has no column {', '.join(missing)}; it needs {', '.join(columns)} and has {has}.")
     if twice := [column for column in columns if header.count(column) > 1]:
-        raise UseError(f"{path} has the column {twice[0]} twice; remove one, or give it another name.")
+        raise UserError(f"{path} has the column {twice[0]} twice; remove one, or give it another name.")
     places = {column: header.index(column) for column in columns}
     rows = []
     for number, cells in lines[1:]:
         if any(cells[len(header) :]):
-            raise UseError(
+            raise UserError(
                 f"{path} has {len(cells)} cells in {unit} {number} and {len(header)} in its header; "
                 "put a text that holds a separator into quotation marks."
             )
@@ -97,7 +97,7 @@ def read_csv_lines(path: Path, columns: Iterable[str]) -> Iterator[Line]:
         columns: of the separators in use, the one that finds most of these names in the header is taken.
 
     Raises:
-        UseError: it is not text, or a quotation mark is never closed.
+        UserError: it is not text, or a quotation mark is never closed.
         ValueError, OSError: it cannot be read.
     """
     text = _read_text(path)
@@ -110,7 +110,7 @@ def read_csv_lines(path: Path, columns: Iterable[str]) -> Iterator[Line]:
         if cells[0] == _END:
             return
         if cells[-1].endswith(_END):
-            raise UseError(f"{path} opens a quotation mark in line {number} that is never closed.")
+            raise UserError(f"{path} opens a quotation mark in line {number} that is never closed.")
         if any(cells := [cell.strip() for cell in cells]):
             yield Line(number, cells)
 
@@ -118,13 +118,13 @@ def read_csv_lines(path: Path, columns: Iterable[str]) -> Iterator[Line]:
 def _read_text(path: Path) -> str:
     content = path.read_bytes()
     if content.startswith(b"PK\x03\x04"):
-        raise UseError(f"{path} is an Excel workbook, whatever its name; save its sheet as CSV UTF-8.")
+        raise UserError(f"{path} is an Excel workbook, whatever its name; save its sheet as CSV UTF-8.")
     is_utf16 = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
     with suppress(UnicodeDecodeError):
         text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
         if "\0" not in text:
             return text
-    raise UseError(f"{path} is not text in UTF-8; save it as CSV UTF-8.")
+    raise UserError(f"{path} is not text in UTF-8; save it as CSV UTF-8.")
 
 
 def _header(text: str, separator: str) -> list[str]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import keras
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.building import load_model
 from fer_models.training.progress import Progress
 from tasks.storage.disk import make_folder
-from tasks.storage.files import find_json, remove_leftovers, whole_file, write_json
+from tasks.storage.files import atomic_write, find_json, remove_temporary_files, write_json
 from tasks.storage.stored_names import path_below
 
 MODEL_FILE = "model.keras"
@@ -28,7 +28,7 @@ class RunCheckpoints:
 
     def __init__(self, folder: Path, keep_epochs: bool = False) -> None:
         make_folder(folder)
-        remove_leftovers(folder)
+        remove_temporary_files(folder)
         self._folder, self._keep_epochs = folder, keep_epochs
 
     def progress(self) -> Progress | None:
@@ -41,11 +41,11 @@ class RunCheckpoints:
 
     def commit(self, model: keras.Model, progress: Progress) -> None:
         """Save a checkpoint, then name it in `progress.json` by one rename, then drop what is no longer named."""
-        with whole_file(self._checkpoint(progress.last_checkpoint)) as temporary:
+        with atomic_write(self._checkpoint(progress.last_checkpoint)) as temporary:
             model.save(temporary)
         if self._keep_epochs:
             weights = f"epoch-{progress.history[-1].epoch:04d}.weights.h5"
-            with whole_file(self._folder / _EPOCHS_FOLDER / weights) as temporary:
+            with atomic_write(self._folder / _EPOCHS_FOLDER / weights) as temporary:
                 model.save_weights(temporary)
         write_json(self._folder / PROGRESS_FILE, progress)
         for path in self._folder.glob("epoch-*.keras"):
@@ -66,18 +66,18 @@ class RunCheckpoints:
 
         The best one goes last: it is the sign of work left, and a repetition begins with it again.
         """
-        with whole_file(self._folder / MODEL_FILE) as temporary:
+        with atomic_write(self._folder / MODEL_FILE) as temporary:
             model.save(temporary)
         for name in (progress.last_checkpoint, progress.best_checkpoint):
             self._checkpoint(name).unlink(missing_ok=True)
 
     def _checkpoint(self, name: str) -> Path:
-        """A checkpoint that the run's progress names; raises `UseError` for a name of something else."""
+        """A checkpoint that the run's progress names; raises `UserError` for a name of something else."""
         advice = f"remove {self._folder} to train the run anew"
         stored_in = self._folder / PROGRESS_FILE
         path = path_below(self._folder, name, stored_in, advice)
         if not name.endswith(".keras"):  # other formats can hold code
-            raise UseError(f"{stored_in} holds {name[:200]!r}, which does not end in .keras; {advice}.")
+            raise UserError(f"{stored_in} holds {name[:200]!r}, which does not end in .keras; {advice}.")
         return path
 
 

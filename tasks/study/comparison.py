@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 import numpy as np
 import pandas as pd
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.arms import Arm, get_arm
 from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.comparisons import PairComparison, compare_arms
@@ -97,7 +97,7 @@ def _seed_result(evaluated: Sequence[tuple[Path, Evaluation]], seed: int, emotio
 def _read_predictions(path: Path) -> pd.DataFrame:
     table = find_frame(path)
     if table is None:
-        raise UseError(f"There are no predictions at {str(path)!r}; run `fer evaluate` again, which makes them anew.")
+        raise UserError(f"There are no predictions at {str(path)!r}; run `fer evaluate` again, which makes them anew.")
     return table
 
 

@@ -14,7 +14,7 @@ import keras
 import pandas as pd
 from pydantic import AfterValidator, BaseModel
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.arms import Arm, present_name
 from fer_models.models.building import load_model
 from fer_models.segments import SegmentSource
@@ -23,9 +23,9 @@ from fer_models.training.progress import Progress
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import VALIDATION
-from tasks.dataset.index import read_side
-from tasks.storage.files import broken_files, find_json, set_aside, whole_file, write_json
-from tasks.storage.local_copies import working_folder
+from tasks.dataset.index import read_subset
+from tasks.storage.files import atomic_write, broken_files, find_json, set_aside, write_json
+from tasks.storage.local_copies import synced_folder
 from tasks.study.checkpoints import MODEL_FILE, epoch_weights
 from tasks.study.explanations import EXPLANATION_FILE, RunExplanation, explain_run
 from tasks.study.runs import Run, run_arrays, training_progress
@@ -49,11 +49,11 @@ _FILES = (PREDICTIONS_FILE, VIDEOS_FILE, EXPLANATION_FILE, TILES_FILE)
 
 
 class Evaluation(BaseModel):
-    """What a run reached on the test side of its fold; `scores` as in `tasks.study.scoring`.
+    """What a run reached in the test subset of its fold; `scores` as in `tasks.study.scoring`.
 
     Args:
-        temperature: what calibrates the probabilities of videos, fitted on the validation side.
-        optimism_gap: how much higher the UAR of videos had been, had the test side chosen the epoch, as the published
+        temperature: what calibrates the probabilities of videos, fitted in the validation subset.
+        optimism_gap: how much higher the UAR of videos had been, had the test subset chosen the epoch, as the published
             study let it; for the report's methods section only. None when the epochs were not kept.
     """
 
@@ -100,11 +100,11 @@ Draw = Callable[[Path, EvaluatedRun], None]
 
 
 def read_evaluation(run: Run, test: TestSet) -> tuple[Path, Evaluation]:
-    """The folder and the result of a run's evaluation on a test set; raises `UseError` when there is none."""
+    """The folder and the result of a run's evaluation on a test set; raises `UserError` when there is none."""
     folder = _evaluation_folder(run, test)
     evaluation = find_json(folder / RESULT_FILE, Evaluation)
     if evaluation is None:
-        raise UseError(f"{run.name} is not evaluated on the present test side; run `fer evaluate` first.")
+        raise UserError(f"{run.name} is not evaluated on the present test subset; run `fer evaluate` first.")
     return folder, evaluation
 
 
@@ -125,7 +125,7 @@ def evaluate_run(settings: StudySettings, run: Run, test: TestSet, draw: Draw) -
     if done and not broken and all((folder / name).is_file() for name in _FILES):
         return folder, done
     training = training_progress(run)
-    with working_folder(run.folder, last=(RESULT_FILE,)) as working:
+    with synced_folder(run.folder, last=(RESULT_FILE,)) as working:
         here = replace(run, folder=working.path)
         evaluation = _evaluate(settings, here, training, test, working.path / folder.name, draw)
     return folder, evaluation
@@ -139,7 +139,7 @@ def _evaluate(
     model = _load(run)
     probabilities = predict(model, arrays)
     segments = predicted_segments(test.rows, probabilities, emotions)
-    validation_rows = read_side(Layout.of(settings).index, run.split_fold, VALIDATION, emotions)
+    validation_rows = read_subset(Layout.of(settings).index, run.split_fold, VALIDATION, emotions)
     validation = predicted_segments(validation_rows, predict(model, run_arrays(settings, run, VALIDATION)), emotions)
     temperature = fit_video_temperature(validation, emotions)
     videos = predicted_videos(segments, test.videos, temperature, emotions)
@@ -160,7 +160,7 @@ def _evaluate(
         scores=score_tables(videos, segments, emotions),
     )
     for name, table in ((PREDICTIONS_FILE, segments), (VIDEOS_FILE, videos)):
-        with whole_file(folder / name) as temporary:
+        with atomic_write(folder / name) as temporary:
             table.to_parquet(temporary, index=False)
     explanation = explain_run(folder, emotions, run, model, test, arrays, probabilities)
     draw(folder, EvaluatedRun(run.arm, emotions, training, segments, videos, explanation))
@@ -173,11 +173,11 @@ def _load(run: Run) -> keras.Model:
     path = run.folder / MODEL_FILE
     try:
         return load_model(path)
-    except UseError as error:
+    except UserError as error:
         if getattr(error.__cause__, "errno", None) is not None or isinstance(error.__cause__, MemoryError):
             raise  # a fault of the disk or of the machine, not of the content
         set_aside(path)
-        raise UseError(f"{error} Run `fer train` again, which trains {run.name} anew.") from error
+        raise UserError(f"{error} Run `fer train` again, which trains {run.name} anew.") from error
 
 
 def _optimism_gap(
@@ -188,7 +188,7 @@ def _optimism_gap(
     rows: pd.DataFrame,
     emotions: tuple[str, ...],
 ) -> float | None:
-    """UAR of videos at the epoch that is best on the test side, minus that at the epoch chosen on the other one."""
+    """UAR of videos at the epoch that is best on the test subset, minus that at the epoch chosen on the other one."""
     paths = epoch_weights(run.folder)
     if len(paths) != len(training.history):
         return None

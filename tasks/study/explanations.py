@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.explanation.gradcam import GradCam
 from fer_models.explanation.randomisation import MAX_SIMILARITY, NUM_DRAWS, Randomisation, check_randomisation
 from fer_models.segments import SegmentSource
-from tasks.storage.files import find_json, whole_file, write_json
+from tasks.storage.files import atomic_write, find_json, write_json
 from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.runs import Run
 from tasks.study.test_set import TestSet
@@ -77,11 +77,11 @@ class Explanation(BaseModel):
 
 
 def read_explanation(folder: Path) -> Explanation:
-    """What `explain_run` left in the folder of an evaluation; raises `UseError` when it is not there any more."""
+    """What `explain_run` left in the folder of an evaluation; raises `UserError` when it is not there any more."""
     path = folder / EXPLANATION_FILE
     explanation = find_json(path, Explanation)
     if explanation is None:
-        raise UseError(f"There is no explanation at {str(path)!r}; run `fer evaluate` again, which makes it anew.")
+        raise UserError(f"There is no explanation at {str(path)!r}; run `fer evaluate` again, which makes it anew.")
     return explanation
 
 
@@ -94,7 +94,7 @@ def explain_run(
     arrays: SegmentSource,
     probabilities: np.ndarray,
 ) -> RunExplanation:
-    """Explain the predictions of a run on the test side.
+    """Explain the predictions of a run in the test subset.
 
     Args:
         folder: of the evaluation.
@@ -187,7 +187,7 @@ def _write_means(path: Path, means: list[MeanMap]) -> None:
     """Arrays `emotions` (c,), `numbers` (c,), `faces` (c, S, S, 3) and by stream float32 (c, S, S)."""
     arrays: dict[str, Any] = {stream: np.stack([one.maps[stream] for one in means]) for stream in means[0].maps}
     arrays |= {"emotions": [one.emotion for one in means], "numbers": [one.number for one in means]}
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez_compressed(temporary, faces=np.stack([one.face for one in means]), **arrays)
 
 

@@ -1,6 +1,6 @@
 """Training runs: an arm with a seed on a fold of a study. A run's folder is named by all that decides its result.
 
-Nothing here opens the test side.
+Nothing here opens the test subset.
 """
 
 import functools
@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.arms import Arm, former_name
 from fer_models.models.building import build_model, needs_of
 from fer_models.segments import SegmentArrays, SegmentShape
@@ -24,12 +24,12 @@ from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carry_prepare
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TRAIN, VALIDATION
-from tasks.dataset.index import index_digest, load_arrays, read_seen, read_side, side_file
+from tasks.dataset.index import index_digest, load_arrays, read_seen, read_subset, subset_file
 from tasks.dataset.splits import fold_names, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
-from tasks.progress import progress, say
+from tasks.progress import echo, progress
 from tasks.storage.files import broken_files, find_json, is_whole, set_aside, write_text
-from tasks.storage.local_copies import working_folder
+from tasks.storage.local_copies import synced_folder
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints
 from tasks.study.precision import gains_from_bfloat16
 from tasks.study.published import PUBLISHED
@@ -67,7 +67,7 @@ def plan_runs(settings: StudySettings) -> list[Run]:
     """The runs of a study, fold by fold, in the order of its arms and seeds.
 
     Raises:
-        UseError: the study has no split or index yet, or an arm needs other segments.
+        UserError: the study has no split or index yet, or an arm needs other segments.
     """
     check_needs(settings)
     layout = Layout.of(settings)
@@ -128,13 +128,13 @@ def shape_of(settings: StudySettings) -> SegmentShape:
 
 
 def check_needs(settings: StudySettings) -> None:
-    """Raise `UseError` when an arm of the study needs more than its segments hold."""
+    """Raise `UserError` when an arm of the study needs more than its segments hold."""
     shape = shape_of(settings)
     for arm in settings.all_arms():
         needed = needs_of(arm)
         if not shape.offers(needed):
             motion = " with optical flow" if needed.has_optical_flow else ""
-            raise UseError(
+            raise UserError(
                 f"The arm {arm.name} needs segments of {needed.num_frames} frames{motion}; those of this study have "
                 f"{shape.num_frames}. Choose other arms, or prepare what it needs."
             )
@@ -158,7 +158,7 @@ def _crops(settings: StudySettings, run: Run) -> Crops | None:
     """The frames of a training on face crops: there the box of a segment is its frame."""
     if not settings.prepare.precropped:
         return None
-    train = read_side(Layout.of(settings).index, run.split_fold, TRAIN, settings.corpus.emotions)
+    train = read_subset(Layout.of(settings).index, run.split_fold, TRAIN, settings.corpus.emotions)
     return Crops.of(sorted({(width, height) for _, _, width, height in train["box"]}))
 
 
@@ -172,12 +172,12 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
     done = find_json(run.folder / PROGRESS_FILE, Progress)
     if run.trained and done:
         return done
-    train, validation = (run_arrays(settings, run, side) for side in (TRAIN, VALIDATION))
+    train, validation = (run_arrays(settings, run, subset) for subset in (TRAIN, VALIDATION))
     if done:
-        say(f"{run.name}: going on after epoch {len(done.history)}")
+        echo(f"{run.name}: going on after epoch {len(done.history)}")
     epochs = settings.training.epochs
     with (
-        working_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,
+        synced_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,
         progress(f"Training {run.name}", epochs) as advance,
     ):
         write_text(working.path / "settings.json", json.dumps(settings.recorded(), indent=2) + "\n")
@@ -195,23 +195,23 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
 
 
 def training_progress(run: Run) -> Progress:
-    """How the training of a run went; raises `UseError` when that is not known (any more)."""
+    """How the training of a run went; raises `UserError` when that is not known (any more)."""
     progress = find_json(run.folder / PROGRESS_FILE, Progress)
     if progress is None:
         path = run.folder / PROGRESS_FILE
-        raise UseError(f"{path} is not there; run `fer train` again, which trains {run.name} anew.")
+        raise UserError(f"{path} is not there; run `fer train` again, which trains {run.name} anew.")
     return progress
 
 
-def run_arrays(settings: StudySettings, run: Run, side: str) -> SegmentArrays:
-    """The arrays of one side of a run's fold, kept for the next runs on it."""
+def run_arrays(settings: StudySettings, run: Run, subset: str) -> SegmentArrays:
+    """The arrays of one subset of a run's fold, kept for the next runs on it."""
     layout = Layout.of(settings)
-    modified_ns = side_file(layout.index, run.split_fold, side).stat().st_mtime_ns
-    return _side_arrays(layout.index, run.split_fold, side, settings.corpus.emotions, layout.prepared, modified_ns)
+    modified_ns = subset_file(layout.index, run.split_fold, subset).stat().st_mtime_ns
+    return _subset_arrays(layout.index, run.split_fold, subset, settings.corpus.emotions, layout.prepared, modified_ns)
 
 
 @functools.lru_cache(maxsize=2)
-def _side_arrays(
-    index: Path, fold: int, side: str, emotions: tuple[str, ...], prepared: Path, modified_ns: int
+def _subset_arrays(
+    index: Path, fold: int, subset: str, emotions: tuple[str, ...], prepared: Path, modified_ns: int
 ) -> SegmentArrays:
-    return load_arrays(read_side(index, fold, side, emotions), prepared, emotions)
+    return load_arrays(read_subset(index, fold, subset, emotions), prepared, emotions)

@@ -4,7 +4,7 @@ Scores have flat names. `video_` and `segment_` stand before `accuracy`, `uar`, 
 recall of each class. `video_uar_majority` and `video_uar_logit_mean` are of videos whose segments vote, or whose
 logits are averaged, instead of the mean of probabilities. In `video_accuracy_all` and `video_uar_all` videos without a
 usable face count as errors. `video_ece` is the expected calibration error, `video_ece_scaled` the same after scaling
-with the temperature that was fitted on the validation side; `video_worst_subject_uar` is that of the person who is
+with the temperature that was fitted in the validation subset; `video_worst_subject_uar` is that of the person who is
 recognised worst.
 """
 
@@ -32,7 +32,7 @@ def predicted_videos(
     """What the segments say of each video: the mean of their probabilities decides.
 
     Args:
-        videos: all videos of the side, with video_id, subject and emotion; those without segments get no prediction.
+        videos: all videos of the subset, with video_id, subject and emotion; those without segments get no prediction.
 
     Returns:
         A row a video with `num_segments`, `predicted` ("" without a usable face), `p_<emotion>` and, scaled by the
@@ -60,7 +60,7 @@ def fit_video_temperature(segments: pd.DataFrame, emotions: Sequence[str]) -> fl
 
 
 def score_tables(videos: pd.DataFrame, segments: pd.DataFrame, emotions: Sequence[str]) -> dict[str, float]:
-    """All scores of the predictions of one or more test sides, each video of which was predicted once."""
+    """All scores of the predictions of one or more test subsets, each video of which was predicted once."""
     covered = videos[videos["num_segments"] > 0]
     labels, probabilities = labels_of(covered, emotions), probabilities_of(covered, emotions)
     scores = score(labels, probabilities, emotions).flat("video")

@@ -11,7 +11,7 @@ from tasks.config.digests import digest
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TEST
-from tasks.dataset.index import index_digest, read_side
+from tasks.dataset.index import index_digest, read_subset
 from tasks.dataset.splits import KEY, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
 from tasks.study.runs import Run, run_arrays
@@ -45,10 +45,10 @@ def own_test_set(settings: StudySettings, run: Run) -> TestSet:
     """The test subset of a run's fold.
 
     Raises:
-        UseError: there is none yet.
+        UserError: there is none yet.
     """
     layout = Layout.of(settings)
-    rows = read_side(layout.index, run.split_fold, TEST, settings.corpus.emotions)
+    rows = read_subset(layout.index, run.split_fold, TEST, settings.corpus.emotions)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     split = split_of_study(read_split(layout.split), ledger, settings.corpus.emotions)
     members = split[(split["fold"] == run.split_fold) & (split["side"] == TEST)]

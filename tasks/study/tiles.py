@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.suggest import nearest
 from tasks.config.digests import digest
 from tasks.storage.files import find_frame, list_files, read_frame, write_table
@@ -104,9 +104,9 @@ def find_tile(runs: Path, wanted: str) -> Tile:
     """The tile with that id, or with an id that begins so, among all runs below a folder.
 
     Raises:
-        UseError: no run has tiles, none or several fit; the message names the nearest or those that fit.
+        UserError: no run has tiles, none or several fit; the message names the nearest or those that fit.
     """
-    # the newest first: where the test side changed, an older evaluation may hold the same tile
+    # the newest first: where the test subset changed, an older evaluation may hold the same tile
     files = sorted(list_files(runs, f"*/*/{TILES_FILE}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     where: dict[str, Path] = {}
     for path in files:
@@ -114,20 +114,22 @@ def find_tile(runs: Path, wanted: str) -> Tile:
         for tile_id in [] if tiles is None else tiles["tile_id"]:
             where.setdefault(tile_id, path)
     if not where:
-        raise UseError(f"No run below {str(runs)!r} has Grad-CAM tiles; run `fer evaluate` first.")
+        raise UserError(f"No run below {str(runs)!r} has Grad-CAM tiles; run `fer evaluate` first.")
     fitting = sorted(tile_id for tile_id in where if wanted and tile_id.startswith(wanted.lower()))
     if len(fitting) > 1:
         more = f" and {len(fitting) - 5} more" if len(fitting) > 5 else ""
-        raise UseError(f"{len(fitting)} tiles begin with {wanted!r}: {', '.join(fitting[:5])}{more}; name one of them.")
+        raise UserError(
+            f"{len(fitting)} tiles begin with {wanted!r}: {', '.join(fitting[:5])}{more}; name one of them."
+        )
     if not fitting:
-        raise UseError(
+        raise UserError(
             f"There is no tile {wanted!r}{nearest(wanted.lower(), where)}; "
             "ids of tiles stand below the pictures of a run's gradcam.jpg."
         )
     for tile in read_tiles(where[fitting[0]]):
         if tile.tile_id == fitting[0]:
             return tile
-    raise UseError(
+    raise UserError(
         f"{where[fitting[0]]} was changed: tile {fitting[0]} is not what its id says. Remove its folder, and "
         "`fer evaluate` explains the run anew."
     )

@@ -17,7 +17,7 @@ from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.comparisons import compare_arms
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
-from tasks.storage.files import whole_file
+from tasks.storage.files import atomic_write
 from tasks.storage.local_copies import local_copy
 from tasks.study.comparison import ArmResult, arm_predictions, best_result
 from tasks.study.runs import plan_runs
@@ -28,14 +28,14 @@ PREDICTIONS_FILE = "video_predictions.parquet"
 _ARTIFACTS = "comparison"
 
 
-def crown(settings: StudySettings, study_run: mlflow_log.StudyRun, results: Sequence[ArmResult]) -> str:
+def promote_if_better(settings: StudySettings, study_run: mlflow_log.StudyRun, results: Sequence[ArmResult]) -> str:
     """Register the best arm's model if it deserves it; returns a sentence that says what was done and why."""
     layout = Layout.of(settings)
     client = connection.connect(layout)
     best = best_result(results)
     table = predictions_table(best)
     path = layout.champion_predictions
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         table.to_parquet(temporary, index=False)
     with local_copy(path) as copy:
         client.log_artifact(study_run.run_id, str(copy), _ARTIFACTS)
@@ -115,7 +115,7 @@ def _arm_predictions(table: pd.DataFrame, emotions: Sequence[str]) -> ArmPredict
 def _register(
     client: mlflow.MlflowClient, settings: StudySettings, study_run: mlflow_log.StudyRun, best: ArmResult
 ) -> str:
-    """Register the run of the arm that was best on the validation side: the test side chooses no model."""
+    """Register the run of the arm that was best on the validation subset: the test subset chooses no model."""
     evaluations = [evaluation for seed in best.seeds for evaluation in seed.evaluations]
     chosen = max(evaluations, key=lambda evaluation: evaluation.validation_uar)
     (run,) = [

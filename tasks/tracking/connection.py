@@ -6,7 +6,7 @@ import os
 import mlflow
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache as known_places
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.config.layout import Layout
 from tasks.storage.addresses import hide_password_in, hide_secrets, user_of, without_user
 from tasks.storage.disk import sync_folder, sync_tree
@@ -18,12 +18,12 @@ _set_here: set[str] = set()
 
 
 def tracking_uri(layout: Layout) -> str:
-    """`MLFLOW_TRACKING_URI`, or a SQLite file in the data root; raises `UseError` where there can be none."""
+    """`MLFLOW_TRACKING_URI`, or a SQLite file in the data root; raises `UserError` where there can be none."""
     named = os.environ.get("MLFLOW_TRACKING_URI")
     if named and named not in _set_here:
         return named
     if as_remote(layout.root):
-        raise UseError(
+        raise UserError(
             f"The data root {layout.root} cannot hold MLflow's database; set MLFLOW_TRACKING_URI to the address of an "
             "MLflow server, such as http://localhost:5000."
         )
@@ -55,7 +55,7 @@ def connect(layout: Layout) -> mlflow.MlflowClient:
         return mlflow.MlflowClient()
     except Exception as error:  # of MLflow, or of the database's driver
         why = " ".join(hide_password_in(str(error), uri).split()).rstrip(".")
-        raise UseError(f"MLflow cannot use MLFLOW_TRACKING_URI = {shown(uri)!r} ({why}); mend it.") from None
+        raise UserError(f"MLflow cannot use MLFLOW_TRACKING_URI = {shown(uri)!r} ({why}); mend it.") from None
 
 
 def shown(uri: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from fer_models.errors import StorageError
-from tasks.storage.files import BROKEN, set_aside, whole_file, write_text
+from tasks.storage.files import BROKEN, atomic_write, set_aside, write_text
 
 DATABASE_FILE = "mlflow.db"
 ARTIFACTS_FOLDER = "mlartifacts"
@@ -89,7 +89,7 @@ def _create(path: Path) -> None:
     """Make the tables, which takes MLflow many steps, under another name first."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with suppress(FileExistsError), whole_file(path) as temporary:
+    with suppress(FileExistsError), atomic_write(path) as temporary:
         store = SqlAlchemyStore(f"sqlite:///{temporary}", artifacts_of(path.parent))
         store.engine.dispose()
         if path.exists():  # another process was faster, and may have written to its own already

@@ -31,8 +31,8 @@ from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
 from tasks.corpus.scope import manifest_of_study
 from tasks.dataset.folds import TRAIN
-from tasks.dataset.index import index_digest, load_arrays, read_side
-from tasks.dataset.splits import SIDES, read_split, split_of_study
+from tasks.dataset.index import index_digest, load_arrays, read_subset
+from tasks.dataset.splits import SUBSETS, read_split, split_of_study
 from tasks.storage.addresses import without_user
 from tasks.storage.files import find_json, finished_files, write_json
 from tasks.storage.local_copies import local_copy
@@ -76,7 +76,7 @@ def page_of(study_run: StudyRun) -> str | None:
 
 
 def open_study(settings: StudySettings) -> StudyRun:
-    """The parent run for these settings and data: the one from before, or a new one. Opens no test side."""
+    """The parent run for these settings and data: the one from before, or a new one. Opens no test subset."""
     layout = Layout.of(settings)
     client = connect(layout)
     emotions = settings.corpus.emotions
@@ -207,7 +207,7 @@ def close_study(
     client = connect(layout)
     best = best_result(results)
     first = min(evaluation.split_fold for evaluation in best.seeds[0].evaluations)
-    index = pd.concat([read_side(layout.index, first, side, settings.corpus.emotions) for side in SIDES])
+    index = pd.concat([read_subset(layout.index, first, subset, settings.corpus.emotions) for subset in SUBSETS])
     with mlflow.start_run(run_id=study_run.run_id, nested=True):
         _log_table(layout, "index", index.drop(columns=["box"]), layout.index, index_digest(index))
         mlflow.set_tag("best_arm", best.arm.name)
@@ -254,7 +254,7 @@ def _log_model(settings: StudySettings, run: Run) -> str:
     signature = ModelSignature(Schema(inputs), Schema([output]))
     logged = mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
     layout = Layout.of(settings)
-    rows = read_side(layout.index, run.split_fold, TRAIN, settings.corpus.emotions).head(2)
+    rows = read_subset(layout.index, run.split_fold, TRAIN, settings.corpus.emotions).head(2)
     example = load_arrays(rows, layout.prepared, settings.corpus.emotions)
     arrays = zip(model.inputs, model_inputs(model, example.batch(np.arange(len(example)))), strict=True)
     values = {one.name: array.astype(float).round(4).tolist() for one, array in arrays}

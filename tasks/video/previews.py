@@ -13,7 +13,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from fer_models.errors import VideoFault
 from tasks.outcomes import Outcome
-from tasks.progress import progress, say
+from tasks.progress import echo, progress
 from tasks.video.decoding import Video, decode
 from tasks.video.fingerprint import content_state
 from tasks.video.frames import Frame
@@ -125,7 +125,7 @@ def read_spread_stills(path: Path, number: int, limit_s: float = LIMIT_S) -> lis
             kept, step = kept[::2], 2 * step
         passed_s = time.monotonic() - start
         if passed_s > 2.0 and not told:
-            say(f"Looking through the file, for {limit_s:g} s at most.")
+            echo(f"Looking through the file, for {limit_s:g} s at most.")
             told = True
         if passed_s > limit_s:
             break

@@ -13,7 +13,7 @@ from pathlib import Path
 from openpyxl import load_workbook
 from pydantic import Field
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import canonical_emotion
 from fer_models.names import plain_name, whole_number
 from tasks.config.settings import CorpusSettings
@@ -72,7 +72,7 @@ def read(corpus: Options) -> list[SourceVideo]:
     root = require_folder(corpus.root)
     unknown = [subset for subset in corpus.subsets if subset not in _CODES]
     if unknown or not corpus.subsets:
-        raise UseError(f"corpus.subsets takes 's' and 'a', not {', '.join(unknown) or 'nothing'}.")
+        raise UserError(f"corpus.subsets takes 's' and 'a', not {', '.join(unknown) or 'nothing'}.")
     return [video for subset in corpus.subsets for video in _read_subset(root, subset)]
 
 
@@ -94,7 +94,9 @@ def _find_videos(root: Path, subset: str) -> Path:
     for path in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/"))):
         if pattern.match(path.name):
             return path
-    raise UseError(f"{root} holds no folder such as 'BAUM1{subset}_MP4 - All'; set corpus.root to the folder above it.")
+    raise UserError(
+        f"{root} holds no folder such as 'BAUM1{subset}_MP4 - All'; set corpus.root to the folder above it."
+    )
 
 
 def _find_sheet(root: Path, subset: str) -> Path:
@@ -104,7 +106,7 @@ def _find_sheet(root: Path, subset: str) -> Path:
         for path in sorted(folder.iterdir(), key=lambda path: path.suffix, reverse=True):
             if pattern.match(path.name):
                 return path
-    raise UseError(f"{root} holds no labels: 'Annotations_BAUM1{subset}.xlsx' (or .csv) is not there.")
+    raise UserError(f"{root} holds no labels: 'Annotations_BAUM1{subset}.xlsx' (or .csv) is not there.")
 
 
 def _clip_files(folder: Path) -> dict[str, list[Path]]:
@@ -120,7 +122,7 @@ def _read_sheet(path: Path) -> list[_Row]:
     header = column_names(lines[0].cells) if lines else []
     missing = [name for name in _COLUMNS[1:6] if name.lower() not in header]
     if missing:
-        raise UseError(
+        raise UserError(
             f"{path} has no column {', '.join(missing)} in its first row; it should have {', '.join(_COLUMNS)}."
         )
     columns = [header.index(name.lower()) for name in _COLUMNS[1:6]]
@@ -142,10 +144,10 @@ def _sheet_lines(path: Path) -> list[Line]:
         lines = [Line(number, [cell_text(value) for value in row]) for number, row in rows]
         book.close()
         return lines
-    except UseError:
+    except UserError:
         raise
     except Exception as error:  # openpyxl raises many kinds on a damaged file
-        raise UseError(f"{path} cannot be read as a sheet: {error}") from error
+        raise UserError(f"{path} cannot be read as a sheet: {error}") from error
 
 
 def _source(subset: str, name: str, files: list[Path], rows: list[_Row], folder: Path) -> SourceVideo:

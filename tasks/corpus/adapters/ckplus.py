@@ -8,7 +8,7 @@ files contradict is reported, never guessed.
 import re
 from pathlib import Path
 
-from fer_models.errors import UseError, VideoFault
+from fer_models.errors import UserError, VideoFault
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
 from tasks.outcomes import Outcome
@@ -33,7 +33,7 @@ def _find(root: Path, name: str) -> Path:
     for path in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/")), *sorted(root.parent.glob("*/"))):
         if path.name.lower() == name.lower():
             return path
-    raise UseError(f"{root} holds no folder {name!r}; set corpus.root to the folder that holds it.")
+    raise UserError(f"{root} holds no folder {name!r}; set corpus.root to the folder that holds it.")
 
 
 def _source(name: str, films: Path, labels: Path) -> SourceVideo:

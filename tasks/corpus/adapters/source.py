@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.labels import canonical_emotion
 from tasks.outcomes import Outcome
 from tasks.video.image_sequences import holds_one_sequence
@@ -48,9 +48,9 @@ def label_status(label_raw: str) -> tuple[str, Outcome, str]:
 
 
 def require_folder(path: Path, setting: str = "corpus.root") -> Path:
-    """The folder, or a `UseError` that names the setting to mend."""
+    """The folder, or a `UserError` that names the setting to mend."""
     if not path.is_dir():
-        raise UseError(f"There is no folder {str(path)!r}; set {setting} to the folder of your videos.")
+        raise UserError(f"There is no folder {str(path)!r}; set {setting} to the folder of your videos.")
     return path
 
 

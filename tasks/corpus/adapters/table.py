@@ -7,7 +7,7 @@ import os
 import unicodedata
 from pathlib import Path
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.names import plain_name
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo, label_status
@@ -22,14 +22,14 @@ _NOBODY = frozenset(("nan", "NaN", "NaT", "None", "NULL", "<NA>", "#N/A"))
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
     """One record a row of the table."""
     if not corpus.root.is_file():
-        raise UseError(f"There is no table {str(corpus.root)!r}; set corpus.root to a CSV or Parquet file.")
+        raise UserError(f"There is no table {str(corpus.root)!r}; set corpus.root to a CSV or Parquet file.")
     return [_source(corpus, row) for row in read_rows(corpus.root, _COLUMNS)]
 
 
 def _source(corpus: CorpusSettings, row: Row) -> SourceVideo:
     path, subject, label_raw = (row.cells[column] for column in _COLUMNS)
     if not path:
-        raise UseError(f"{corpus.root} has no path in {row.place}.")
+        raise UserError(f"{corpus.root} has no path in {row.place}.")
     path = _as_on_this_disk(corpus.root.parent, path)
     subject = "" if subject in _NOBODY else plain_name(subject)
     emotion, status, reason = label_status(label_raw)

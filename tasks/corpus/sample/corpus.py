@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 from openpyxl import Workbook
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.corpus.adapters.baum1 import BAUM1S_CODES
 from tasks.corpus.sample.drawing import FaceArtist, Pose, compose, draw_background
 from tasks.corpus.sample.expressions import CLASS_SHARES, perform
 from tasks.corpus.sample.people import Person, draw_person
 from tasks.progress import progress
-from tasks.storage.files import is_whole, whole_file, write_text
+from tasks.storage.files import atomic_write, is_whole, write_text
 
 VIDEO_FOLDER = "BAUM1s_MP4 - All"
 SHEET = "Annotations_BAUM1s.xlsx"
@@ -154,7 +154,7 @@ def write_corpus(root: Path, corpus: SampleCorpus, workers: int | None = None) -
 
 def _same_corpus(root: Path, marker: str) -> bool:
     """Whether `root` holds the corpus of that marker; the clips of another one, and no other files, are removed."""
-    foreign = UseError(f"{str(root)!r} holds something that was not drawn by `fer sample`; name another folder.")
+    foreign = UserError(f"{str(root)!r} holds something that was not drawn by `fer sample`; name another folder.")
     if root.exists() and not (root.is_dir() and ((root / _MARKER).is_file() or not any(root.iterdir()))):
         raise foreign
     if not (root / _MARKER).is_file():
@@ -175,7 +175,7 @@ def _same_corpus(root: Path, marker: str) -> bool:
 def _write_clip(root: Path, corpus: SampleCorpus, clip: Clip) -> str:
     cv2.setNumThreads(1)
     frames = render_clip(corpus, clip)
-    with whole_file(clip.path(root)) as temporary:
+    with atomic_write(clip.path(root)) as temporary:
         write_video(temporary, frames, corpus.fps)
         if clip.content == "truncated":
             os.truncate(temporary, int(temporary.stat().st_size * 0.6))
@@ -219,5 +219,5 @@ def _write_sheet(path: Path, clips: list[Clip], people: dict[int, Person]) -> No
         total = sum(codes[clip.emotion] == code for clip in clips)
         for column, value in enumerate((name, code, total), start=9):
             sheet.cell(row_number, column, value)
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         book.save(temporary)

@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tasks.report.outputs import SOFTWARE
-from tasks.storage.files import whole_file
+from tasks.storage.files import atomic_write
 
 # a video's name may be in any script; boxes for what the font lacks are no reason to interrupt
 warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
@@ -21,7 +21,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure in the format of its suffix (`.png`, or `.jpg` for photographs), whole or not at all."""
     kind = path.suffix[1:].lower()
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         metadata = {"Software": SOFTWARE} if kind == "png" else None
         figure.savefig(temporary, format=kind, dpi=110, facecolor="white", metadata=metadata)
     return path

@@ -1,4 +1,4 @@
-"""How many videos of each class stand on each side."""
+"""How many videos of each class stand in each subset."""
 
 from collections.abc import Sequence
 
@@ -13,17 +13,17 @@ _COLOURS = {"train": BLUE, "validation": ORANGE, "test": VERMILION, "tested once
 
 
 def plot_class_distribution(index: pd.DataFrame, emotions: Sequence[str]) -> Figure:
-    """Grouped bars from the index: videos with a usable face, by class and side."""
+    """Grouped bars from the index: videos with a usable face, by class and subset."""
     videos = index.drop_duplicates("video_id")
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
     x = np.arange(len(emotions))
-    sides = [side for side in _COLOURS if (videos["side"] == side).any()]
-    for number, side in enumerate(sides):
-        counts = videos.loc[videos["side"] == side, "emotion"].value_counts().reindex(list(emotions), fill_value=0)
-        people = videos.loc[videos["side"] == side, "subject"].nunique()
-        place = x + (number - (len(sides) - 1) / 2) * 0.27
-        bars = axes.bar(place, counts, 0.25, color=_COLOURS[side], label=f"{side} ({people} people)")
+    subsets = [subset for subset in _COLOURS if (videos["side"] == subset).any()]
+    for number, subset in enumerate(subsets):
+        counts = videos.loc[videos["side"] == subset, "emotion"].value_counts().reindex(list(emotions), fill_value=0)
+        people = videos.loc[videos["side"] == subset, "subject"].nunique()
+        place = x + (number - (len(subsets) - 1) / 2) * 0.27
+        bars = axes.bar(place, counts, 0.25, color=_COLOURS[subset], label=f"{subset} ({people} people)")
         axes.bar_label(bars, fontsize=8)
     axes.set_xticks(x, emotions)
     axes.set_ylabel("videos")

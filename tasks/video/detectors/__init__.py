@@ -13,7 +13,7 @@ def load_detector(settings: PrepareSettings) -> Detector:
     """The detector that the settings name, ready for this thread.
 
     Raises:
-        UseError: its model file is not there, or is none of its models.
+        UserError: its model file is not there, or is none of its models.
     """
     detector: Detector = load_module(DETECTORS, settings.detector).load(model_file(settings))
     return detector

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from tasks.video.boxes import Box
 from tasks.video.detectors.detector import Picture
 
@@ -33,7 +33,7 @@ def load(model: Path | None) -> "YuNet":
     """The detector of a model file.
 
     Raises:
-        UseError: it is not a YuNet model.
+        UserError: it is not a YuNet model.
     """
     assert model, "the settings ask for it"
     return YuNet(_load_network(model.absolute(), model.stat().st_mtime_ns, threading.get_ident()))
@@ -50,7 +50,7 @@ def _load_network(model: Path, modified_ns: int, thread: int) -> cv2.FaceDetecto
                 "onnx", content, np.empty(0, np.uint8), (32, 32), _LOOK_SCORE, _SAME_OVERLAP, _MOST_CANDIDATES
             )
     except (cv2.error, ValueError) as error:
-        raise UseError(
+        raise UserError(
             f"{model} is not a YuNet model that OpenCV {cv2.__version__} reads; "
             "face_detection_yunet_2023mar.onnx of OpenCV's model zoo is one."
         ) from error
