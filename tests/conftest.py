@@ -108,7 +108,7 @@ def write_shard(path: Path, segments: Sequence[Segment], report: VideoReport) ->
     """A shard of segments that are in memory, which the report counts; it is of the video that its name says."""
     known = {"sha256": path.stem, "num_covered": len(segments)}
     report = report.model_copy(update=known)
-    with open_shard(path) as writer:
+    with open_shard(path, len(segments[0].face) if segments else FACE_SHAPE[0]) as writer:
         for segment in segments:
             writer.add(segment)
         writer.close(report)

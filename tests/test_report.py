@@ -158,6 +158,12 @@ def test_the_detector_is_the_one_that_was_used(tmp_path: Path, overrides: dict[s
     assert ("frontal" in html) == (not overrides)
 
 
+@pytest.mark.parametrize("side_px", [48, 64])
+def test_the_size_of_faces_is_told(tmp_path: Path, side_px: int) -> None:
+    for text in read_report(make_source(tmp_path, arms=ARMS, **{"prepare.face_size_px": side_px})):
+        assert f"a face of {side_px}x{side_px} px" in text
+
+
 @pytest.mark.parametrize(
     ("arms", "words", "absent"),
     [

@@ -1,10 +1,17 @@
 """Which runs a study has, and what their folders are named after."""
 
+import sys
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
-from fer_models.errors import UserError
+from fer_models.errors import UseError
+from fer_models.models.arms import ARMS, Arm
 from fer_models.models.building import model_prepare
+from fer_models.models.families import FAMILIES, Family
+from fer_models.segments import SegmentShape
+from fer_models.settings import Settings
 from flows.train import of_fold
 from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
@@ -12,7 +19,7 @@ from tasks.config.settings import StudySettings
 from tasks.dataset.index import SCHEMA, subset_file
 from tasks.dataset.splits import SUBSETS
 from tasks.study import precision, runs
-from tasks.study.runs import Run, build_run_model, plan_runs, training_of
+from tasks.study.runs import Run, build_run_model, check_needs, plan_runs, training_of
 
 EMOTIONS = ("anger", "fear")
 
@@ -73,6 +80,62 @@ def test_an_arm_can_name_its_treatment(base):
     assert smote.arm.title == "GAP + sum, smote"
     with pytest.raises(UserError, match=r"no treatment 'smoke' \(did you mean 'smote'\?\)"):
         change(base, arms=("gap-sum+smoke",)).all_arms()
+
+
+@pytest.mark.parametrize(
+    ("needed", "words"),
+    [
+        (SegmentShape(num_frames=8), "8 frames with optical flow"),
+        (SegmentShape(num_frames=8, has_optical_flow=False), "8 frames"),
+    ],
+)
+def test_an_arm_that_needs_more_than_the_segments_hold_is_refused(base, monkeypatch, needed, words):
+    family = Family("long", Settings, lambda _: needed, lambda _: ("spatial",), lambda *_: pytest.fail("it was built"))
+    monkeypatch.setitem(sys.modules, "made_up_family", SimpleNamespace(FAMILY=family))
+    monkeypatch.setitem(FAMILIES, "long", "made_up_family")
+    monkeypatch.setitem(ARMS, "long", Arm("long", "Long", "long", {}))
+    settings = change(base, arms=("gap-sum", "long"))
+    with pytest.raises(UseError) as refused:
+        plan_runs(settings)
+    assert str(refused.value) == (
+        f"The arm long needs segments of {words}; those of this study are of 1 frame with optical flow. "
+        "Choose other arms, or prepare what it needs."
+    )
+    check_needs(base)
+
+
+def test_only_arms_of_motion_need_optical_flow(base, monkeypatch):
+    monkeypatch.setattr(runs, "shape_of", lambda _: SegmentShape(has_optical_flow=False))
+    check_needs(change(base, arms=("spatial-only",)))
+    for arm in ("temporal-only", "gap-sum", "published-listing"):
+        with pytest.raises(UseError, match=f"arm {arm} needs segments of 1 frame with optical flow; .* of 1 frame\\."):
+            check_needs(change(base, arms=("spatial-only", arm)))
+
+
+def test_former_names_of_arms_name_the_same_runs(base):
+    former, now = (change(base, arms=arms) for arms in (("optical-flow-only",), ("temporal-only",)))
+    assert folders(former) == folders(now)
+    assert all(name.startswith("optical-flow-only-fold") for name in folders(now)), "as version 0.1 called them"
+    assert set(names(former)) == {f"temporal-only, seed 1, fold {fold}" for fold in (0, 1)}
+    (treated,) = change(base, arms=("listing+focal",)).all_arms()
+    assert (treated.name, treated.treatment) == ("published-listing+focal", "focal")
+
+
+def test_the_size_of_faces_is_that_of_the_model_and_names_the_run(base):
+    larger = change(base, prepare={"face_size_px": 64})
+    layout = Layout.of(larger)
+    for side in SIDES:
+        for fold in (0, 1):
+            path = side_file(layout.index, fold, side)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(side_file(Layout.of(base).index, fold, side).read_bytes())
+    layout.ledger.parent.mkdir(parents=True, exist_ok=True)
+    layout.ledger.write_bytes(Layout.of(base).ledger.read_bytes())
+    assert not folders(larger) & folders(base)
+    for settings, side_px in ((base, 48), (larger, 64)):
+        model = build_run_model(settings, plan_runs(settings)[0])
+        assert {tensor.shape[1:3] for tensor in model.inputs} == {(side_px, side_px)}
+        assert carried_prepare(model_prepare(model)).face_size_px == side_px
 
 
 def test_folders_are_named_after_all_that_decides_a_result(base):

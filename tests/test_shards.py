@@ -41,7 +41,7 @@ REPORT = VideoReport(
 )
 
 
-def make_segments(number: int, seed: int = 0) -> list[Segment]:
+def make_segments(number: int, seed: int = 0, side_px: int = 48) -> list[Segment]:
     rng = np.random.default_rng(seed)
     return [
         Segment(
@@ -50,8 +50,8 @@ def make_segments(number: int, seed: int = 0) -> list[Segment]:
             pts_s=0.04 * i,
             box=(i, i + 1, 50, 60),
             num_faces=1 + i % 3,
-            face=rng.integers(0, 256, FACE_SHAPE).astype(np.uint8),
-            optical_flow=rng.normal(0, 2, OPTICAL_FLOW_SHAPE).astype(np.float16),
+            face=rng.integers(0, 256, (side_px, side_px, 3)).astype(np.uint8),
+            optical_flow=rng.normal(0, 2, (side_px, side_px, 2)).astype(np.float16),
             interval_s=0.04 + 0.001 * i,
         )
         for i in range(number)
@@ -78,6 +78,27 @@ def test_values_come_back(tmp_path: Path, number: int) -> None:
         }
         for row in segments
     ]
+
+
+@pytest.mark.parametrize("side_px", [64, 224])
+def test_faces_of_another_size_come_back(tmp_path: Path, side_px: int) -> None:
+    segments = make_segments(5, side_px=side_px)
+    path = tmp_path / "a.parquet"
+    write_shard(path, segments, REPORT)
+    faces, optical_flows = read_images(path)
+    np.testing.assert_array_equal(faces, [row.face for row in segments])
+    np.testing.assert_array_equal(optical_flows, [row.optical_flow for row in segments])
+    np.testing.assert_array_equal(next(read_all_faces([path])), faces)
+    np.testing.assert_array_equal(read_faces(path)[0], faces)
+    ((batch, motion),) = read_image_batches(path)
+    assert (batch.shape, motion.shape) == (faces.shape, optical_flows.shape)
+
+
+def test_a_shard_without_segments_tells_the_size_of_its_faces(tmp_path: Path) -> None:
+    with open_shard(tmp_path / "a.parquet", 64) as writer:
+        writer.close(VideoReport(sha256="a", outcome=Outcome.NO_FACE))
+    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    assert (faces.shape, optical_flows.shape) == ((0, 64, 64, 3), (0, 64, 64, 2))
 
 
 def test_images_that_repeat_come_back(tmp_path: Path) -> None:

@@ -52,15 +52,14 @@ class GradCam:
         model: an arm as built by `fer_models.models.building.build_model`.
         batch_size: rows explained at once; any number may be asked for.
         convolution: number of the feature map to look at, from 1 at the input; of the two-stream models that of the
-            convolution. Of a stream that has fewer its last one is looked at.
+            convolution. A model with fewer maps is looked at in its last one.
     """
 
     def __init__(self, model: keras.Model, batch_size: int, convolution: int = DEFAULT_CONVOLUTION) -> None:
         network = model_network(model)
         self.model = model
-        self.convolution = convolution
-        chosen = {stream: maps[min(convolution, len(maps)) - 1] for stream, maps in network.feature_maps.items()}
-        self._looked_at = chosen
+        self.convolution = min([convolution, *map(len, network.feature_maps.values())])
+        self._looked_at = {stream: maps[self.convolution - 1] for stream, maps in network.feature_maps.items()}
         self.streams = list(self._looked_at)
         maps = feature_outputs(model, list(self._looked_at.values()))
         self._batch_size = batch_size

@@ -133,11 +133,15 @@ def check_needs(settings: StudySettings) -> None:
     for arm in settings.all_arms():
         needed = needs_of(arm)
         if not shape.offers(needed):
-            motion = " with optical flow" if needed.has_optical_flow else ""
-            raise UserError(
-                f"The arm {arm.name} needs segments of {needed.num_frames} frames{motion}; those of this study have "
-                f"{shape.num_frames}. Choose other arms, or prepare what it needs."
+            raise UseError(
+                f"The arm {arm.name} needs segments of {_in_words(needed)}; those of this study are of "
+                f"{_in_words(shape)}. Choose other arms, or prepare what it needs."
             )
+
+
+def _in_words(shape: SegmentShape) -> str:
+    frames = "1 frame" if shape.num_frames == 1 else f"{shape.num_frames} frames"
+    return f"{frames} with optical flow" if shape.has_optical_flow else frames
 
 
 def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
