@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Tally, video_file
-from faulty_videos import encode, moving_face
 from test_fault_videos import ROOT, SETTINGS, counted
+from video_surgery import encode, moving_face
 
 from fer_models.errors import UserError, VideoFault
 from tasks.config.settings import CorpusSettings

@@ -14,12 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bad_videos import BAD
 from conftest import Tally, images_of, report_of
 from cv2.data import haarcascades
-from faulty_videos import cut
-from odd_videos import ODD, Case
+from odd_usable_videos import ODD, Case
 from test_real_clips import DATA
+from unusable_videos import BAD
+from video_surgery import cut
 
 from fer_models.errors import VideoFault
 from tasks.config.settings import CorpusSettings, PrepareSettings

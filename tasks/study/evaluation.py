@@ -188,7 +188,7 @@ def _optimism_gap(
     rows: pd.DataFrame,
     emotions: tuple[str, ...],
 ) -> float | None:
-    """UAR of videos at the epoch that is best on the test subset, minus that at the epoch chosen on the other one."""
+    """UAR of videos at the epoch that is best in the test subset, minus that at the epoch chosen on the other one."""
     paths = epoch_weights(run.folder)
     if len(paths) != len(training.history):
         return None

@@ -133,7 +133,7 @@ def check_needs(settings: StudySettings) -> None:
     for arm in settings.all_arms():
         needed = needs_of(arm)
         if not shape.offers(needed):
-            raise UseError(
+            raise UserError(
                 f"The arm {arm.name} needs segments of {_in_words(needed)}; those of this study are of "
                 f"{_in_words(shape)}. Choose other arms, or prepare what it needs."
             )

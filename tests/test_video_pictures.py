@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import draw_moving_face, draw_wall, write_images
-from faulty_videos import encode, encode_raw
 from test_real_clips import DATA
+from video_surgery import encode, encode_raw
 
 from tasks.config.settings import PrepareSettings
 from tasks.outcomes import Outcome

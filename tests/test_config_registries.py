@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.arms import ARMS, Arm
 from fer_models.models.building import build_model, load_model, model_network, needs_of, streams_of
 from fer_models.models.families import FAMILIES, Family, Recipe, load_family
@@ -149,7 +149,7 @@ def test_a_new_corpus_has_an_option_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_mistyped_option_of_a_new_corpus_names_the_nearest() -> None:
-    with pytest.raises(UseError, match=r"no setting 'corpus\.seperator' \(did you mean 'corpus\.separator'\?\)"):
+    with pytest.raises(UserError, match=r"no setting 'corpus\.seperator' \(did you mean 'corpus\.separator'\?\)"):
         resolve_settings(overrides={"corpus.adapter": "made-up", "corpus.seperator": "+"})
     corpus = resolve_settings(overrides={"corpus.adapter": "folder", "corpus.separator": "+"}).corpus
     assert type(corpus) is CorpusSettings, "which has no such option"

@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from faulty_videos import add_video, encode, moving_face, patch
+from video_surgery import add_video, encode, moving_face, patch
 
 from tasks.config.settings import PrepareSettings
 from tasks.video.boxes import Box

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import FPS, draw_moving_face, draw_wall, images_of, video_file
-from faulty_videos import encode
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
+from video_surgery import encode
 
 from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS

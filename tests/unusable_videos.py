@@ -7,7 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from faulty_videos import (
+from odd_usable_videos import CONTAINERS, EXTRA_8K_MB, OK, Case, Writer, face, good
+from video_surgery import (
     cut,
     encode,
     encode_sound,
@@ -21,7 +22,6 @@ from faulty_videos import (
     wall,
     without_fragment,
 )
-from odd_videos import CONTAINERS, EXTRA_8K_MB, OK, Case, Writer, face, good
 
 from tasks.outcomes import Outcome
 

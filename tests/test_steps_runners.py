@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from conftest import FPS, draw_wall
-from test_workers import process_that_reads
+from test_preparation_workers import process_that_reads
 
 from fer_models.errors import UserError
 from flows.prepare import prepare

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from fer_models.models.arms import ARMS, Arm
 from fer_models.models.building import model_prepare
 from fer_models.models.families import FAMILIES, Family
@@ -95,7 +95,7 @@ def test_an_arm_that_needs_more_than_the_segments_hold_is_refused(base, monkeypa
     monkeypatch.setitem(FAMILIES, "long", "made_up_family")
     monkeypatch.setitem(ARMS, "long", Arm("long", "Long", "long", {}))
     settings = change(base, arms=("gap-sum", "long"))
-    with pytest.raises(UseError) as refused:
+    with pytest.raises(UserError) as refused:
         plan_runs(settings)
     assert str(refused.value) == (
         f"The arm long needs segments of {words}; those of this study are of 1 frame with optical flow. "
@@ -108,7 +108,7 @@ def test_only_arms_of_motion_need_optical_flow(base, monkeypatch):
     monkeypatch.setattr(runs, "shape_of", lambda _: SegmentShape(has_optical_flow=False))
     check_needs(change(base, arms=("spatial-only",)))
     for arm in ("temporal-only", "gap-sum", "published-listing"):
-        with pytest.raises(UseError, match=f"arm {arm} needs segments of 1 frame with optical flow; .* of 1 frame\\."):
+        with pytest.raises(UserError, match=f"arm {arm} needs segments of 1 frame with optical flow; .* of 1 frame\\."):
             check_needs(change(base, arms=("spatial-only", arm)))
 
 
@@ -124,11 +124,11 @@ def test_former_names_of_arms_name_the_same_runs(base):
 def test_the_size_of_faces_is_that_of_the_model_and_names_the_run(base):
     larger = change(base, prepare={"face_size_px": 64})
     layout = Layout.of(larger)
-    for side in SIDES:
+    for subset in SUBSETS:
         for fold in (0, 1):
-            path = side_file(layout.index, fold, side)
+            path = subset_file(layout.index, fold, subset)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(side_file(Layout.of(base).index, fold, side).read_bytes())
+            path.write_bytes(subset_file(Layout.of(base).index, fold, subset).read_bytes())
     layout.ledger.parent.mkdir(parents=True, exist_ok=True)
     layout.ledger.write_bytes(Layout.of(base).ledger.read_bytes())
     assert not folders(larger) & folders(base)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from faulty_videos import (
+from video_surgery import (
     NUM_FRAMES,
     SIZE,
     Frames,

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
-from faulty_videos import encode, moving_face
+from video_surgery import encode, moving_face
 
 from tasks.config.settings import PrepareSettings
 from tasks.video.boxes import Box

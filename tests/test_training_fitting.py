@@ -1,6 +1,6 @@
 """Training that stops, resumes, diverges and repeats as it says.
 
-Run as a program (`python test_training.py FOLDER EPOCH`) this trains in FOLDER and kills itself after EPOCH.
+Run as a program (`python test_training_fitting.py FOLDER EPOCH`) this trains in FOLDER and kills itself after EPOCH.
 """
 
 import os

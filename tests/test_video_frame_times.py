@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 from conftest import draw_wall
-from faulty_videos import encode, moving_face, with_dropped_frames
-from odd_videos import TIMES, Case
+from odd_usable_videos import TIMES, Case
+from video_surgery import encode, moving_face, with_dropped_frames
 
 from tasks.config.settings import PrepareSettings
 from tasks.video.cutting import prepare_video
