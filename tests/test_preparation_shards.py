@@ -85,7 +85,7 @@ def test_faces_of_another_size_come_back(tmp_path: Path, side_px: int) -> None:
     segments = make_segments(5, side_px=side_px)
     path = tmp_path / "a.parquet"
     write_shard(path, segments, REPORT)
-    faces, optical_flows = read_images(path)
+    faces, optical_flows = images_of(path)
     np.testing.assert_array_equal(faces, [row.face for row in segments])
     np.testing.assert_array_equal(optical_flows, [row.optical_flow for row in segments])
     np.testing.assert_array_equal(next(read_all_faces([path])), faces)
@@ -97,7 +97,7 @@ def test_faces_of_another_size_come_back(tmp_path: Path, side_px: int) -> None:
 def test_a_shard_without_segments_tells_the_size_of_its_faces(tmp_path: Path) -> None:
     with open_shard(tmp_path / "a.parquet", 64) as writer:
         writer.close(VideoReport(sha256="a", outcome=Outcome.NO_FACE))
-    faces, optical_flows = read_images(tmp_path / "a.parquet")
+    faces, optical_flows = images_of(tmp_path / "a.parquet")
     assert (faces.shape, optical_flows.shape) == ((0, 64, 64, 3), (0, 64, 64, 2))
 
 

@@ -1,6 +1,6 @@
 """Every treatment of class imbalance through a whole training, on a set where rare classes are lost without one.
 
-Run as a program (`python test_training_treatments.py FILE`) this trains with each loss and writes the validation losses.
+Run as a program (`python test_training_treatments.py FILE`) this trains with each loss and writes its losses.
 """
 
 import json
