@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import images_of
 from keras import layers
 
 from fer_models.errors import UserError
@@ -35,7 +36,6 @@ from tasks.corpus.adapters.source import SourceVideo, label_status
 from tasks.corpus.reading import read_corpus
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.inference.prediction import predict_videos
-from tasks.preparation.shards import read_images
 from tasks.study.explanations import read_explanation
 from tasks.study.runs import plan_runs, run_arrays
 from tasks.study.tiles import TILES_FILE, read_tiles
@@ -213,7 +213,7 @@ def test_shards_and_arrays_have_faces_of_that_size(study: StudySettings) -> None
     shards = list(layout.shards.rglob("*.parquet"))
     assert len(shards) == 6
     for shard in shards:
-        faces, optical_flows = read_images(shard)
+        faces, optical_flows = images_of(shard)
         assert (faces.shape, faces.dtype) == ((len(faces), SIDE_PX, SIDE_PX, 3), np.uint8)
         assert (optical_flows.shape, optical_flows.dtype) == ((len(faces), SIDE_PX, SIDE_PX, 2), np.float16)
         assert len(faces)

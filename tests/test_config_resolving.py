@@ -302,7 +302,7 @@ def test_an_unknown_key_of_a_corpus_names_one_that_this_corpus_has(adapter: str,
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines for people."""
     lines: list[str] = []
-    monkeypatch.setattr(resolving, "say", lines.append)
+    monkeypatch.setattr(resolving, "echo", lines.append)
     resolving._say_once.cache_clear()
     return lines
 

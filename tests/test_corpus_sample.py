@@ -12,8 +12,7 @@ import pytest
 from openpyxl import load_workbook
 
 from fer_models.errors import UserError
-from tasks.config.settings import CorpusSettings
-from tasks.corpus.adapters.baum1 import BAUM1S_CODES, read
+from tasks.corpus.adapters.baum1 import BAUM1S_CODES, Options, read
 from tasks.corpus.sample import corpus as corpus_module
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus
 from tasks.corpus.sample.expressions import CLASS_SHARES
@@ -179,7 +178,7 @@ def test_the_sheet_has_columns_a_to_g_and_a_legend(drawn: Path) -> None:
 
 
 def test_the_adapter_reads_it_with_its_faults(drawn: Path) -> None:
-    videos = read(CorpusSettings(adapter="baum1", root=drawn))
+    videos = read(Options(adapter="baum1", root=drawn))
     found = {video.video_id.removeprefix("baum1s/"): (video.emotion, video.status) for video in videos}
     assert found == {name: (emotion, status) for name, (emotion, _, status) in SMALL_CLIPS.items()}
     assert all(video.path == video_path(drawn, video.video_id.removeprefix("baum1s/")) for video in videos)

@@ -161,7 +161,7 @@ def test_no_index(tmp_path: Path) -> None:
         read_subset(tmp_path, 0, "train", EMOTIONS)
 
 
-@pytest.mark.parametrize("side", ["train", "test"])
+@pytest.mark.parametrize("subset", ["train", "test"])
 def test_an_index_of_other_classes_is_refused(folder: Path, subset: str) -> None:
     with pytest.raises(UserError, match="made for other classes"):
         read_subset(folder, 0, subset, ("joy", "sadness"))

@@ -247,7 +247,7 @@ def test_a_class_that_is_missing_on_a_side_is_named_with_the_counts(tmp_path: Pa
     """Only one of three people shows sadness."""
     ledger = make_ledger([*people(3, CLASSES[:2]), ("p000", "sadness")])
     with pytest.raises(
-        UserError, match=r"side \(1 people\) has no usable video of sadness \(it has anger 1, fear 1, sad"
+        UserError, match=r"subset \(1 people\) has no usable video of sadness \(it has anger 1, fear 1, sad"
     ):
         draw(tmp_path, ledger)
     assert not (tmp_path / "split.parquet").exists()

@@ -335,7 +335,7 @@ def test_files_get_their_names_in_one_place() -> None:
     """A file that is renamed or written in another way could be empty after a power cut."""
     for source in SOURCES:
         text = (ROOT / source).read_text(encoding="utf-8")
-        written = "|".join(re.findall(r"whole_file\(.*\) as (\w+)", text)) or "nothing"
+        written = "|".join(re.findall(r"atomic_write\(.*\) as (\w+)", text)) or "nothing"
         plain = re.sub(rf"\b(?:{written})\.write_(?:text|bytes)\(", "", text)
         found = re.findall(r"os\.(?:replace|rename|link)\(|shutil\.(?:move|copy)|\.write_(?:text|bytes)\(", plain)
         assert not found or source in MAY_WRITE, f"{source}: {found}; write with tasks.storage.files"

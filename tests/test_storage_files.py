@@ -135,7 +135,7 @@ def test_one_process_at_a_time_holds_a_lock_and_it_ends_with_the_process(tmp_pat
     path = tmp_path / "new" / "a.lock"
     code = f"""
 import pathlib, sys
-from tasks.storage.files import held_alone
+from tasks.storage.files import try_lock
 with try_lock(pathlib.Path({str(path)!r})) as alone:
     print(alone, flush=True)
     sys.stdin.read()

@@ -51,6 +51,7 @@ from tasks.storage.locations import as_remote, read_location
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, read_progress
 from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, read_evaluation
 from tasks.study.runs import plan_runs, train_run
+from tasks.study.test_set import own_test_set
 from tasks.study.tiles import TILES_FILE, read_tiles
 
 pytestmark = pytest.mark.services
@@ -229,7 +230,9 @@ def test_a_study_in_s3_is_the_study_of_a_folder(studies: dict[str, dict[str, Any
     settings, other = studies["local"]["settings"], studies["s3"]["settings"]
     for run, twin in zip(plan_runs(settings), plan_runs(other), strict=True):
         assert run.folder.name == twin.folder.name
-        (folder, evaluation), (twins, theirs_too) = read_evaluation(settings, run), read_evaluation(other, twin)
+        (folder, evaluation), (twins, theirs_too) = (
+            read_evaluation(one, own_test_set(of, one)) for of, one in ((settings, run), (other, twin))
+        )
         assert evaluation.model_copy(update={"training_seconds": 0.0}) == theirs_too.model_copy(
             update={"training_seconds": 0.0}
         )

@@ -42,6 +42,7 @@ from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, read_progress
 from tasks.study.evaluation import PREDICTIONS_FILE, RESULT_FILE, VIDEOS_FILE, Evaluation
 from tasks.study.explanations import EXPLANATION_FILE, Explanation, choose_segments, explain_run, read_explanation
 from tasks.study.runs import Run, training_progress
+from tasks.study.test_set import TestSet
 from tasks.study.tiles import TILES_FILE, Tile, find_tile, read_tiles, write_tiles
 
 EMOTIONS = ("anger", "fear", "happiness")
@@ -72,6 +73,7 @@ class World:
         build_index(ledger, split, self.layout.prepared, self.layout.index)
         self.rows = read_subset(self.layout.index, 0, TEST, EMOTIONS)
         self.arrays = load_arrays(self.rows, self.layout.prepared, EMOTIONS)
+        self.test = TestSet(self.rows, self.rows, self.layout.prepared, lambda: self.arrays)
         self.run = Run(get_arm("gap-sum"), 3, None, self.layout.runs / "gap-sum-seed3-abc")
         self.run.folder.mkdir(parents=True)
         model = self.settings.model.model_copy(update={"width": 4, "head_units": 16})
@@ -84,8 +86,8 @@ class World:
         self.tiles = read_tiles(self.folder / TILES_FILE)
 
     def explain(self, folder: Path) -> Explanation:
-        known = (self.rows, self.arrays, self.probabilities)
-        draw_explanation(folder, explain_run(folder, self.settings, self.run, self.model, *known), self.run.arm.title)
+        explained = explain_run(folder, EMOTIONS, self.run, self.model, self.test, self.arrays, self.probabilities)
+        draw_explanation(folder, explained, self.run.arm.title)
         return read_explanation(folder)
 
 
@@ -128,16 +130,16 @@ def test_what_lost_its_content_is_told_and_made_again(
     run, again = replace(world.run, folder=folder.parent), []
     progress = Progress(history=[], last_checkpoint="a", best_checkpoint="b", best_epoch=1, finished=True)
     write_json(run.folder / PROGRESS_FILE, progress)
-    monkeypatch.setattr(evaluation, "_evaluation_folder", lambda settings, run: folder)
-    monkeypatch.setattr(evaluation, "_evaluate", lambda *arguments: again.append(arguments[-1]) or result)
+    monkeypatch.setattr(evaluation, "_evaluation_folder", lambda run, test: folder)
+    monkeypatch.setattr(evaluation, "_evaluate", lambda *arguments: again.append(arguments[2]) or result)
     assert read_explanation(folder) == world.explanation
-    evaluation.evaluate_run(world.settings, run)
+    evaluation.evaluate_run(world.settings, run, world.test, lambda *drawn: None)
     assert again == []
     (folder / name).write_text(content)
     with pytest.raises(UserError, match="`fer evaluate`"):
         read_explanation(folder) if name == EXPLANATION_FILE else find_tile(tmp_path, "0")
     assert (folder / f"broken-{name}").read_text() == content
-    evaluation.evaluate_run(world.settings, run)
+    evaluation.evaluate_run(world.settings, run, world.test, lambda *drawn: None)
     assert again == [progress]
 
 
