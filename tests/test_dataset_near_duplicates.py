@@ -1,20 +1,25 @@
 """Copies of a picture are found by their hashes and pixels; pictures of others are not."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import draw_moving_face
+from conftest import draw_moving_face, write_shard
 
 from tasks.dataset.near_duplicates import (
     HASH_LIMIT,
     MIN_CORRELATION,
     candidate_pairs,
     correlate_faces,
+    hash_videos,
     perceptual_hash,
+    sample_faces,
     show_the_same,
 )
+from tasks.outcomes import Outcome
+from tasks.video.segments import Segment, VideoReport
 
 
 def crop_of(person: int, size_px: int = 48) -> np.ndarray:
@@ -136,3 +141,18 @@ def test_the_search_finds_what_brute_force_finds(limit: int, monkeypatch: pytest
 
 def test_no_videos_give_no_pairs() -> None:
     assert candidate_pairs(np.empty((0, 8), np.uint64), np.empty(0, int)).shape == (0, 2)
+
+
+def test_faces_are_compared_at_one_size_whatever_they_are_stored_at(tmp_path: Path) -> None:
+    paths = []
+    for side_px in (48, 64):
+        face = crop_of(3, side_px)
+        segment = Segment(0, 0, 0.0, (0, 0, 130, 130), 1, face, np.zeros((side_px, side_px, 2), np.float16))
+        paths.append(tmp_path / f"{side_px}.parquet")
+        write_shard(paths[-1], [segment], VideoReport(outcome=Outcome.OK))
+    stored, larger = map(sample_faces, paths)
+    assert stored.shape == larger.shape == (8, 48, 48, 3)
+    np.testing.assert_array_equal(stored[0], crop_of(3))
+    assert np.abs(larger.astype(int) - stored).mean() < 4
+    hashes = hash_videos(paths)
+    assert int(hashes[0, 0] ^ hashes[1, 0]).bit_count() <= HASH_LIMIT

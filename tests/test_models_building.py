@@ -9,7 +9,7 @@ import pytest
 
 from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS
-from fer_models.models.arms import ARMS, FUSION_ARMS, STUDY_ARMS, get_arm
+from fer_models.models.arms import ARMS, FUSION_ARMS, STUDY_ARMS, former_name, get_arm, present_name
 from fer_models.models.building import (
     build_model,
     load_model,
@@ -17,10 +17,12 @@ from fer_models.models.building import (
     model_network,
     model_prepare,
     seeded_initializers,
+    streams_of,
 )
 from fer_models.models.families import Recipe
-from fer_models.models.families.two_stream import build_stream
-from fer_models.segments import SegmentShape
+from fer_models.models.families.two_stream import build_stream, recognise
+from fer_models.models.network import layer_output, model_inputs
+from fer_models.segments import PairInputs, SegmentShape
 from fer_models.settings import AugmentationSettings, ModelSettings
 from tasks.study.precision import is_limited
 from tasks.study.published import PUBLISHED
@@ -110,6 +112,20 @@ def test_the_registry_holds_the_study():
     assert [PUBLISHED["baum1", arm] for arm in FUSION_ARMS] == [57.7, 59.77, 57.71, 59.8, 56.48, 57.66]
     assert len(PUBLISHED) == len(FUSION_ARMS)
     assert all(name == arm.name for name, arm in ARMS.items())
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("optical-flow-only", "temporal-only"),
+        ("listing", "published-listing"),
+        ("listing+focal", "published-listing+focal"),
+    ],
+)
+def test_an_arm_is_found_by_its_former_name_too(former, now):
+    assert get_arm(former) == get_arm(now)
+    assert get_arm(former).name == now
+    assert (present_name(former), former_name(now), present_name(now)) == (now, former, now)
 
 
 def test_an_unknown_arm_is_told_the_nearest():
@@ -252,6 +268,32 @@ def test_a_saved_model_carries_its_label_order_and_preparation(tmp_path: Path):
     plain = small("gap-sum")
     assert model_labels(plain) == EMOTIONS
     assert model_prepare(plain) is None
+
+
+@pytest.mark.parametrize("side_px", [48, 64])
+@pytest.mark.parametrize("arm", ["gap-sum", "spatial-only", "temporal-only"])
+def test_a_saved_model_carries_its_structure(arm, side_px, tmp_path: Path):
+    model = small(arm, shape=SegmentShape(side_px=side_px))
+    model.save(tmp_path / "model.keras")
+    network = model_network(load_model(tmp_path / "model.keras"))
+    assert network == model_network(model)
+    assert network == recognise(model), "which models that carry none are told by"
+    assert (network.family, network.shape) == ("two-stream", SegmentShape(side_px=side_px))
+    assert layer_output(model, network.logits).shape == (None, 6)
+    assert set(network.feature_maps) == set(streams_of(ARMS[arm]))
+    for maps in network.feature_maps.values():
+        for one in maps:
+            size = layer_output(model, one.layer).shape[1]
+            assert 0 < one.centres(size)[0] < one.centres(size)[-1] < side_px
+
+
+def test_segments_become_the_inputs_of_a_model_in_its_order_and_types():
+    faces, optical_flows = random_inputs(3)
+    model = small("gap-sum")
+    face, motion = model_inputs(model, PairInputs(faces, optical_flows.astype(np.float16)).batch(np.array([2, 0])))
+    np.testing.assert_array_equal(face, faces[[2, 0]])
+    np.testing.assert_array_equal(motion, optical_flows[[2, 0]].astype(np.float16))
+    assert (face.dtype, motion.dtype) == (np.uint8, np.float32)
 
 
 def test_load_model_refuses_what_is_no_model_of_ours(tmp_path: Path):

@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from fer_models.segments import SegmentArrays
+from fer_models.segments import PairInputs, SegmentArrays, SegmentShape
 from fer_models.training.sampling import class_weights, epoch_batches
 from fer_models.treatments import TREATMENTS
 
@@ -107,3 +107,32 @@ def test_class_weights_of_one_class_only():
 def test_length_is_the_number_of_segments():
     nothing = np.zeros(3)
     assert len(SegmentArrays(nothing, nothing, np.zeros(3, int), nothing, nothing)) == 3
+
+
+@pytest.mark.parametrize("side_px", [48, 64])
+def test_a_batch_has_the_rows_that_are_asked_for_with_an_axis_of_time(side_px):
+    rng = np.random.default_rng(0)
+    faces = rng.integers(0, 256, (5, side_px, side_px, 3), np.uint8)
+    optical_flows = rng.normal(0, 1, (5, side_px, side_px, 2)).astype(np.float16)
+    inputs = PairInputs(faces, optical_flows)
+    assert (len(inputs), inputs.shape) == (5, SegmentShape(num_frames=1, side_px=side_px, has_optical_flow=True))
+    batch = inputs.batch(np.array([3, 0, 3]))
+    assert (batch["face"].dtype, batch["optical_flow"].dtype) == (np.uint8, np.float16)
+    np.testing.assert_array_equal(batch["face"], faces[[3, 0, 3]][:, None])
+    np.testing.assert_array_equal(batch["optical_flow"], optical_flows[[3, 0, 3]][:, None])
+
+
+@pytest.mark.parametrize(
+    ("held", "needed", "enough"),
+    [
+        (SegmentShape(), SegmentShape(), True),
+        (SegmentShape(), SegmentShape(has_optical_flow=False), True),
+        (SegmentShape(has_optical_flow=False), SegmentShape(), False),
+        (SegmentShape(has_optical_flow=False), SegmentShape(has_optical_flow=False), True),
+        (SegmentShape(num_frames=8), SegmentShape(num_frames=4), True),
+        (SegmentShape(num_frames=4), SegmentShape(num_frames=8), False),
+        (SegmentShape(side_px=64), SegmentShape(side_px=48), True),  # a model is built for the side that there is
+    ],
+)
+def test_segments_offer_what_they_hold(held, needed, enough):
+    assert held.offers(needed) == enough

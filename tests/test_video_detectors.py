@@ -12,6 +12,7 @@ from yunet_model import write_blob_detector
 
 from fer_models.errors import UserError
 from tasks.config.digests import prepare_digest
+from tasks.config.registries import DETECTORS, WITH_MODEL_FILE
 from tasks.config.resolving import resolve_settings
 from tasks.config.saved_preparation import carried_prepare, carry_prepare
 from tasks.config.settings import PrepareSettings
@@ -21,7 +22,7 @@ from tasks.outcomes import Outcome
 from tasks.video.boxes import Box, overlap
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
-from tasks.video.detectors import DETECTORS, load_detector
+from tasks.video.detectors import load_detector
 from tasks.video.segments import Segment
 
 BLOB_PX = 88
@@ -68,8 +69,12 @@ def boxes_of(segments: list[Segment]) -> list[Box]:
 
 
 def test_the_registry_and_the_settings_name_the_same_detectors() -> None:
-    allowed = PrepareSettings.model_json_schema()["properties"]["detector"]["enum"]
-    assert list(DETECTORS) == allowed
+    assert set(DETECTORS) >= WITH_MODEL_FILE
+    for name in DETECTORS:
+        file = Path("model.onnx") if name in WITH_MODEL_FILE else None
+        assert PrepareSettings(detector=name, detector_model=file).detector == name
+    with pytest.raises(ValidationError, match="there are haar, yunet"):
+        PrepareSettings(detector="mtcnn")
 
 
 def test_haar_finds_a_drawn_face_in_a_window_and_nowhere_else() -> None:
@@ -136,9 +141,9 @@ def test_the_digest_follows_the_content_of_the_model(tmp_path: Path, network: Pa
 
 
 def test_yunet_needs_a_file() -> None:
-    with pytest.raises(ValidationError, match="needs the ONNX file"):
+    with pytest.raises(ValidationError, match="detector yunet needs its ONNX file"):
         PrepareSettings(detector="yunet")
-    with pytest.raises(UserError, match=r"prepare\.detector_model: detector yunet needs the ONNX file"):
+    with pytest.raises(UseError, match=r"prepare\.detector_model: detector yunet needs its ONNX file"):
         resolve_settings(overrides={"prepare.detector": "yunet"})
 
 
