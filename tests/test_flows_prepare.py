@@ -11,11 +11,11 @@ from conftest import FPS, draw_moving_face, draw_wall
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-from fer_models.errors import UseError
+from fer_models.errors import UserError
 from flows.prepare import prepare
-from tasks.corpus.changes import read_changes
-from tasks.config.resolving import resolve_settings
 from tasks.config.layout import Layout
+from tasks.config.resolving import resolve_settings
+from tasks.corpus.changes import read_changes
 from tasks.corpus.sample.corpus import write_video
 
 #: Shorter than the preparation of any film; for runs in which one is to be given up.
@@ -55,7 +55,7 @@ def corpus(drawn: Path, tmp_path: Path) -> dict[str, Any]:
 
 def run(corpus: dict[str, Any], *videos: str, **more: Any) -> tuple[dict[str, int], pd.DataFrame, Path]:
     overrides = corpus | more
-    counts = prepare(overrides=overrides, videos=list(videos) or None, tolerant=True)
+    counts = prepare(overrides=overrides, videos=list(videos) or None, allow_failures=True)
     layout = Layout.of(resolve_settings(None, None, overrides))
     return counts, pd.read_parquet(layout.ledger).set_index("video_id"), layout.changes
 
@@ -130,12 +130,12 @@ def test_parts_of_a_corpus_that_are_prepared_apart_become_one(tmp_path: Path) ->
 
 def test_too_many_failures_fail_the_run_with_the_table_of_reasons(tmp_path: Path, corpus: dict[str, Any]) -> None:
     (tmp_path / "videos" / "anger/carl/wall.mp4").write_bytes(b"no film")
-    with pytest.raises(UseError, match=r"2 of 5 videos(.|\n)* 1  undecodable +such as anger/carl/wall.mp4: it cannot"):
+    with pytest.raises(UserError, match=r"2 of 5 videos(.|\n)* 1  undecodable +such as anger/carl/wall.mp4: it cannot"):
         run(corpus, **{"execution.max_failed_share": 0.0})
 
 
 def test_an_unknown_video_is_named(corpus: dict[str, Any]) -> None:
-    with pytest.raises(UseError, match=r"There is no video 'fear/x.mp4' in the corpus any more"):
+    with pytest.raises(UserError, match=r"There is no video 'fear/x.mp4' in the corpus any more"):
         run(corpus, "fear/x.mp4")
 
 
@@ -148,7 +148,7 @@ def test_prefect_shows_a_failed_video_by_its_name(corpus: dict[str, Any]) -> Non
 def test_a_run_with_failed_videos_fails_and_says_which_and_why(corpus: dict[str, Any]) -> None:
     state = prepare(overrides=corpus, return_state=True)
     assert state.is_failed()
-    with pytest.raises(UseError, match=re.escape(state.message)):
+    with pytest.raises(UserError, match=re.escape(state.message)):
         state.result()
     assert re.fullmatch(r"[12] videos could not be used: \d \w+ such as anger/carl/\w+\.mp4: .*\.", state.message)
     state = prepare(overrides=corpus, return_state=True)

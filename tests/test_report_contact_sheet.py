@@ -21,7 +21,7 @@ def make_index(people: int = 6, videos: int = 2, segments: int = 20) -> pd.DataF
     """Each person shows both classes in `videos` videos each; the last third is not trained on."""
     rows = []
     for person in range(people):
-        side = "train" if person < people * 2 // 3 else ("validation", "test")[person % 2]
+        subset = "train" if person < people * 2 // 3 else ("validation", "test")[person % 2]
         for emotion in EMOTIONS:
             for video in range(videos):
                 sha256 = f"{person:02d}{video}{EMOTIONS.index(emotion)}"
@@ -30,7 +30,7 @@ def make_index(people: int = 6, videos: int = 2, segments: int = 20) -> pd.DataF
                         "video_id": f"p{person}/{emotion}{video}",
                         "subject": f"p{person}",
                         "emotion": emotion,
-                        "side": side,
+                        "side": subset,
                         "shard": shard_path(Path("shards"), sha256).as_posix(),
                         "row": number,
                         "segment": number,
@@ -114,8 +114,8 @@ def test_faces_stand_above_their_motion_in_the_row_of_their_class() -> None:
     others = np.abs(page - (0, 0, 255)).sum(axis=-1) < 6
     moving = np.abs(page - (255, 0, 0)).sum(axis=-1) < 6
     for shown, number in ((faces, 8), (others, 2), (moving[len(page) // 2 :], 2)):
-        side = 110 * 12 / 8 * 96 / 102
-        assert abs(shown.sum() / (number * side**2) - 1) < 0.08
+        subset = 110 * 12 / 8 * 96 / 102
+        assert abs(shown.sum() / (number * subset**2) - 1) < 0.08
     top, bottom = np.flatnonzero(faces.any(axis=1))[[0, -1]]
     second_top = np.flatnonzero(others.any(axis=1))[0]
     flow_top = np.flatnonzero((moving & (np.arange(len(page)) > second_top)[:, None]).any(axis=1))[0]

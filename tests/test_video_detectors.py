@@ -143,7 +143,7 @@ def test_the_digest_follows_the_content_of_the_model(tmp_path: Path, network: Pa
 def test_yunet_needs_a_file() -> None:
     with pytest.raises(ValidationError, match="detector yunet needs its ONNX file"):
         PrepareSettings(detector="yunet")
-    with pytest.raises(UseError, match=r"prepare\.detector_model: detector yunet needs its ONNX file"):
+    with pytest.raises(UserError, match=r"prepare\.detector_model: detector yunet needs its ONNX file"):
         resolve_settings(overrides={"prepare.detector": "yunet"})
 
 
