@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet
+# A file of tests is run by one process; each process of them takes up to 3 GB.
+PYTEST := $(BIN)/python -m pytest
+SHARED_OUT := --numprocesses logical --maxprocesses 4 --dist loadfile
 RUNTIME := --extra auth --extra dask --extra postgres --extra s3 --constraint requirements.lock --python-version 3.12
 
 .DEFAULT_GOAL := help
@@ -35,24 +38,24 @@ up: $(READY) ## Prefect, MLflow and workers on this machine, until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## the fast tests
-	$(BIN)/python -m pytest
+	$(PYTEST) $(SHARED_OUT)
 
 .PHONY: test-isa
 test-isa: $(READY) ## the tests that train, as they run on processors with fewer instructions; JAX knows nothing of that
-	ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/python -m pytest -m trains -k "not jax"
-	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest -m trains -k "not jax"
+	ONEDNN_MAX_CPU_ISA=SSE41 $(PYTEST) $(SHARED_OUT) -m trains -k "not jax"
+	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) $(SHARED_OUT) -m trains -k "not jax"
 
 .PHONY: test-slow
 test-slow: $(READY) ## the slow tests too
-	$(BIN)/python -m pytest -m ""
+	$(PYTEST) -m ""
 
 .PHONY: test-faults
 test-faults: $(READY) ## inject every fault: damaged files, dying and hanging workers, full disks, kills, power cuts, servers that go away; about 40 minutes
-	$(BIN)/python -m pytest -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_preparation_workers.py tests/test_kill_prepare.py tests/test_power_cut.py tests/test_lab_faults.py
+	$(PYTEST) -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_preparation_workers.py tests/test_kill_prepare.py tests/test_power_cut.py tests/test_lab_faults.py
 
 .PHONY: test-services
 test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
-	$(BIN)/python -m pytest -m services
+	$(PYTEST) -m services
 
 .PHONY: bench-prepare
 bench-prepare: $(READY) ## speed of preparation, into benchmarks/results

@@ -187,7 +187,7 @@ def prepare_many(server: Server, folder: Path, number: int) -> dict[str, float]:
     figures |= {"peak_mb": peak_mb(), "peak_mb_before": before_mb}
     scan, figures["scan_with_nothing_due_s"] = timed(lambda: scan_corpus(settings))
     assert scan.plan.due.empty
-    assert len(scan.plan.settled) == number
+    assert len(scan.plan.done) == number
     plan, figures["plan_without_ledger_s"] = timed(
         lambda: plan_preparation(read_manifest(layout.manifest), None, layout.shards)
     )

@@ -46,7 +46,7 @@ def prepare(
         config: Path of a YAML file with settings that differ from the preset's, as workers see it; may be empty.
         overrides: Single settings by dotted key, e.g. {"corpus.root": "/data/videos"}.
         videos: Ids of the only videos to prepare, again if need be.
-        tolerant: Complete although videos failed; more than `execution.max_failed_share` of them fail the run anyway.
+        allow_failures: Complete although videos failed; more than `execution.max_failed_share` of them fail it anyway.
         announce: Emit the event `fer.videos.prepared`, which starts a study when enough videos are new.
     """
     stop_after_crashes()

@@ -227,7 +227,7 @@ def test_pipes_and_devices_are_told_and_not_waited_for(corpus: Path, good_file: 
     (corpus / "good.mp4").write_bytes(good_file.read_bytes())
     code = (
         "import sys\nfrom pathlib import Path\nfrom tasks.corpus.manifest import build_manifest\n"
-        "from tasks.preparation.prepare_file import prepare_video\n"
+        "from tasks.video.cutting import prepare_video\n"
         "from tasks.config.settings import CorpusSettings, PrepareSettings\n"
         "corpus = Path(sys.argv[1])\n"
         "for row in build_manifest(CorpusSettings(adapter='videos', root=corpus), corpus.parent / 'm').itertuples():\n"

@@ -150,7 +150,7 @@ def peak_mb(path: Path | None) -> float:
         pytest.skip("memory is read from /proc")
     code = (
         "import re, sys\nfrom pathlib import Path\nimport cv2\n"
-        "from tasks.preparation.prepare_file import prepare_video\nfrom tasks.config.settings import PrepareSettings\n"
+        "from tasks.video.cutting import prepare_video\nfrom tasks.config.settings import PrepareSettings\n"
         "cv2.setNumThreads(1)\n"
         "[prepare_video(Path(name), PrepareSettings(segment_stride=4)) for name in sys.argv[1:]]\n"
         "print(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])"

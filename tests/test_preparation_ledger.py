@@ -64,7 +64,7 @@ class Preparation:
     def run(self, manifest: pd.DataFrame, outcomes: dict[str, Outcome] | None = None) -> pd.DataFrame:
         """Do what is due: each content ends with the outcome named for it, else `ok`; only a shard if not transient."""
         plan = plan_preparation(manifest, find_previous(self.ledger), self.shards)
-        reports = dict(plan.settled)
+        reports = dict(plan.done)
         for sha256 in plan.due["sha256"]:
             outcome = (outcomes or {}).get(sha256, Outcome.OK)
             message = "" if outcome is Outcome.OK else f"it ended as {outcome}"
@@ -351,7 +351,7 @@ def test_remarks_of_manifest_and_preparation_stand_together_and_do_not_pile_up(p
         ledger = write_ledger(preparation.ledger, manifest, known, {})
         assert ledger["message"].tolist() == wanted
         assert ledger["remark"].tolist() == [remark, remark]
-    settled = plan_preparation(manifest, find_previous(preparation.ledger), preparation.shards).settled
+    settled = plan_preparation(manifest, find_previous(preparation.ledger), preparation.shards).done
     assert [report.message for report in settled.values()] == [remark, remark]
     mended = write_ledger(preparation.ledger, manifest.assign(reason=""), settled, {})
     assert mended["message"].tolist() == [remark, remark]

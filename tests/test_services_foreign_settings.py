@@ -81,7 +81,7 @@ def test_keras_settings(settings: Any, words: str, home: Path) -> None:
     (condition,) = hardware.check_backend(SETTINGS)
     assert condition.state is State.ERROR
     assert str(path) in condition.found
-    assert condition.mend
+    assert condition.fix
 
 
 def test_a_backend_of_the_environment_is_named_as_that(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ def test_a_server_that_a_file_names_and_that_does_not_answer(file: str, text: st
         check_server(DEAD)
     (condition,) = services.check_prefect(SETTINGS)
     assert condition.state is State.ERROR
-    assert str(path) in condition.mend
+    assert str(path) in condition.fix
     os.environ.pop("PREFECT_API_URL")
     done = fer("split", "--preset", "sample")
     assert done.returncode == 1
@@ -178,7 +178,7 @@ def test_settings_that_prefect_cannot_read(file: str, content: bytes, home: Path
     path.write_bytes(content)
     (condition,) = services.check_prefect_settings(SETTINGS)
     assert condition.state is State.ERROR
-    assert file in condition.mend
+    assert file in condition.fix
     done = fer("split", "--preset", "sample")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -185,7 +185,7 @@ def test_a_broken_shard_is_due_again(tmp_path: Path, damage: Damage, capsys: Any
     for previous in (ledger, None):
         plan = plan_preparation(manifest, previous, tmp_path / "shards")
         assert plan.due["video_id"].tolist() == ["b"]
-        assert plan.settled.keys() == {"a" * 64, "c" * 64}
+        assert plan.done.keys() == {"a" * 64, "c" * 64}
     assert "is set aside as broken-bbb" in capsys.readouterr().err
 
 
@@ -202,7 +202,7 @@ def test_all_shards_with_a_broken_footer_are_due_again_at_once(tmp_path: Path, l
         assert is_whole(path)
     plan = plan_preparation(manifest, None, tmp_path)
     assert plan.due["video_id"].tolist() == ["b", "d"]
-    assert plan.settled.keys() == {"a" * 64, "c" * 64, "e" * 64}
+    assert plan.done.keys() == {"a" * 64, "c" * 64, "e" * 64}
     said = capsys.readouterr().err
     assert said.count("is set aside as broken-") == 2
     assert "not what their names say" not in said

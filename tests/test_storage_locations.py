@@ -62,7 +62,7 @@ def test_a_wrong_url_is_told(text: str, sentence: str) -> None:
 
 def test_a_missing_package_is_told() -> None:
     code = (
-        "import sys\nsys.modules['s3fs'] = None\nfrom tasks.storage.locations import read_place\n"
+        "import sys\nsys.modules['s3fs'] = None\nfrom tasks.storage.locations import read_location\n"
         "try:\n    read_location('s3://bucket/x')\nexcept Exception as error:\n    print(type(error).__name__, error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

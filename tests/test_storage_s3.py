@@ -274,7 +274,7 @@ def test_a_second_run_decodes_nothing_and_asks_little(
     manifest = read_manifest(layout.manifest)
     plan = plan_preparation(manifest, None, layout.shards, emotions=settings.corpus.emotions)
     assert plan.due.empty
-    assert len(plan.settled) == len(before)
+    assert len(plan.done) == len(before)
     assert len(proxy.requests) <= len(before) + 4, "the manifest, one listing, and the end of each shard"
     prepare(**studies["s3"]["arguments"])
     assert "0 of them prepared now" in capsys.readouterr().err

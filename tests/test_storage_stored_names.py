@@ -162,7 +162,7 @@ def test_a_progress_that_names_another_kind_of_file_loads_none(
     progress = Progress(history=[], best_epoch=1, finished=finished, **names)
     (tmp_path / PROGRESS_FILE).write_text(progress.model_dump_json())
     with pytest.raises(UserError, match=rf"progress\.json holds '{name}', which does not end in \.keras; remove "):
-        fit(lambda: pytest.fail("it was built"), side(), side(), TrainingSettings(), tmp_path, seed=1)
+        fit(lambda: pytest.fail("it was built"), side(), side(), TrainingSettings(), RunCheckpoints(tmp_path), seed=1)
 
 
 def test_keys_of_a_store_that_lead_out_are_refused_and_write_nothing(tmp_path: Path) -> None:

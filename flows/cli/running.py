@@ -69,7 +69,7 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         import_prefect()
         run = getattr(importlib.import_module(module), function)
     if name == "prepare":
-        more["tolerant"] = True  # the ledger and the last line tell of failed videos
+        more["allow_failures"] = True  # the ledger and the last line tell of failed videos
     return run(**parameters, **more)
 
 
