@@ -23,9 +23,14 @@ MEASURE = """
 import json, sys, time
 import cv2
 from pathlib import Path
-from tasks.video.decoding import Video, decode
-from tasks.preparation.prepare_file import prepare_video
-from tasks.config.settings import PrepareSettings
+try:
+    from tasks.config.settings import PrepareSettings
+    from tasks.video.cutting import prepare_video
+    from tasks.video.decoding import Video, decode
+except ImportError:  # a checkout from before the rooms
+    from tasks.decoding import Video, decode
+    from tasks.preparation import prepare_video
+    from tasks.settings import PrepareSettings
 cv2.setNumThreads(1)
 path, side = Path(sys.argv[1]), int(sys.argv[2])
 seconds = {}

@@ -6,13 +6,13 @@ from typing import Any, Literal
 from prefect.runtime import flow_run
 
 from fer_models.errors import FerError
-from tasks.config.presets import PRESETS
+from tasks.config.presets import FORMER_PRESETS, PRESETS
 from tasks.config.resolving import resolve_settings
 from tasks.config.settings import StudySettings
 
 AS_CONFIGURED = "as configured"
-#: A preset, or the word for none of them, as forms offer them.
-Preset = Literal[(AS_CONFIGURED, *PRESETS)]  # type: ignore[valid-type]
+#: A preset, or the word for none of them, as forms offer them; former names for what was set up with them.
+Preset = Literal[(AS_CONFIGURED, *PRESETS, *FORMER_PRESETS)]  # type: ignore[valid-type]
 #: Where training runs: in the flow's own process, or each run as a run of the deployment `fer-train/gpu`.
 TrainOn = Literal["here", "workers"]
 Overrides = dict[str, Any]

@@ -303,7 +303,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines for people."""
     lines: list[str] = []
     monkeypatch.setattr(resolving, "echo", lines.append)
-    resolving._say_once.cache_clear()
+    resolving._echo_once.cache_clear()
     return lines
 
 
@@ -434,3 +434,9 @@ def test_a_pair_that_is_neither_is_refused_in_one_sentence(value: str) -> None:
 def test_only_the_published_study_takes_neighbours() -> None:
     pairs = {name: preset().prepare.pair for name, preset in PRESETS.items()}
     assert pairs == {"sample": 1 / 30, "published": "neighbours", "corrected": 1 / 30}
+
+
+def test_a_setting_under_both_of_its_names_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "training: {imbalance: focal, treatment: none}\n")
+    with pytest.raises(UserError, match=r"training\.imbalance is the former name of training\.treatment; give one"):
+        resolve_settings(config=path)

@@ -20,7 +20,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
 from flows.deployments import make_pools, pool_environment, pool_template, register
 from flows.parameters import AS_CONFIGURED, Preset
-from tasks.config.presets import PRESETS
+from tasks.config.presets import FORMER_PRESETS, PRESETS
 from tasks.steps.artifacts import VIDEOS_PREPARED
 from tasks.steps.train import DEPLOYMENT
 
@@ -53,13 +53,13 @@ def test_every_parameter_is_described_and_has_a_default(name: str) -> None:
     for parameter in schema.properties.values():
         assert "default" in parameter
         assert parameter["description"]
-    assert schema.properties["preset"]["enum"] == [AS_CONFIGURED, *PRESETS]
+    assert schema.properties["preset"]["enum"] == [AS_CONFIGURED, *PRESETS, *FORMER_PRESETS]
     assert set(DEPLOYMENTS[name].get("parameters", {})) <= set(schema.properties)
     assert DEPLOYMENTS[name]["description"].strip()
 
 
 def test_the_presets_of_the_forms_are_those_that_there_are() -> None:
-    assert set(get_args(Preset)) == {AS_CONFIGURED, *PRESETS}
+    assert set(get_args(Preset)) == {AS_CONFIGURED, *PRESETS, *FORMER_PRESETS}
 
 
 def test_a_study_starts_on_the_event_of_enough_videos() -> None:

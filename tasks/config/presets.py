@@ -81,4 +81,7 @@ def corrected() -> StudySettings:
     )
 
 
+#: Names that presets had, which users may still say.
+FORMER_PRESETS = {"study": "published"}
+
 PRESETS: dict[str, Callable[[], StudySettings]] = {"sample": sample, "published": published, "corrected": corrected}

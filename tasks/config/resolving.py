@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from fer_models.errors import UserError
 from fer_models.models.arms import present_name
 from fer_models.suggest import nearest
-from tasks.config.presets import PRESETS
+from tasks.config.presets import FORMER_PRESETS, PRESETS
 from tasks.config.settings import CorpusSettings, StudySettings, options_of
 from tasks.progress import echo
 from tasks.storage.addresses import hide_secrets
@@ -36,7 +36,7 @@ def resolve_settings(
     values = _read_yaml(local_path(config)) if config else {}
     named = preset or values.pop("preset", None) or DEFAULT_PRESET
     values.pop("preset", None)
-    name = _renamed("preset", named, _FORMER_PRESETS.get(str(named), str(named)))
+    name = _renamed("preset", named, FORMER_PRESETS.get(str(named), str(named)))
     if name not in PRESETS:
         raise UserError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
     merged = _merge(PRESETS[name]().model_dump(mode="json"), _in_present_words(values))
@@ -52,7 +52,6 @@ def resolve_settings(
 
 
 #: Words that were others before, which files and commands of users may still say.
-_FORMER_PRESETS = {"study": "published"}
 _FORMER_FORMS = {"study": "published"}
 
 
@@ -61,6 +60,8 @@ def _in_present_words(values: dict[str, Any]) -> dict[str, Any]:
     values = {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
     training, model = values.get("training"), values.get("model")
     if isinstance(training, dict) and "imbalance" in training:
+        if "treatment" in training:
+            raise UserError("training.imbalance is the former name of training.treatment; give one of them.")
         training["treatment"] = _renamed("training.imbalance", training.pop("imbalance"), key="training.treatment")
     if isinstance(model, dict) and (form := str(model.get("form"))) in _FORMER_FORMS:
         model["form"] = _renamed("model.form", form, _FORMER_FORMS[form])
@@ -72,15 +73,15 @@ def _in_present_words(values: dict[str, Any]) -> dict[str, Any]:
 def _renamed(what: str, said: Any, now: Any = None, key: str = "") -> Any:
     """The present word for one that was said, with a line about it where that is another."""
     if key:
-        _say_once(f"The setting {what} is called {key} now.")
+        _echo_once(f"The setting {what} is called {key} now.")
         return said
     if now != said:
-        _say_once(f"The {what} {said!r} is called {now!r} now.")
+        _echo_once(f"The {what} {said!r} is called {now!r} now.")
     return now
 
 
 @functools.cache
-def _say_once(line: str) -> None:
+def _echo_once(line: str) -> None:
     """A study resolves its settings in each of its flows; once is enough for people."""
     echo(line)
 
