@@ -43,6 +43,7 @@ from tasks.inference.prediction import predict_videos
 from tasks.preparation.cleanup import find_unused, remove
 from tasks.preparation.ledger import plan_preparation, read_ledger
 from tasks.preparation.scan import scan_corpus
+from tasks.preparation.workers import end_pools
 from tasks.report.inspection import inspect_video
 from tasks.report.tile_page import explain_tile
 from tasks.storage.files import list_files, list_sizes, read_frame, remove_files, write_text
@@ -158,6 +159,7 @@ def proxy(environment: pytest.MonkeyPatch) -> Iterator[Proxy]:
                 time.sleep(0.05)
             proxy = Proxy(port)
             environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+            end_pools()  # of tests before, in another environment
             as_remote(read_location(BUCKET)).fs.mkdir("bucket")
             yield proxy
             proxy.close()

@@ -133,6 +133,12 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)  # one core a worker
 
 
+def end_pools() -> None:
+    """End the children of this process; the next preparation starts others, in the environment of then."""
+    while _pools:
+        _end(_pools.popitem()[1])
+
+
 def _end(pool: ProcessPool) -> None:
     pool.stop()
     pool.join()
