@@ -104,7 +104,7 @@ def _open_pool(workers: int) -> ProcessPool:
     for name, value in opencv.ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     pool = ProcessPool(max_workers=workers, context=get_context("spawn"), initializer=_start_worker)
-    atexit.register(_end, pool)
+    atexit.register(end_pools)
     return pool
 
 
