@@ -1,4 +1,4 @@
-"""Flow `fer-evaluate`: every trained run in the test subset -> MLflow -> report."""
+"""Flow `fer-evaluate`: every trained run on the test subset -> MLflow -> report."""
 
 from pathlib import Path
 

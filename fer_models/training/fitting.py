@@ -4,7 +4,7 @@ In: a model with fresh weights, training and validation segments, and where chec
 that was best by the monitored validation metric, and the history. The test subset is never seen here.
 
 Treatments of class imbalance act on the rows of an epoch, on their weights, on the loss, or on the last layer of the
-best epoch's model; the history is of training, so a refitted model may score otherwise in the validation subset.
+best epoch's model; the history is of training, so a refitted model may score otherwise on the validation subset.
 """
 
 import math

@@ -13,7 +13,7 @@ from tasks.storage.spreadsheets import write_csv
 class Severity(StrEnum):
     """How bad a finding is, the worst first."""
 
-    ERROR = "error"  # a leak: a score in the test subset is not to be believed
+    ERROR = "error"  # a leak: a score on the test subset is not to be believed
     WARNING = "warning"  # may be one; somebody must look
     NOTE = "note"
 

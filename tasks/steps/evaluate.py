@@ -15,7 +15,7 @@ from tasks.tracking import mlflow_log
 
 @task(name="evaluate-arm", task_run_name="evaluate {run.name}", cache_policy=NO_CACHE)
 def evaluate_arm(settings: StudySettings, run: Run, study_run: mlflow_log.StudyRun) -> tuple[Path, Evaluation]:
-    """Evaluate one trained arm in the test subset and log it."""
+    """Evaluate one trained arm on the test subset and log it."""
     folder, result = evaluate_run(settings, run, own_test_set(settings, run), draw_run)
     mlflow_log.log_evaluation(settings, study_run, run, folder, result)
     return folder, result

@@ -49,10 +49,10 @@ _FILES = (PREDICTIONS_FILE, VIDEOS_FILE, EXPLANATION_FILE, TILES_FILE)
 
 
 class Evaluation(BaseModel):
-    """What a run reached in the test subset of its fold; `scores` as in `tasks.study.scoring`.
+    """What a run reached on the test subset of its fold; `scores` as in `tasks.study.scoring`.
 
     Args:
-        temperature: what calibrates the probabilities of videos, fitted in the validation subset.
+        temperature: what calibrates the probabilities of videos, fitted on the validation subset.
         optimism_gap: how much higher the UAR of videos had been, had the test subset chosen the epoch, as the published
             study let it; for the report's methods section only. None when the epochs were not kept.
     """
@@ -188,7 +188,7 @@ def _optimism_gap(
     rows: pd.DataFrame,
     emotions: tuple[str, ...],
 ) -> float | None:
-    """UAR of videos at the epoch that is best in the test subset, minus that at the epoch chosen on the other one."""
+    """UAR of videos at the epoch that is best on the test subset, minus that at the epoch chosen on the other one."""
     paths = epoch_weights(run.folder)
     if len(paths) != len(training.history):
         return None

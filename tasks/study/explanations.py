@@ -94,7 +94,7 @@ def explain_run(
     arrays: SegmentSource,
     probabilities: np.ndarray,
 ) -> RunExplanation:
-    """Explain the predictions of a run in the test subset.
+    """Explain the predictions of a run on the test subset.
 
     Args:
         folder: of the evaluation.

@@ -115,7 +115,7 @@ def _arm_predictions(table: pd.DataFrame, emotions: Sequence[str]) -> ArmPredict
 def _register(
     client: mlflow.MlflowClient, settings: StudySettings, study_run: mlflow_log.StudyRun, best: ArmResult
 ) -> str:
-    """Register the run of the arm that was best in the validation subset: the test subset chooses no model."""
+    """Register the run of the arm that was best on the validation subset: the test subset chooses no model."""
     evaluations = [evaluation for seed in best.seeds for evaluation in seed.evaluations]
     chosen = max(evaluations, key=lambda evaluation: evaluation.validation_uar)
     (run,) = [
