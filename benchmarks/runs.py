@@ -184,7 +184,7 @@ def rerun_seconds(num_videos: int = 10_000) -> float:
 
 
 def _write_empty_shard(shards: Path, sha256: str) -> None:
-    with open_shard(shard_path(shards, sha256)) as writer:
+    with open_shard(shard_path(shards, sha256), 48) as writer:
         writer.close(VideoReport(sha256=sha256, outcome=Outcome.OK))
 
 

@@ -50,7 +50,7 @@ def simulate_file(video: VideoFile, shard: Path, settings: PrepareSettings, repl
         num_covered=1,
         seconds=WORK_S,
     )
-    with open_shard(shard) as writer:
+    with open_shard(shard, 48) as writer:
         writer.add(SEGMENT)
         writer.close(report)
     return report

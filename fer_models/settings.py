@@ -42,7 +42,7 @@ class ModelSettings(Settings):
     optical_flow_scale_px: float = Field(
         0.25,
         gt=0,
-        description="`corrected`: motion in px (at the stored face size, in 1/30 s) that is drawn as 1.0",
+        description="`corrected`: motion in 1/30 s that is drawn as 1.0, in px of a face stored at 48 px",
     )
 
 

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from fer_models.errors import FerError, UserError
+from fer_models.models.arms import present_name
 from fer_models.suggest import nearest
 from flows.limits import gpu_slot
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, TrainOn, run_name, settings_of
@@ -69,6 +70,8 @@ def of_fold(runs: list[Run], name: str) -> list[Run]:
 
 
 def _named(runs: list[Run], name: str) -> Run:
+    arm, comma, rest = name.partition(",")
+    name = present_name(arm) + comma + rest
     for run in runs:
         if run.name == name:
             return run

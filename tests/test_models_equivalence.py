@@ -48,7 +48,11 @@ def test_for_readers_each_rescaling_is_told_once(of_the_study):
         (("flatten-concatenate",), ("gap-concatenate",), "the same function"),
         (("flatten-sum",), ("gap-sum",), "the same function"),
         (("flatten-average",), ("gap-average",), "the same function"),
-        (("flatten-sum", "gap-sum"), ("flatten-average", "gap-average"), "the same but for a factor 0.5 before dense1"),
+        (
+            ("flatten-sum", "gap-sum"),
+            ("flatten-average", "gap-average"),
+            "the same but for a factor 0.5 before the first dense layer",
+        ),
     ]
     sentences = describe(of_the_study)
     assert "flatten-sum and gap-sum are the same function" in sentences

@@ -13,8 +13,11 @@ from fer_models.models.inputs import (
     HsvOpticalFlowPicture,
     OpticalFlowComponents,
     PairedAugmentation,
+    input_layers,
+    input_pictures,
 )
-from fer_models.settings import AugmentationSettings
+from fer_models.segments import SegmentShape
+from fer_models.settings import AugmentationSettings, ModelSettings
 
 STILL = {"mirror": False, "zoom": 0.0, "shear_deg": 0.0}
 
@@ -232,3 +235,13 @@ def test_a_seed_gives_one_sequence_of_draws():
 def test_layers_come_back_from_their_config(layer):
     again = type(layer).from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("side_px", [48, 96])
+def test_the_same_motion_is_drawn_alike_at_every_size_of_face(side_px):
+    """Motion is in px of the stored face, so on twice the side it is twice as many."""
+    face, optical_flow = input_layers(SegmentShape(side_px=side_px))
+    picture = input_pictures(face, optical_flow, ModelSettings(optical_flow_scale_px=0.25), None, 0)["temporal"]
+    motion = np.full((1, side_px, side_px, 2), 0.1 * side_px / 48, np.float32)
+    drawn = keras.Model([face, optical_flow], picture)([np.zeros((1, side_px, side_px, 3), np.uint8), motion])
+    assert np.asarray(drawn)[0, 5, 5, 0] == pytest.approx(0.4)

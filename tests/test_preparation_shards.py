@@ -150,7 +150,7 @@ def test_motion_is_stored_in_px_with_half_precision(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def fill_disk() -> None:
-        with open_shard(tmp_path / "ab" / "a.parquet") as writer:
+        with open_shard(tmp_path / "ab" / "a.parquet", 48) as writer:
             for segment in make_segments(300):  # more than one group of rows, so that something is written
                 writer.add(segment)
             raise OSError("no space left")
@@ -195,7 +195,7 @@ READERS = {
 
 def write_named(path: Path, report: VideoReport, number: int = 2) -> None:
     """A shard with a report as it is given."""
-    with open_shard(path) as writer:
+    with open_shard(path, 48) as writer:
         for segment in make_segments(number):
             writer.add(segment)
         writer.close(report)

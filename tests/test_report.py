@@ -132,6 +132,20 @@ def test_counts_are_those_of_the_study(tmp_path: Path) -> None:
     assert "<td>out_of_scope</td><td>6</td>" in html
 
 
+@pytest.mark.parametrize("folds", [("0",), ("one", "two", "three")])
+def test_every_subset_has_its_row(tmp_path: Path, folds: tuple[str, ...]) -> None:
+    source = make_source(tmp_path, folds, arms=ARMS)
+    html, markdown = read_report(source)
+    told = describe(source).subsets
+    named = [(subset["fold"], subset["name"]) for subset in told]
+    assert named == [(fold, name) for fold in folds for name in ("train", "validation", "test")]
+    for subset in told:
+        counts = [str(subset[name]) for name in ("people", "videos", "covered")]
+        assert f"| {subset['fold']} | {subset['name']} | {' | '.join(counts)} |" in markdown
+        if len(folds) == 1 or subset["name"] == "test":
+            assert f">{subset['name']}</td>" + "".join(f"<td>{count}</td>" for count in counts) in html
+
+
 DETECTORS = ("detector", "were found by", "frontal", "followed through", "usable face")
 
 

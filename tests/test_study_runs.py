@@ -1,6 +1,7 @@
 """Which runs a study has, and what their folders are named after."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -12,7 +13,7 @@ from fer_models.models.building import model_prepare
 from fer_models.models.families import FAMILIES, Family
 from fer_models.segments import SegmentShape
 from fer_models.settings import Settings
-from flows.train import of_fold
+from flows.train import _named, of_fold
 from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.config.settings import StudySettings
@@ -218,3 +219,9 @@ def test_a_model_of_crops_carries_how_large_they_were(base):
     model = build_run_model(settings, plan_runs(base)[0])
     assert carried_crops(model_prepare(model)) == Crops.of([(40, 48)])
     assert carried_prepare(model_prepare(model)) == settings.prepare
+
+
+def test_a_run_is_found_under_a_former_name_of_its_arm(tmp_path: Path) -> None:
+    run = Run(ARMS["temporal-only"], 1, None, tmp_path)
+    assert _named([run], "temporal-only, seed 1") is run
+    assert _named([run], "optical-flow-only, seed 1") is run

@@ -112,7 +112,8 @@ def _draw_anew(layer: keras.Layer, key: str) -> None:
     kernel = layer.kernel_initializer
     seeded = type(kernel).from_config({**kernel.get_config(), "seed": zlib.crc32(key.encode())})
     layer.kernel.assign(seeded(layer.kernel.shape))
-    layer.bias.assign(layer.bias_initializer(layer.bias.shape))
+    if layer.bias is not None:
+        layer.bias.assign(layer.bias_initializer(layer.bias.shape))
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from fer_models.models.arms import Arm
-from fer_models.models.building import build_model, model_network
+from fer_models.models.building import build_model, model_network, needs_of
 from fer_models.models.network import layer_output, model_inputs
 from fer_models.segments import PairInputs, SegmentShape
 from fer_models.settings import ModelSettings
@@ -57,7 +57,7 @@ class EquivalentGroups:
         """In words."""
         if self.factor == 1.0:
             return "the same function"
-        return f"the same but for a factor {self.factor:g} before dense1"
+        return f"the same but for a factor {self.factor:g} before the first dense layer"
 
 
 def find_equivalences(arms: Sequence[Arm], settings: ModelSettings) -> tuple[Equivalence, ...]:
@@ -66,6 +66,7 @@ def find_equivalences(arms: Sequence[Arm], settings: ModelSettings) -> tuple[Equ
     Arms are compared when they are of one family, of the same width, with weights of the same shapes. The weights are
     drawn at random, biases too: without biases a factor anywhere in the model would look like one before the head.
     """
+    arms = [arm for arm in arms if _can_have_a_twin(arm, arms)]
     small = settings.model_copy(update=_SMALL)
     probes = {arm.name: _probe(_of_any_width(arm), small) for arm in arms}
     seen = {name: _look(probe) for name, probe in probes.items()}
@@ -113,6 +114,11 @@ def describe(equivalences: Sequence[Equivalence]) -> str:
                 "the same family of functions, begun from another initial scale."
             )
     return " ".join(sentences)
+
+
+def _can_have_a_twin(arm: Arm, arms: Sequence[Arm]) -> bool:
+    """Whether another arm is of its family; segments of one frame are what they are compared on."""
+    return sum(other.family == arm.family for other in arms) > 1 and needs_of(arm).num_frames == 1
 
 
 def _width(arm: Arm, settings: ModelSettings) -> int:

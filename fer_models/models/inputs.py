@@ -203,7 +203,8 @@ def input_pictures(
         if augmentation:
             spatial, temporal = _augment(spatial, temporal, augmentation, True, seed)
         spatial = FaceStandardisation(name="face_standardisation")(spatial)
-        temporal = OpticalFlowComponents(settings.optical_flow_scale_px, name="optical_flow_picture")(temporal)
+        scale_px = settings.optical_flow_scale_px * face.shape[1] / SegmentShape().side_px
+        temporal = OpticalFlowComponents(scale_px, name="optical_flow_picture")(temporal)
     return {"spatial": spatial, "temporal": temporal}
 
 

@@ -34,9 +34,9 @@ def resolve_settings(
         UserError: an unknown preset, file, key or value.
     """
     values = _read_yaml(local_path(config)) if config else {}
-    named = preset or values.pop("preset", None) or DEFAULT_PRESET
+    named = str(preset or values.pop("preset", None) or DEFAULT_PRESET)
     values.pop("preset", None)
-    name = _renamed("preset", named, FORMER_PRESETS.get(str(named), str(named)))
+    name = _renamed("preset", named, FORMER_PRESETS.get(named, named))
     if name not in PRESETS:
         raise UserError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
     merged = _merge(PRESETS[name]().model_dump(mode="json"), _in_present_words(values))

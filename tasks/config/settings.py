@@ -152,7 +152,7 @@ class PrepareSettings(Settings):
 
 
 class SplitSettings(Settings):
-    """Sides by subject: no person is ever on two of them. Choosing is done on validation people, never on others."""
+    """Subsets by subject: no person is ever in two of them. Choosing is done on validation people, never on others."""
 
     protocol: Literal["holdout", "kfold", "loso", "file"] = Field(
         "holdout",

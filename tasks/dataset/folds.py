@@ -66,7 +66,7 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
     values = [number for name in names if (number := whole_number(name)) is not None and number <= _MOST]
     numbers = values if len(values) == len(names) else range(len(names))
     return [
-        Fold(number, name, _sides_of_fold(counts, tested == at, settings, rng))
+        Fold(number, name, _subsets_of_fold(counts, tested == at, settings, rng))
         for at, (number, name) in enumerate(zip(numbers, names, strict=True))
     ]
 
@@ -88,7 +88,7 @@ def _test_folds(counts: pd.DataFrame, settings: SplitSettings, rng: np.random.Ge
     return assign_groups(counts.to_numpy(np.float64), sizes, rng)
 
 
-def _sides_of_fold(
+def _subsets_of_fold(
     counts: pd.DataFrame, tested: np.ndarray, settings: SplitSettings, rng: np.random.Generator
 ) -> dict[str, str]:
     rest = counts[~tested]

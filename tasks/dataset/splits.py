@@ -74,7 +74,7 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     folds = [_extend(rows, videos, compared, dealt, settings) for _, rows in known.groupby("fold")]
     split = pd.concat(folds, ignore_index=True).astype({"fold": "int32"})[SCHEMA.names]
     part = split_of_study(split, ledger, emotions)
-    _say_never_tested(part, settings)
+    _echo_never_tested(part, settings)
     for _, rows in part.groupby("fold"):
         _check(rows, settings.protocol != "holdout", ledger, emotions, drawn)
     for place in (path, _copy_of(path)):
@@ -180,7 +180,7 @@ def _deal_newcomers(
     return {subject: fold.name for fold in folds for subject, subset in fold.subsets.items() if subset == TEST}
 
 
-def _say_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
+def _echo_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
     """Folds test everybody once, but for those who came when they were drawn already."""
     people = set(split["subject"])
     never = people - set(split.loc[split["side"] == TEST, "subject"])
@@ -223,8 +223,8 @@ def _check_people(known: pd.DataFrame, videos: pd.DataFrame) -> None:
         first = renamed.iloc[0]
         raise UserError(
             f"{renamed['video_id'].nunique()} videos belong to another person than when the split was drawn "
-            f"({first['video_id']}: {first['subject']}, now {first['subject_now']}), which could put a person on two "
-            f"sides; {_NEW_SPLIT}."
+            f"({first['video_id']}: {first['subject']}, now {first['subject_now']}), which could put a person in two "
+            f"subsets; {_NEW_SPLIT}."
         )
 
 

@@ -1,4 +1,4 @@
-"""Whether this machine can run a study: checks of one shape, `(StudySettings) -> list[Condition]`.
+"""Whether this machine can run a study: checks of one shape, `(StudySettings) -> list[CheckResult]`.
 
 A check never raises for what it looks at and changes nothing. A new one is a function in the file of its subject and
 one line here.

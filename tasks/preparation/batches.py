@@ -97,7 +97,7 @@ def prepare_all(
         retries: further attempts of a video.
         pause_s: seconds before the first of them; each later one waits five times longer.
         most_failed: once more videos than this have failed for good, no further ones are begun.
-        crew: who runs the batches.
+        capacity: who runs the batches.
         before: reports of earlier runs, which tell how long a video takes.
     """
     attempts = Attempts()

@@ -56,7 +56,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to do: the reports of what is settled, by SHA-256, and the manifest rows that are due.
+    """What a run has to do: the reports of what is done, by SHA-256, and the manifest rows that are due.
 
     Of several videos with one content one is due.
     """
@@ -80,7 +80,7 @@ def plan_preparation(
         again: ids of the videos that are due although they have a shard.
         others: the other videos may be due too.
         emotions: only videos of these classes are due, of any class if there are none; those of others that a study
-            beside this one prepared are settled all the same.
+            beside this one prepared are done all the same.
 
     Raises:
         UserError: `again` names a video that the manifest does not have, or one that is no use.

@@ -129,7 +129,7 @@ class ShardWriter:
 
 
 @contextmanager
-def open_shard(path: Path, side_px: int = 48) -> Iterator[ShardWriter]:
+def open_shard(path: Path, side_px: int) -> Iterator[ShardWriter]:
     """Write a shard, whole or not at all: it gets its name when the block ends, `close` having been called.
 
     Whoever promises that it is there calls `tasks.storage.files.sync_names` before, once for many.

@@ -22,18 +22,18 @@ from tasks.dataset.drift import seconds
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
 from tasks.dataset.splits import fold_names
 from tasks.outcomes import Outcome
-from tasks.preparation.ledger import count_outcomes
+from tasks.preparation.ledger import count_outcomes, is_usable
 from tasks.report.input import ReportInput
 from tasks.report.remarks import motion_remarks
-from tasks.study.comparison import HEADLINE, METRICS, ArmResult
-from tasks.study.published import published_accuracies
+from tasks.study.comparison import HEADLINE, ArmResult
+from tasks.study.published import NOTES, published_accuracies
 
 _MOST_LOST = 40
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the templates of the report say, by name; `source` has more.
+    """What the templates of the report say, by name.
 
     Args:
         baseline: the best of the baselines, if the study has any.
@@ -42,7 +42,7 @@ class Facts:
         num_called: pairs of arms of which one is better.
         optimism: how much higher the UAR had been, had the test subset chosen the epoch.
         null_band: how far apart the same arm with other seeds stays.
-        published: by arm the accuracy in % that was printed for this corpus.
+        published: by arm the accuracy in % that was printed for this corpus, and what has to be said of it.
         num_meant: videos that the study wants.
         lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
         subsets: a row a fold and subset; `folds`: a row a fold, where there are several; `classes`: a row a class.
@@ -52,8 +52,6 @@ class Facts:
 
     settings: StudySettings
     results: Sequence[ArmResult]
-    metrics: Sequence[str]
-    headline: str
     best: ArmResult
     baseline: ArmResult | None
     num_baselines: int
@@ -73,6 +71,7 @@ class Facts:
     emotions: tuple[str, ...]
     chance: float
     published: dict[str, float]
+    published_note: str
     num_videos: int
     num_meant: int
     num_people: int
@@ -106,8 +105,6 @@ def describe(source: ReportInput) -> Facts:
     return Facts(
         settings=settings,
         results=source.results,
-        metrics=METRICS,
-        headline=HEADLINE,
         best=best,
         baseline=max(baselines, key=lambda result: result.mean(HEADLINE), default=None),
         num_baselines=len(baselines),
@@ -127,6 +124,7 @@ def describe(source: ReportInput) -> Facts:
         emotions=emotions,
         chance=1 / len(emotions),
         published=published_accuracies(settings),
+        published_note=NOTES.get(settings.corpus.adapter, ""),
         num_videos=len(source.ledger),
         num_meant=len(meant),
         num_people=int(source.split["subject"].nunique()),
@@ -173,7 +171,7 @@ def _verdict(source: ReportInput, result: ArmResult) -> str:
 def _subsets(source: ReportInput) -> list[dict[str, Any]]:
     """A row a fold and subset: people, videos, those with a usable face."""
     rows = []
-    usable = set(source.ledger.loc[source.ledger["num_covered"] > 0, "video_id"])
+    usable = set(source.ledger.loc[is_usable(source.ledger), "video_id"])
     names = fold_names(source.split)
     for fold, members in source.split.groupby("fold"):
         for subset in (TRAIN, VALIDATION, TEST):

@@ -23,8 +23,6 @@ from tasks.study.comparison import HEADLINE, ArmResult
 from tasks.study.scoring import confusions, labels_of, probabilities_of, subject_uars
 
 CONTACT_SHEET_FILE = "contact_sheet.jpg"
-#: Figures of an arm over all its runs.
-ARM_FIGURES = ("confusion_videos.png", "confusion_segments.png", "calibration.png", "subjects.png")
 
 
 def draw_figures(source: ReportInput, folder: Path) -> None:

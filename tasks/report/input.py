@@ -18,8 +18,6 @@ from tasks.study.evaluation import Evaluation, read_evaluation
 from tasks.study.runs import plan_runs
 from tasks.study.test_set import own_test_set
 
-_MOST_LOST = 40
-
 
 @dataclass(frozen=True)
 class ReportInput:

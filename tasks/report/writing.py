@@ -78,6 +78,7 @@ def _environment(is_html: bool) -> jinja2.Environment:
         autoescape=is_html,
         trim_blocks=True,
         lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,  # a name that the facts lack is a fault, not an empty table
     )
     environment.filters |= {
         "percent": lambda value: f"{100 * value:.1f} %",

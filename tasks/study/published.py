@@ -11,6 +11,11 @@ PUBLISHED: dict[tuple[str, str], float] = {
     ("baum1", "gap-sum"): 56.48,
     ("baum1", "gap-average"): 57.66,
 }
+#: What has to be said of such figures, by adapter.
+NOTES: dict[str, str] = {
+    "baum1": "What the study printed for BAUM-1 is a frame accuracy, the best of 50 epochs on the very people it "
+    "reports: no test score and no target for another corpus.",
+}
 
 
 def published_accuracies(settings: StudySettings) -> dict[str, float]:

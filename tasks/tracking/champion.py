@@ -24,7 +24,6 @@ from tasks.study.runs import plan_runs
 from tasks.tracking import connection, mlflow_log
 
 ALIAS = "champion"
-PREDICTIONS_FILE = "video_predictions.parquet"
 _ARTIFACTS = "comparison"
 
 
@@ -77,7 +76,7 @@ def _judge(
         return False, f"{scored} is not made champion: its interval does not exclude chance ({100 * chance:.1f} %)."
     if champion.tags.get("fer.study_run") == study_run.run_id and champion.tags.get("arm") == best.arm.name:
         return False, f"{best.arm.title} of this study is the champion already (version {champion.version})."
-    theirs = _read_predictions(champion)
+    theirs = _read_predictions(champion, Layout.of(settings).champion_predictions.name)
     who = f"the champion (version {champion.version}, {champion.tags.get('arm')})"
     if theirs is None:
         return False, f"{scored} is not made champion: the predictions of {who} cannot be read any more."
@@ -94,9 +93,9 @@ def _judge(
     return False, f"{scored} is not made champion, {difference}."
 
 
-def _read_predictions(champion: ModelVersion) -> pd.DataFrame | None:
+def _read_predictions(champion: ModelVersion, name: str) -> pd.DataFrame | None:
     try:
-        run_id, artifact = champion.tags["fer.study_run"], f"{_ARTIFACTS}/{PREDICTIONS_FILE}"
+        run_id, artifact = champion.tags["fer.study_run"], f"{_ARTIFACTS}/{name}"
         return pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=artifact))
     except (MlflowException, OSError, KeyError, pa.ArrowInvalid):
         return None

@@ -66,7 +66,7 @@ def _draw_legend(figure: Figure, height_in: float) -> None:
     axes.imshow(draw_colour_wheel(120))
     axes.axis("off")
     text = (
-        "Random segments of the training side, a row a class: above the face as stored, below its optical flow.\n"
+        "Random segments of the training subset, a row a class: above the face as stored, below its optical flow.\n"
         f"The colour is the direction of motion as on the wheel, white is still, "
         f"full colour is {FULL_COLOUR_PX:g} px or more (of the crop as stored)."
     )
