@@ -88,6 +88,53 @@ class PairInputs:
         return {"face": self.faces[rows][:, None], "optical_flow": self.optical_flows[rows][:, None]}
 
 
+def mirrored(batch: Batch) -> Batch:
+    """The same segments seen in a mirror: what moved left moves right."""
+    turned = {name: values[..., ::-1, :] for name, values in batch.items()}
+    if "optical_flow" in turned:
+        turned["optical_flow"] = turned["optical_flow"] * np.array([-1, 1], turned["optical_flow"].dtype)
+    return turned
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """Segments seen in a mirror."""
+
+    source: SegmentInputs
+
+    @property
+    def shape(self) -> SegmentShape:
+        """Of each segment."""
+        return self.source.shape
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """As of `SegmentInputs`."""
+        return mirrored(self.source.batch(rows))
+
+
+@dataclass(frozen=True)
+class SegmentRows:
+    """Some of the segments of a source: those of these rows, int (n,)."""
+
+    source: SegmentInputs
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> SegmentShape:
+        """Of each segment."""
+        return self.source.shape
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """As of `SegmentInputs`."""
+        return self.source.batch(self.rows[rows])
+
+
 @dataclass(frozen=True)
 class SegmentArrays(PairInputs):
     """The same with what they are trained and judged by, see `SegmentSource`."""

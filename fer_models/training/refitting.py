@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 _L2 = 1e-3
 _MOST_NEIGHBOURS = 5
 #: Logit of a class without training rows: its probability is 0.
-_NEVER = -1e4
+NEVER = -1e4
 
 
 def refit_to_smote(
@@ -83,10 +83,23 @@ def fit_softmax(features: np.ndarray, labels: np.ndarray, num_classes: int) -> t
     scale = np.maximum(features.std(axis=0, dtype=np.float64), 1e-6)  # a unit may be silent
     regression = LogisticRegression(C=1 / (_L2 * len(labels)), class_weight="balanced", max_iter=1000)
     regression.fit((features - mean) / scale, labels)
-    weights, offsets = _per_class(regression)
-    kernel, bias = np.zeros((features.shape[1], num_classes)), np.full(num_classes, _NEVER)
-    kernel[:, regression.classes_] = (weights / scale).T
-    bias[regression.classes_] = offsets - weights @ (mean / scale)
+    return unscaled(regression, mean, scale, num_classes)
+
+
+def unscaled(fitted: Any, mean: np.ndarray, scale: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """A linear classifier of scikit-learn as a layer over features that are not scaled.
+
+    Args:
+        fitted: to (features - mean) / scale; a class that it has not seen is never chosen.
+        mean, scale: float (units,).
+
+    Returns:
+        float64 kernel (units, num_classes) and bias (num_classes,).
+    """
+    weights, offsets = _per_class(fitted)
+    kernel, bias = np.zeros((len(mean), num_classes)), np.full(num_classes, NEVER)
+    kernel[:, fitted.classes_] = (weights / scale).T
+    bias[fitted.classes_] = offsets - weights @ (mean / scale)
     return kernel, bias
 
 

@@ -306,5 +306,13 @@ class StudySettings(Settings):
         return self.model_copy(update={"execution": self.execution.model_copy(update={"settle_s": settle_s})})
 
     def all_arms(self) -> list[Arm]:
-        """The arms of the study, each with each treatment; raises `UserError` for one that there is not."""
-        return [get_arm(f"{arm}+{how}" if how else arm) for arm in self.arms for how in self.treatments or (None,)]
+        """The arms of the study, each with each treatment, but for those that are solved for, which stand there once.
+
+        Raises:
+            UserError: there is no such arm.
+        """
+        return [
+            get_arm(f"{arm}+{how}" if how else arm)
+            for arm in self.arms
+            for how in (() if get_arm(arm).is_solved else self.treatments) or (None,)
+        ]

@@ -19,6 +19,7 @@ from fer_models.segments import SegmentArrays, SegmentShape
 from fer_models.settings import TrainingSettings
 from fer_models.training.fitting import fit
 from fer_models.training.progress import Epoch, Progress
+from fer_models.training.solving import solve
 from tasks.config.digests import digest, model_part, prepare_digest, training_part
 from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carry_prepare
@@ -113,7 +114,7 @@ _PRINTED_THEN = {
 def _identity(arm: Arm) -> dict[str, Any]:
     """What an arm is, in the spelling of `tasks.config.digests`: two-stream arms had fields for their options."""
     if arm.family != "two-stream":
-        return {"family": arm.family, "options": dict(arm.options)}
+        return {"family": arm.family, "options": dict(arm.options), "solved": arm.is_solved}
     printed = _PRINTED_THEN.get(arm.name.partition("+")[0])
     defaults = {"streams": ("spatial", "temporal"), "fusion": None, "width": None}
     return {"name": "", "title": "", "printed_accuracy": printed, "imbalance": None, **defaults, **arm.options}
@@ -130,6 +131,11 @@ def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
     if precision == "auto":
         precision = "mixed_bfloat16" if gains_from_bfloat16() else "float32"
     return settings.training.model_copy(update={"precision": precision, "treatment": treatment_of(settings, arm)})
+
+
+def num_epochs(settings: StudySettings, arm: Arm) -> int:
+    """The most that the training of an arm takes."""
+    return 1 if arm.is_solved else settings.training.epochs
 
 
 def shape_of(settings: StudySettings) -> SegmentShape:
@@ -189,7 +195,7 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
     train, validation = (run_arrays(settings, run, subset) for subset in (TRAIN, VALIDATION))
     if done:
         echo(f"{run.name}: going on after epoch {len(done.history)}")
-    epochs = settings.training.epochs
+    epochs = num_epochs(settings, run.arm)
     with (
         synced_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,
         progress(f"Training {run.name}", epochs) as advance,
@@ -203,7 +209,10 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
 
         training = training_of(settings, run.arm)
         checkpoints = RunCheckpoints(working.path, training.keep_epochs)
-        result = fit(lambda: build_run_model(settings, run), train, validation, training, checkpoints, run.seed, tell)
+        train_model = solve if run.arm.is_solved else fit
+        result = train_model(
+            lambda: build_run_model(settings, run), train, validation, training, checkpoints, run.seed, tell
+        )
     keras.backend.clear_session()
     return result
 

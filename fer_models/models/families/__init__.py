@@ -1,7 +1,7 @@
 """Families of models: one file each, and one shape, `Family`. A new family is a new file and one line here."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from fer_models.models.network import Network
 
 #: Family -> the module that has it as `FAMILY`; none is imported before it is needed.
-FAMILIES: dict[str, str] = {"two-stream": "fer_models.models.families.two_stream"}
+FAMILIES: dict[str, str] = {
+    "two-stream": "fer_models.models.families.two_stream",
+    "linear": "fer_models.models.families.linear",
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Family:
         needs: what a segment must hold at least for an arm with these options.
         streams: the streams of input pictures that such an arm has, `spatial` and `temporal`.
         build: makes the network: its input layers, its logits, and what others must know of it.
+        methods: what its arms with these options are, as the report's methods section begins a sentence on them.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Family:
     needs: Callable[[Any], SegmentShape]
     streams: Callable[[Any], tuple[str, ...]]
     build: "Callable[[Any, Recipe], tuple[list[Any], Any, Network]]"
+    methods: Callable[[Sequence[Any], ModelSettings], str]
 
 
 def load_family(name: str) -> Family:
