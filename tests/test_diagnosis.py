@@ -369,3 +369,25 @@ def test_progress_is_told_and_rows_keep_their_order(settings: StudySettings, cap
     found = diagnose(settings, (services.check_prefect, services.check_mlflow))
     assert [condition.name for condition in found] == ["Prefect", "MLflow"]
     assert "Looking at this machine: 2 of 2" in capfd.readouterr().err
+
+
+def test_missing_weights_are_named_with_the_command(
+    tmp_path: Path, settings: StudySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_WEIGHTS", str(tmp_path / "weights"))
+    (condition,) = storage.check_weights(settings)
+    assert condition.state is State.WARNING
+    assert condition.fix == "fer weights get fer2013-mini-xception blazeface-full-range blazeface-short-range"
+    monkeypatch.setattr(storage, "find", lambda name: Path(name))
+    (condition,) = storage.check_weights(settings)
+    assert condition.state is State.OK
+    assert not (tmp_path / "weights").exists()
+
+
+def test_a_folder_of_weights_that_cannot_be_named_is_a_row(
+    settings: StudySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_WEIGHTS", "~nobody-of-this-name/weights")
+    (condition,) = storage.check_weights(settings)
+    assert condition.state is State.WARNING
+    assert "FER_WEIGHTS" in condition.fix

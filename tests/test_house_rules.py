@@ -22,17 +22,18 @@ MAY_IMPORT = {"flows": {"tasks", "fer_models"}, "tasks": {"fer_models"}, "fer_mo
 #: What a room may use of the others, beside the words that all share.
 MAY_USE = {
     "storage": set(),
+    "weights": {"storage"},
     "services": {"storage"},
-    "config": {"storage"},
-    "video": {"config"},
+    "config": {"weights", "storage"},
+    "video": {"weights", "config"},
     "corpus": {"video", "config", "storage"},
     "preparation": {"corpus", "video", "config", "storage"},
-    "inference": {"corpus", "video", "config", "storage"},
+    "inference": {"corpus", "video", "config", "weights", "storage"},
     "dataset": {"preparation", "corpus", "config", "storage"},
-    "study": {"dataset", "preparation", "video", "config", "storage"},
+    "study": {"dataset", "preparation", "video", "config", "weights", "storage"},
     "tracking": {"study", "dataset", "preparation", "corpus", "services", "config", "storage"},
     "report": {"study", "dataset", "preparation", "corpus", "video", "config", "storage"},
-    "diagnosis": {"corpus", "video", "services", "config", "storage"},
+    "diagnosis": {"corpus", "video", "services", "config", "weights", "storage"},
     "steps": {"report", "tracking", "study", "dataset", "preparation", "config"},
 }
 #: Of `fer_models`; what stands beside the rooms is for all, and `treatments` there names what training can do.
@@ -328,6 +329,7 @@ MAY_WRITE = {
     "tasks/diagnosis/storage.py": "a probe",
     "tasks/storage/files.py": "files that are set aside",
     "tasks/storage/local_copies.py": "copies in temporary folders",
+    "tasks/weights/fetching.py": "what pip is told, in a temporary folder",
 }
 
 

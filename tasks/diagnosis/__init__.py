@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     hardware.check_backend,
     storage.check_data_root,
     storage.check_leftovers,
+    storage.check_weights,
     services.check_prefect_settings,
     services.check_prefect,
     services.check_prefect_database,
