@@ -91,7 +91,7 @@ class Treatment:
     """What is done about classes of unequal size.
 
     Args:
-        summary: for people.
+        summary: for users.
         rows: from the labels, int (n,), the seed and the number of an epoch: the rows that it takes, int (m,).
         weights: from the labels and the number of classes: how much a row of each class counts, (classes,).
         loss: from the same: the loss, on logits.

@@ -19,7 +19,7 @@ class CheckResult:
 
     Args:
         name: what was looked at.
-        found: what there is, for people; never a password.
+        found: what there is, for users; never a password.
         fix: what to do about it; empty where nothing is to be done.
     """
 

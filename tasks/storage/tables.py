@@ -1,4 +1,4 @@
-"""Tables that people make, in CSV as any program writes it or in Parquet: the rows that hold something, as texts.
+"""Tables that users make, in CSV as any program writes it or in Parquet: the rows that hold something, as texts.
 
 CSV may be separated by commas, semicolons or tabs, in UTF-8 or in the UTF-16 of Excel's "Unicode text", with or without
 a byte order mark, and begin with Excel's line `sep=;`. Blank rows, other columns, and letter case and blanks in the
