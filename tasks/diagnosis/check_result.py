@@ -1,4 +1,4 @@
-"""What a check found, and how to mend it."""
+"""What a check found, and how to fix it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,14 +8,14 @@ class State(StrEnum):
     """How good it is, the best first."""
 
     OK = "ok"
-    NOTE = "note"  # worth knowing, nothing to mend
+    NOTE = "note"  # worth knowing, nothing to fix
     WARNING = "warning"  # works, but not as it should
     ERROR = "error"  # a study would fail
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The condition of one thing.
+    """What one check found.
 
     Args:
         name: what was looked at.
