@@ -35,9 +35,9 @@ MAY_USE = {
     "diagnosis": {"corpus", "video", "services", "config", "storage"},
     "steps": {"report", "tracking", "study", "dataset", "preparation", "config"},
 }
-#: Of `fer_models`; what stands beside the rooms is for all, and `treatments` there names what training can do.
+#: Of `fer_models`; what stands beside the rooms is for all.
 MAY_USE_OF_MODELS = {
-    "": {"training"},
+    "": set(),
     "models": set(),
     "statistics": set(),
     "training": {"models", "statistics"},
