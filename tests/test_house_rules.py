@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.config.registries import ADAPTERS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("flows", "tasks", "fer_models")
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
@@ -283,6 +285,17 @@ def test_help_is_shown_without_heavy_packages(tmp_path: Path) -> None:
     loaded = loaded_after(show_help, tmp_path)
     assert "typer" in loaded
     assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_settings_are_resolved_without_heavy_packages(tmp_path: Path, adapter: str) -> None:
+    """With the options of the corpus's adapter."""
+    overrides = {"corpus.adapter": adapter}
+    loaded = loaded_after(
+        f"from tasks.config.resolving import resolve_settings\nresolve_settings('sample', None, {overrides})", tmp_path
+    )
+    assert "pydantic" in loaded
+    assert not loaded & {*HEAVY, "openpyxl"} - {"numpy"}
 
 
 def test_imports_leave_no_trace(tmp_path: Path) -> None:

@@ -14,8 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
-
 from fer_models.errors import UserError
 from fer_models.names import plain_name
 
@@ -144,6 +142,8 @@ def _split(text: str, separator: str) -> Iterator[Line]:
 
 
 def _parquet_lines(path: Path) -> list[Line]:
+    import pyarrow.parquet as pq  # only here, so that settings, which import adapters of corpora, stay light
+
     table = pq.ParquetFile(path).read()
     columns = [[cell_text(value) for value in column.to_pylist()] for column in table.columns]
     lines = [Line(number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True), start=1)]
