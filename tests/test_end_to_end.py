@@ -129,6 +129,10 @@ def test_mlflow_holds_the_run(study: dict[str, Any]) -> None:
         assert [metric.step for metric in history] == [1, 2]
         figures = {file.path for file in client.list_artifacts(run["run_id"], "figures")}
         assert {"figures/confusion_videos.png", "figures/learning_curves.png", "figures/gradcam.jpg"} <= figures
+    for kind in ("params", "tags"):
+        assert runs[f"{kind}.arm.pooling"].to_dict() == {"gap-sum": "gap", "temporal-only": "flatten"}
+        assert runs.loc["temporal-only", f"{kind}.arm.streams"] == "temporal"
+    assert runs["tags.streams"].to_dict() == {"gap-sum": "spatial + temporal", "temporal-only": "temporal"}
     parent = client.get_run(runs.iloc[0]["tags.mlflow.parentRunId"])
     assert runs.loc[parent.data.tags["best_arm"], "metrics.test_video_uar"] == runs["metrics.test_video_uar"].max()
     assert "report/figures/contact_sheet.jpg" in {
