@@ -277,14 +277,16 @@ def test_workers_start_without_orchestration_and_models(tmp_path: Path) -> None:
     assert not loaded & {"prefect", "mlflow", "keras", "tensorflow", "jax", "sklearn", "matplotlib", "pandas"}
 
 
-def test_help_is_shown_without_heavy_packages(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("command", "also"), [([], set()), (["study"], {"numpy"})], ids=["fer", "study"])
+def test_help_is_shown_without_heavy_packages(tmp_path: Path, command: list[str], also: set[str]) -> None:
+    """That of a study tells of the presets, whose settings need NumPy."""
     show_help = (
-        "import sys\nsys.argv = ['fer', '--help']\nfrom flows.cli import main\n"
+        f"import sys\nsys.argv = ['fer', *{command}, '--help']\nfrom flows.cli import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
     )
     loaded = loaded_after(show_help, tmp_path)
     assert "typer" in loaded
-    assert not loaded & set(HEAVY)
+    assert not loaded & set(HEAVY) - also
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
