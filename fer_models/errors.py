@@ -35,7 +35,7 @@ class VideoFault(FerError):
 
     Args:
         outcome: one of `tasks.outcomes.Outcome`.
-        message: what happened, for people.
+        message: what happened, for users.
     """
 
     def __init__(self, outcome: str, message: str) -> None:

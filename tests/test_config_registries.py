@@ -51,12 +51,12 @@ class Options(CorpusSettings):
 
 
 def read(corpus: Options) -> list[SourceVideo]:
-    """All videos of one folder, `<emotion><separator><person>.mp4`."""
+    """All videos of one folder, `<emotion><separator><subject>.mp4`."""
     videos = []
     for path in sorted(corpus.root.glob("*.mp4")):
-        label, _, person = path.stem.partition(corpus.separator)
-        emotion, status, reason = label_status(label if person else "")
-        videos.append(SourceVideo(path.name, "made-up", path, person, emotion, label, status, reason))
+        label, _, subject = path.stem.partition(corpus.separator)
+        emotion, status, reason = label_status(label if subject else "")
+        videos.append(SourceVideo(path.name, "made-up", path, subject, emotion, label, status, reason))
     return videos
 
 

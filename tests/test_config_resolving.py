@@ -300,7 +300,7 @@ def test_an_unknown_key_of_a_corpus_names_one_that_this_corpus_has(adapter: str,
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The lines for people."""
+    """The lines for users."""
     lines: list[str] = []
     monkeypatch.setattr(resolving, "echo", lines.append)
     resolving._echo_once.cache_clear()

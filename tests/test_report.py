@@ -22,17 +22,17 @@ from tasks.study.explanations import Explanation
 from tasks.study.scoring import predicted_segments, predicted_videos, score_tables
 
 EMOTIONS = ("anger", "fear", "sadness")
-PEOPLE = 6
+SUBJECTS = 6
 
 
 def make_ledger() -> pd.DataFrame:
-    """Six people show four classes, of which one is none of the study's; one video was not usable."""
+    """Six subjects show four classes, of which one is none of the study's; one video was not usable."""
     rows = [
         {
-            "video_id": f"{emotion}/p{person}.mp4",
-            "sha256": f"{emotion}{person}",
-            "uri": f"/videos/{emotion}/p{person}.mp4",
-            "subject": f"p{person}",
+            "video_id": f"{emotion}/p{subject}.mp4",
+            "sha256": f"{emotion}{subject}",
+            "uri": f"/videos/{emotion}/p{subject}.mp4",
+            "subject": f"p{subject}",
             "emotion": emotion,
             "outcome": "ok",
             "message": "",
@@ -43,7 +43,7 @@ def make_ledger() -> pd.DataFrame:
             "height": 48,
             "fps": 25.0,
         }
-        for person in range(PEOPLE)
+        for subject in range(SUBJECTS)
         for emotion in (*EMOTIONS, "joy")
     ]
     rows[0] |= {"outcome": "too_short", "message": "`segment_length` <is> too long", "num_covered": 0}
@@ -51,7 +51,7 @@ def make_ledger() -> pd.DataFrame:
 
 
 def make_source(folder: Path, folds: Sequence[str] = ("0",), **overrides: Any) -> ReportInput:
-    """A study whose people are dealt out to folds, with random predictions."""
+    """A study whose subjects are dealt out to folds, with random predictions."""
     settings = resolve_settings(None, None, {"corpus.emotions": list(EMOTIONS), "data_root": folder} | overrides)
     ledger = make_ledger()
     own = ledger[ledger["outcome"] != "out_of_scope"]
@@ -147,7 +147,7 @@ def test_every_subset_has_its_row(tmp_path: Path, folds: tuple[str, ...]) -> Non
     named = [(subset["fold"], subset["name"]) for subset in told]
     assert named == [(fold, name) for fold in folds for name in ("train", "validation", "test")]
     for subset in told:
-        counts = [str(subset[name]) for name in ("people", "videos", "covered")]
+        counts = [str(subset[name]) for name in ("subjects", "videos", "covered")]
         assert f"| {subset['fold']} | {subset['name']} | {' | '.join(counts)} |" in markdown
         if len(folds) == 1 or subset["name"] == "test":
             assert f">{subset['name']}</td>" + "".join(f"<td>{count}</td>" for count in counts) in html
@@ -224,7 +224,7 @@ def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
 def test_folds_have_their_names_and_scores(tmp_path: Path) -> None:
     source = make_source(tmp_path, ("<east|west>", "fold 9", "fold 10"), arms=ARMS, seeds=2)
     folds = describe(source).folds
-    assert [(fold["name"], fold["people"], fold["videos"]) for fold in folds] == [
+    assert [(fold["name"], fold["subjects"], fold["videos"]) for fold in folds] == [
         ("<east|west>", 2, 6),
         ("fold 9", 2, 6),
         ("fold 10", 2, 6),

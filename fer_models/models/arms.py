@@ -15,7 +15,7 @@ class Arm:
 
     Args:
         name: unique, as used in settings and reports.
-        title: for people.
+        title: for users.
         family: of `fer_models.models.families`.
         options: in which it differs from the other arms of its family; see there.
         treatment: what is done about rare classes when it is trained; `None` as the study's settings say.

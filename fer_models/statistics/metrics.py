@@ -1,6 +1,6 @@
 """Scores of class probabilities. WAR is accuracy; UAR is balanced accuracy, the mean recall of the classes present."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,11 +80,6 @@ def scores_by_group(
         str(group): score(labels[groups == group], probabilities[groups == group], emotions)
         for group in np.unique(groups)
     }
-
-
-def worst_group(scores: Mapping[str, Scores]) -> tuple[str, Scores]:
-    """The group with the lowest UAR, the first of equals; a mean hides whom a model does not serve."""
-    return min(scores.items(), key=lambda item: item[1].uar)
 
 
 def by_video(

@@ -11,6 +11,26 @@ import numpy as np
 from keras import ops
 
 
+def cross_entropy(labels: np.ndarray, num_classes: int) -> keras.losses.Loss:
+    """Softmax cross entropy, whatever the labels of the training rows, int (n,)."""
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def focal(labels: np.ndarray, num_classes: int) -> "FocalLoss":
+    """The focal loss, whatever the labels."""
+    return FocalLoss()
+
+
+def adjusted(labels: np.ndarray, num_classes: int) -> "LogitAdjustedLoss":
+    """The logit-adjusted loss for the shares of the classes in the training rows."""
+    return LogitAdjustedLoss(class_shares(labels, num_classes))
+
+
+def one_versus_rest(labels: np.ndarray, num_classes: int) -> "OneVersusRestLoss":
+    """The binary losses, whatever the labels."""
+    return OneVersusRestLoss()
+
+
 def class_shares(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Share of each class in the rows with these labels, float (classes,)."""
     return np.bincount(labels, minlength=num_classes) / len(labels)

@@ -1,4 +1,4 @@
-"""Second stages of training: the last layer of a trained model is fitted anew to its training rows.
+"""Second stages of training: the last layer of a trained model is fitted again to its training rows.
 
 What lies below the last layer stays as it was learnt (classifier retraining, Kang et al. 2020). Both ways end in a
 multinomial logistic regression in which all classes have equal say, written into the layer `logits`: the model keeps
@@ -38,11 +38,11 @@ def refit_to_smote(
 
 
 def refit_to_logits(
-    kernel: np.ndarray, bias: np.ndarray, features: np.ndarray, labels: np.ndarray
+    kernel: np.ndarray, bias: np.ndarray, features: np.ndarray, labels: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The last layer with a second stage fitted to the trained logits, which is linear and so is folded into it.
 
-    Args and return value as of `refit_to_smote`.
+    Args and return value as of `refit_to_smote`; nothing is drawn by the seed.
     """
     if len(np.unique(labels)) < 2:
         return kernel, bias

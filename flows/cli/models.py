@@ -12,12 +12,12 @@ from rich.table import Table
 
 from fer_models.errors import UserError
 from fer_models.settings import ModelSettings
-from flows.cli.options import Chosen, Debug, Force, from_home, study_options
+from flows.cli.options import Chosen, Debug, Force, StudyCommand, from_home, study_options
 from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, rich_help_panel="Models")
+_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
 
 
 @_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from fer_models.errors import UserError
-from flows.cli.options import Chosen, Debug, study_options
+from flows.cli.options import Chosen, Debug, StudyCommand, study_options
 from flows.cli.running import out
 from flows.environment import prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, rich_help_panel="Setting up")
+_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Setting up")
 
 
 @_command(epilog="fer doctor --config study.yaml")

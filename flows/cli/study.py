@@ -8,12 +8,12 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from flows.cli.options import Chosen, study_options
+from flows.cli.options import Chosen, StudyCommand, study_options
 from flows.cli.running import out, run_flow, show_results
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, rich_help_panel="A study")
+_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="A study")
 
 
 @_command(epilog="fer study --preset sample  |  fer study --preset corrected --set corpus.root=/data/BAUM-1")

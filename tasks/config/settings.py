@@ -152,7 +152,7 @@ class PrepareSettings(Settings):
 
 
 class SplitSettings(Settings):
-    """Subsets by subject: no person is ever in two of them. Choosing is done on validation people, never on others."""
+    """Subsets by subject: no subject is ever in two of them. All choices are made on validation subjects."""
 
     protocol: Literal["holdout", "kfold", "loso", "file"] = Field(
         "holdout",

@@ -1,4 +1,4 @@
-"""The videos of a corpus: what its adapter finds, with each person under one name and each file once."""
+"""The videos of a corpus: what its adapter finds, with each subject under one name and each file once."""
 
 import os
 from collections.abc import Hashable, Iterable, Sequence

@@ -2,8 +2,8 @@
 
 What is compared is a value a video: facts of the ledger, and medians over the faces that its shard holds. Distances
 lie in 0..1: the two-sample Kolmogorov-Smirnov statistic of numbers, the total variation distance of shares. Nothing is
-decided here; of the split only the training subset is read. Videos of one person resemble each other, so a batch of few
-people is sooner called different.
+decided here; of the split only the training subset is read. Videos of one subject resemble each other, so a batch of
+few subjects is sooner called different.
 """
 
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""The index: every usable segment with its shard, person, class and subset; and the arrays behind its rows.
+"""The index: every usable segment with its shard, subject, class and subset; and the arrays behind its rows.
 
 `row` is that of the shard; `prepared` names the folder of the shards, and so the settings that they were made with.
 Training reads the files of its two subsets; that of the test subset is opened by evaluation alone and what comes after.
@@ -51,7 +51,7 @@ def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folde
         prepared: the folder above the shards.
 
     Returns:
-        The number of people, videos and segments of each fold and subset.
+        The number of subjects, videos and segments of each fold and subset.
     """
     usable = ledger[is_usable(ledger)]
     shards = usable["shard"].unique()
@@ -64,7 +64,7 @@ def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folde
         table = pa.concat_tables([SCHEMA.empty_table(), *parts])
         write_table(subset_file(folder, fold, subset), table)
         counts.append((fold, subset, videos["subject"].nunique(), len(videos), len(table)))
-    return pd.DataFrame(counts, columns=["fold", "side", "people", "videos", "segments"])
+    return pd.DataFrame(counts, columns=["fold", "side", "subjects", "videos", "segments"])
 
 
 def _rows(video: Any, more: Mapping[str, str], rows_of: Mapping[str, pa.Table]) -> pa.Table:

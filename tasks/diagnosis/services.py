@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import CheckResult, State
+from tasks.diagnosis.check_result import CheckResult, State
 from tasks.services.foreign_settings import prefect_files, prefect_setting, where_prefect_looks
 from tasks.services.ports import is_listening, listening_process
 from tasks.storage.addresses import hide_password_in, hide_secrets

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fer_models.errors import UserError
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import CheckResult, State
+from tasks.diagnosis.check_result import CheckResult, State
 from tasks.storage.files import temporary_files
 from tasks.storage.locations import as_remote
 from tasks.storage.remote import RemotePath

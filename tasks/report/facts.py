@@ -75,14 +75,14 @@ class Facts:
     num_seeds: int
     num_folds: int
     num_test_videos: int
-    num_test_people: int
+    num_test_subjects: int
     emotions: tuple[str, ...]
     chance: float
     published: dict[str, float]
     published_note: str
     num_videos: int
     num_meant: int
-    num_people: int
+    num_subjects: int
     video_facts: str
     motion_remarks: Any
     outcomes: dict[str, int]
@@ -131,14 +131,14 @@ def describe(source: ReportInput) -> Facts:
         num_seeds=len(settings.seeds),
         num_folds=source.num_folds,
         num_test_videos=int(best.predictions.predicted.shape[1]),
-        num_test_people=len(set(best.predictions.subjects)),
+        num_test_subjects=len(set(best.predictions.subjects)),
         emotions=emotions,
         chance=1 / len(emotions),
         published=published_accuracies(settings),
         published_note=NOTES.get(settings.corpus.adapter, ""),
         num_videos=len(source.ledger),
         num_meant=len(meant),
-        num_people=int(source.split["subject"].nunique()),
+        num_subjects=int(source.split["subject"].nunique()),
         video_facts=_video_facts(seen),
         motion_remarks=motion_remarks(source.ledger, settings.prepare),
         outcomes=count_outcomes(source.ledger),
@@ -214,7 +214,7 @@ def _families(source: ReportInput, solved: bool) -> list[str]:
 
 
 def _subsets(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a fold and subset: people, videos, those with a usable face."""
+    """A row a fold and subset: subjects, videos, those with a usable face."""
     rows = []
     usable = set(source.ledger.loc[is_usable(source.ledger), "video_id"])
     names = fold_names(source.split)
@@ -226,7 +226,7 @@ def _subsets(source: ReportInput) -> list[dict[str, Any]]:
                 {
                     "fold": names[fold],
                     "name": subset,
-                    "people": videos["subject"].nunique(),
+                    "subjects": videos["subject"].nunique(),
                     "videos": len(videos),
                     "covered": int(covered.sum()),
                 }
@@ -235,14 +235,14 @@ def _subsets(source: ReportInput) -> list[dict[str, Any]]:
 
 
 def _folds(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a fold, where there are several: the people and videos that it tests, and each arm's UAR on them."""
+    """A row a fold, where there are several: the subjects and videos that it tests, and each arm's UAR on them."""
     if source.num_folds == 1:
         return []
     tested = source.split[source.split["side"] == TEST]
     return [
         {
             "name": name,
-            "people": tested.loc[tested["fold"] == fold, "subject"].nunique(),
+            "subjects": tested.loc[tested["fold"] == fold, "subject"].nunique(),
             "videos": int((tested["fold"] == fold).sum()),
             "uar": {
                 result.arm.name: fmean(
@@ -259,13 +259,13 @@ def _folds(source: ReportInput) -> list[dict[str, Any]]:
 
 
 def _classes(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a class: usable videos, people who show it, segments."""
+    """A row a class: usable videos, subjects who show it, segments."""
     videos = source.index.drop_duplicates("video_id")
     return [
         {
             "name": emotion,
             "videos": int((videos["emotion"] == emotion).sum()),
-            "people": videos.loc[videos["emotion"] == emotion, "subject"].nunique(),
+            "subjects": videos.loc[videos["emotion"] == emotion, "subject"].nunique(),
             "segments": int((source.index["emotion"] == emotion).sum()),
         }
         for emotion in source.settings.corpus.emotions

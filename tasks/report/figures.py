@@ -98,8 +98,8 @@ def _draw_arm(source: ReportInput, result: ArmResult, folder: Path) -> None:
         probabilities = np.concatenate([probabilities_of(videos, emotions, prefix) for videos in covered])
         curves[how] = (reliability_bins(labels, probabilities), result.mean(metric))
     save_figure(plot_calibration(curves, f"{title}, videos"), folder / f"{name}_calibration.png")
-    people = _subject_scores(source, result)
-    save_figure(plot_subjects(people, title, len(emotions)), folder / f"{name}_subjects.png")
+    subjects = _subject_scores(source, result)
+    save_figure(plot_subjects(subjects, title, len(emotions)), folder / f"{name}_subjects.png")
 
 
 def _subject_scores(source: ReportInput, result: ArmResult) -> list[SubjectScores]:

@@ -40,7 +40,7 @@ class SeedResult:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One row: an arm over its seeds. `interval` is of the mean UAR over videos, by bootstrap over people."""
+    """One row: an arm over its seeds. `interval` is of the mean UAR over videos, by bootstrap over subjects."""
 
     arm: Arm
     seeds: tuple[SeedResult, ...]

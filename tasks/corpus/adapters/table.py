@@ -15,7 +15,7 @@ from tasks.outcomes import Outcome
 from tasks.storage.tables import Row, read_rows
 
 _COLUMNS = ("path", "subject", "emotion")
-#: What programs write into a cell that holds nothing; no person's name.
+#: What programs write into a cell that holds nothing; no subject's name.
 _NOBODY = frozenset(("nan", "NaN", "NaT", "None", "NULL", "<NA>", "#N/A"))
 
 

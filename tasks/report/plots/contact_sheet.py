@@ -27,7 +27,7 @@ class Thumbnail:
 
 
 def plot_contact_sheet(classes: Mapping[str, Sequence[Thumbnail]]) -> Figure:
-    """A row a class, named after it; the person's name stands below each segment."""
+    """A row a class, named after it; the subject's name stands below each segment."""
     columns = max(_MIN_COLUMNS, *map(len, classes.values()))
     row_in = _WIDTH_IN / columns * (2 * _SIDE_PX + _GAP_PX) / (_SIDE_PX + _GAP_PX)
     height_in = _HEAD_IN + len(classes) * (row_in + _LABEL_IN)
