@@ -33,7 +33,7 @@ class ModelSettings(Settings):
 
     form: Literal["published", "corrected"] = Field(
         "corrected",
-        description="`published` repeats the published model with its faults, `corrected` mends them",
+        description="`published` repeats the published model with its faults, `corrected` has none of them",
     )
     width: PositiveInt = Field(128, description="filters of a stream's first convolutions")
     head_units: PositiveInt = Field(1024, description="units of each of the two dense layers")
@@ -42,7 +42,7 @@ class ModelSettings(Settings):
     optical_flow_scale_px: float = Field(
         0.25,
         gt=0,
-        description="`corrected`: motion in 1/30 s that is drawn as 1.0, in px of a face stored at 48 px",
+        description="`corrected`: the motion in 1/30 s that counts as 1.0, in px of a face stored at 48 px",
     )
 
 
@@ -59,11 +59,13 @@ class Triangular2Schedule(Settings):
     """Cyclical learning rate whose amplitude halves every cycle (Smith 2017, policy `triangular2`)."""
 
     kind: Literal["triangular2"] = "triangular2"
-    peak_factor: float = Field(6.0, gt=1, description="peak of the first cycle over the base learning rate")
+    peak_factor: float = Field(
+        6.0, gt=1, description="peak of the first cycle, as a multiple of the base learning rate"
+    )
     half_cycle_epochs: float = Field(4.0, gt=0, description="Smith's step size, in epochs")
     restart_patience: PositiveInt | None = Field(
         None,
-        description="start the cycles anew when no accuracy, training or validation, improved for this many epochs",
+        description="start the cycles again when neither training nor validation accuracy improved in so many epochs",
     )
 
 
@@ -90,9 +92,9 @@ class TrainingSettings(Settings):
     early_stopping_patience: PositiveInt | None = Field(
         None, description="stop after this many epochs without a better monitored value"
     )
-    treatment: TreatmentName = Field("none", description=f"of rare classes: {', '.join(TREATMENTS)}")
+    treatment: TreatmentName = Field("none", description=f"what is done about rare classes: {', '.join(TREATMENTS)}")
     keep_epochs: bool = Field(
-        False, description="keep the weights of every epoch, so that the report can tell the optimism gap"
+        False, description="keep the weights of every epoch, so that the report can give the optimism gap"
     )
     augmentation: AugmentationSettings | None = AugmentationSettings()
     precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(

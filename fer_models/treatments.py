@@ -51,7 +51,7 @@ class Treatment:
 TREATMENTS: dict[str, Treatment] = {
     "none": Treatment("nothing"),
     "class_weights": Treatment(
-        "rows count by the inverse of their class's frequency", weights=Function("sampling.class_weights")
+        "rows of rare classes count more, by the inverse of their frequency", weights=Function("sampling.class_weights")
     ),
     "downsample": Treatment(
         "an epoch draws as many rows of each class as the rarest has", rows=Function("sampling.downsample")
@@ -65,7 +65,7 @@ TREATMENTS: dict[str, Treatment] = {
     "focal": Treatment("focal loss: rows that are easy count less", loss=Function("losses.focal")),
     "logit_adjustment": Treatment("log priors are added to the logits in training", loss=Function("losses.adjusted")),
     "one_vs_rest": Treatment(
-        "a binary loss a class, then a second stage over the logits",
+        "a binary loss for each class, then a second stage over the logits",
         loss=Function("losses.one_versus_rest"),
         refit=Function("refitting.refit_to_logits"),
     ),

@@ -18,15 +18,15 @@ def print_diagnosis(settings: StudySettings, out: Console) -> bool:
     out.print(_table(found))
     errors, warnings = (num_in(found, state) for state in (State.ERROR, State.WARNING))
     counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
-    verdict = "This has to be mended first" if errors else "A study can run here"
+    verdict = "This has to be fixed first" if errors else "A study can run here"
     out.print(f"{verdict}: {counts}.", style="bold" if errors else None)
     return errors > 0
 
 
 def _table(found: list[CheckResult]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in ("what", "state", "found, and how to mend it"):
-        table.add_column(name, overflow="fold", no_wrap=name != "found, and how to mend it")
+    for name in ("what", "state", "found, and how to fix it"):
+        table.add_column(name, overflow="fold", no_wrap=name != "found, and how to fix it")
     for result in found:
         style = _STYLES[result.state]
         fix = f"\n[{style}]-> {escape(result.fix)}[/]" if result.fix else ""

@@ -407,7 +407,7 @@ def test_only_a_tilde_at_the_beginning_is_one(home: Path) -> None:
 def test_the_home_of_nobody(key: str) -> None:
     message = refused(overrides={key: "~nobody-of-that-name/x"})
     assert message.startswith(f"{key}: ")
-    assert "home folder of a user that there is not" in message
+    assert "home folder of a user who does not exist" in message
 
 
 def test_classes_are_compared_as_they_look() -> None:

@@ -124,7 +124,9 @@ def test_one_file_under_two_paths(tmp_path: Path, path: str) -> None:
     ):
         video = only(read_corpus(table(tmp_path, "clips/a.mp4,anna,happy", row)))
         assert (video.video_id, video.status) == ("clips/a.mp4", Outcome.LABEL_CONFLICT)
-        assert video.reason == f"it is listed 2 times with what differs: clips/a.mp4 (happy, anna), {shown} ({told})"
+        assert (
+            video.reason == f"it is listed 2 times with different values: clips/a.mp4 (happy, anna), {shown} ({told})"
+        )
 
 
 def test_what_is_alike_is_not_one_file(tmp_path: Path) -> None:

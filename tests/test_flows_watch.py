@@ -217,7 +217,7 @@ def test_it_goes_on_after_a_look_that_failed_until_ctrl_c(corpus: Corpus) -> Non
     finally:
         process.kill()
         process.wait()
-    assert lines("fer: stopped; the same command goes on where it was.") == 1
+    assert lines("fer: stopped; the same command continues from here.") == 1
     assert lines("") == 6, "four lines of its own, an empty one and the last: " + log.read_text()
 
 

@@ -62,7 +62,7 @@ def test_a_day(tmp_path: Path) -> None:
     with Lab(tmp_path, CONFIG) as lab:
         second = lab.run(*map(str, ["fer", *lab.command[1:]]))
         assert second.returncode == 0, second.stderr
-        assert "run by `fer up` already" in second.stdout
+        assert "`fer up` runs here already" in second.stdout
 
         files = Files(tmp_path)
         wait_for("the first look", lambda: files.outcomes)

@@ -17,7 +17,7 @@ Metric = Literal["accuracy", "uar", "macro_f1"]
 
 @dataclass(frozen=True)
 class ArmPredictions:
-    """Predicted classes of one arm, a row a seed; arms that are compared have the same items in the same order.
+    """Predicted classes of one arm, one row per seed; arms that are compared have the same items in the same order.
 
     Args:
         labels: int (v,), v > 1.
@@ -36,7 +36,7 @@ class ArmPredictions:
         if num_items < 2 or len(self.subjects) != num_items or self.predicted.shape[1:] != (num_items,):
             raise UserError(
                 f"An arm's predictions have {num_items} labels, {len(self.subjects)} subjects and predicted classes of "
-                f"shape {self.predicted.shape}; pass at least 2 items, and one row of them a seed."
+                f"shape {self.predicted.shape}; pass at least 2 items, and one row of them for each seed."
             )
 
     @property

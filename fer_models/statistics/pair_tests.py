@@ -14,7 +14,7 @@ from fer_models.statistics.arm_predictions import ArmPredictions, Metric, UnitCo
 #: Up to so many swaps are all tried; of more, so many are drawn.
 MAX_EXACT_SWAPS = 4096
 NUM_RANDOM_SWAPS = 10_000
-#: Swaps that give the observed difference but for rounding count as equal to it.
+#: Swaps that give the observed difference up to rounding count as equal to it.
 _ROUNDING = 1e-9
 
 

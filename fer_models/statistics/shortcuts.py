@@ -24,7 +24,7 @@ class Shortcut:
 
     Args:
         score: balanced accuracy of the guesses on subjects who were left out.
-        chance: what guessing blindly comes to.
+        chance: the score of blind guesses.
         best: the property that tells most by itself, and `best_score` how much.
     """
 
@@ -37,11 +37,11 @@ class Shortcut:
 def find_shortcut(properties: Mapping[str, np.ndarray], labels: np.ndarray, subjects: np.ndarray) -> Shortcut | None:
     """Guess labels from properties by a small decision tree, cross-validated by subject.
 
-    What was found is held against labels that were dealt anew: whole subjects' labels change places, and those of a
-    subject among its rows, so that neither few subjects nor a subject's own habits pass for a shortcut.
+    The guesses are compared with those of shuffled labels: subjects exchange all their labels, and the labels of a
+    subject change places among its rows. So neither few subjects nor a subject's own habits pass for a shortcut.
 
     Args:
-        properties: name -> float (n,), a value a row.
+        properties: name -> float (n,), one value per row.
         labels: (n,) classes.
         subjects: (n,) names.
 
@@ -61,7 +61,7 @@ def find_shortcut(properties: Mapping[str, np.ndarray], labels: np.ndarray, subj
         return None
     rng = np.random.default_rng(_SEED)
     for _ in range(_NUM_DRAWS):
-        if _score(table, _dealt_anew(numbers, subjects, rng), folds) >= score:
+        if _score(table, _shuffled(numbers, subjects, rng), folds) >= score:
             return None
     alone = {name: _score(values[:, None], numbers, folds) for name, values in varied.items()}
     best = max(alone, key=lambda name: alone[name])
@@ -85,7 +85,7 @@ def _score(table: np.ndarray, labels: np.ndarray, folds: Sequence[tuple[np.ndarr
     return float(np.mean(np.bincount(labels, guessed == labels) / np.bincount(labels)))
 
 
-def _dealt_anew(labels: np.ndarray, subjects: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _shuffled(labels: np.ndarray, subjects: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     rows_of = [np.flatnonzero(subjects == subject) for subject in np.unique(subjects)]
     order = rng.permutation(len(rows_of))
     dealt = np.empty_like(labels)

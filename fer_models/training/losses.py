@@ -1,6 +1,6 @@
 """Losses of the treatments of rare classes, on logits, which is where they are exact and safe for any confidence.
 
-All take labels int (n,) and logits float (n, classes) and give one value a row, in nats, on any Keras backend.
+All take labels int (n,) and logits float (n, classes) and give one value per row, in nats, on any Keras backend.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 What lies below the last layer stays as it was learnt (classifier retraining, Kang et al. 2020). Both ways end in a
 multinomial logistic regression in which all classes have equal say, written into the layer `logits`: the model keeps
-its architecture and gives probabilities. Nothing is drawn but by the seed, so that a repetition gives the same weights.
+its architecture and gives probabilities. All draws follow from the seed, so that a repetition gives the same weights.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ def refit_to_smote(
 
     Args:
         kernel, bias: its weights as trained, float (units, classes) and (classes,).
-        features: its input for the training rows, float (n, units), with dropout and augmentation asleep.
+        features: its input for the training rows, float (n, units), with dropout and augmentation switched off.
         labels: int (n,).
 
     Returns:

@@ -46,7 +46,9 @@ def audit(chosen: Chosen) -> None:
 @study_options()
 def inspect(
     chosen: Chosen,
-    video: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="a video's id, or an unmistakable part of it")],
+    video: Annotated[
+        str, typer.Argument(metavar="VIDEO_ID", help="a video's id, or a part of it that no other id has")
+    ],
     output: Output = None,
     force: Force = False,
 ) -> None:

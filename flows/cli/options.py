@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tasks.config.settings import StudySettings
 
 Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
-Force = Annotated[bool, typer.Option("--force", help="also over a file of that kind which this command did not make")]
+Force = Annotated[bool, typer.Option("--force", help="also replace a file of that kind that this command did not make")]
 _Command = Callable[..., None]
 
 
@@ -41,7 +41,7 @@ class Chosen:
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="train every arm with so many seeds")] = None
     data_root: Annotated[
         str | None,
-        typer.Option("--data-root", help="folder or s3://bucket/prefix for all that is made, one corpus each"),
+        typer.Option("--data-root", help="folder or s3://bucket/prefix for all results, one for each corpus"),
     ] = None
     debug: Debug = False
 

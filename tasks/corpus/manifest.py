@@ -94,7 +94,8 @@ def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
         first = manifest.iloc[0]
         labels = f" (the labels are: {found})" if found else ""
         raise UserError(
-            f"None of the {len(manifest)} videos can be used; {first['video_id']}, for one: {first['reason']}{labels}."
+            f"None of the {len(manifest)} videos can be used; for example "
+            f"{first['video_id']}: {first['reason']}{labels}."
         )
     absent = [emotion for emotion in emotions if emotion not in set(usable["emotion"])]
     if absent:
@@ -146,7 +147,7 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
     except OSError as error:
         fault = Outcome.UNREADABLE, f"the file cannot be read: {error.strerror}"
     except ValueError:  # a character that no name can hold
-        fault = Outcome.FILE_MISSING, "there can be no file of that name"
+        fault = Outcome.FILE_MISSING, "no file can have that name"
     if fault and status is Outcome.OK:
         status, reason = fault
     return {

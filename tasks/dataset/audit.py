@@ -1,8 +1,8 @@
 """Looks for leaks in a study's data: what stands in two subsets of the split though it should not.
 
 The checks are functions over data frames. The ledger is that of `tasks.preparation.ledger`; the split has the columns
-video_id, sha256, subject, side and may have `fold`, one row a fold and video. Each fold is looked at on its own: to be
-in the test subset of one and the training subset of another is how cross-validation works. `reserve` counts as test,
+video_id, sha256, subject, side and may have `fold`, one row per fold and video. Each fold is looked at on its own: to
+be in the test subset of one and the training subset of another is how cross-validation works. `reserve` counts as test,
 for its videos wait there because they show test subjects.
 """
 
@@ -31,11 +31,11 @@ from tasks.progress import progress
 #: Never to remove a split: other studies may stand on it.
 _NEW_SPLIT = "`fer prepare`, set another split.seed (which leaves this split to the studies that use it), `fer split`."
 _ADVICE = {
-    Check.SUBJECTS: f"No split that is drawn parts a person: {_NEW_SPLIT}",
+    Check.SUBJECTS: f"A new split keeps every person in one subset: {_NEW_SPLIT}",
     Check.FILES: f"Remove one from the corpus, or give both the right person and label; then {_NEW_SPLIT}",
     Check.FACES: f"Look at both with `fer inspect`. If they show one person, give both one name; then {_NEW_SPLIT}",
     Check.NAMES: f"If they are one person, write the name in one way; then {_NEW_SPLIT}",
-    Check.LABELS: "Decide which label is right, mend the corpus; then `fer prepare`.",
+    Check.LABELS: "Decide which label is right and correct the corpus; then `fer prepare`.",
 }
 _ORDER = list(Severity)
 
@@ -181,7 +181,7 @@ def check_labels(ledger: pd.DataFrame) -> Iterator[Finding]:
         yield _finding(Check.LABELS, Severity.WARNING, f"not used: {video.message}", (str(video.video_id),))
     without = ledger.loc[ledger["outcome"] == Outcome.LABEL_MISSING, "video_id"]
     if len(without):
-        what = f"not used for want of a label or a person: {len(without)}"
+        what = f"not used, because a label or a person is missing: {len(without)}"
         yield _finding(Check.LABELS, Severity.NOTE, what, tuple(sorted(without)))
 
 
@@ -209,7 +209,7 @@ def _folds_apart(subsets: pd.DataFrame) -> list[str]:
     """The names of the folds in which these videos stand in more than one subset.
 
     Args:
-        subsets: one row a video, one column a fold.
+        subsets: one row per video, one column per fold.
     """
     num_sides = subsets.replace({RESERVE: TEST}).nunique()
     return [str(fold) for fold in num_sides.index[num_sides > 1]]

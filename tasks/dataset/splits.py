@@ -181,13 +181,13 @@ def _deal_newcomers(
 
 
 def _echo_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
-    """Folds test everybody once, but for those who came when they were drawn already."""
+    """Folds test everybody once, except those who came after the folds were drawn."""
     subjects = set(split["subject"])
     never = subjects - set(split.loc[split["side"] == TEST, "subject"])
     if never and settings.protocol != "holdout":
         echo(
             f"{len(never)} of {len(subjects)} people came after the folds were drawn and are never tested "
-            f"({min(never)}, for one); another split.seed draws folds of all."
+            f"({min(never)}, for example); with another split.seed, folds of all of them are drawn."
         )
 
 

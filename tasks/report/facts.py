@@ -49,7 +49,8 @@ class Facts:
         published: by arm the accuracy in % that was printed for this corpus, and what has to be said of it.
         num_meant: videos that the study wants.
         lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
-        subsets: a row a fold and subset; `folds`: a row a fold, where there are several; `classes`: a row a class.
+        subsets: one row per fold and subset; `folds`: one row per fold, if there are several; `classes`: one row per
+            class.
         contact_sheet: whether there is one.
         explanations: by arm the verdict on its Grad-CAM maps.
         figures: by arm the figures of its first run.
@@ -214,7 +215,7 @@ def _families(source: ReportInput, solved: bool) -> list[str]:
 
 
 def _subsets(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a fold and subset: subjects, videos, those with a usable face."""
+    """One row per fold and subset: subjects, videos, those with a usable face."""
     rows = []
     usable = set(source.ledger.loc[is_usable(source.ledger), "video_id"])
     names = fold_names(source.split)
@@ -235,7 +236,7 @@ def _subsets(source: ReportInput) -> list[dict[str, Any]]:
 
 
 def _folds(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a fold, where there are several: the subjects and videos that it tests, and each arm's UAR on them."""
+    """One row per fold, where there are several: the subjects and videos that it tests, and each arm's UAR on them."""
     if source.num_folds == 1:
         return []
     tested = source.split[source.split["side"] == TEST]
@@ -259,7 +260,7 @@ def _folds(source: ReportInput) -> list[dict[str, Any]]:
 
 
 def _classes(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a class: usable videos, subjects who show it, segments."""
+    """One row per class: usable videos, subjects who show it, segments."""
     videos = source.index.drop_duplicates("video_id")
     return [
         {

@@ -114,7 +114,7 @@ def read_summary(report: Path) -> str:
 
 
 def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
-    """A row an arm and seed, over all folds."""
+    """One row per arm and seed, over all folds."""
     rows = [
         {
             "arm": result.arm.name,
@@ -131,7 +131,7 @@ def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
 
 
 def _folds_table(source: ReportInput) -> pd.DataFrame:
-    """A row an arm, seed and fold."""
+    """One row per arm, seed and fold."""
     names = fold_names(source.split)
     rows = [
         {

@@ -60,7 +60,7 @@ def train_on_workers(runs: Sequence[Run], parameters: dict[str, Any], retries: i
     trained twice. One whose worker died is submitted again, `retries` times; it goes on after its last epoch.
 
     Args:
-        parameters: of the flow `fer-train`, but for the name of the run.
+        parameters: of the flow `fer-train`, without the name of the run.
 
     Raises:
         UserError: there is no such deployment.

@@ -1,8 +1,8 @@
-"""Logs a study to MLflow: one experiment a study, a parent run, a child run per arm and seed.
+"""Logs a study to MLflow: one experiment per study, a parent run, a child run per arm and seed.
 
 Everything is logged from files that are on disk already, so a study can be logged again, or into another store.
 What has been logged is remembered beside those files, per parent run. Nothing that is remembered or logged tells where
-the data root lies, but for the addresses of artifacts, which follow it (`tasks.tracking.mlflow_database`).
+the data root lies, except the addresses of artifacts, which follow it (`tasks.tracking.mlflow_database`).
 """
 
 import importlib.metadata

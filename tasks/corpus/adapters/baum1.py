@@ -67,7 +67,7 @@ class _Row:
 
 
 def read(corpus: Options) -> list[SourceVideo]:
-    """One record a clip that is annotated, or filmed, or both, in the chosen subsets."""
+    """One record per clip that is annotated, or filmed, or both, in the chosen subsets."""
     root = require_folder(corpus.root)
     unknown = [subset for subset in corpus.subsets if subset not in _CODES]
     if unknown or not corpus.subsets:

@@ -21,7 +21,7 @@ _LABEL = re.compile(r"(.*)_(\d+)_emotion\.txt", re.IGNORECASE)
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a clip that is filmed, or labelled, or both."""
+    """One record per clip that is filmed, or labelled, or both."""
     root = require_folder(corpus.root)
     films, labels = _find(root, "cohn-kanade-images"), _find(root, "Emotion")
     clips = {f"{path.parent.name}_{path.name}" for folder in (films, labels) for path in folder.glob("[!.]*/[!.]*/")}

@@ -48,7 +48,7 @@ def label_status(label_raw: str) -> tuple[str, Outcome, str]:
 
 
 def require_folder(path: Path, setting: str = "corpus.root") -> Path:
-    """The folder, or a `UserError` that names the setting to mend."""
+    """The folder; raises a `UserError` that names the setting to correct."""
     if not path.is_dir():
         raise UserError(f"There is no folder {str(path)!r}; set {setting} to the folder of your videos.")
     return path

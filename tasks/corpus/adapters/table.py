@@ -20,7 +20,7 @@ _NOBODY = frozenset(("nan", "NaN", "NaT", "None", "NULL", "<NA>", "#N/A"))
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a row of the table."""
+    """One record per row of the table."""
     if not corpus.root.is_file():
         raise UserError(f"There is no table {str(corpus.root)!r}; set corpus.root to a CSV or Parquet file.")
     return [_source(corpus, row) for row in read_rows(corpus.root, _COLUMNS)]
