@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from fer_models.treatments import TREATMENTS, TreatmentName
 
@@ -73,13 +73,29 @@ class ConstantSchedule(Settings):
     kind: Literal["constant"] = "constant"
 
 
-Schedule = Annotated[PlateauSchedule | Triangular2Schedule | ConstantSchedule, Field(discriminator="kind")]
+class CosineSchedule(Settings):
+    """A straight rise to the learning rate, then half a cosine down to 0 at the end of the budget (SGDR, Loshchilov and
+    Hutter 2017, without restarts).
+    """
+
+    kind: Literal["cosine"] = "cosine"
+    warmup: Share = Field(0.1, description="share of the budget that the rise takes")
+
+
+Schedule = Annotated[
+    PlateauSchedule | Triangular2Schedule | ConstantSchedule | CosineSchedule, Field(discriminator="kind")
+]
 
 
 class TrainingSettings(Settings):
     """How every run of a study is trained."""
 
-    epochs: PositiveInt = 50
+    epochs: PositiveInt = Field(50, description="passes over the training rows; with `steps` its equal parts")
+    steps: PositiveInt | None = Field(
+        None,
+        description="optimiser steps in all, the budget instead of `epochs`, which then says only how often the model "
+        "is looked at meanwhile: what little data needs, whose passes are short",
+    )
     batch_size: PositiveInt = 256
     learning_rate: float = Field(1e-3, gt=0)
     rho: Share = Field(0.9, description="RMSprop's decay")
@@ -98,3 +114,10 @@ class TrainingSettings(Settings):
     precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(
         "float32", description="`auto`: mixed_bfloat16 on a machine that computes it faster, else float32"
     )
+
+    @field_validator("steps")
+    @classmethod
+    def _one_an_epoch(cls, steps: int | None, others: ValidationInfo) -> int | None:
+        if steps is not None and steps < (epochs := others.data.get("epochs", 1)):
+            raise ValueError(f"it should be at least training.epochs ({epochs}), for each of them takes a step or more")
+        return steps

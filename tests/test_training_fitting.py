@@ -19,9 +19,16 @@ from fer_models.errors import FerError, TrainingDiverged
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model, load_model
 from fer_models.segments import SegmentArrays
-from fer_models.settings import AugmentationSettings, ConstantSchedule, ModelSettings, PlateauSchedule, TrainingSettings
+from fer_models.settings import (
+    AugmentationSettings,
+    ConstantSchedule,
+    CosineSchedule,
+    ModelSettings,
+    PlateauSchedule,
+    TrainingSettings,
+)
 from fer_models.statistics.metrics import score
-from fer_models.training import engine, fitting
+from fer_models.training import engine, fitting, sampling
 from fer_models.training.engine import predict
 from fer_models.training.fitting import fit
 from fer_models.training.progress import Epoch, Progress
@@ -297,17 +304,31 @@ def trained_epochs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_each_epoch_sees_the_rows_in_its_own_order(tmp_path, monkeypatch):
     asked: list[tuple[int, ...]] = []
-    plain = engine.epoch_batches
+    plain = sampling.epoch_batches
 
     def record(*arguments):
         asked.append(arguments)
         return plain(*arguments)
 
-    monkeypatch.setattr(engine, "epoch_batches", record)
+    monkeypatch.setattr(sampling, "epoch_batches", record)
     with pytest.raises(Interrupted):
         train(tmp_path, on_epoch=partial(interrupt_after, last=2))
     train(tmp_path)
     assert asked == [(12, 6, SEED, epoch) for epoch in range(4)]
+
+
+def test_a_budget_of_steps_ends_at_that_step_and_resumes_inside_a_pass(tmp_path):
+    """Five steps in three looks, over passes of two steps."""
+    settings = PLAIN.model_copy(update={"steps": 5, "epochs": 3, "schedule": CosineSchedule(warmup=0.2)})
+    whole = train(tmp_path / "whole", settings)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "resumed", settings, on_epoch=partial(interrupt_after, last=1))
+    left = RunCheckpoints(tmp_path / "resumed")
+    assert int(left.load_last(left.progress()).optimizer.iterations) == 1
+    resumed = train(tmp_path / "resumed", settings)
+    assert without_seconds(resumed.history) == without_seconds(whole.history)
+    assert len(whole.history) == 3
+    assert_same(final_weights(tmp_path / "resumed"), final_weights(tmp_path / "whole"))
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path, trained_epochs, undisturbed):

@@ -15,7 +15,7 @@ from fer_models.models.network import layer_output, model_inputs
 from fer_models.segments import SegmentInputs, SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.training.progress import Epoch
-from fer_models.training.sampling import epoch_batches
+from fer_models.training.sampling import batches_of_steps, steps_of_pass
 from fer_models.training.schedules import learning_rate
 from fer_models.treatments import TREATMENTS
 
@@ -71,14 +71,14 @@ class Engine:
             TrainingDiverged: the loss is not finite any more.
         """
         settings, number = self._settings, len(history)
-        drawn = self._treatment.rows(train.labels, seed, number)
-        batches = [drawn[batch] for batch in epoch_batches(len(drawn), settings.batch_size, seed, number)]
+        batches = self._batches(train.labels, seed, number)
         weights = self._treatment.weights(train.labels, self.num_classes)
         _seed_draws(self.model, number)
         steps = []
         rate = settings.learning_rate
         for step, rows in enumerate(batches):
-            rate = learning_rate(settings.schedule, settings.learning_rate, number + step / len(batches), history)
+            position = number + step / len(batches)
+            rate = learning_rate(settings.schedule, settings.learning_rate, position, settings.epochs, history)
             self._trainer.optimizer.learning_rate = rate
             sample_weights = weights[train.labels[rows]].astype(np.float32)
             logs = self._trainer.train_on_batch(
@@ -97,6 +97,17 @@ class Engine:
         losses, accuracies, masses = np.array(steps).T  # Keras forgets the batches before the one at hand
         accuracy = float(np.average(accuracies, weights=masses))
         return Steps(float(losses.mean()), accuracy, rate, train.names[batches[-1]])
+
+    def _batches(self, labels: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:
+        """Rows of each batch of an epoch, which is a pass over the rows, or its share of a budget of steps."""
+        settings = self._settings
+
+        def draw(number: int) -> np.ndarray:
+            return self._treatment.rows(labels, seed, number)
+
+        steps = settings.steps or settings.epochs * steps_of_pass(len(draw(0)), settings.batch_size)
+        first, end = (number * steps // settings.epochs for number in (epoch, epoch + 1))
+        return list(batches_of_steps(first, end, draw, settings.batch_size, seed))
 
     def weights_are_finite(self) -> bool:
         """Whether no weight of the model is NaN or infinite."""

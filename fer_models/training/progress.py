@@ -1,9 +1,14 @@
 """How far a training run is: its finished epochs, and the checkpoints that go with them."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import keras
+import numpy as np
 from pydantic import BaseModel
+
+#: Of a monitored value: a point of UAR or accuracy, or 0.01 nats.
+_NOTABLE_RISE = 0.01
 
 
 class Epoch(BaseModel):
@@ -31,6 +36,22 @@ class Progress(BaseModel):
     best_checkpoint: str
     best_epoch: int
     finished: bool = False
+
+
+def still_climbs(history: Sequence[Epoch]) -> bool:
+    """Whether validation still rose when the budget ended, so that a larger one might have given a better model.
+
+    Judged by the last third of the epochs, four or more: the straight line through their monitored values rises by
+    more than `_NOTABLE_RISE` over it, and its slope is more than twice its standard error.
+    """
+    last = np.array([epoch.monitored for epoch in history[-max(4, len(history) // 3) :]])
+    if len(last) < 4:
+        return False
+    epochs = np.arange(len(last)) - (len(last) - 1) / 2
+    slope = (epochs * last).sum() / (epochs**2).sum()
+    residuals = last - last.mean() - slope * epochs
+    error = np.sqrt((residuals**2).sum() / (len(last) - 2) / (epochs**2).sum())
+    return bool(slope * (len(last) - 1) > _NOTABLE_RISE and slope > 2 * error)
 
 
 class Checkpoints(Protocol):

@@ -18,7 +18,7 @@ from fer_models.models.building import build_model, needs_of
 from fer_models.segments import SegmentArrays, SegmentShape
 from fer_models.settings import TrainingSettings
 from fer_models.training.fitting import fit
-from fer_models.training.progress import Epoch, Progress
+from fer_models.training.progress import Epoch, Progress, still_climbs
 from tasks.config.digests import digest, model_part, prepare_digest, training_part
 from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carry_prepare
@@ -205,6 +205,9 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         checkpoints = RunCheckpoints(working.path, training.keep_epochs)
         result = fit(lambda: build_run_model(settings, run), train, validation, training, checkpoints, run.seed, tell)
     keras.backend.clear_session()
+    if len(result.history) == epochs and still_climbs(result.history):
+        budget = "epochs" if settings.training.steps is None else "steps"
+        echo(f"{run.name}: {settings.training.monitor} still climbed at the end; more training.{budget} may give more.")
     return result
 
 
