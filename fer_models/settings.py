@@ -31,18 +31,19 @@ class AugmentationSettings(Settings):
 class ModelSettings(Settings):
     """What all arms of a study share."""
 
-    form: Literal["published", "corrected"] = Field(
+    form: Literal["published", "corrected", "modern"] = Field(
         "corrected",
-        description="`published` repeats the published model with its faults, `corrected` mends them",
+        description="`published` repeats the published model with its faults, `corrected` mends them, `modern` has "
+        "small kernels with batch normalisation and no dense layers before the last: for little data",
     )
     width: PositiveInt = Field(128, description="filters of a stream's first convolutions")
-    head_units: PositiveInt = Field(1024, description="units of each of the two dense layers")
+    head_units: PositiveInt = Field(1024, description="units of each of the two dense layers; `modern` has none")
     dropout: Share = 0.1
-    l2: float = Field(0.001, ge=0, description="L2 penalty on the second dense layer")
+    l2: float = Field(0.001, ge=0, description="L2 penalty on the second dense layer; `modern` has none")
     optical_flow_scale_px: float = Field(
         0.25,
         gt=0,
-        description="`corrected`: motion in 1/30 s that is drawn as 1.0, in px of a face stored at 48 px",
+        description="not `published`: motion in 1/30 s that is drawn as 1.0, in px of a face stored at 48 px",
     )
 
 
@@ -97,11 +98,24 @@ class TrainingSettings(Settings):
         "is looked at meanwhile: what little data needs, whose passes are short",
     )
     batch_size: PositiveInt = 256
+    optimizer: Literal["rmsprop", "adamw"] = "rmsprop"
     learning_rate: float = Field(1e-3, gt=0)
-    rho: Share = Field(0.9, description="RMSprop's decay")
+    rho: Share = Field(0.9, description="`rmsprop`: its decay")
+    weight_decay: float = Field(
+        0.05, ge=0, lt=1, description="`adamw`: of kernels, not of biases and normalisation; times the learning rate"
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="the model is the exponential moving average of the weights with this decay a step, such as 0.99",
+    )
     schedule: Schedule = PlateauSchedule()
     monitor: Literal["val_accuracy", "val_uar", "val_loss"] = Field(
         "val_uar", description="the epoch that is best by this validation metric becomes the model"
+    )
+    choose: Literal["best", "smoothed", "last"] = Field(
+        "best",
+        description="the epoch that becomes the model: the best one, the best by the mean of `monitor` over it and the "
+        "two before it, or the last one, where the learning rate has fallen to nothing",
     )
     early_stopping_patience: PositiveInt | None = Field(
         None, description="stop after this many epochs without a better monitored value"

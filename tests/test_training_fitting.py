@@ -169,6 +169,17 @@ def test_the_model_is_that_of_the_best_epoch(monitor, tmp_path):
         assert progress.history[-1].val_loss != pytest.approx(best.val_loss)
 
 
+@pytest.mark.parametrize("choose", ["smoothed", "last"])
+def test_the_model_is_that_of_the_chosen_epoch(choose, tmp_path):
+    settings = PLAIN.model_copy(update=LOSS | {"learning_rate": 5e-3, "epochs": 5, "choose": choose})
+    progress = train(tmp_path, settings, validation=CONTRARY)
+    chosen = progress.history[progress.best_epoch - 1]
+    assert chosen.epoch == {"smoothed": 3, "last": 5}[choose]
+    assert chosen.monitored < max(epoch.monitored for epoch in progress.history)
+    probabilities = predict(load_model(tmp_path / MODEL_FILE), CONTRARY)
+    assert score(CONTRARY.labels, probabilities, "abcdef").loss == pytest.approx(chosen.val_loss)
+
+
 def test_early_stopping(tmp_path):
     settings = PLAIN.model_copy(update=LOSS | {"epochs": 40, "early_stopping_patience": 2, "learning_rate": 5e-3})
     progress = train(tmp_path, settings, validation=CONTRARY)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_models.training.progress import Epoch, still_climbs
+from fer_models.training.progress import Epoch, chosen_epoch, still_climbs
 
 
 def history(*monitored: float) -> list[Epoch]:
@@ -34,3 +34,16 @@ def test_noise_about_a_level_seldom_climbs() -> None:
     rng = np.random.default_rng(0)
     found = [still_climbs(history(*rng.normal(0.7, 0.03, 30))) for _ in range(300)]
     assert np.mean(found) < 0.08
+
+
+@pytest.mark.parametrize(
+    ("choose", "chosen"),
+    [
+        ("best", [1, 2, 2, 2, 2, 2]),  # the first of equal ones
+        ("smoothed", [1, 2, 3, 3, 3, 6]),  # means of three: .53, .50, .53, .60
+        ("last", [1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_the_chosen_epoch_is_a_new_one_or_the_one_before(choose: str, chosen: list[int]) -> None:
+    values = (0.3, 0.9, 0.4, 0.2, 0.9, 0.7)
+    assert [chosen_epoch(history(*values[:end]), choose) for end in range(1, 7)] == chosen

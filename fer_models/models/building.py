@@ -16,7 +16,11 @@ from fer_models.segments import SegmentShape
 from fer_models.settings import AugmentationSettings, ModelSettings
 
 #: The study took Keras's default; with ReLU that shrinks the signal layer by layer (He et al. 2015).
-_INITIALIZERS = {"published": keras.initializers.GlorotUniform, "corrected": keras.initializers.HeNormal}
+_INITIALIZERS = {
+    "published": keras.initializers.GlorotUniform,
+    "corrected": keras.initializers.HeNormal,
+    "modern": keras.initializers.HeNormal,
+}
 
 
 @keras.saving.register_keras_serializable(package="fer_models")

@@ -14,6 +14,7 @@ from fer_models.models.building import model_network
 from fer_models.models.network import layer_output, model_inputs
 from fer_models.segments import SegmentInputs, SegmentSource
 from fer_models.settings import TrainingSettings
+from fer_models.training.optimizers import AveragedWeights, make_optimizer
 from fer_models.training.progress import Epoch
 from fer_models.training.sampling import batches_of_steps, steps_of_pass
 from fer_models.training.schedules import learning_rate
@@ -37,7 +38,8 @@ class Engine:
     """Takes the training steps of one model.
 
     The trainer is the model without its softmax, as the losses want logits. Layers and optimizer are the model's own,
-    so that a checkpoint of the model holds all that changes.
+    so that a checkpoint of the model holds all that changes. Between epochs the model's weights are the averaged ones
+    where the settings ask for averages.
 
     Args:
         model: with fresh weights, or as an earlier attempt left it, with its optimizer.
@@ -49,8 +51,7 @@ class Engine:
         self._treatment = TREATMENTS[settings.treatment]
         self._settings = settings
         if not model.compiled:
-            optimizer = keras.optimizers.RMSprop(settings.learning_rate, rho=settings.rho)
-            model.compile(optimizer, jit_compile=_uses_xla())
+            model.compile(make_optimizer(settings), jit_compile=_uses_xla())
         self._trainer = keras.Model(model.inputs, layer_output(model, model_network(model).logits))
         self._trainer.compile(
             model.optimizer,
@@ -58,6 +59,7 @@ class Engine:
             weighted_metrics=["accuracy"],
             jit_compile=_uses_xla(),
         )
+        self._averages = AveragedWeights(model.optimizer, self._trainer.trainable_variables)
 
     @property
     def num_classes(self) -> int:
@@ -74,6 +76,7 @@ class Engine:
         batches = self._batches(train.labels, seed, number)
         weights = self._treatment.weights(train.labels, self.num_classes)
         _seed_draws(self.model, number)
+        self._averages.exchange()
         steps = []
         rate = settings.learning_rate
         for step, rows in enumerate(batches):
@@ -94,6 +97,7 @@ class Engine:
                     f"{len(batches)}, at learning rate {rate:g}; the batch held {listed(train.names[rows])}. "
                     "Lower training.learning_rate, or look at those segments."
                 )
+        self._averages.exchange()
         losses, accuracies, masses = np.array(steps).T  # Keras forgets the batches before the one at hand
         accuracy = float(np.average(accuracies, weights=masses))
         return Steps(float(losses.mean()), accuracy, rate, train.names[batches[-1]])

@@ -1,7 +1,7 @@
 """Trains one model, epoch by epoch, so that a killed run goes on where its last whole epoch ended.
 
 In: a model with fresh weights, training and validation segments, and where checkpoints go. Out: the model of the epoch
-that was best by the monitored validation metric, and the history. The test subset is never seen here.
+that was chosen by the monitored validation metric, and the history. The test subset is never seen here.
 
 Treatments of class imbalance act on the rows of an epoch, on their weights, on the loss, or on the last layer of the
 best epoch's model; the history is of training, so a refitted model may score otherwise on the validation subset.
@@ -20,7 +20,7 @@ from fer_models.segments import SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training.engine import Engine, listed, predict
-from fer_models.training.progress import Checkpoints, Epoch, Progress
+from fer_models.training.progress import Checkpoints, Epoch, Progress, chosen_epoch
 from fer_models.treatments import TREATMENTS
 
 #: Rows that are looked at in one piece.
@@ -113,15 +113,15 @@ def _advance(progress: Progress | None, epoch: Epoch, settings: TrainingSettings
     """How far the run is with one more epoch."""
     history = [*(progress.history if progress else []), epoch]
     last = f"epoch-{epoch.epoch:04d}.keras"
-    is_best = not progress or epoch.monitored > max(past.monitored for past in progress.history)
-    best_epoch = epoch.epoch if is_best or not progress else progress.best_epoch
+    chosen = chosen_epoch(history, settings.choose)
+    stalled = epoch.epoch - chosen_epoch(history, "best")
     patience = settings.early_stopping_patience
     return Progress(
         history=history,
         last_checkpoint=last,
-        best_checkpoint=last if is_best or not progress else progress.best_checkpoint,
-        best_epoch=best_epoch,
-        finished=epoch.epoch >= settings.epochs or (patience is not None and epoch.epoch - best_epoch >= patience),
+        best_checkpoint=last if chosen == epoch.epoch or not progress else progress.best_checkpoint,
+        best_epoch=chosen,
+        finished=epoch.epoch >= settings.epochs or (patience is not None and stalled >= patience),
     )
 
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 #: Of a monitored value: a point of UAR or accuracy, or 0.01 nats.
 _NOTABLE_RISE = 0.01
+#: Epochs whose monitored values are averaged where the choice is a smoothed one.
+_SMOOTHED = 3
 
 
 class Epoch(BaseModel):
@@ -36,6 +38,21 @@ class Progress(BaseModel):
     best_checkpoint: str
     best_epoch: int
     finished: bool = False
+
+
+def chosen_epoch(history: Sequence[Epoch], choose: str) -> int:
+    """Number of the epoch that becomes the model; `choose` as in the settings of a training.
+
+    Each epoch is judged by what was known at its end, so that a later one never brings back another than the one chosen
+    so far.
+    """
+    values = [epoch.monitored for epoch in history]
+    if choose == "last" or (choose == "smoothed" and len(values) < _SMOOTHED):
+        return len(values)
+    if choose == "best":
+        return 1 + int(np.argmax(values))
+    means = np.convolve(values, np.full(_SMOOTHED, 1 / _SMOOTHED), mode="valid")
+    return _SMOOTHED + int(np.argmax(means))
 
 
 def still_climbs(history: Sequence[Epoch]) -> bool:

@@ -31,7 +31,7 @@ def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
 #: Settings that came after version 0.1, by the group that they are in.
 _LATER: dict[str, tuple[str, ...]] = {
     "PrepareSettings": ("face_size_px",),
-    "TrainingSettings": ("steps",),
+    "TrainingSettings": ("steps", "optimizer", "weight_decay", "ema", "choose"),
 }
 
 
