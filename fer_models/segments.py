@@ -9,6 +9,26 @@ import numpy as np
 Batch = dict[str, np.ndarray]
 
 
+def mirrored(batch: Batch) -> Batch:
+    """The same segments left to right: what moved to the left moves to the right."""
+    turned = {name: values[..., ::-1, :] for name, values in batch.items()}
+    if "optical_flow" in turned:
+        turned["optical_flow"] = turned["optical_flow"] * np.array([-1, 1], turned["optical_flow"].dtype)
+    return turned
+
+
+def shifted(batch: Batch, right: int, down: int) -> Batch:
+    """The same segments moved by so many px; what the border leaves open shows its edge."""
+    moved = {}
+    for name, values in batch.items():
+        rows, columns = (
+            np.clip(np.arange(side) - by, 0, side - 1)
+            for side, by in zip(values.shape[-3:-1], (down, right), strict=True)
+        )
+        moved[name] = values[..., rows[:, None], columns, :]
+    return moved
+
+
 @dataclass(frozen=True)
 class SegmentShape:
     """What a segment holds.

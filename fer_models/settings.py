@@ -15,6 +15,8 @@ class Settings(BaseModel):
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+#: What a prediction is the mean of, see `ModelSettings.views`.
+Views = Literal["none", "mirror", "mirror_and_shifts"]
 
 
 class AugmentationSettings(Settings):
@@ -26,6 +28,17 @@ class AugmentationSettings(Settings):
     rotation_deg: float = Field(0.0, ge=0, le=180, description="rotation, at most this many degrees either way")
     shift: Share = Field(0.0, description="shift, at most this share of the side either way")
     brightness: Share = Field(0.0, description="gain and offset of the face image, at most this much either way")
+    gamma: Share = Field(
+        0.0,
+        description="the face image's values, 0 to 1, are raised to a power in 1 - gamma .. 1 + gamma: light that no "
+        "standardisation takes back",
+    )
+    erasing: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the pairs that lose a rectangle, a tenth to four tenths of the side each way",
+    )
 
 
 class ModelSettings(Settings):
@@ -44,6 +57,11 @@ class ModelSettings(Settings):
         0.25,
         gt=0,
         description="not `published`: motion in 1/30 s that is drawn as 1.0, in px of a face stored at 48 px",
+    )
+    views: Views = Field(
+        "none",
+        description="what a prediction is the mean of: the segment, with `mirror` also its mirror image, and also "
+        "small shifts of both",
     )
 
 
@@ -119,6 +137,13 @@ class TrainingSettings(Settings):
     )
     early_stopping_patience: PositiveInt | None = Field(
         None, description="stop after this many epochs without a better monitored value"
+    )
+    label_smoothing: Share = Field(0.0, description="share of each label that is spread evenly over the classes")
+    mixup: float = Field(
+        0.0, ge=0, description="mix pairs and labels by shares drawn from Beta(mixup, mixup); 0: don't"
+    )
+    cutmix: float = Field(
+        0.0, ge=0, description="lay a rectangle of one pair into another, its area drawn from Beta(cutmix, cutmix)"
     )
     treatment: TreatmentName = Field("none", description=f"of rare classes: {', '.join(TREATMENTS)}")
     keep_epochs: bool = Field(

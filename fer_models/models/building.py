@@ -95,7 +95,7 @@ def build_model(
         seeded_initializers("published", seed)("logits"),
     )
     inputs, logits, network = family.build(family.options.model_validate(arm.options), recipe)
-    carried = network.model_dump(mode="json")
+    carried = network.model_copy(update={"views": settings.views}).model_dump(mode="json")
     probabilities = EmotionProbabilities(labels, prepare, carried, dtype="float32", name=_OUTPUT)(logits)
     return keras.Model(inputs, probabilities, name=arm.name.replace("-", "_"))
 

@@ -19,7 +19,7 @@ from fer_models.models.building import model_network
 from fer_models.segments import SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
-from fer_models.training.engine import Engine, listed, predict
+from fer_models.training.engine import Engine, listed, outputs, predict
 from fer_models.training.progress import Checkpoints, Epoch, Progress, chosen_epoch
 from fer_models.treatments import TREATMENTS
 
@@ -131,5 +131,5 @@ def _refit(model: keras.Model, train: SegmentSource, settings: TrainingSettings,
     if refit is None:
         return
     logits = model.get_layer(model_network(model).logits)
-    features = predict(keras.Model(model.inputs, logits.input), train)
+    features = outputs(keras.Model(model.inputs, logits.input), train)
     logits.set_weights(refit(*logits.get_weights(), features, train.labels, seed))

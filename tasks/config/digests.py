@@ -30,8 +30,19 @@ def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
 
 #: Settings that came after version 0.1, by the group that they are in.
 _LATER: dict[str, tuple[str, ...]] = {
-    "PrepareSettings": ("face_size_px",),
-    "TrainingSettings": ("steps", "optimizer", "weight_decay", "ema", "choose"),
+    "PrepareSettings": ("face", "face_size_px"),
+    "ModelSettings": ("views",),
+    "TrainingSettings": (
+        "steps",
+        "optimizer",
+        "weight_decay",
+        "ema",
+        "choose",
+        "label_smoothing",
+        "mixup",
+        "cutmix",
+    ),
+    "AugmentationSettings": ("gamma", "erasing"),
 }
 
 
@@ -61,6 +72,7 @@ def model_part(settings: ModelSettings) -> dict[str, Any]:
 def training_part(settings: TrainingSettings) -> dict[str, Any]:
     """Training settings in the same spelling."""
     values = _values(settings)
+    values["augmentation"] = settings.augmentation and _values(settings.augmentation)
     values["imbalance"] = values.pop("treatment")
     return values
 
