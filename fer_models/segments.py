@@ -109,6 +109,46 @@ class PairInputs:
 
 
 @dataclass(frozen=True)
+class JoinedSegments:
+    """The segments of one source, then those of another one of the same shape; see `SegmentSource`."""
+
+    first: SegmentSource
+    second: SegmentSource
+
+    @property
+    def shape(self) -> SegmentShape:
+        """Of each segment."""
+        return self.first.shape
+
+    @property
+    def labels(self) -> np.ndarray:
+        """As of `SegmentSource`."""
+        return np.concatenate([self.first.labels, self.second.labels])
+
+    @property
+    def videos(self) -> np.ndarray:
+        """As of `SegmentSource`."""
+        return np.concatenate([self.first.videos, self.second.videos])
+
+    @property
+    def names(self) -> np.ndarray:
+        """As of `SegmentSource`."""
+        return np.concatenate([self.first.names, self.second.names])
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """As of `SegmentInputs`."""
+        of_first = rows < len(self.first)
+        parts = self.first.batch(rows[of_first]), self.second.batch(rows[~of_first] - len(self.first))
+        joined = {name: np.empty((len(rows), *values.shape[1:]), values.dtype) for name, values in parts[0].items()}
+        for name, values in joined.items():
+            values[of_first], values[~of_first] = parts[0][name], parts[1][name]
+        return joined
+
+
+@dataclass(frozen=True)
 class SegmentArrays(PairInputs):
     """The same with what they are trained and judged by, see `SegmentSource`."""
 

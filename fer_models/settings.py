@@ -135,6 +135,11 @@ class TrainingSettings(Settings):
         description="the epoch that becomes the model: the best one, the best by the mean of `monitor` over it and the "
         "two before it, or the last one, where the learning rate has fallen to nothing",
     )
+    refit: Literal["none", "train_and_validation"] = Field(
+        "none",
+        description="once the epoch is chosen, train anew for as long, on the training and the validation people: more "
+        "people, and a model that was chosen by none of its own",
+    )
     early_stopping_patience: PositiveInt | None = Field(
         None, description="stop after this many epochs without a better monitored value"
     )

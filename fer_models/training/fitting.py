@@ -3,6 +3,9 @@
 In: a model with fresh weights, training and validation segments, and where checkpoints go. Out: the model of the epoch
 that was chosen by the monitored validation metric, and the history. The test subset is never seen here.
 
+With `refit` a second training follows, on both subsets for as long as the chosen epoch took, and gives the model; the
+history stays that of the first, whose model says what it thinks of the validation segments before it goes.
+
 Treatments of class imbalance act on the rows of an epoch, on their weights, on the loss, or on the last layer of the
 best epoch's model; the history is of training, so a refitted model may score otherwise on the validation subset.
 """
@@ -16,7 +19,7 @@ import numpy as np
 
 from fer_models.errors import TrainingDiverged, UserError
 from fer_models.models.building import model_network
-from fer_models.segments import SegmentSource
+from fer_models.segments import JoinedSegments, SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training.engine import Engine, listed, outputs, predict
@@ -35,12 +38,14 @@ def fit(
     checkpoints: Checkpoints,
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_refit: Callable[[int], None] = lambda epochs: None,
 ) -> Progress:
     """Train until the last epoch or early stopping, resuming what `checkpoints` hold, and leave the model there.
 
     Args:
         build: makes the model with fresh weights; called when there is nothing to resume.
         on_epoch: told of each finished epoch, those of an earlier attempt included.
+        on_refit: told how many epochs of the training on both subsets are finished, after each.
 
     Raises:
         UserError: an optical flow is not finite.
@@ -59,10 +64,44 @@ def fit(
         progress = _advance(progress, epoch, settings)
         checkpoints.commit(engine.model, progress)
         on_epoch(epoch)
-    if best := checkpoints.load_best(progress):
-        _refit(best, train, settings, seed)
-        checkpoints.finish(best, progress)
+    if chosen := checkpoints.load_best(progress):
+        _fit_second_stage(chosen, train, settings, seed)
+        if settings.refit != "none":
+            checkpoints.keep_validation(validation.names, predict(chosen, validation))
+            both = JoinedSegments(train, validation)
+            progress, chosen = _refit(build, both, settings, checkpoints, progress, seed, on_refit)
+            _fit_second_stage(chosen, both, settings, seed)
+        checkpoints.finish(chosen, progress)
     return progress
+
+
+def _refit(
+    build: Callable[[], keras.Model],
+    both: SegmentSource,
+    settings: TrainingSettings,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    seed: int,
+    on_refit: Callable[[int], None],
+) -> tuple[Progress, keras.Model]:
+    """Train from fresh weights on both subsets for as long as the chosen epoch took, at the same learning rates.
+
+    Epochs follow the history of the first training, for here is no validation that a schedule could look at.
+    """
+    model = checkpoints.load_last(progress) if progress.num_refitted else build()
+    engine = Engine(model, both.labels, settings)
+    for number in range(progress.num_refitted, progress.best_epoch):
+        steps = engine.train_epoch(both, seed, progress.history[:number])
+        if not engine.weights_are_finite():
+            raise TrainingDiverged(
+                f"The weights ceased to be finite in epoch {number + 1} of the training on both subsets at learning "
+                f"rate {steps.learning_rate:g}. Lower training.learning_rate."
+            )
+        name = f"epoch-{len(progress.history) + number + 1:04d}.keras"
+        progress = progress.model_copy(update={"num_refitted": number + 1, "last_checkpoint": name})
+        checkpoints.commit(model, progress)
+        on_refit(number + 1)
+    return progress, model
 
 
 def _check_finite(segments: SegmentSource) -> None:
@@ -125,7 +164,7 @@ def _advance(progress: Progress | None, epoch: Epoch, settings: TrainingSettings
     )
 
 
-def _refit(model: keras.Model, train: SegmentSource, settings: TrainingSettings, seed: int) -> None:
+def _fit_second_stage(model: keras.Model, train: SegmentSource, settings: TrainingSettings, seed: int) -> None:
     """The second stage of the treatments that have one: the last layer anew."""
     refit = TREATMENTS[settings.treatment].refit
     if refit is None:

@@ -31,13 +31,21 @@ class Epoch(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a run is; whoever reads it finds the checkpoints that it names."""
+    """How far a run is; whoever reads it finds the checkpoints that it names.
+
+    Args:
+        history: of the epochs that were validated.
+        best_epoch: the chosen one.
+        finished: there will be no further such epoch.
+        num_refitted: epochs of the training on all that was seen, which may follow.
+    """
 
     history: list[Epoch]
     last_checkpoint: str
     best_checkpoint: str
     best_epoch: int
     finished: bool = False
+    num_refitted: int = 0
 
 
 def chosen_epoch(history: Sequence[Epoch], choose: str) -> int:
@@ -84,7 +92,10 @@ class Checkpoints(Protocol):
         """The model as it was committed last, with its optimizer."""
 
     def load_best(self, progress: Progress) -> keras.Model | None:
-        """The model of the best epoch; None when the run is done and has left its model."""
+        """The model of the chosen epoch; None when the run is done and has left its model."""
+
+    def keep_validation(self, names: np.ndarray, probabilities: np.ndarray) -> None:
+        """Keep what a model that was not trained on them says of the validation segments: (n,) and (n, classes)."""
 
     def finish(self, model: keras.Model, progress: Progress) -> None:
         """Leave the model as the run's result, and drop the checkpoints."""

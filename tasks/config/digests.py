@@ -38,6 +38,7 @@ _LATER: dict[str, tuple[str, ...]] = {
         "weight_decay",
         "ema",
         "choose",
+        "refit",
         "label_smoothing",
         "mixup",
         "cutmix",

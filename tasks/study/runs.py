@@ -201,9 +201,15 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
             on_epoch(epoch)
             advance(f"validation UAR {epoch.val_uar:.3f}")
 
+        def tell_of_refit(epochs: int) -> None:
+            working.save()
+            if epochs == 1:
+                echo(f"{run.name}: the epoch is chosen; training anew on the validation people too")
+
         training = training_of(settings, run.arm)
         checkpoints = RunCheckpoints(working.path, training.keep_epochs)
-        result = fit(lambda: build_run_model(settings, run), train, validation, training, checkpoints, run.seed, tell)
+        build = functools.partial(build_run_model, settings, run)
+        result = fit(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
     keras.backend.clear_session()
     if len(result.history) == epochs and still_climbs(result.history):
         budget = "epochs" if settings.training.steps is None else "steps"
