@@ -30,9 +30,9 @@ def from_home(path: str | Path) -> Path:
 class Chosen:
     """The study that a command is about. The fields are the options, in the order of the help."""
 
-    preset: Annotated[str | None, typer.Option("--preset", "-p", help="sample, published or corrected (default)")] = (
-        None
-    )
+    preset: Annotated[
+        str | None, typer.Option("--preset", "-p", help="sample, published, modern or corrected (default)")
+    ] = None
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="YAML file with settings that differ from the preset's")
     ] = None
