@@ -2,9 +2,9 @@
 
 A clip is right when its margin is above 0: a level that rises to a plateau over the epochs, an own part of the person
 and of the clip, and what moves from epoch to epoch, in all clips alike (the model is better or worse) and in each by
-itself (it errs elsewhere). What moves dies down as the learning rate does, or does not. Prints for each number of validation
-people what is lost against the best epoch there was, on endless test people, and the optimism: accuracy of the chosen
-epoch in the validation minus its true one; in points, means over the simulated runs.
+itself (it errs elsewhere). What moves dies down as the learning rate does, or does not. Prints for each number of
+validation people what is lost against the best epoch there was, on endless test people, and the optimism: accuracy of
+the chosen epoch in the validation minus its true one; in points, means over the simulated runs.
 """
 
 import numpy as np
