@@ -76,6 +76,10 @@ bench-statistics: $(READY) ## how often arms that do not differ are called diffe
 bench-train: $(READY) ## speed and memory of training, into benchmarks/results
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/train.py
 
+.PHONY: bench-faces
+bench-faces: $(READY) ## how well real faces are recognised: five folds of CK+48, from the folder FER_CK48
+	PYTHONPATH=. $(BIN)/python benchmarks/faces.py
+
 .PHONY: lint
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .

@@ -21,7 +21,7 @@ from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
 from fer_models.segments import SegmentArrays
 from fer_models.settings import ModelSettings, TrainingSettings
-from fer_models.training import engine
+from fer_models.training import sampling
 from fer_models.training.engine import Engine
 from fer_models.training.fitting import fit
 from tasks.config.presets import PRESETS
@@ -79,8 +79,8 @@ def peak_memory(preset: str, steps: int = 6) -> dict[str, float]:
     imported = peak_of_this_process_mb()
     train, validation = random_segments(NUM_SEGMENTS), random_segments(256, seed=1)
     data_mb = (train.faces.nbytes + train.optical_flows.nbytes) / 2**20
-    whole_epoch = engine.epoch_batches
-    engine.epoch_batches = lambda *arguments: itertools.islice(whole_epoch(*arguments), steps)
+    whole_epoch = sampling.epoch_batches
+    sampling.epoch_batches = lambda *arguments: itertools.islice(whole_epoch(*arguments), steps)
     once = training_of(settings, ARM).model_copy(update={"epochs": 1})
     with tempfile.TemporaryDirectory() as folder:
         build = functools.partial(

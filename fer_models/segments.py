@@ -9,6 +9,26 @@ import numpy as np
 Batch = dict[str, np.ndarray]
 
 
+def mirrored(batch: Batch) -> Batch:
+    """The same segments left to right: what moved to the left moves to the right."""
+    turned = {name: values[..., ::-1, :] for name, values in batch.items()}
+    if "optical_flow" in turned:
+        turned["optical_flow"] = turned["optical_flow"] * np.array([-1, 1], turned["optical_flow"].dtype)
+    return turned
+
+
+def shifted(batch: Batch, right: int, down: int) -> Batch:
+    """The same segments moved by so many px; what the border leaves open shows its edge."""
+    moved = {}
+    for name, values in batch.items():
+        rows, columns = (
+            np.clip(np.arange(side) - by, 0, side - 1)
+            for side, by in zip(values.shape[-3:-1], (down, right), strict=True)
+        )
+        moved[name] = values[..., rows[:, None], columns, :]
+    return moved
+
+
 @dataclass(frozen=True)
 class SegmentShape:
     """What a segment holds.
@@ -88,14 +108,6 @@ class PairInputs:
         return {"face": self.faces[rows][:, None], "optical_flow": self.optical_flows[rows][:, None]}
 
 
-def mirrored(batch: Batch) -> Batch:
-    """The same segments seen in a mirror: what moved left moves right."""
-    turned = {name: values[..., ::-1, :] for name, values in batch.items()}
-    if "optical_flow" in turned:
-        turned["optical_flow"] = turned["optical_flow"] * np.array([-1, 1], turned["optical_flow"].dtype)
-    return turned
-
-
 @dataclass(frozen=True)
 class Mirrored:
     """Segments seen in a mirror."""
@@ -133,6 +145,46 @@ class SegmentRows:
     def batch(self, rows: np.ndarray) -> Batch:
         """As of `SegmentInputs`."""
         return self.source.batch(self.rows[rows])
+
+
+@dataclass(frozen=True)
+class JoinedSegments:
+    """The segments of one source, then those of another one of the same shape; see `SegmentSource`."""
+
+    first: SegmentSource
+    second: SegmentSource
+
+    @property
+    def shape(self) -> SegmentShape:
+        """Of each segment."""
+        return self.first.shape
+
+    @property
+    def labels(self) -> np.ndarray:
+        """As of `SegmentSource`."""
+        return np.concatenate([self.first.labels, self.second.labels])
+
+    @property
+    def videos(self) -> np.ndarray:
+        """As of `SegmentSource`."""
+        return np.concatenate([self.first.videos, self.second.videos])
+
+    @property
+    def names(self) -> np.ndarray:
+        """As of `SegmentSource`."""
+        return np.concatenate([self.first.names, self.second.names])
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """As of `SegmentInputs`."""
+        of_first = rows < len(self.first)
+        parts = self.first.batch(rows[of_first]), self.second.batch(rows[~of_first] - len(self.first))
+        joined = {name: np.empty((len(rows), *values.shape[1:]), values.dtype) for name, values in parts[0].items()}
+        for name, values in joined.items():
+            values[of_first], values[~of_first] = parts[0][name], parts[1][name]
+        return joined
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from fer_models.treatments import TREATMENTS, TreatmentName
 
@@ -15,6 +15,8 @@ class Settings(BaseModel):
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+#: What a prediction is the mean of, see `ModelSettings.views`.
+Views = Literal["none", "mirror", "mirror_and_shifts"]
 
 
 class AugmentationSettings(Settings):
@@ -26,23 +28,40 @@ class AugmentationSettings(Settings):
     rotation_deg: float = Field(0.0, ge=0, le=180, description="rotation, at most this many degrees either way")
     shift: Share = Field(0.0, description="shift, at most this share of the side either way")
     brightness: Share = Field(0.0, description="gain and offset of the face image, at most this much either way")
+    gamma: Share = Field(
+        0.0,
+        description="the face image's values, 0 to 1, are raised to a power in 1 - gamma .. 1 + gamma: light that no "
+        "standardisation takes back",
+    )
+    erasing: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the pairs that lose a rectangle, a tenth to four tenths of the side each way",
+    )
 
 
 class ModelSettings(Settings):
     """What all arms of a study share."""
 
-    form: Literal["published", "corrected"] = Field(
+    form: Literal["published", "corrected", "modern"] = Field(
         "corrected",
-        description="`published` repeats the published model with its faults, `corrected` has none of them",
+        description="`published` repeats the published model with its faults, `corrected` has none of them, `modern` "
+        "has small kernels with batch normalisation and no dense layers before the last: for little data",
     )
     width: PositiveInt = Field(128, description="filters of a stream's first convolutions")
-    head_units: PositiveInt = Field(1024, description="units of each of the two dense layers")
+    head_units: PositiveInt = Field(1024, description="units of each of the two dense layers; `modern` has none")
     dropout: Share = 0.1
-    l2: float = Field(0.001, ge=0, description="L2 penalty on the second dense layer")
+    l2: float = Field(0.001, ge=0, description="L2 penalty on the second dense layer; `modern` has none")
     optical_flow_scale_px: float = Field(
         0.25,
         gt=0,
-        description="`corrected`: the motion in 1/30 s that counts as 1.0, in px of a face stored at 48 px",
+        description="not `published`: the motion in 1/30 s that counts as 1.0, in px of a face stored at 48 px",
+    )
+    views: Views = Field(
+        "none",
+        description="what a prediction is the mean of: the segment, with `mirror` also its mirror image, and also "
+        "small shifts of both",
     )
 
 
@@ -75,22 +94,63 @@ class ConstantSchedule(Settings):
     kind: Literal["constant"] = "constant"
 
 
-Schedule = Annotated[PlateauSchedule | Triangular2Schedule | ConstantSchedule, Field(discriminator="kind")]
+class CosineSchedule(Settings):
+    """A straight rise to the learning rate, then half a cosine down to 0 at the end of the budget (SGDR, Loshchilov and
+    Hutter 2017, without restarts).
+    """
+
+    kind: Literal["cosine"] = "cosine"
+    warmup: Share = Field(0.1, description="share of the budget that the rise takes")
+
+
+Schedule = Annotated[
+    PlateauSchedule | Triangular2Schedule | ConstantSchedule | CosineSchedule, Field(discriminator="kind")
+]
 
 
 class TrainingSettings(Settings):
     """How every run of a study is trained."""
 
-    epochs: PositiveInt = 50
+    epochs: PositiveInt = Field(50, description="passes over the training rows; with `steps` its equal parts")
+    steps: PositiveInt | None = Field(
+        None,
+        description="optimiser steps in all, the budget instead of `epochs`, which then says only how often the model "
+        "is looked at meanwhile: what little data needs, whose passes are short",
+    )
     batch_size: PositiveInt = 256
+    optimizer: Literal["rmsprop", "adamw"] = "rmsprop"
     learning_rate: float = Field(1e-3, gt=0)
-    rho: Share = Field(0.9, description="RMSprop's decay")
+    rho: Share = Field(0.9, description="`rmsprop`: its decay")
+    weight_decay: float = Field(
+        0.05, ge=0, lt=1, description="`adamw`: of kernels, not of biases and normalisation; times the learning rate"
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="the model is the exponential moving average of the weights with this decay a step, such as 0.99",
+    )
     schedule: Schedule = PlateauSchedule()
     monitor: Literal["val_accuracy", "val_uar", "val_loss"] = Field(
         "val_uar", description="the epoch that is best by this validation metric becomes the model"
     )
+    choose: Literal["best", "smoothed", "last"] = Field(
+        "best",
+        description="the epoch that becomes the model: the best one, the best by the mean of `monitor` over it and the "
+        "two before it, or the last one, where the learning rate has fallen to nothing",
+    )
+    refit: Literal["none", "train_and_validation"] = Field(
+        "none",
+        description="once the epoch is chosen, train anew for as long, on the training and the validation people: more "
+        "people, and a model that was chosen by none of its own",
+    )
     early_stopping_patience: PositiveInt | None = Field(
         None, description="stop after this many epochs without a better monitored value"
+    )
+    label_smoothing: Share = Field(0.0, description="share of each label that is spread evenly over the classes")
+    mixup: float = Field(
+        0.0, ge=0, description="mix pairs and labels by shares drawn from Beta(mixup, mixup); 0: don't"
+    )
+    cutmix: float = Field(
+        0.0, ge=0, description="lay a rectangle of one pair into another, its area drawn from Beta(cutmix, cutmix)"
     )
     treatment: TreatmentName = Field("none", description=f"what is done about rare classes: {', '.join(TREATMENTS)}")
     keep_epochs: bool = Field(
@@ -100,3 +160,10 @@ class TrainingSettings(Settings):
     precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(
         "float32", description="`auto`: mixed_bfloat16 on a machine that computes it faster, else float32"
     )
+
+    @field_validator("steps")
+    @classmethod
+    def _one_an_epoch(cls, steps: int | None, others: ValidationInfo) -> int | None:
+        if steps is not None and steps < (epochs := others.data.get("epochs", 1)):
+            raise ValueError(f"it should be at least training.epochs ({epochs}), for each of them takes a step or more")
+        return steps

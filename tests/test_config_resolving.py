@@ -176,7 +176,8 @@ def test_an_unknown_key_of_a_schedule_names_one_that_this_schedule_has() -> None
         ("training.epochs", "0", "training.epochs: input should be greater than 0 (it is 0)"),
         ("training.epochs", "many", "training.epochs: input should be a valid integer"),
         ("training.monitor", "loss", "training.monitor: input should be 'val_accuracy', 'val_uar' or 'val_loss'"),
-        ("training.schedule.kind", "cosine", "'plateau', 'triangular2', 'constant'"),
+        ("training.schedule.kind", "linear", "'plateau', 'triangular2', 'constant', 'cosine'"),
+        ("training.steps", "19", "training.steps: it should be at least training.epochs (50)"),
         ("corpus.adapter", "ravdess", "corpus.adapter: there is no adapter 'ravdess' (did you mean 'videos'?)"),
         ("prepare.detector", "harr", "prepare.detector: there is no detector 'harr' (did you mean 'haar'?)"),
         ("training.treatment", "fokal", "training.treatment: there is no treatment 'fokal' (did you mean 'focal'?)"),
@@ -269,7 +270,7 @@ def test_digests_are_those_of_version_0_1() -> None:
     assert prepare_digest(PrepareSettings(segment_stride=8, face_size_px=64)) != "a6cb30c11f92"
     overrides = {"arms": ["gap-sum", "temporal-only", "published-listing+focal"], "training.treatment": "smote"}
     found = {}
-    for name in PRESETS:
+    for name in VERSION_0_1:
         settings = resolve_settings(name, overrides=overrides)
         parts = model_part(settings.model), training_part(settings.training)
         found[name] = (prepare_digest(settings.prepare), digest(*parts), digest(study_part(settings)))
@@ -433,7 +434,7 @@ def test_a_pair_that_is_neither_is_refused_in_one_sentence(value: str) -> None:
 
 def test_only_the_published_study_takes_neighbours() -> None:
     pairs = {name: preset().prepare.pair for name, preset in PRESETS.items()}
-    assert pairs == {"sample": 1 / 30, "published": "neighbours", "corrected": 1 / 30}
+    assert pairs == {"sample": 1 / 30, "published": "neighbours", "corrected": 1 / 30, "modern": 1 / 30}
 
 
 def test_a_setting_under_both_of_its_names_is_refused(tmp_path: Path) -> None:

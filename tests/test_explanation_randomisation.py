@@ -37,8 +37,8 @@ def inputs() -> tuple[PairInputs, np.ndarray, np.ndarray]:
     return PairInputs(faces, optical_flows), np.arange(NUM), labels
 
 
-def tiny(arm: str = "gap-sum") -> keras.Model:
-    settings = ModelSettings(width=4, head_units=16, dropout=0.0)
+def tiny(arm: str = "gap-sum", form: str = "corrected") -> keras.Model:
+    settings = ModelSettings(form=form, width=4, head_units=16, dropout=0.0)
     return build_model(ARMS[arm], settings, ("anger", "fear", "joy"))
 
 
@@ -176,3 +176,32 @@ def test_rank_correlation_is_spearmans() -> None:
     assert found[3] == 0, "a constant map has no order"
     assert rank_correlation(first[:3], np.exp(first[:3])) == pytest.approx(np.ones(3))
     assert rank_correlation(first[:3], -first[:3]) == pytest.approx(-np.ones(3))
+
+
+def test_normalisation_is_forgotten_with_its_convolution() -> None:
+    """Statistics of the trained model would make maps of random ones."""
+    segments, rows, labels = inputs()
+    model = tiny("flatten-concatenate", "modern")
+    assert list(layers_from_the_top(model)) == ["logits", "conv4", "conv3", "conv2", "conv1"]
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    for _ in range(30):
+        model.train_on_batch([segments.faces, segments.optical_flows], labels)
+    kept = model.get_weights()
+    variances = []
+    explainer = GradCam(model, NUM)
+
+    class Watched:
+        model = explainer.model
+        cells = staticmethod(
+            lambda *arguments: (
+                variances.append(model.get_layer("spatial_conv4_norm").get_weights()[3].copy())
+                or explainer.cells(*arguments)
+            )
+        )
+
+    check = check_randomisation(Watched, segments, rows, labels, seed=0, num_draws=1)
+    assert check.steps == ("logits", "conv4", "conv3", "conv2", "conv1")
+    assert not np.allclose(variances[1], 1)
+    np.testing.assert_array_equal(variances[2], 1)
+    for one, other in zip(model.get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(one, other)

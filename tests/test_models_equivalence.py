@@ -59,8 +59,9 @@ def test_for_readers_each_rescaling_is_told_once(of_the_study):
     assert "of flatten-average and gap-average is 0.5 times what enters that of flatten-sum and gap-sum" in sentences
 
 
-def test_in_corrected_form_only_sum_and_average_are_left():
-    assert find(*STUDY_ARMS, "published-listing", settings=CORRECTED) == (
+@pytest.mark.parametrize("settings", [CORRECTED, ModelSettings(form="modern")], ids=["corrected", "modern"])
+def test_in_other_forms_only_sum_and_average_are_left(settings):
+    assert find(*STUDY_ARMS, "published-listing", settings=settings) == (
         Equivalence("flatten-sum", "flatten-average", "scaled", 0.5),
         Equivalence("gap-sum", "gap-average", "scaled", 0.5),
     )

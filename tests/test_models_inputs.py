@@ -251,6 +251,35 @@ def test_brightness_is_for_faces_only_and_stays_in_range():
     np.testing.assert_allclose(new_motion, motion, atol=1e-4)
 
 
+def test_gamma_changes_what_standardisation_leaves():
+    faces, motion = random_pairs(16)
+    standard = FaceStandardisation()
+    brighter, _ = augmentation(brightness=0.1)([0.25 + faces / 2, motion], training=True)  # nothing is clipped
+    bent, new_motion = augmentation(gamma=0.5)([faces, motion], training=True)
+    np.testing.assert_allclose(standard(brighter), standard(0.25 + faces / 2), atol=0.03)
+    assert np.abs(np.asarray(standard(bent)) - np.asarray(standard(faces))).max() > 0.3
+    np.testing.assert_allclose(new_motion, motion, atol=1e-4)
+    powers = np.log(np.asarray(bent)) / np.log(np.clip(faces, 1e-3, 1))
+    np.testing.assert_allclose(np.nanmedian(powers, axis=(1, 2, 3)), np.nanmax(powers, axis=(1, 2, 3)), atol=0.05)
+    assert np.nanmedian(powers, axis=(1, 2, 3)).min() >= 0.5
+    assert np.nanmedian(powers, axis=(1, 2, 3)).max() <= 1.5
+
+
+def test_erasing_takes_one_rectangle_from_face_and_motion_of_some_pairs():
+    faces, motion = random_pairs(64)
+    new_faces, new_motion = as_arrays(augmentation(erasing=0.5)([faces, motion], training=True))
+    gone = np.abs(new_faces - faces).max(axis=-1) > 1e-3
+    np.testing.assert_array_equal(gone, np.abs(new_motion - motion).max(axis=-1) > 1e-3)
+    sizes = gone.sum(axis=(1, 2))
+    assert 20 <= (sizes > 0).sum() <= 44
+    for row in np.flatnonzero(sizes):
+        high, wide = gone[row].any(axis=1), gone[row].any(axis=0)
+        assert sizes[row] == high.sum() * wide.sum()
+        assert max(high.sum(), wide.sum()) <= 0.4 * 48 + 1
+        np.testing.assert_allclose(new_faces[row][gone[row]], faces[row].mean(), atol=1e-4)
+        assert not new_motion[row][gone[row]].any()
+
+
 def test_a_seed_gives_one_sequence_of_draws():
     faces, motion = random_pairs(8)
     changes = {"mirror": True, "zoom": 0.2, "rotation_deg": 20}

@@ -4,6 +4,7 @@ Run as a program (`python test_training_fitting.py FOLDER EPOCH`) this trains in
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,18 +16,25 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models.errors import FerError, TrainingDiverged
+from fer_models.errors import FerError, TrainingDiverged, UserError
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model, load_model
 from fer_models.segments import SegmentArrays
-from fer_models.settings import AugmentationSettings, ConstantSchedule, ModelSettings, PlateauSchedule, TrainingSettings
+from fer_models.settings import (
+    AugmentationSettings,
+    ConstantSchedule,
+    CosineSchedule,
+    ModelSettings,
+    PlateauSchedule,
+    TrainingSettings,
+)
 from fer_models.statistics.metrics import score
-from fer_models.training import engine, fitting
+from fer_models.training import engine, fitting, sampling
 from fer_models.training.engine import predict
 from fer_models.training.fitting import fit
 from fer_models.training.progress import Epoch, Progress
 from tasks.storage import disk
-from tasks.study.checkpoints import MODEL_FILE, RunCheckpoints, epoch_weights, read_progress
+from tasks.study.checkpoints import MODEL_FILE, RunCheckpoints, epoch_weights, read_progress, read_validation
 
 pytestmark = pytest.mark.trains
 
@@ -160,6 +168,17 @@ def test_the_model_is_that_of_the_best_epoch(monitor, tmp_path):
     if monitor == "val_loss":  # else the test would not tell the best epoch from the last
         assert best.epoch < len(progress.history) < 40
         assert progress.history[-1].val_loss != pytest.approx(best.val_loss)
+
+
+@pytest.mark.parametrize("choose", ["smoothed", "last"])
+def test_the_model_is_that_of_the_chosen_epoch(choose, tmp_path):
+    settings = PLAIN.model_copy(update=LOSS | {"learning_rate": 5e-3, "epochs": 5, "choose": choose})
+    progress = train(tmp_path, settings, validation=CONTRARY)
+    chosen = progress.history[progress.best_epoch - 1]
+    assert chosen.epoch == {"smoothed": 3, "last": 5}[choose]
+    assert chosen.monitored < max(epoch.monitored for epoch in progress.history)
+    probabilities = predict(load_model(tmp_path / MODEL_FILE), CONTRARY)
+    assert score(CONTRARY.labels, probabilities, "abcdef").loss == pytest.approx(chosen.val_loss)
 
 
 def test_early_stopping(tmp_path):
@@ -297,17 +316,107 @@ def trained_epochs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_each_epoch_sees_the_rows_in_its_own_order(tmp_path, monkeypatch):
     asked: list[tuple[int, ...]] = []
-    plain = engine.epoch_batches
+    plain = sampling.epoch_batches
 
     def record(*arguments):
         asked.append(arguments)
         return plain(*arguments)
 
-    monkeypatch.setattr(engine, "epoch_batches", record)
+    monkeypatch.setattr(sampling, "epoch_batches", record)
     with pytest.raises(Interrupted):
         train(tmp_path, on_epoch=partial(interrupt_after, last=2))
     train(tmp_path)
     assert asked == [(12, 6, SEED, epoch) for epoch in range(4)]
+
+
+def test_a_budget_of_steps_ends_at_that_step_and_resumes_inside_a_pass(tmp_path):
+    """Five steps in three looks, over passes of two steps."""
+    settings = PLAIN.model_copy(update={"steps": 5, "epochs": 3, "schedule": CosineSchedule(warmup=0.2)})
+    whole = train(tmp_path / "whole", settings)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "resumed", settings, on_epoch=partial(interrupt_after, last=1))
+    left = RunCheckpoints(tmp_path / "resumed")
+    assert int(left.load_last(left.progress()).optimizer.iterations) == 1
+    resumed = train(tmp_path / "resumed", settings)
+    assert without_seconds(resumed.history) == without_seconds(whole.history)
+    assert len(whole.history) == 3
+    assert_same(final_weights(tmp_path / "resumed"), final_weights(tmp_path / "whole"))
+
+
+REFIT = PLAIN.model_copy(
+    update=LOSS | {"learning_rate": 5e-3, "epochs": 4, "refit": "train_and_validation", "ema": 0.5}
+)
+
+
+@pytest.fixture(scope="module")
+def refitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Progress]:
+    """A whole run with a second training; the validation rows contradict the others, so that few epochs are best."""
+    folder = tmp_path_factory.mktemp("refitted")
+    return folder, train(folder, REFIT, validation=CONTRARY)
+
+
+def test_a_refit_is_the_training_on_both_subsets_for_the_chosen_epochs(refitted, tmp_path):
+    folder, progress = refitted
+    assert (len(progress.history), progress.num_refitted) == (4, progress.best_epoch)
+    assert progress.best_epoch < 4, "else the test would not tell the chosen epoch from the last"
+    first = train(tmp_path / "first", REFIT.model_copy(update={"refit": "none"}), validation=CONTRARY)
+    assert without_seconds(progress.history) == without_seconds(first.history)
+    both = SegmentArrays(
+        *(
+            np.concatenate([getattr(TRAIN, field), getattr(CONTRARY, field)])
+            for field in ("faces", "optical_flows", "labels", "videos", "names")
+        )
+    )
+    alone = REFIT.model_copy(update={"refit": "none", "epochs": progress.best_epoch, "choose": "last"})
+    train(tmp_path / "both", alone, train=both, validation=VALIDATION)
+    assert_same(final_weights(folder), final_weights(tmp_path / "both"))
+
+
+def test_what_is_said_of_validation_rows_is_said_by_a_model_that_never_saw_them(refitted, tmp_path):
+    folder, _ = refitted
+    train(tmp_path, REFIT.model_copy(update={"refit": "none"}), validation=CONTRARY)
+    expected = predict(load_model(tmp_path / MODEL_FILE), CONTRARY)
+    kept = read_validation(folder, CONTRARY.names)
+    np.testing.assert_allclose(kept, expected, atol=1e-6)
+    assert np.abs(kept - predict(load_model(folder / MODEL_FILE), CONTRARY)).max() > 1e-3
+    with pytest.raises(UserError, match="does not hold the validation segments"):
+        read_validation(folder, CONTRARY.names[::-1])
+
+
+@pytest.mark.parametrize("phase", ["first", "second"])
+def test_a_run_with_a_refit_goes_on_in_either_training(phase, refitted, tmp_path, trained_epochs):
+    _, whole = refitted
+
+    def stop_in_first(epoch: Epoch) -> None:
+        if phase == "first":
+            interrupt_after(epoch, 2)
+
+    def stop_in_second(epochs: int) -> None:
+        if phase == "second" and epochs == 1:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(tmp_path, REFIT, validation=CONTRARY, on_epoch=stop_in_first, on_refit=stop_in_second)
+    counted: list[int] = []
+    resumed = train(tmp_path, REFIT, validation=CONTRARY, on_refit=counted.append)
+    assert trained_epochs == [1, 2, 3, 4]
+    assert counted == list(range(1 if phase == "first" else 2, whole.best_epoch + 1))
+    assert without_seconds(resumed.history) == without_seconds(whole.history)
+    assert_same(final_weights(tmp_path), final_weights(refitted[0]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MODEL_FILE, "progress.json", "validation.parquet"]
+
+
+@pytest.mark.parametrize("missing", ["last", "best"])
+def test_a_refit_killed_while_its_checkpoints_were_dropped_is_done(missing, tmp_path, monkeypatch, refitted):
+    with monkeypatch.context() as patch:
+        patch.setattr(RunCheckpoints, "finish", lambda *_: (_ for _ in ()).throw(Interrupted))
+        with pytest.raises(Interrupted):
+            train(tmp_path, REFIT, validation=CONTRARY)
+    left = read_progress(tmp_path)
+    shutil.copy(refitted[0] / MODEL_FILE, tmp_path / MODEL_FILE)  # as `finish` writes it first
+    (tmp_path / getattr(left, f"{missing}_checkpoint")).unlink()
+    train(tmp_path, REFIT, validation=CONTRARY)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MODEL_FILE, "progress.json", "validation.parquet"]
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path, trained_epochs, undisturbed):

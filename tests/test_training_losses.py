@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_models.training.losses import FocalLoss, LogitAdjustedLoss, OneVersusRestLoss
+from fer_models.training.losses import FocalLoss, LogitAdjustedLoss, OneVersusRestLoss, SoftTargetLoss, soft_targets
 from fer_models.treatments import TREATMENTS
 
 LABELS = np.array([0, 1, 2, 2, 0, 3])
@@ -101,3 +101,21 @@ def test_treatments_have_their_losses():
     for name in ("none", "class_weights", "downsample", "oversample", "smote"):
         loss = TREATMENTS[name].loss(LABELS, 4)(LABELS, LOGITS)
         assert float(loss) == pytest.approx(cross_entropy().mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ALL, ids=lambda loss: loss.name)
+def test_soft_targets_are_the_mean_over_the_labels_that_a_row_may_have(loss):
+    certain = soft_targets(LABELS, 4, 0.0)
+    np.testing.assert_allclose(by_row(SoftTargetLoss(loss), labels=certain), by_row(loss), rtol=1e-5)
+    smoothed = soft_targets(LABELS, 4, 0.2)
+    np.testing.assert_allclose(smoothed.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(smoothed[np.arange(6), LABELS], 0.85, rtol=1e-6)
+    of_all = np.stack([by_row(loss, labels=np.full(6, label)) for label in range(4)], axis=-1)
+    expected = 0.8 * by_row(loss) + 0.2 * of_all.mean(axis=-1)
+    np.testing.assert_allclose(by_row(SoftTargetLoss(loss), labels=smoothed), expected, rtol=1e-5)
+
+
+def test_smoothed_cross_entropy_is_that_of_keras():
+    keras_loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    mine = SoftTargetLoss(TREATMENTS["none"].loss(LABELS, 4))(soft_targets(LABELS, 4, 0.1), LOGITS)
+    assert float(mine) == pytest.approx(float(keras_loss(np.eye(4)[LABELS], LOGITS)), rel=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_models.segments import PairInputs, SegmentArrays, SegmentShape
-from fer_models.training.sampling import class_weights, epoch_batches
+from fer_models.training.sampling import batches_of_steps, class_weights, epoch_batches, steps_of_pass
 from fer_models.treatments import TREATMENTS
 
 
@@ -33,6 +33,16 @@ def test_batches_depend_on_seed_and_epoch_only():
     distinct = {str(batches(40, 8, seed, epoch)) for seed in range(4) for epoch in range(4)}
     assert len(distinct) == 16
     assert batches(40, 8, 0, 0) != [list(range(start, start + 8)) for start in range(0, 40, 8)]
+
+
+def test_a_run_of_steps_is_one_pass_after_another_wherever_it_is_cut():
+    draw = np.arange(100, 114).take
+    passes = [np.arange(14)] * 3
+    whole = [(100 + batch).tolist() for number in range(3) for batch in epoch_batches(14, 4, 0, number)]
+    for cut in range(1, 9):
+        parts = [batches_of_steps(first, end, lambda n: draw(passes[n]), 4, 0) for first, end in ((0, cut), (cut, 9))]
+        assert [batch.tolist() for part in parts for batch in part] == whole
+    assert (steps_of_pass(14, 4), steps_of_pass(3, 4)) == (3, 1)
 
 
 @pytest.mark.parametrize("num_rows", [1, 3, 7])

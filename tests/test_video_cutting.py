@@ -37,6 +37,21 @@ def test_three_px_to_the_right_and_their_mirror(tmp_path: Path, method: str) -> 
         assert np.abs(dy).max() < 0.1
 
 
+def test_the_face_of_the_later_frame_is_stored_with_the_motion_that_ends_there(tmp_path: Path) -> None:
+    path = tmp_path / "moving.mp4"
+    write_video(path, draw_moving_face(3.0), FPS)
+    settings = PrepareSettings(segment_stride=4, pair="neighbours")
+    first, last = (prepare_video(path, settings.model_copy(update={"face": face}))[0] for face in ("first", "last"))
+    assert [segment.frame for segment in last] == [segment.frame for segment in first]
+    assert [segment.box for segment in last] == [segment.box for segment in first]
+    for one, other in zip(first, last, strict=True):
+        moved_px = 3.0 * 48 / one.box[2]
+        shifts = [np.roll(one.face[:, :, 0].astype(float), by, axis=1) for by in (0, round(moved_px), -round(moved_px))]
+        differences = [np.abs(shift - other.face[:, :, 0])[14:38, 14:34].mean() for shift in shifts]
+        assert int(np.argmin(differences)) == 1, "the later face stands further to the right in the same box"
+    assert face_dx_px(last) * FPS / 30 == pytest.approx(3.0, abs=0.3)
+
+
 def test_segments_start_every_stride_and_are_whole(moving_face: Path) -> None:
     for stride, wanted in ((16, [0, 16]), (4, [0, 4, 8, 12, 16]), (2, list(range(0, 19, 2)))):
         segments, report = prepare_video(moving_face, PrepareSettings(segment_stride=stride))
@@ -128,9 +143,10 @@ def test_settings_that_matter_change_the_digest() -> None:
             PrepareSettings(precropped=True),
             PrepareSettings(pair=0.04),
             PrepareSettings(pair="neighbours"),
+            PrepareSettings(face="last"),
         )
     }
-    assert len(digests) == 8
+    assert len(digests) == 9
 
 
 def test_a_shard_of_another_video_is_made_again(moving_face: Path, tmp_path: Path) -> None:

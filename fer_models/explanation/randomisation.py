@@ -96,19 +96,30 @@ def check_randomisation(
 
 
 def layers_from_the_top(model: keras.Model) -> dict[str, list[keras.Layer]]:
-    """The layers with learned weights, from the logits down; layers that the streams have alike are one step."""
+    """The layers with learned weights, from the logits down.
+
+    Layers that the streams have alike are one step, and so are a convolution and its normalisation.
+    """
     streams = model_network(model).feature_maps
     cascade: dict[str, list[keras.Layer]] = {}
     for layer in reversed(model.layers):
-        if isinstance(layer, keras.layers.Dense | keras.layers.Conv2D):
+        if isinstance(layer, keras.layers.Dense | keras.layers.Conv2D | keras.layers.BatchNormalization):
             stream = next((name for name in streams if layer.name.startswith(f"{name}_")), "")
-            step = layer.name.removeprefix(f"{stream}_")
+            step = layer.name.removeprefix(f"{stream}_").removesuffix("_norm")
             cascade.setdefault(step, []).append(layer)
     return cascade
 
 
 def _draw_anew(layer: keras.Layer, key: str) -> None:
-    """Draw a layer's weights from its initializers. Theirs is the seed of the training, so another one is needed."""
+    """Draw a layer's weights from its initializers. Theirs is the seed of the training, so another one is needed.
+
+    Normalisation, which draws nothing, becomes what it was before training.
+    """
+    if isinstance(layer, keras.layers.BatchNormalization):
+        for variable in layer.variables:
+            start = np.ones if variable.name in ("gamma", "moving_variance") else np.zeros
+            variable.assign(start(variable.shape, np.float32))
+        return
     kernel = layer.kernel_initializer
     seeded = type(kernel).from_config({**kernel.get_config(), "seed": zlib.crc32(key.encode())})
     layer.kernel.assign(seeded(layer.kernel.shape))

@@ -37,8 +37,8 @@ def _two_stream(name: str, title: str, is_baseline: bool = False, **options: Any
     return Arm(name, title, "two-stream", options, is_baseline=is_baseline)
 
 
-def _linear(name: str, title: str, *features: str) -> Arm:
-    return Arm(name, title, "linear", {"features": features}, is_baseline=True, is_solved=True)
+def _linear(name: str, title: str, *features: str, is_baseline: bool = True) -> Arm:
+    return Arm(name, title, "linear", {"features": features}, is_baseline=is_baseline, is_solved=True)
 
 
 ARMS: dict[str, Arm] = {
@@ -58,6 +58,7 @@ ARMS: dict[str, Arm] = {
         _linear("hog-svm", "HOG + linear SVM", "hog"),
         _linear("hof-svm", "HOF + linear SVM", "hof"),
         _linear("majority", "Most frequent class"),
+        _linear("fer2013-hog-svm", "FER2013 features + HOG + SVM", "mini-xception", "hog", is_baseline=False),
     )
 }
 

@@ -25,6 +25,8 @@ from fer_models.settings import ModelSettings
 _SMALL = {"width": 4, "head_units": 16}
 _NUM_DRAWS = 3
 _NUM_SEGMENTS = 8
+#: Ends of the paths of weights that are drawn about 1: what batch normalisation multiplies and divides by.
+_ABOUT_ONE = ("gamma", "moving_variance")
 #: The difference that is put down to float32, as a share of the largest value.
 _TOLERANCE = 1e-4
 
@@ -165,7 +167,9 @@ def _look(probe: _Probe, head_scale: float = 1.0) -> tuple[np.ndarray, np.ndarra
             fan_in = np.prod(weight.shape[:-1])
             scale = np.sqrt(2.0 / fan_in) if len(weight.shape) > 1 else 0.1  # He et al. 2015: the signal keeps its size
             scale *= head_scale if weight.path.endswith(f"{probe.head}/kernel") else 1.0
-            weight.assign(rng.normal(0, 1, weight.shape).astype(np.float32) * np.float32(scale))
+            centre = 1.0 if weight.path.endswith(_ABOUT_ONE) else 0.0
+            values = rng.normal(0, 1, weight.shape).astype(np.float32) * np.float32(scale)
+            weight.assign(values + np.float32(centre))
         inputs = model_inputs(probe.model, segments.batch(np.arange(_NUM_SEGMENTS)))
         outputs.append([keras.ops.convert_to_numpy(output) for output in probe.model(inputs)])
     vectors, logits = zip(*outputs, strict=True)

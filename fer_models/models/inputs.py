@@ -157,7 +157,7 @@ class PairedAugmentation(keras.layers.Layer):
         faces, motion = both[..., : faces.shape[-1]], both[..., faces.shape[-1] :]
         if self.move_vectors:
             motion = self._turn_vectors(motion, linear)
-        return [self._change_light(faces), motion]
+        return self._erase(self._change_light(faces), motion)
 
     def _uniform(self, size: Any, half_range: float) -> Any:
         return keras.random.uniform((size,), -half_range, half_range, seed=self.seed_generator)
@@ -188,12 +188,30 @@ class PairedAugmentation(keras.layers.Layer):
         return ops.stack([(d * dx - b * dy) / determinant, (a * dy - c * dx) / determinant], axis=-1)
 
     def _change_light(self, faces: Any) -> Any:
-        if not self.settings.brightness:
-            return faces
         size = ops.shape(faces)[0]
-        gain = ops.reshape(1.0 + self._uniform(size, self.settings.brightness), (-1, 1, 1, 1))
-        offset = ops.reshape(self._uniform(size, self.settings.brightness / 2), (-1, 1, 1, 1))
-        return ops.clip(faces * gain + offset, 0.0, 1.0)
+        if self.settings.brightness:
+            gain = ops.reshape(1.0 + self._uniform(size, self.settings.brightness), (-1, 1, 1, 1))
+            offset = ops.reshape(self._uniform(size, self.settings.brightness / 2), (-1, 1, 1, 1))
+            faces = ops.clip(faces * gain + offset, 0.0, 1.0)
+        if self.settings.gamma:
+            power = ops.reshape(1.0 + self._uniform(size, self.settings.gamma), (-1, 1, 1, 1))
+            faces = ops.clip(faces, 1e-3, 1.0) ** power
+        return faces
+
+    def _erase(self, faces: Any, motion: Any) -> list[Any]:
+        """Random erasing (Zhong et al. 2020): the mean of the face, and no motion, in the same rectangle of both."""
+        if not self.settings.erasing:
+            return [faces, motion]
+        size = ops.shape(faces)[0]
+        chosen = self._uniform(size, 0.5) + 0.5 < self.settings.erasing
+        inside = [
+            ops.abs(self._uniform(size, 0.5)[:, None] - np.linspace(-0.5, 0.5, side, dtype="float32"))
+            < 0.125 + self._uniform(size, 0.075)[:, None]
+            for side in faces.shape[1:3]
+        ]
+        mask = chosen[:, None, None, None] & inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        means = ops.mean(faces, axis=(1, 2, 3), keepdims=True)
+        return [ops.where(mask, means, faces), ops.where(mask, 0.0, motion)]
 
     def compute_output_spec(self, inputs: list[Any], training: bool = False) -> list[Any]:
         return [keras.KerasTensor(x.shape, dtype="float32") for x in inputs]

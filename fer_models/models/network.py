@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import field_serializer
 
 from fer_models.segments import Batch, SegmentShape
-from fer_models.settings import Settings
+from fer_models.settings import Settings, Views
 
 
 class FeatureMap(Settings):
@@ -42,6 +42,7 @@ class Network(Settings):
         head: the first layer that all inputs have come together for.
         logits: the layer whose output the loss is of; a linear one, whose input are the model's features.
         feature_maps: by stream the maps that Grad-CAM can look at, from the input on.
+        views: what a prediction is the mean of, as in `ModelSettings`.
     """
 
     family: str
@@ -49,6 +50,7 @@ class Network(Settings):
     head: str
     logits: str
     feature_maps: dict[str, tuple[FeatureMap, ...]]
+    views: Views = "none"
 
     @field_serializer("shape")
     def _plain(self, shape: SegmentShape) -> dict[str, Any]:

@@ -12,13 +12,18 @@ import numpy as np
 from fer_models.errors import TrainingDiverged
 from fer_models.models.building import model_network
 from fer_models.models.network import layer_output, model_inputs
-from fer_models.segments import SegmentInputs, SegmentSource
-from fer_models.settings import TrainingSettings
+from fer_models.segments import Batch, SegmentInputs, SegmentSource, mirrored, shifted
+from fer_models.settings import TrainingSettings, Views
+from fer_models.training.losses import SoftTargetLoss, soft_targets
+from fer_models.training.mixing import draw_mixing, with_mixing
+from fer_models.training.optimizers import AveragedWeights, make_optimizer
 from fer_models.training.progress import Epoch
-from fer_models.training.sampling import epoch_batches
+from fer_models.training.sampling import batches_of_steps, steps_of_pass
 from fer_models.training.schedules import learning_rate
 from fer_models.treatments import TREATMENTS
 
+#: Of views that are shifted: by this share of the side.
+_SHIFT = 1 / 24
 #: Rows predicted at once; one size only, so that a compiled step is compiled once.
 _PREDICT_BATCH = 256
 
@@ -37,7 +42,8 @@ class Engine:
     """Takes the training steps of one model.
 
     The trainer is the model without its softmax, as the losses want logits. Layers and optimizer are the model's own,
-    so that a checkpoint of the model holds all that changes.
+    so that a checkpoint of the model holds all that changes. Between epochs the model's weights are the averaged ones
+    where the settings ask for averages.
 
     Args:
         model: with fresh weights, or as an earlier attempt left it, with its optimizer.
@@ -49,15 +55,22 @@ class Engine:
         self._treatment = TREATMENTS[settings.treatment]
         self._settings = settings
         if not model.compiled:
-            optimizer = keras.optimizers.RMSprop(settings.learning_rate, rho=settings.rho)
-            model.compile(optimizer, jit_compile=_uses_xla())
+            model.compile(make_optimizer(settings), jit_compile=_uses_xla())
         self._trainer = keras.Model(model.inputs, layer_output(model, model_network(model).logits))
+        if self._mixes:
+            self._trainer = with_mixing(self._trainer)
+        loss = self._treatment.loss(labels, self.num_classes)
         self._trainer.compile(
             model.optimizer,
-            loss=self._treatment.loss(labels, self.num_classes),
+            loss=SoftTargetLoss(loss) if self._mixes or settings.label_smoothing else loss,
             weighted_metrics=["accuracy"],
             jit_compile=_uses_xla(),
         )
+        self._averages = AveragedWeights(model.optimizer, self._trainer.trainable_variables)
+
+    @property
+    def _mixes(self) -> bool:
+        return bool(self._settings.mixup or self._settings.cutmix)
 
     @property
     def num_classes(self) -> int:
@@ -71,22 +84,18 @@ class Engine:
             TrainingDiverged: the loss is not finite any more.
         """
         settings, number = self._settings, len(history)
-        drawn = self._treatment.rows(train.labels, seed, number)
-        batches = [drawn[batch] for batch in epoch_batches(len(drawn), settings.batch_size, seed, number)]
+        batches = self._batches(train.labels, seed, number)
         weights = self._treatment.weights(train.labels, self.num_classes)
         _seed_draws(self.model, number)
+        self._averages.exchange()
         steps = []
         rate = settings.learning_rate
         for step, rows in enumerate(batches):
-            rate = learning_rate(settings.schedule, settings.learning_rate, number + step / len(batches), history)
+            position = number + step / len(batches)
+            rate = learning_rate(settings.schedule, settings.learning_rate, position, settings.epochs, history)
             self._trainer.optimizer.learning_rate = rate
-            sample_weights = weights[train.labels[rows]].astype(np.float32)
-            logs = self._trainer.train_on_batch(
-                model_inputs(self.model, train.batch(rows)),
-                train.labels[rows],
-                sample_weight=sample_weights,
-                return_dict=True,
-            )
+            inputs, targets, sample_weights = self._step(train, rows, weights, seed, (number, step))
+            logs = self._trainer.train_on_batch(inputs, targets, sample_weight=sample_weights, return_dict=True)
             steps.append((float(logs["loss"]), float(logs["accuracy"]), float(sample_weights.sum())))
             if not math.isfinite(float(logs["loss"])):
                 raise TrainingDiverged(
@@ -94,9 +103,38 @@ class Engine:
                     f"{len(batches)}, at learning rate {rate:g}; the batch held {listed(train.names[rows])}. "
                     "Lower training.learning_rate, or look at those segments."
                 )
+        self._averages.exchange()
         losses, accuracies, masses = np.array(steps).T  # Keras forgets the batches before the one at hand
         accuracy = float(np.average(accuracies, weights=masses))
         return Steps(float(losses.mean()), accuracy, rate, train.names[batches[-1]])
+
+    def _step(
+        self, train: SegmentSource, rows: np.ndarray, weights: np.ndarray, seed: int, when: tuple[int, int]
+    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+        """What the trainer takes for these rows: inputs, labels or their shares, and how much each row counts."""
+        settings, labels = self._settings, train.labels[rows]
+        inputs, row_weights = model_inputs(self.model, train.batch(rows)), weights[labels].astype(np.float32)
+        if not (self._mixes or settings.label_smoothing):
+            return inputs, labels, row_weights
+        targets = soft_targets(labels, self.num_classes, settings.label_smoothing)
+        if self._mixes:
+            mixing = draw_mixing(len(rows), settings, np.random.default_rng([seed, *when, 2]))
+            inputs += mixing.arrays()
+            own = mixing.label_share
+            row_weights = own * row_weights + (1 - own) * row_weights[mixing.partner]
+            targets = own[:, None] * targets + (1 - own[:, None]) * targets[mixing.partner]
+        return inputs, targets, row_weights
+
+    def _batches(self, labels: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:
+        """Rows of each batch of an epoch, which is a pass over the rows, or its share of a budget of steps."""
+        settings = self._settings
+
+        def draw(number: int) -> np.ndarray:
+            return self._treatment.rows(labels, seed, number)
+
+        steps = settings.steps or settings.epochs * steps_of_pass(len(draw(0)), settings.batch_size)
+        first, end = (number * steps // settings.epochs for number in (epoch, epoch + 1))
+        return list(batches_of_steps(first, end, draw, settings.batch_size, seed))
 
     def weights_are_finite(self) -> bool:
         """Whether no weight of the model is NaN or infinite."""
@@ -104,13 +142,31 @@ class Engine:
 
 
 def predict(model: keras.Model, segments: SegmentInputs) -> np.ndarray:
-    """Probabilities float32 (n, classes) of segments, in their order."""
+    """Probabilities float32 (n, classes) of segments, in their order: the mean over the model's views."""
+    return outputs(model, segments, model_network(model).views)
+
+
+def outputs(model: keras.Model, segments: SegmentInputs, views: Views = "none") -> np.ndarray:
+    """What a model of one output gives for segments, float32 (n, ...), in their order: the mean over these views."""
     parts = []
     for start in range(0, len(segments), _PREDICT_BATCH):
         rows = np.arange(start, start + _PREDICT_BATCH) % len(segments)  # the last batch is filled up
-        batch = model.predict_on_batch(model_inputs(model, segments.batch(rows)))
-        parts.append(np.asarray(batch, np.float32))
+        seen = _views(segments.batch(rows), views)
+        found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in seen]
+        parts.append(sum(found[1:], start=found[0]) / np.float32(len(found)))
     return np.concatenate(parts)[: len(segments)]
+
+
+def _views(batch: Batch, views: Views) -> list[Batch]:
+    """The batch as it is, then what else is looked at."""
+    if views == "none":
+        return [batch]
+    both = [batch, mirrored(batch)]
+    if views == "mirror":
+        return both
+    side_px = next(iter(batch.values())).shape[-2]
+    by = max(1, round(side_px * _SHIFT))
+    return both + [shifted(one, *move) for one in both for move in ((by, 0), (-by, 0), (0, by), (0, -by))]
 
 
 def listed(names: np.ndarray, most: int = 8) -> str:

@@ -1,7 +1,10 @@
 """Trains one model, epoch by epoch, so that a killed run goes on where its last whole epoch ended.
 
 In: a model with fresh weights, training and validation segments, and where checkpoints go. Out: the model of the epoch
-that was best by the monitored validation metric, and the history. The test subset is never seen here.
+that was chosen by the monitored validation metric, and the history. The test subset is never seen here.
+
+With `refit` a second training follows, on both subsets for as long as the chosen epoch took, and gives the model; the
+history stays that of the first, whose model says what it thinks of the validation segments before it goes.
 
 Treatments of class imbalance act on the rows of an epoch, on their weights, on the loss, or on the last layer of the
 best epoch's model; the history is of training, so a refitted model may score otherwise on the validation subset.
@@ -16,11 +19,11 @@ import numpy as np
 
 from fer_models.errors import TrainingDiverged, UserError
 from fer_models.models.building import model_network
-from fer_models.segments import SegmentSource
+from fer_models.segments import JoinedSegments, SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
-from fer_models.training.engine import Engine, listed, predict
-from fer_models.training.progress import Checkpoints, Epoch, Progress
+from fer_models.training.engine import Engine, listed, outputs, predict
+from fer_models.training.progress import Checkpoints, Epoch, Progress, chosen_epoch
 from fer_models.treatments import TREATMENTS
 
 #: Rows that are looked at in one piece.
@@ -35,12 +38,14 @@ def fit(
     checkpoints: Checkpoints,
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_refit: Callable[[int], None] = lambda epochs: None,
 ) -> Progress:
     """Train until the last epoch or early stopping, resuming what `checkpoints` hold, and leave the model there.
 
     Args:
         build: makes the model with fresh weights; called when there is nothing to resume.
         on_epoch: told of each finished epoch, those of an earlier attempt included.
+        on_refit: told how many epochs of the training on both subsets are finished, after each.
 
     Raises:
         UserError: an optical flow is not finite.
@@ -59,10 +64,44 @@ def fit(
         progress = _advance(progress, epoch, settings)
         checkpoints.commit(engine.model, progress)
         on_epoch(epoch)
-    if best := checkpoints.load_best(progress):
-        _refit(best, train, settings, seed)
-        checkpoints.finish(best, progress)
+    if chosen := checkpoints.load_best(progress):
+        _fit_second_stage(chosen, train, settings, seed)
+        if settings.refit != "none":
+            checkpoints.keep_validation(validation.names, predict(chosen, validation))
+            both = JoinedSegments(train, validation)
+            progress, chosen = _refit(build, both, settings, checkpoints, progress, seed, on_refit)
+            _fit_second_stage(chosen, both, settings, seed)
+        checkpoints.finish(chosen, progress)
     return progress
+
+
+def _refit(
+    build: Callable[[], keras.Model],
+    both: SegmentSource,
+    settings: TrainingSettings,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    seed: int,
+    on_refit: Callable[[int], None],
+) -> tuple[Progress, keras.Model]:
+    """Train from fresh weights on both subsets for as long as the chosen epoch took, at the same learning rates.
+
+    Epochs follow the history of the first training, for here is no validation that a schedule could look at.
+    """
+    model = checkpoints.load_last(progress) if progress.num_refitted else build()
+    engine = Engine(model, both.labels, settings)
+    for number in range(progress.num_refitted, progress.best_epoch):
+        steps = engine.train_epoch(both, seed, progress.history[:number])
+        if not engine.weights_are_finite():
+            raise TrainingDiverged(
+                f"The weights ceased to be finite in epoch {number + 1} of the training on both subsets at learning "
+                f"rate {steps.learning_rate:g}. Lower training.learning_rate."
+            )
+        name = f"epoch-{len(progress.history) + number + 1:04d}.keras"
+        progress = progress.model_copy(update={"num_refitted": number + 1, "last_checkpoint": name})
+        checkpoints.commit(model, progress)
+        on_refit(number + 1)
+    return progress, model
 
 
 def _check_finite(segments: SegmentSource) -> None:
@@ -113,23 +152,23 @@ def _advance(progress: Progress | None, epoch: Epoch, settings: TrainingSettings
     """How far the run is with one more epoch."""
     history = [*(progress.history if progress else []), epoch]
     last = f"epoch-{epoch.epoch:04d}.keras"
-    is_best = not progress or epoch.monitored > max(past.monitored for past in progress.history)
-    best_epoch = epoch.epoch if is_best or not progress else progress.best_epoch
+    chosen = chosen_epoch(history, settings.choose)
+    stalled = epoch.epoch - chosen_epoch(history, "best")
     patience = settings.early_stopping_patience
     return Progress(
         history=history,
         last_checkpoint=last,
-        best_checkpoint=last if is_best or not progress else progress.best_checkpoint,
-        best_epoch=best_epoch,
-        finished=epoch.epoch >= settings.epochs or (patience is not None and epoch.epoch - best_epoch >= patience),
+        best_checkpoint=last if chosen == epoch.epoch or not progress else progress.best_checkpoint,
+        best_epoch=chosen,
+        finished=epoch.epoch >= settings.epochs or (patience is not None and stalled >= patience),
     )
 
 
-def _refit(model: keras.Model, train: SegmentSource, settings: TrainingSettings, seed: int) -> None:
+def _fit_second_stage(model: keras.Model, train: SegmentSource, settings: TrainingSettings, seed: int) -> None:
     """The second stage of the treatments that have one: the last layer is fitted again."""
     refit = TREATMENTS[settings.treatment].refit
     if refit is None:
         return
     logits = model.get_layer(model_network(model).logits)
-    features = predict(keras.Model(model.inputs, logits.input), train)
+    features = outputs(keras.Model(model.inputs, logits.input), train)
     logits.set_weights(refit(*logits.get_weights(), features, train.labels, seed))

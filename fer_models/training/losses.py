@@ -91,6 +91,28 @@ class OneVersusRestLoss(keras.losses.Loss):
         return ops.sum(ops.softplus(logits), axis=-1) - ops.sum(_one_hot(labels, logits) * logits, axis=-1)
 
 
+class SoftTargetLoss(keras.losses.Loss):
+    """The mean of another loss over the labels that a row may have, each by its share.
+
+    For smoothed (Szegedy et al. 2016) and mixed labels: instead of labels it takes targets, float (n, classes), whose
+    rows sum to 1.
+    """
+
+    def __init__(self, loss: keras.losses.Loss, name: str = "soft_target", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.loss = loss
+
+    def call(self, targets: Any, logits: Any) -> Any:
+        labels = ops.zeros_like(logits[:, 0])
+        losses = [self.loss.call(labels + label, logits) for label in range(logits.shape[-1])]
+        return ops.sum(targets * ops.stack(losses, axis=-1), axis=-1)
+
+
+def soft_targets(labels: np.ndarray, num_classes: int, smoothing: float) -> np.ndarray:
+    """Shares of the classes, float32 (n, classes): `smoothing` of a row's own is spread over all of them."""
+    return (np.eye(num_classes)[labels] * (1 - smoothing) + smoothing / num_classes).astype(np.float32)
+
+
 def _one_hot(labels: Any, logits: Any) -> Any:
     return ops.one_hot(ops.cast(labels, "int32"), logits.shape[-1], dtype=logits.dtype)  # Keras hands over floats
 

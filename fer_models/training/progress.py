@@ -1,9 +1,16 @@
 """How far a training run is: its finished epochs, and the checkpoints that go with them."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import keras
+import numpy as np
 from pydantic import BaseModel
+
+#: Of a monitored value: a point of UAR or accuracy, or 0.01 nats.
+_NOTABLE_RISE = 0.01
+#: Epochs whose monitored values are averaged where the choice is a smoothed one.
+_SMOOTHED = 3
 
 
 class Epoch(BaseModel):
@@ -24,13 +31,52 @@ class Epoch(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a run is; whoever reads it finds the checkpoints that it names."""
+    """How far a run is; whoever reads it finds the checkpoints that it names.
+
+    Args:
+        history: of the epochs that were validated.
+        best_epoch: the chosen one.
+        finished: there will be no further such epoch.
+        num_refitted: epochs of the training on all that was seen, which may follow.
+    """
 
     history: list[Epoch]
     last_checkpoint: str
     best_checkpoint: str
     best_epoch: int
     finished: bool = False
+    num_refitted: int = 0
+
+
+def chosen_epoch(history: Sequence[Epoch], choose: str) -> int:
+    """Number of the epoch that becomes the model; `choose` as in the settings of a training.
+
+    Each epoch is judged by what was known at its end, so that a later one never brings back another than the one chosen
+    so far.
+    """
+    values = [epoch.monitored for epoch in history]
+    if choose == "last" or (choose == "smoothed" and len(values) < _SMOOTHED):
+        return len(values)
+    if choose == "best":
+        return 1 + int(np.argmax(values))
+    means = np.convolve(values, np.full(_SMOOTHED, 1 / _SMOOTHED), mode="valid")
+    return _SMOOTHED + int(np.argmax(means))
+
+
+def still_climbs(history: Sequence[Epoch]) -> bool:
+    """Whether validation still rose when the budget ended, so that a larger one might have given a better model.
+
+    Judged by the last third of the epochs, four or more: the straight line through their monitored values rises by
+    more than `_NOTABLE_RISE` over it, and its slope is more than twice its standard error.
+    """
+    last = np.array([epoch.monitored for epoch in history[-max(4, len(history) // 3) :]])
+    if len(last) < 4:
+        return False
+    epochs = np.arange(len(last)) - (len(last) - 1) / 2
+    slope = (epochs * last).sum() / (epochs**2).sum()
+    residuals = last - last.mean() - slope * epochs
+    error = np.sqrt((residuals**2).sum() / (len(last) - 2) / (epochs**2).sum())
+    return bool(slope * (len(last) - 1) > _NOTABLE_RISE and slope > 2 * error)
 
 
 class Checkpoints(Protocol):
@@ -46,7 +92,10 @@ class Checkpoints(Protocol):
         """The model as it was committed last, with its optimizer."""
 
     def load_best(self, progress: Progress) -> keras.Model | None:
-        """The model of the best epoch; None when the run is done and has left its model."""
+        """The model of the chosen epoch; None when the run is done and has left its model."""
+
+    def keep_validation(self, names: np.ndarray, probabilities: np.ndarray) -> None:
+        """Keep what a model that was not trained on them says of the validation segments: (n,) and (n, classes)."""
 
     def finish(self, model: keras.Model, progress: Progress) -> None:
         """Leave the model as the run's result, and drop the checkpoints."""

@@ -22,6 +22,27 @@ def every_row(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return np.arange(len(labels))
 
 
+def batches_of_steps(
+    first: int, end: int, draw: Callable[[int], np.ndarray], batch_size: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Rows of the batches of the steps `first` to `end - 1` of a run, which makes one pass over the rows after another.
+
+    Args:
+        draw: the rows of a pass by its number, int (n,), with the same n for every pass.
+    """
+    per_pass = steps_of_pass(len(draw(0)), batch_size)
+    for number in range(first // per_pass, (end - 1) // per_pass + 1):
+        drawn = draw(number)
+        for step, batch in enumerate(epoch_batches(len(drawn), batch_size, seed, number), start=number * per_pass):
+            if first <= step < end:
+                yield drawn[batch]
+
+
+def steps_of_pass(num_rows: int, batch_size: int) -> int:
+    """Batches that `epoch_batches` makes of so many rows."""
+    return num_rows // min(batch_size, num_rows)
+
+
 def downsample(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """Row numbers, int (n,), as many of every class as the rarest has; every epoch has others of the large classes."""
     return _rows_of_equal_classes(labels, seed, epoch, min)

@@ -1,9 +1,10 @@
 """Learning rates as pure functions of what has happened so far, so that a resumed run needs no hidden state."""
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from fer_models.settings import PlateauSchedule, Schedule, Triangular2Schedule
+from fer_models.settings import CosineSchedule, PlateauSchedule, Schedule, Triangular2Schedule
 
 
 class EpochRecord(Protocol):
@@ -14,18 +15,23 @@ class EpochRecord(Protocol):
     monitored: float
 
 
-def learning_rate(schedule: Schedule, base: float, epoch_position: float, history: Sequence[EpochRecord]) -> float:
+def learning_rate(
+    schedule: Schedule, base: float, epoch_position: float, num_epochs: int, history: Sequence[EpochRecord]
+) -> float:
     """The learning rate at a moment of training.
 
     Args:
-        base: the learning rate that training starts with.
+        base: the learning rate that training starts with; of `cosine` the highest.
         epoch_position: epochs trained so far, with a fraction inside an epoch.
+        num_epochs: epochs of the whole budget.
         history: the finished epochs; `monitored` is larger when better.
     """
     if isinstance(schedule, PlateauSchedule):
         return _plateau(schedule, base, history)
     if isinstance(schedule, Triangular2Schedule):
         return _triangular2(schedule, base, epoch_position - _last_restart(schedule, history))
+    if isinstance(schedule, CosineSchedule):
+        return _cosine(schedule, base, epoch_position / num_epochs)
     return base
 
 
@@ -47,6 +53,13 @@ def _triangular2(schedule: Triangular2Schedule, base: float, position: float) ->
     cycle = int(position // (2 * schedule.half_cycle_epochs))
     distance = abs(position / schedule.half_cycle_epochs - 2 * cycle - 1)
     return base + base * (schedule.peak_factor - 1) * max(0.0, 1.0 - distance) / 2.0**cycle
+
+
+def _cosine(schedule: CosineSchedule, base: float, share: float) -> float:
+    """At a share of the budget, 0..1: of the rise, or of the half cosine that follows."""
+    if share < schedule.warmup:
+        return base * share / schedule.warmup
+    return base * (1 + math.cos(math.pi * min(1.0, (share - schedule.warmup) / (1 - schedule.warmup)))) / 2
 
 
 def _last_restart(schedule: Triangular2Schedule, history: Sequence[EpochRecord]) -> int:

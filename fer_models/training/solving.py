@@ -7,6 +7,7 @@ temperature that turns the machine's decisions into probabilities (Guo et al. 20
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -15,19 +16,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from fer_models.models.building import model_network
-from fer_models.segments import Mirrored, SegmentRows, SegmentSource
+from fer_models.segments import JoinedSegments, Mirrored, SegmentInputs, SegmentRows, SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.calibration import fit_temperature
-from fer_models.statistics.metrics import score
-from fer_models.training.engine import predict
+from fer_models.statistics.metrics import Scores, score
+from fer_models.training.engine import outputs, predict
 from fer_models.training.progress import Checkpoints, Epoch, Progress
 from fer_models.training.refitting import NEVER, unscaled
 from fer_models.treatments import TREATMENTS
 
 #: Values of C that are tried, for features that have mean 0 and standard deviation 1 over the training rows.
 COSTS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-#: Rows that a machine learns from at most; more of them take minutes and add little, as segments of a video are alike.
-_MOST_ROWS = 10_000
+#: Numbers that a machine learns from at most, rows times features before mirroring: 20,000 rows of HOG. More take
+#: minutes and add little, as the segments of a video are alike.
+_MOST_VALUES = 20_000_000
 
 
 def solve(
@@ -38,16 +40,22 @@ def solve(
     checkpoints: Checkpoints,
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_refit: Callable[[int], None] = lambda epochs: None,
 ) -> Progress:
     """Find the weights of the layer of the logits, and leave the model in `checkpoints`.
 
     Of a treatment of rare classes the rows and the weights are used, not the loss nor the second stage. Where training
-    pairs are mirrored at random, the machine learns from each row both ways.
+    pairs are mirrored at random, the machine learns from each row both ways. With `refit` the machine of the chosen C
+    and temperature is found again from the rows of both subsets.
     """
     progress = checkpoints.progress()
     if not progress:
+        start = time.monotonic()
         model = build()
-        epoch = _solve(model, train, validation, settings, seed)
+        epoch, probabilities = _solve(model, train, validation, settings, seed)
+        if settings.refit != "none":
+            checkpoints.keep_validation(validation.names, probabilities)
+        epoch = epoch.model_copy(update={"seconds": round(time.monotonic() - start, 3)})
         name = "epoch-0001.keras"
         progress = Progress(history=[epoch], last_checkpoint=name, best_checkpoint=name, best_epoch=1, finished=True)
         checkpoints.commit(model, progress)
@@ -59,42 +67,76 @@ def solve(
 
 def _solve(
     model: keras.Model, train: SegmentSource, validation: SegmentSource, settings: TrainingSettings, seed: int
-) -> Epoch:
-    start = time.monotonic()
+) -> tuple[Epoch, np.ndarray]:
+    """Set the layer; returns how that went, and what a model that was not shown them says of the validation rows."""
     layer = model.get_layer(model_network(model).logits)
-    body = keras.Model(model.inputs, layer.input)
-    num_classes = int(model.output_shape[-1])
-    treatment = TREATMENTS[settings.treatment]
-    rows = treatment.rows(train.labels, seed, 0)
-    if len(rows) > _MOST_ROWS:
-        rows = np.random.default_rng(seed).choice(rows, _MOST_ROWS, replace=False)
-    features, labels = predict(body, SegmentRows(train, rows)), train.labels[rows]
-    if settings.augmentation and settings.augmentation.mirror:
-        features = np.concatenate([features, predict(body, Mirrored(SegmentRows(train, rows)))])
-        labels = np.concatenate([labels, labels])
-    weights = treatment.weights(train.labels, num_classes)
-    seen = predict(body, validation)
-    classes = [str(number) for number in range(num_classes)]
-    found: list[tuple[float, np.ndarray, np.ndarray, dict[str, float]]] = []
+    classes = [str(number) for number in range(model.output_shape[-1])]
+    data = _Rows.of(model, train, settings, seed)
+    seen = _features(model, validation)
+    found: list[tuple[float, float, float]] = []
     for cost in COSTS:
-        kernel, bias = fit_machine(features, labels, weights, cost, seed)
+        kernel, bias = fit_machine(data.features, data.labels, data.weights, cost, seed)
         temperature = fit_temperature(validation.labels, softmax(seen @ kernel + bias, axis=1))
-        kernel, bias = kernel / temperature, bias / temperature
-        scores = score(validation.labels, softmax(seen @ kernel + bias, axis=1), classes)
-        values = {"val_loss": scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}
-        found.append((values[settings.monitor] * (-1 if settings.monitor == "val_loss" else 1), kernel, bias, values))
-    monitored, kernel, bias, values = max(found, key=lambda one: one[0])  # the smallest C of equals
-    layer.set_weights([kernel, bias])
-    fitted = score(labels, softmax(features @ kernel + bias, axis=1), classes)
-    return Epoch(
+        scores = score(validation.labels, softmax((seen @ kernel + bias) / temperature, axis=1), classes)
+        found.append((_monitored(scores, settings), cost, temperature))
+    _, cost, temperature = max(found, key=lambda one: one[0])  # the smallest C of equals
+    kernel, bias = fit_machine(data.features, data.labels, data.weights, cost, seed)
+    layer.set_weights([kernel / temperature, bias / temperature])
+    probabilities = predict(model, validation)
+    scores = score(validation.labels, probabilities, classes)
+    fitted = score(data.labels, softmax((data.features @ kernel + bias) / temperature, axis=1), classes)
+    if settings.refit != "none":
+        both = _Rows.of(model, JoinedSegments(train, validation), settings, seed)
+        kernel, bias = fit_machine(both.features, both.labels, both.weights, cost, seed)
+        layer.set_weights([kernel / temperature, bias / temperature])
+    epoch = Epoch(
         epoch=1,
         learning_rate=0.0,
         train_loss=fitted.loss,
         train_accuracy=fitted.accuracy,
-        **values,
-        monitored=monitored,
-        seconds=round(time.monotonic() - start, 3),
+        val_loss=scores.loss,
+        val_accuracy=scores.accuracy,
+        val_uar=scores.uar,
+        monitored=_monitored(scores, settings),
+        seconds=0.0,
     )
+    return epoch, probabilities
+
+
+def _monitored(scores: Scores, settings: TrainingSettings) -> float:
+    """The monitored value, larger when better."""
+    values = {"val_loss": -scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}
+    return values[settings.monitor]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What a machine learns from: float (n, d), int (n,), and how much a row of each class counts, (classes,)."""
+
+    features: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+
+    @staticmethod
+    def of(model: keras.Model, segments: SegmentSource, settings: TrainingSettings, seed: int) -> "_Rows":
+        """The features that a model makes of segments."""
+        treatment = TREATMENTS[settings.treatment]
+        rows = treatment.rows(segments.labels, seed, 0)
+        width = model.get_layer(model_network(model).logits).input.shape[-1]
+        if len(rows) > (most := max(1, _MOST_VALUES // width)):
+            rows = np.random.default_rng(seed).choice(rows, most, replace=False)
+        chosen = SegmentRows(segments, rows)
+        features, labels = [_features(model, chosen)], [segments.labels[rows]]
+        if settings.augmentation and settings.augmentation.mirror:
+            features.append(_features(model, Mirrored(chosen)))
+            labels.append(labels[0])
+        weights = treatment.weights(segments.labels, int(model.output_shape[-1]))
+        return _Rows(np.concatenate(features), np.concatenate(labels), weights)
+
+
+def _features(model: keras.Model, segments: SegmentInputs) -> np.ndarray:
+    layer = model.get_layer(model_network(model).logits)
+    return outputs(keras.Model(model.inputs, layer.input), segments)
 
 
 def fit_machine(

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from fer_models.errors import UserError
 from fer_models.models.arms import former_name
-from fer_models.settings import ModelSettings, TrainingSettings
+from fer_models.settings import ModelSettings, Settings, TrainingSettings
 from tasks.config.registries import WITH_MODEL_FILE
 from tasks.config.settings import PrepareSettings, StudySettings
 
@@ -28,27 +28,52 @@ def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
 
 
+#: Settings that came after version 0.1, by the group that they are in.
+_LATER: dict[str, tuple[str, ...]] = {
+    "PrepareSettings": ("face", "face_size_px"),
+    "ModelSettings": ("views",),
+    "TrainingSettings": (
+        "steps",
+        "optimizer",
+        "weight_decay",
+        "ema",
+        "choose",
+        "refit",
+        "label_smoothing",
+        "mixup",
+        "cutmix",
+    ),
+    "AugmentationSettings": ("gamma", "erasing"),
+}
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    """The values of a group, without those that came later and have their default, which changes nothing."""
+    values = settings.model_dump(mode="json")
+    for name in _LATER.get(type(settings).__name__, ()):
+        if values[name] == type(settings).model_fields[name].default:
+            del values[name]
+    return values
+
+
 def prepare_part(settings: PrepareSettings) -> dict[str, Any]:
     """Preparation settings as digests spell them. Digests name what exists, so their spelling never changes:
 
     what settings were called in version 0.1 they are called here still, and what came later with a default that changes
     nothing is left out while it has that default.
     """
-    values = settings.model_dump(mode="json")
-    if values["face_size_px"] == PrepareSettings().face_size_px:
-        del values["face_size_px"]
-    return values
+    return _values(settings)
 
 
 def model_part(settings: ModelSettings) -> dict[str, Any]:
     """Model settings in the same spelling."""
-    values = settings.model_dump(mode="json")
-    return values | {"form": "study" if settings.form == "published" else settings.form}
+    return _values(settings) | {"form": "study" if settings.form == "published" else settings.form}
 
 
 def training_part(settings: TrainingSettings) -> dict[str, Any]:
     """Training settings in the same spelling."""
-    values = settings.model_dump(mode="json")
+    values = _values(settings)
+    values["augmentation"] = settings.augmentation and _values(settings.augmentation)
     values["imbalance"] = values.pop("treatment")
     return values
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fer_models.settings import (
     AugmentationSettings,
+    CosineSchedule,
     ModelSettings,
     PlateauSchedule,
     TrainingSettings,
@@ -81,10 +82,45 @@ def corrected() -> StudySettings:
     )
 
 
+def modern() -> StudySettings:
+    """A recipe for videos of your own, few or many: small normalised networks, many steps, strong augmentation.
+
+    `fer study --preset modern --set corpus.root=videos`. How it was chosen: `benchmarks/TUNING.md`.
+    """
+    return StudySettings(
+        name="modern",
+        corpus=CorpusSettings(adapter="folder", root=Path("videos")),
+        prepare=PrepareSettings(segment_stride=4, min_face_px=48),
+        model=ModelSettings(form="modern", width=16, dropout=0.2, views="mirror"),
+        training=TrainingSettings(
+            epochs=10,
+            steps=1000,
+            batch_size=64,
+            optimizer="adamw",
+            learning_rate=3e-3,
+            weight_decay=0.05,
+            ema=0.99,
+            schedule=CosineSchedule(warmup=0.1),
+            choose="last",
+            refit="train_and_validation",
+            precision="auto",
+            label_smoothing=0.05,
+            augmentation=AugmentationSettings(
+                zoom=0.13, shear_deg=0, rotation_deg=12, shift=0.06, gamma=0.3, erasing=0.25
+            ),
+        ),
+    )
+
+
 #: Names that presets had, which users may still say.
 FORMER_PRESETS = {"study": "published"}
 
-PRESETS: dict[str, Callable[[], StudySettings]] = {"sample": sample, "published": published, "corrected": corrected}
+PRESETS: dict[str, Callable[[], StudySettings]] = {
+    "sample": sample,
+    "published": published,
+    "corrected": corrected,
+    "modern": modern,
+}
 
 
 def summary_of(name: str) -> str:

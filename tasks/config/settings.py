@@ -125,6 +125,9 @@ class PrepareSettings(Settings):
         description="seconds between the two frames of a pair: the second is the frame nearest to that time with "
         "another picture, and motion is scaled to 1/30 s. `neighbours`: the next frame of the file; px per frame",
     )
+    face: Literal["first", "last"] = Field(
+        "first", description="the frame of the pair whose face is stored, with the motion that begins or ends there"
+    )
     face_size_px: int = Field(
         48, ge=48, le=224, description="side of the stored face crops and of their optical flow, in px"
     )

@@ -6,6 +6,8 @@
 from pathlib import Path
 
 import keras
+import numpy as np
+import pandas as pd
 
 from fer_models.errors import UserError
 from fer_models.models.building import load_model
@@ -16,6 +18,7 @@ from tasks.storage.stored_names import path_below
 
 MODEL_FILE = "model.keras"
 PROGRESS_FILE = "progress.json"
+VALIDATION_FILE = "validation.parquet"
 _EPOCHS_FOLDER = "epochs"
 
 
@@ -43,7 +46,7 @@ class RunCheckpoints:
         """Save a checkpoint, then name it in `progress.json` by one rename, then drop what is no longer named."""
         with atomic_write(self._checkpoint(progress.last_checkpoint)) as temporary:
             model.save(temporary)
-        if self._keep_epochs:
+        if self._keep_epochs and not progress.num_refitted:
             weights = f"epoch-{progress.history[-1].epoch:04d}.weights.h5"
             with atomic_write(self._folder / _EPOCHS_FOLDER / weights) as temporary:
                 model.save_weights(temporary)
@@ -57,14 +60,24 @@ class RunCheckpoints:
         return keras.saving.load_model(self._checkpoint(progress.last_checkpoint), safe_mode=True)
 
     def load_best(self, progress: Progress) -> keras.Model | None:
-        """The model of the best epoch, without its optimizer; None when the run is done and has left its model."""
-        path = self._checkpoint(progress.best_checkpoint)
-        return load_model(path) if path.is_file() else None
+        """The model of the chosen epoch, without its optimizer; None when the run is done and has left its model."""
+        named = {self._checkpoint(name) for name in (progress.last_checkpoint, progress.best_checkpoint)}
+        if all(path.is_file() for path in named):
+            return load_model(self._checkpoint(progress.best_checkpoint))
+        for path in named:  # `finish` was dropping them
+            path.unlink(missing_ok=True)
+        return None
+
+    def keep_validation(self, names: np.ndarray, probabilities: np.ndarray) -> None:
+        """Keep what the model of the chosen epoch says of the validation segments, for `read_validation`."""
+        columns = {str(number): column for number, column in enumerate(probabilities.T)}
+        with atomic_write(self._folder / VALIDATION_FILE) as temporary:
+            pd.DataFrame({"name": names.astype(str), **columns}).to_parquet(temporary, index=False)
 
     def finish(self, model: keras.Model, progress: Progress) -> None:
         """Leave the model as `model.keras`, then drop the checkpoints.
 
-        The best one goes last: it is the sign of work left, and a repetition begins with it again.
+        What a kill leaves of them is no sign of work left, for the model is there.
         """
         with atomic_write(self._folder / MODEL_FILE) as temporary:
             model.save(temporary)
@@ -84,6 +97,19 @@ class RunCheckpoints:
 def read_progress(folder: Path) -> Progress | None:
     """How far the run in a folder is; None when it has not finished an epoch, or what tells has lost its content."""
     return find_json(folder / PROGRESS_FILE, Progress)
+
+
+def read_validation(folder: Path, names: np.ndarray) -> np.ndarray:
+    """What the model that was trained without the validation segments said of them: float32 (n, classes).
+
+    Raises:
+        UserError: that is not known of the segments of these names, (n,).
+    """
+    path = folder / VALIDATION_FILE
+    table = pd.read_parquet(path) if path.is_file() else pd.DataFrame({"name": []})
+    if table["name"].tolist() != [str(name) for name in names]:
+        raise UserError(f"{path} does not hold the validation segments; remove {folder} and run `fer train` again.")
+    return table.drop(columns="name").to_numpy(np.float32)
 
 
 def epoch_weights(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import keras
+import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, BaseModel
 
@@ -26,7 +27,7 @@ from tasks.dataset.folds import VALIDATION
 from tasks.dataset.index import read_subset
 from tasks.storage.files import atomic_write, broken_files, find_json, set_aside, write_json
 from tasks.storage.local_copies import synced_folder
-from tasks.study.checkpoints import MODEL_FILE, epoch_weights
+from tasks.study.checkpoints import MODEL_FILE, epoch_weights, read_validation
 from tasks.study.explanations import EXPLANATION_FILE, RunExplanation, explain_run
 from tasks.study.runs import Run, run_arrays, training_progress
 from tasks.study.scoring import (
@@ -140,7 +141,7 @@ def _evaluate(
     probabilities = predict(model, arrays)
     segments = predicted_segments(test.rows, probabilities, emotions)
     validation_rows = read_subset(Layout.of(settings).index, run.split_fold, VALIDATION, emotions)
-    validation = predicted_segments(validation_rows, predict(model, run_arrays(settings, run, VALIDATION)), emotions)
+    validation = predicted_segments(validation_rows, _validation_probabilities(settings, run, model), emotions)
     temperature = fit_video_temperature(validation, emotions)
     videos = predicted_videos(segments, test.videos, temperature, emotions)
     evaluation = Evaluation(
@@ -167,6 +168,14 @@ def _evaluate(
     write_json(folder / RESULT_FILE, evaluation)
     keras.backend.clear_session()
     return evaluation
+
+
+def _validation_probabilities(settings: StudySettings, run: Run, model: keras.Model) -> np.ndarray:
+    """Probabilities of the validation segments, float32 (n, classes), by a model that was not trained on them."""
+    arrays = run_arrays(settings, run, VALIDATION)
+    if settings.training.refit == "none":
+        return predict(model, arrays)
+    return read_validation(run.folder, arrays.names)
 
 
 def _load(run: Run) -> keras.Model:

@@ -22,9 +22,10 @@ _FAR = 1.6
 
 @dataclass(frozen=True)
 class _Second:
-    """What may become the second frame: its crop, its time and picture, how far from the wanted time it is."""
+    """What may become the second frame: its crops, its time and picture, how far from the wanted time it is."""
 
     grey: np.ndarray
+    face: np.ndarray | None
     pts_s: float
     picture: int
     off_s: float
@@ -77,7 +78,8 @@ class Pair:
 
     def _second(self, frame: Frame, off_s: float) -> _Second:
         grey = frame.grey_crop(self._box, self._settings.face_size_px)
-        return _Second(grey, frame.pts_s, self._pictures.current, off_s)
+        face = frame.rgb_crop(self._box, self._settings.face_size_px) if self._settings.face == "last" else None
+        return _Second(grey, face, frame.pts_s, self._pictures.current, off_s)
 
     def segment(self) -> Segment | None:
         """The segment, all of whose frames have passed; None when damage or a change of size left no second frame."""
@@ -97,10 +99,17 @@ class Pair:
             pts_s=self._pts_s,
             box=self._box,
             num_faces=self._num_faces,
-            face=self._face,
-            optical_flow=pair_optical_flow(self._grey, second.grey, self._settings.flow_method, factor),
+            face=self._face if second.face is None else second.face,
+            optical_flow=self._optical_flow(second, factor),
             interval_s=interval_s,
         )
+
+    def _optical_flow(self, second: _Second, factor: float) -> np.ndarray:
+        """The motion from the first frame to the second, on the grid of the one whose face is stored."""
+        method = self._settings.flow_method
+        if second.face is None:
+            return pair_optical_flow(self._grey, second.grey, method, factor)
+        return pair_optical_flow(second.grey, self._grey, method, -factor)  # what came here is what would go back
 
 
 def is_far(interval_s: float, settings: PrepareSettings) -> bool:

@@ -21,6 +21,8 @@ SIDE_PX = 64
 CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 #: The last feature map, (batch, 4, 4, 128): what `features` returns.
 LAST_MAP = "add_4"
+#: The feature map before, (batch, 8, 8, 64).
+MAP_BEFORE = "add_3"
 #: Filters of the four residual blocks, each of which halves the side.
 _FILTERS = (16, 32, 64, 128)
 _HEAD = "conv2d_7"

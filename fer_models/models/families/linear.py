@@ -11,9 +11,10 @@ from typing import Any, Literal
 import keras
 from keras import layers, ops
 
+from fer_models.models.backbones import mini_xception
 from fer_models.models.families import Family, Recipe
 from fer_models.models.histograms import GreyGradients, OrientationHistograms
-from fer_models.models.inputs import input_layers
+from fer_models.models.inputs import GreyFaces, input_layers
 from fer_models.models.network import Network
 from fer_models.segments import SegmentShape
 from fer_models.settings import ModelSettings, Settings
@@ -34,9 +35,28 @@ def _hof(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
     return layers.Flatten(name="hof_vector")(histograms(optical_flow))
 
 
+def _mini_xception(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
+    """Two feature maps: the last one, and the one before, which says more of where things are."""
+    grey = GreyFaces(mini_xception.SIDE_PX, name="grey_faces")(face)
+    last = mini_xception.features(grey, _PREFIX, initializers=recipe.initializers)
+    body = keras.Model(face, last)
+    if path := recipe.weights.get(MINI_XCEPTION):
+        mini_xception.load_weights(body, path, _PREFIX)
+    for layer in body.layers:
+        layer.trainable = False
+    maps = [body.get_layer(f"{_PREFIX}{name}").output for name in (mini_xception.MAP_BEFORE, mini_xception.LAST_MAP)]
+    return layers.Concatenate(name="mini_xception_vector")([layers.Flatten()(one) for one in maps])
+
+
+MINI_XCEPTION = "fer2013-mini-xception"
+_PREFIX = "mini_xception_"
 #: Makes a vector from `face` and `optical_flow`.
-_FEATURES: dict[str, Callable[[Any, Any, Recipe], Any]] = {"hog": _hog, "hof": _hof}
-_WORDS = {"hog": "histograms of oriented gradients (HOG) of the face", "hof": "histograms of oriented optical flow"}
+_FEATURES: dict[str, Callable[[Any, Any, Recipe], Any]] = {"hog": _hog, "hof": _hof, "mini-xception": _mini_xception}
+_WORDS = {
+    "hog": "histograms of oriented gradients (HOG) of the face",
+    "hof": "histograms of oriented optical flow",
+    "mini-xception": "the last two feature maps of a mini-Xception that was trained on FER2013",
+}
 
 
 @keras.saving.register_keras_serializable(package="fer_models")
@@ -57,7 +77,7 @@ class LinearOptions(Settings):
         features: side by side; none for the machine that knows only how frequent the classes are.
     """
 
-    features: tuple[Literal["hog", "hof"], ...] = ()
+    features: tuple[Literal["hog", "hof", "mini-xception"], ...] = ()
 
 
 def needs(options: LinearOptions) -> SegmentShape:
@@ -85,12 +105,17 @@ def build(options: LinearOptions, recipe: Recipe) -> tuple[list[Any], Any, Netwo
 
 def methods(arms: Sequence[LinearOptions], settings: ModelSettings) -> str:
     """What these arms are."""
-    used = dict.fromkeys(feature for arm in arms for feature in arm.features)
-    machines = f"Linear support vector machines on {' and on '.join(_WORDS[name] for name in used)}" if used else ""
+    sights = [" with ".join(_WORDS[feature] for feature in arm.features) for arm in arms if arm.features]
+    machines = f"Linear support vector machines on {', on '.join(sights)}" if sights else ""
     constant = any(not arm.features for arm in arms)
     frequency = "a model that knows only how frequent the classes are" if constant else ""
     words = " and ".join(part for part in (machines, frequency) if part)
     return words[0].upper() + words[1:]
 
 
-FAMILY = Family("linear", LinearOptions, needs, streams, build, methods)
+def weights(options: LinearOptions) -> tuple[str, ...]:
+    """Those of the networks among the features."""
+    return (MINI_XCEPTION,) if "mini-xception" in options.features else ()
+
+
+FAMILY = Family("linear", LinearOptions, needs, streams, build, methods, weights)

@@ -1,9 +1,12 @@
-"""Two streams of five convolutions over a face image and an optical flow picture, fused, then two dense layers.
+"""Two streams of convolutions over a face image and an optical flow picture, fused, then the layers that decide.
 
-After *Fusion approaches for spatiotemporal facial expression recognition* (two-stream CNN, Zhang et al. 2019).
+After *Fusion approaches for spatiotemporal facial expression recognition* (two-stream CNN, Zhang et al. 2019): five
+convolutions a stream, and two dense layers. The form `modern` has four with batch normalisation, and no dense layer
+before the last.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
@@ -15,11 +18,51 @@ from fer_models.models.network import FeatureMap, Network
 from fer_models.segments import SegmentShape
 from fer_models.settings import ModelSettings, PositiveInt, Settings
 
-#: (filters as a multiple of the width, kernel side, pooling after it)
-_CONVOLUTIONS = ((1, 5, "max"), (1, 3, None), (1, 3, "average"), (2, 3, None), (2, 3, None))
-_POOLS = {"max": (5, 2), "average": (3, 2)}
 _FUSIONS = {"concatenate": layers.Concatenate, "sum": layers.Add, "average": layers.Average}
 _HEAD, _LOGITS = "dense1", "logits"
+#: Of the statistics of batch normalisation: a few passes over little data must be enough to know them.
+_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution of a stream.
+
+    Args:
+        multiple: its filters, as a multiple of the width.
+        kernel: side of its kernel, px of its input.
+        pool: `max` or `average`, side and stride of the pooling after it.
+    """
+
+    multiple: int
+    kernel: int
+    pool: tuple[str, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The convolutions of a stream; `normalised` ones keep the size of their input and have batch normalisation."""
+
+    convolutions: tuple[Convolution, ...]
+    normalised: bool = False
+
+
+_PUBLISHED = Stream(
+    (
+        Convolution(1, 5, ("max", 5, 2)),
+        Convolution(1, 3),
+        Convolution(1, 3, ("average", 3, 2)),
+        Convolution(2, 3),
+        Convolution(2, 3),
+    )
+)
+_HALVING = ("max", 2, 2)
+_MODERN = Stream(
+    (Convolution(1, 3, _HALVING), Convolution(2, 3, _HALVING), Convolution(4, 3, _HALVING), Convolution(4, 3)),
+    normalised=True,
+)
+#: By form.
+STREAMS = {"published": _PUBLISHED, "corrected": _PUBLISHED, "modern": _MODERN}
 
 
 class TwoStreamOptions(Settings):
@@ -27,7 +70,7 @@ class TwoStreamOptions(Settings):
 
     Args:
         streams: which of the two an arm has.
-        pooling: how a stream's last 3x3 map becomes a vector.
+        pooling: how a stream's last map becomes a vector.
         fusion: how two streams become one vector; none for a single stream.
         width: fixes the width, whatever the study's settings say.
     """
@@ -54,49 +97,64 @@ def build(options: TwoStreamOptions, recipe: Recipe) -> tuple[list[Any], Any, Ne
         for name in options.streams
     ]
     x = _FUSIONS[options.fusion](dtype=precision, name="fusion")(vectors) if options.fusion else vectors[0]
-    x = _dense(_HEAD, recipe)(x)
-    x = layers.Dropout(settings.dropout, dtype=precision, seed=recipe.seed, name="dropout1")(x)
-    x = _dense("dense2", recipe, kernel_regularizer=keras.regularizers.L2(settings.l2))(x)
+    if settings.form != "modern":
+        x = _dense(_HEAD, recipe)(x)
+        x = layers.Dropout(settings.dropout, dtype=precision, seed=recipe.seed, name="dropout1")(x)
+        x = _dense("dense2", recipe, kernel_regularizer=keras.regularizers.L2(settings.l2))(x)
     x = layers.Dropout(settings.dropout, dtype=precision, seed=recipe.seed + 1, name="dropout2")(x)
     # no ReLU follows the last layer, so it keeps Keras's default kind of weights
     last = layers.Dense(recipe.num_classes, kernel_initializer=recipe.last_initializer, dtype="float32", name=_LOGITS)
     logits = last(x)
-    return [face, optical_flow], logits, describe(options.streams, recipe.shape)
+    return [face, optical_flow], logits, describe(options.streams, recipe.shape, settings.form)
 
 
-def describe(streams: tuple[str, ...], shape: SegmentShape) -> Network:
+def describe(streams: tuple[str, ...], shape: SegmentShape, form: str) -> Network:
     """What others must know of such a network."""
+    fields = _fields(STREAMS[form])
     maps = {
-        stream: tuple(FeatureMap(layer=_name(stream, i), first_px=first, step_px=step) for i, first, step in _fields())
+        stream: tuple(
+            FeatureMap(layer=_map_name(stream, number, form), first_px=first, step_px=step)
+            for number, (first, step) in enumerate(fields, start=1)
+        )
         for stream in streams
     }
-    return Network(family=FAMILY.name, shape=shape, head=_HEAD, logits=_LOGITS, feature_maps=maps)
+    head = _LOGITS if form == "modern" else _HEAD
+    return Network(family=FAMILY.name, shape=shape, head=head, logits=_LOGITS, feature_maps=maps)
 
 
 def recognise(model: keras.Model) -> Network:
     """The record of a model that was saved before models carried one: all of those were of this family."""
     names = {layer.name for layer in model.layers}
     streams = tuple(stream for stream in ("spatial", "temporal") if _name(stream, 1) in names)
-    return describe(streams, SegmentShape(side_px=model.inputs[0].shape[1]))
+    return describe(streams, SegmentShape(side_px=model.inputs[0].shape[1]), "corrected")
 
 
 def build_stream(picture: Any, name: str, width: int, recipe: Recipe) -> Any:
-    """The convolutions of one stream: picture (batch, 48, 48, 3) -> feature map (batch, 3, 3, 2 * width)."""
-    x = picture
-    for number, (multiple, kernel, pool) in enumerate(_CONVOLUTIONS, start=1):
+    """The convolutions of one stream.
+
+    Picture (batch, 48, 48, 3) -> feature map (batch, 3, 3, 2 * width); `modern`: (batch, 6, 6, 4 * width).
+    """
+    x, precision = picture, recipe.precision
+    stream = STREAMS[recipe.settings.form]
+    for number, one in enumerate(stream.convolutions, start=1):
         layer = _name(name, number)
         x = layers.Conv2D(
-            multiple * width,
-            kernel,
-            activation="relu",
-            padding="valid",
+            one.multiple * width,
+            one.kernel,
+            activation=None if stream.normalised else "relu",
+            padding="same" if stream.normalised else "valid",
+            use_bias=not stream.normalised,
             kernel_initializer=recipe.initializers(layer),
-            dtype=recipe.precision,
+            dtype=precision,
             name=layer,
         )(x)
-        if pool:
-            pooling = layers.MaxPooling2D if pool == "max" else layers.AveragePooling2D
-            x = pooling(*_POOLS[pool], dtype=recipe.precision, name=f"{name}_pool{number}")(x)
+        if stream.normalised:
+            x = layers.BatchNormalization(momentum=_MOMENTUM, dtype=precision, name=f"{layer}_norm")(x)
+            x = layers.ReLU(dtype=precision, name=f"{layer}_relu")(x)
+        if one.pool:
+            kind, side, stride = one.pool
+            pooling = layers.MaxPooling2D if kind == "max" else layers.AveragePooling2D
+            x = pooling(side, stride, dtype=precision, name=f"{name}_pool{number}")(x)
     return x
 
 
@@ -104,22 +162,27 @@ def _name(stream: str, number: int) -> str:
     return f"{stream}_conv{number}"
 
 
-def _fields() -> list[tuple[int, float, float]]:
-    """Number of each convolution, and the centre of its first cell's receptive field and their distance, px."""
-    fields: list[tuple[int, float, float]] = []
+def _map_name(stream: str, number: int, form: str) -> str:
+    """The layer whose output is the feature map of a convolution, after its ReLU."""
+    return f"{_name(stream, number)}_relu" if STREAMS[form].normalised else _name(stream, number)
+
+
+def _fields(stream: Stream) -> list[tuple[float, float]]:
+    """The centre of the first cell's receptive field of each convolution, and the distance of such centres, px."""
+    fields: list[tuple[float, float]] = []
     first, jump = 0.0, 1
-    for number, (_, kernel, pool) in enumerate(_CONVOLUTIONS, start=1):
-        first += jump * (kernel - 1) / 2
-        fields.append((number, first, float(jump)))
-        if pool:
-            side, stride = _POOLS[pool]
+    for one in stream.convolutions:
+        first += 0 if stream.normalised else jump * (one.kernel - 1) / 2
+        fields.append((first, float(jump)))
+        if one.pool:
+            _, side, stride = one.pool
             first += jump * (side - 1) / 2
             jump *= stride
     return fields
 
 
 def _vector(feature_map: Any, name: str, pooling: str, recipe: Recipe) -> Any:
-    """One stream's 3x3 map as a vector. The published Flatten averages the map first, which makes it GAP."""
+    """One stream's last map as a vector. The published Flatten averages the map first, which makes it GAP."""
     precision = recipe.precision
     if pooling == "gap":
         return layers.GlobalAveragePooling2D(dtype=precision, name=f"{name}_gap")(feature_map)
@@ -150,7 +213,9 @@ def methods(arms: Sequence[TwoStreamOptions], settings: ModelSettings) -> str:
     else:
         seen = {"spatial": "the face", "temporal": "its motion"}
         what = f"Convolutional networks of one stream, {' or '.join(seen[name] for name in seen if name in single)},"
-    size = f"width {settings.width} with {settings.head_units} units in each of two dense layers"
+    size = f"width {settings.width}"
+    if settings.form != "modern":
+        size += f" with {settings.head_units} units in each of two dense layers"
     return f"{what} of {size}, in {settings.form} form,"
 
 
