@@ -154,7 +154,7 @@ def _evaluate(
         num_test_videos=len(videos),
         num_covered_videos=int((videos["num_segments"] > 0).sum()),
         num_test_segments=len(segments),
-        training_seconds=round(sum(epoch.seconds for epoch in training.history), 1),
+        training_seconds=round(sum(epoch.seconds for epoch in training.history) + training.refit_seconds, 1),
         temperature=temperature,
         validation_uar=training.history[training.best_epoch - 1].val_uar,
         optimism_gap=_optimism_gap(run, training, model, arrays, test.rows, emotions),
