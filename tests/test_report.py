@@ -227,6 +227,16 @@ def test_the_recipe_is_told_as_it_was(tmp_path: Path) -> None:
         assert "anew" not in text
 
 
+def test_runs_that_ended_too_early_are_counted(tmp_path: Path) -> None:
+    source = make_source(tmp_path, arms=["gap-sum", "gap-average"])
+    assert not any("still climbed" in text for text in read_report(source))
+    seed = source.results[0].seeds[0]
+    climbing = tuple(one.model_copy(update={"still_climbed": True}) for one in seed.evaluations)
+    results = [replace(source.results[0], seeds=(replace(seed, evaluations=climbing),)), source.results[1]]
+    for text in read_report(replace(source, results=results)):
+        assert "In 1 of 2 runs val_uar still climbed when the training ended" in text
+
+
 def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
     source = make_source(tmp_path, arms=ARMS)
     films = source.ledger
