@@ -42,6 +42,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "model.width": 4,
             "model.head_units": 16,
             "training.epochs": 2,
+            "training.refit": "train_and_validation",
             "arms": ["gap-sum", "temporal-only"],
         },
     }

@@ -210,6 +210,46 @@ def test_models_are_spoken_of_as_they_are(tmp_path: Path, arms: list[str], words
         assert not [word for word in absent if word in text.replace("Spatial stream", "")]
 
 
+def test_the_recipe_is_told_as_it_was(tmp_path: Path) -> None:
+    recipe = {
+        "model.form": "modern",
+        "model.views": "mirror",
+        "training.early_stopping_patience": None,
+        "training.steps": 600,
+        "training.optimizer": "adamw",
+        "training.ema": 0.99,
+        "training.choose": "last",
+        "training.refit": "train_and_validation",
+        "training.mixup": 0.2,
+    }
+    told = (
+        "in modern form, were trained for 600 steps with AdamW",
+        "Pairs and their labels were mixed (mixup). The weights are their moving average (decay 0.99 a step). "
+        "Predictions are means over mirror images. The last epoch became the model, which then was trained anew for as "
+        "long on the training and validation people together.",
+        "fitted on validation people that the model of the first training had not seen.",
+    )
+    plain = ("with RMSprop", "The epoch with the best val_uar on the validation people became the model.")
+    for name in ("modern", "plain"):
+        (tmp_path / name).mkdir()
+    for text in read_report(make_source(tmp_path / "modern", arms=["gap-sum"], **recipe)):
+        assert not [words for words in told if words not in text]
+    for text in read_report(make_source(tmp_path / "plain", arms=["gap-sum"])):
+        assert not [words for words in plain if words not in text]
+        assert "smoothed" not in text
+        assert "anew" not in text
+
+
+def test_runs_that_ended_too_early_are_counted(tmp_path: Path) -> None:
+    source = make_source(tmp_path, arms=["gap-sum", "gap-average"])
+    assert not any("still climbed" in text for text in read_report(source))
+    seed = source.results[0].seeds[0]
+    climbing = tuple(one.model_copy(update={"still_climbed": True}) for one in seed.evaluations)
+    results = [replace(source.results[0], seeds=(replace(seed, evaluations=climbing),)), source.results[1]]
+    for text in read_report(replace(source, results=results)):
+        assert "In 1 of 2 runs val_uar still climbed when the training ended" in text
+
+
 def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
     source = make_source(tmp_path, arms=ARMS)
     films = source.ledger

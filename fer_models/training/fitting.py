@@ -91,6 +91,7 @@ def _refit(
     model = checkpoints.load_last(progress) if progress.num_refitted else build()
     engine = Engine(model, both.labels, settings)
     for number in range(progress.num_refitted, progress.best_epoch):
+        start = time.monotonic()
         steps = engine.train_epoch(both, seed, progress.history[:number])
         if not engine.weights_are_finite():
             raise TrainingDiverged(
@@ -98,7 +99,10 @@ def _refit(
                 f"rate {steps.learning_rate:g}. Lower training.learning_rate."
             )
         name = f"epoch-{len(progress.history) + number + 1:04d}.keras"
-        progress = progress.model_copy(update={"num_refitted": number + 1, "last_checkpoint": name})
+        seconds = round(progress.refit_seconds + time.monotonic() - start, 3)
+        progress = progress.model_copy(
+            update={"num_refitted": number + 1, "refit_seconds": seconds, "last_checkpoint": name}
+        )
         checkpoints.commit(model, progress)
         on_refit(number + 1)
     return progress, model

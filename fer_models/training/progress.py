@@ -37,7 +37,7 @@ class Progress(BaseModel):
         history: of the epochs that were validated.
         best_epoch: the chosen one.
         finished: there will be no further such epoch.
-        num_refitted: epochs of the training on all that was seen, which may follow.
+        num_refitted, refit_seconds: epochs of the training on all that was seen, which may follow, and their time.
     """
 
     history: list[Epoch]
@@ -46,6 +46,7 @@ class Progress(BaseModel):
     best_epoch: int
     finished: bool = False
     num_refitted: int = 0
+    refit_seconds: float = 0.0
 
 
 def chosen_epoch(history: Sequence[Epoch], choose: str) -> int:

@@ -70,6 +70,8 @@ class Facts:
     num_called: int
     num_equivalent: int
     optimism: float | None
+    num_climbing: int
+    num_runs: int
     null_band: float | None
     titles: dict[str, str]
     equivalences: list[EquivalentGroups]
@@ -111,6 +113,7 @@ def describe(source: ReportInput) -> Facts:
     lost = meant[meant["outcome"] != Outcome.OK].sort_values(["outcome", "video_id"])
     seen = meant[meant["outcome"] == Outcome.OK]
     emotions = settings.corpus.emotions
+    evaluations = [one for result in source.results for seed in result.seeds for one in seed.evaluations]
     return Facts(
         settings=settings,
         results=source.results,
@@ -126,6 +129,8 @@ def describe(source: ReportInput) -> Facts:
         num_called=sum(pair.verdict in ("better", "worse") for pair in source.pairs),
         num_equivalent=sum(pair.verdict.startswith("equivalent") for pair in source.pairs),
         optimism=_optimism(source),
+        num_climbing=sum(one.still_climbed for one in evaluations),
+        num_runs=len(evaluations),
         null_band=source.pairs[0].null_band if source.pairs else None,
         titles={result.arm.name: result.arm.title for result in source.results},
         equivalences=grouped(source.equivalences),

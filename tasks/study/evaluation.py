@@ -20,7 +20,7 @@ from fer_models.models.arms import Arm, present_name
 from fer_models.models.building import load_model
 from fer_models.segments import SegmentSource
 from fer_models.training.engine import predict
-from fer_models.training.progress import Progress
+from fer_models.training.progress import Progress, still_climbs
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import VALIDATION
@@ -54,6 +54,7 @@ class Evaluation(BaseModel):
 
     Args:
         temperature: what calibrates the probabilities of videos, fitted on the validation subset.
+        still_climbed: whether validation still rose when the training ended.
         optimism_gap: how much higher the UAR of videos had been, had the test subset chosen the epoch, as the published
             study let it; for the report's methods section only. None when the epochs were not kept.
     """
@@ -70,6 +71,7 @@ class Evaluation(BaseModel):
     training_seconds: float
     temperature: float
     validation_uar: float
+    still_climbed: bool = False
     optimism_gap: float | None
     scores: dict[str, float]
 
@@ -154,9 +156,10 @@ def _evaluate(
         num_test_videos=len(videos),
         num_covered_videos=int((videos["num_segments"] > 0).sum()),
         num_test_segments=len(segments),
-        training_seconds=round(sum(epoch.seconds for epoch in training.history), 1),
+        training_seconds=round(sum(epoch.seconds for epoch in training.history) + training.refit_seconds, 1),
         temperature=temperature,
         validation_uar=training.history[training.best_epoch - 1].val_uar,
+        still_climbed=still_climbs(training.history),
         optimism_gap=_optimism_gap(run, training, model, arrays, test.rows, emotions),
         scores=score_tables(videos, segments, emotions),
     )

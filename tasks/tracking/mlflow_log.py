@@ -171,6 +171,7 @@ def log_evaluation(
             "num_parameters": evaluation.num_parameters,
             "best_epoch": evaluation.best_epoch,
             "training_seconds": evaluation.training_seconds,
+            "still_climbed": int(evaluation.still_climbed),
         }
         mlflow.log_metrics({**{f"test_{name}": value for name, value in evaluation.scores.items()}, **counts})
         with local_copy(folder) as copy:
