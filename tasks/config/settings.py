@@ -134,7 +134,10 @@ class PrepareSettings(Settings):
         "haar", description=f"what finds the faces: {', '.join(DETECTORS)}"
     )
     detector_model: LocalPath | None = Field(
-        None, validate_default=True, description="`yunet`: its ONNX file; its content matters, not its place"
+        None,
+        validate_default=True,
+        description="`yunet`: its ONNX file; `blazeface`: a folder with its two TFLite files, by default those that "
+        "`fer weights get` fetches. Their content matters, not their place",
     )
     flow_method: Literal["farneback", "dis"] = "farneback"
 

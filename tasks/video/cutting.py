@@ -103,7 +103,8 @@ class _SegmentCutter:
             height, width = frame.size
             self._found, self._num_faces = Box(0, 0, width, height), 1
         elif not self._found or frame.index - self._found_at >= _FRAMES_BETWEEN_SEARCHES:
-            self._found, self._num_faces = self.tracker.find(frame)
+            face, self._num_faces = self.tracker.find(frame)
+            self._found = face.box if face else None
             self._found_at = frame.index
 
     def whole(self, index: int) -> Iterator[Segment]:
@@ -145,7 +146,7 @@ def _judge(
     if cutter.num_spoilt >= num_segments:
         return Outcome.UNDECODABLE, damaged
     hint = f"; if its frames are face crops already, {CROPS_ADVICE}" if _is_tiny(video) else ""
-    small = [box for frame in cutter.faceless for box in cutter.tracker.search(frame, 24)]
+    small = [face.box for frame in cutter.faceless for face in cutter.tracker.search(frame, 24)]
     if small:
         side = max(box.width for box in small)
         return (

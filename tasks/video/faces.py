@@ -7,7 +7,7 @@ fails, and now and then to count the faces.
 from typing import Protocol
 
 from tasks.video.boxes import Box, distance, overlap
-from tasks.video.detectors.detector import Detector, Picture
+from tasks.video.detectors.detector import Detector, Face, Picture
 
 #: A followed face is looked for within this many of its sides around its centre.
 _FOLLOW_RANGE = 1.5
@@ -46,34 +46,35 @@ class FaceTracker:
     def __init__(self, detector: Detector, min_face_px: int) -> None:
         self._detector = detector
         self._min_face_px = min_face_px
-        self._last: Box | None = None
+        self._last: Face | None = None
         self._shape: tuple[int, ...] = ()
         self._seen_at = self._counted_at = 0
         self._num_faces = self._num_doubts = 0
 
-    def find(self, picture: NumberedPicture) -> tuple[Box | None, int]:
-        """The box of the followed face in a frame, and the number of faces in the whole of it.
+    def find(self, picture: NumberedPicture) -> tuple[Face | None, int]:
+        """The followed face in a frame, and the number of faces in the whole of it.
 
         The first face is the largest one. It is followed as long as it is seen, even when another becomes larger. The
         number is that of the last search of a whole frame, at most `_FRAMES_BETWEEN_COUNTS` frames ago.
         """
         if picture.grey.shape != self._shape or picture.index - self._seen_at > _PATIENCE_FRAMES:
             self._last, self._shape = None, picture.grey.shape
-        box = self._follow(picture, self._last) if self._last else None
+        face = self._follow(picture, self._last) if self._last else None
         count_after = _PATIENCE_FRAMES if self._num_doubts else _FRAMES_BETWEEN_COUNTS
-        if box is None or picture.index - self._counted_at >= count_after:
-            box = self._check(box, self.search(picture, self._min_face_px))
+        if face is None or picture.index - self._counted_at >= count_after:
+            face = self._check(face, self.search(picture, self._min_face_px))
             self._counted_at = picture.index
-        if box:
-            self._last, self._seen_at = box, picture.index
-        return box, self._num_faces
+        if face:
+            self._last, self._seen_at = face, picture.index
+        return face, self._num_faces
 
-    def search(self, picture: Picture, min_side_px: int) -> list[Box]:
+    def search(self, picture: Picture, min_side_px: int) -> list[Face]:
         """All faces of at least `min_side_px` in a whole frame."""
         height, width = picture.grey.shape
         return self._detector.detect(picture, Box(0, 0, width, height), min_side_px)
 
-    def _follow(self, picture: Picture, last: Box) -> Box | None:
+    def _follow(self, picture: Picture, followed: Face) -> Face | None:
+        last = followed.box
         reach = round(last.width * _FOLLOW_RANGE / 2)
         centre_x, centre_y = last.x + last.width // 2, last.y + last.height // 2
         left, top = max(centre_x - reach, 0), max(centre_y - reach, 0)
@@ -81,23 +82,23 @@ class FaceTracker:
         window = Box(left, top, min(centre_x + reach, width) - left, min(centre_y + reach, height) - top)
         smallest, largest = (round(last.width * factor) for factor in _FOLLOW_SIZES)
         faces = self._detector.detect(picture, window, max(self._min_face_px, smallest), largest)
-        nearest = min(faces, key=lambda box: distance(box, last), default=None)
-        return _blend(last, nearest, width, height) if nearest else None
+        nearest = min(faces, key=lambda face: distance(face.box, last), default=None)
+        return nearest._replace(box=_blend(last, nearest.box, width, height)) if nearest else None
 
-    def _check(self, followed: Box | None, faces: list[Box]) -> Box | None:
+    def _check(self, followed: Face | None, faces: list[Face]) -> Face | None:
         """Hold what is followed against all faces of the frame; returns what is followed from here on."""
         if followed:
-            confirmed = any(overlap(followed, face) > _SAME_OVERLAP for face in faces)
+            confirmed = any(overlap(followed.box, face.box) > _SAME_OVERLAP for face in faces)
             self._num_faces = len(faces) + (not confirmed)  # a turned face is seen only by who knows where to look
             self._num_doubts = 0 if confirmed or not faces else self._num_doubts + 1
             if self._num_doubts < _MOST_DOUBTS:
                 return followed
         self._num_faces, self._num_doubts = len(faces), 0
         if self._last and not followed:
-            last = self._last
-            faces = [face for face in faces if _may_be(face, last)]
-            return min(faces, key=lambda face: distance(face, last), default=None)
-        return max(faces, key=lambda face: face.width * face.height, default=None)
+            last = self._last.box
+            faces = [face for face in faces if _may_be(face.box, last)]
+            return min(faces, key=lambda face: distance(face.box, last), default=None)
+        return max(faces, key=lambda face: face.box.width * face.box.height, default=None)
 
 
 def _blend(last: Box, found: Box, width: int, height: int) -> Box:
