@@ -104,12 +104,16 @@ Corpus = Annotated[SerializeAsAny[CorpusSettings], WrapValidator(_read_corpus)]
 
 #: The two frames of a pair are neighbours in the file, as in the published study, whatever the time between them.
 NEIGHBOURS = "neighbours"
+#: They are the first and the last frame of the segment: onset and apex, where the corpus is cut so.
+FIRST_LAST = "first_last"
 
 
 def _read_pair(value: Any) -> Any:
     is_time = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
-    if not is_time and value != NEIGHBOURS:
-        raise ValueError(f"it should be a time in seconds, above 0 and at most 1 such as 0.0333, or {NEIGHBOURS}")
+    if not is_time and value not in (NEIGHBOURS, FIRST_LAST):
+        raise ValueError(
+            f"it should be a time in seconds, above 0 and at most 1 such as 0.0333, or {NEIGHBOURS}, or {FIRST_LAST}"
+        )
     return value
 
 
@@ -120,10 +124,11 @@ class PrepareSettings(Settings):
         16, ge=2, description="frames in a segment; a pair of them is used: the first and a later one"
     )
     segment_stride: PositiveInt = Field(16, description="frames from one segment's start to the next")
-    pair: Annotated[float | Literal["neighbours"], BeforeValidator(_read_pair)] = Field(
+    pair: Annotated[float | Literal["neighbours", "first_last"], BeforeValidator(_read_pair)] = Field(
         1 / 30,
         description="seconds from a segment's first frame to the one that motion is measured to: the nearest to show "
-        "another picture; motion is scaled to 1/30 s. `neighbours`: the next frame of the file, px a frame",
+        "another picture; motion is scaled to 1/30 s. `neighbours`: the next frame of the file, px a frame. "
+        "`first_last`: the segment's last frame, px from the first to it",
     )
     face_size_px: int = Field(
         48, ge=48, le=224, description="side of the stored face crops and of their optical flow, in px"
@@ -148,6 +153,11 @@ class PrepareSettings(Settings):
         if detector in WITH_MODEL_FILE and model is None:
             raise ValueError(f"detector {detector} needs its ONNX file")
         return model
+
+    @property
+    def pair_s(self) -> float | None:
+        """The wanted time between the two frames of a pair; None where frames are counted and motion is not scaled."""
+        return None if isinstance(self.pair, str) else self.pair
 
     def anywhere(self) -> "PrepareSettings":
         """The same for processes that work in another folder: with the absolute path of the model file."""

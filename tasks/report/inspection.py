@@ -16,7 +16,7 @@ from fer_models.errors import UserError
 from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.config.layout import Layout
-from tasks.config.settings import NEIGHBOURS, PrepareSettings, StudySettings
+from tasks.config.settings import FIRST_LAST, NEIGHBOURS, PrepareSettings, StudySettings
 from tasks.corpus.manifest import read_manifest
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import read_ledger
@@ -250,7 +250,7 @@ def _motion(prepare: PrepareSettings, stored: _Stored) -> str:
     """The unit of the motion, and the time that it was measured over."""
     if not len(stored.interval_s):
         return ""
-    unit = "px a frame" if prepare.pair == NEIGHBOURS else "px in 1/30 s"
+    unit = {NEIGHBOURS: "px a frame", FIRST_LAST: "px, first to last frame"}.get(str(prepare.pair), "px in 1/30 s")
     return f"{unit}, over {np.median(stored.interval_s):.3f} s (median)"
 
 

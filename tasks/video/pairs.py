@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.config.settings import NEIGHBOURS, PrepareSettings
+from tasks.config.settings import FIRST_LAST, NEIGHBOURS, PrepareSettings
 from tasks.video.boxes import Box
 from tasks.video.frames import Frame
 from tasks.video.optical_flow import REFERENCE_S, pair_optical_flow
@@ -45,8 +45,7 @@ class Pair:
         self._face, self._grey = first.rgb_crop(box, side_px), first.grey_crop(box, side_px)
         self._pictures, self._settings = pictures, settings
         self._picture = pictures.current
-        wanted_s = 0.0 if settings.pair == NEIGHBOURS else float(settings.pair)
-        self._target_s = pictures.start_s(self._picture) + wanted_s
+        self._target_s = pictures.start_s(self._picture) + (settings.pair_s or 0.0)
         self._new: _Second | None = None
         self._repeat: _Second | None = None
         self.spoilt = False
@@ -60,10 +59,12 @@ class Pair:
         """Look at the next frame; returns whether the second one is settled.
 
         It is the frame nearest to the wanted time that shows another picture than the first. Where none comes in time,
-        the picture stands still, and it is the nearest of its repeats.
+        the picture stands still, and it is the nearest of its repeats. Without a wanted time it is the next frame, or
+        the last of the segment, whatever they show.
         """
-        if self._settings.pair == NEIGHBOURS:
-            is_new = True  # whatever it shows
+        if self._settings.pair == FIRST_LAST and frame.index < self.last_frame:
+            return False
+        is_new |= self._settings.pair_s is None
         self.spoilt |= frame.damaged
         if not frame.damaged and frame.size == self._size:
             off_s = abs(frame.pts_s - self._target_s)
@@ -85,12 +86,12 @@ class Pair:
         second = (self._repeat if stands_still else None) or self._new or self._repeat
         if second is None:
             return None
-        by_neighbours = self._settings.pair == NEIGHBOURS
-        if by_neighbours or second.picture == self._picture:
+        counted = self._settings.pair_s is None
+        if counted or second.picture == self._picture:
             interval_s = second.pts_s - self._pts_s
         else:
             interval_s = self._pictures.interval_s(self._picture, second.picture)
-        factor = 1.0 if by_neighbours or interval_s <= 0 else REFERENCE_S / interval_s
+        factor = 1.0 if counted or interval_s <= 0 else REFERENCE_S / interval_s
         return Segment(
             segment=self.frame // self._settings.segment_stride,
             frame=self.frame,
@@ -105,6 +106,4 @@ class Pair:
 
 def is_far(interval_s: float, settings: PrepareSettings) -> bool:
     """Whether the time between the frames of a pair is far from the one that is wanted."""
-    if settings.pair == NEIGHBOURS:
-        return False
-    return not 1 / _FAR < interval_s / float(settings.pair) < _FAR
+    return settings.pair_s is not None and not 1 / _FAR < interval_s / settings.pair_s < _FAR
