@@ -22,6 +22,8 @@ from tasks.weights.registry import get_record
 SCHEMA_VERSION = 2
 #: Raised when the same settings give other shards than before; part of the preparation digest.
 CODE_VERSION = 4
+#: Preparation settings that came after version 0.1 with a default that changes nothing.
+_LATER = ("face_size_px", "align")
 
 
 def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
@@ -37,8 +39,9 @@ def prepare_part(settings: PrepareSettings) -> dict[str, Any]:
     nothing is left out while it has that default.
     """
     values = settings.model_dump(mode="json")
-    if values["face_size_px"] == PrepareSettings().face_size_px:
-        del values["face_size_px"]
+    for name in _LATER:
+        if values[name] == PrepareSettings.model_fields[name].default:
+            del values[name]
     return values
 
 

@@ -29,6 +29,8 @@ DETECTORS: dict[str, str] = {
 WITH_MODEL_FILE = frozenset({"yunet"})
 #: The detectors that need published weights (`fer weights list`), and the names of these in the order of `load`.
 WITH_WEIGHTS: dict[str, tuple[str, ...]] = {"blazeface": ("blazeface-full-range", "blazeface-short-range")}
+#: The detectors that say where the eyes are.
+WITH_EYES = ("blazeface", "yunet")
 
 
 def load_module(registry: Mapping[str, str], name: str) -> ModuleType:

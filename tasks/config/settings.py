@@ -22,7 +22,7 @@ from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.models.arms import STUDY_ARMS, Arm, get_arm
 from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
 from fer_models.treatments import TreatmentName
-from tasks.config.registries import ADAPTERS, DETECTORS, WITH_MODEL_FILE, load_module, one_of
+from tasks.config.registries import ADAPTERS, DETECTORS, WITH_EYES, WITH_MODEL_FILE, load_module, one_of
 from tasks.storage.addresses import refuse_secrets
 from tasks.storage.locations import as_remote, is_location, local_path, read_location
 
@@ -145,6 +145,11 @@ class PrepareSettings(Settings):
         "`fer weights get` fetches. Their content matters, not their place",
     )
     flow_method: Literal["farneback", "dis"] = "farneback"
+    align: Literal["none", "eyes"] = Field(
+        "none",
+        description="`eyes`: both crops of a pair are turned alike so that the eyes are level; needs a detector that "
+        f"says where they are: {', '.join(WITH_EYES)}",
+    )
 
     @field_validator("detector_model")
     @classmethod
@@ -153,6 +158,16 @@ class PrepareSettings(Settings):
         if detector in WITH_MODEL_FILE and model is None:
             raise ValueError(f"detector {detector} needs its ONNX file")
         return model
+
+    @field_validator("align")
+    @classmethod
+    def _where_eyes_are_known(cls, align: str, others: ValidationInfo) -> str:
+        detector = others.data.get("detector")
+        if align == "eyes" and others.data.get("precropped"):
+            raise ValueError("precropped frames are used as they are, and no eyes are looked for; take none")
+        if align == "eyes" and detector not in (None, *WITH_EYES):
+            raise ValueError(f"detector {detector} does not say where the eyes are; {' and '.join(WITH_EYES)} do")
+        return align
 
     @property
     def pair_s(self) -> float | None:

@@ -13,6 +13,7 @@ from tasks.outcomes import Outcome
 from tasks.video.boxes import Box
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import load_detector
+from tasks.video.detectors.detector import Face
 from tasks.video.faces import FaceTracker
 from tasks.video.frames import Frame
 from tasks.video.pairs import Pair, is_far
@@ -76,7 +77,7 @@ class _SegmentCutter:
         self.intervals_s = array("d")
         self._pairs: deque[Pair] = deque()
         self._open: list[Pair] = []
-        self._found: Box | None = None
+        self._found: Face | None = None
         self._found_at = self._num_faces = 0
         self._size = (0, 0)
 
@@ -86,7 +87,7 @@ class _SegmentCutter:
         starts = frame.index % self.settings.segment_stride == 0
         if starts and not frame.damaged:
             self._find(frame)
-        is_new = self.pictures.take(frame, None if self.settings.precropped else self._found)
+        is_new = self.pictures.take(frame, None if self.settings.precropped or not self._found else self._found.box)
         if self._open:
             self._open = [pair for pair in self._open if not pair.offer(frame, is_new)]
         if starts and frame.damaged:
@@ -101,10 +102,9 @@ class _SegmentCutter:
     def _find(self, frame: Frame) -> None:
         if self.settings.precropped:
             height, width = frame.size
-            self._found, self._num_faces = Box(0, 0, width, height), 1
+            self._found, self._num_faces = Face(Box(0, 0, width, height)), 1
         elif not self._found or frame.index - self._found_at >= _FRAMES_BETWEEN_SEARCHES:
-            face, self._num_faces = self.tracker.find(frame)
-            self._found = face.box if face else None
+            self._found, self._num_faces = self.tracker.find(frame)
             self._found_at = frame.index
 
     def whole(self, index: int) -> Iterator[Segment]:

@@ -15,6 +15,8 @@ _FOLLOW_RANGE = 1.5
 _FOLLOW_SIZES = (0.82, 1.3)
 #: Shares of a followed face's new centre and side in the box that is used; the rest is the last one, against jitter.
 _CENTRE_GAIN, _SIDE_GAIN = 0.5, 0.35
+#: The same of its roll.
+_ROLL_GAIN = 0.6
 #: Frames between two searches of the whole frame while a face is being followed; one costs as much as decoding
 #: 12 frames of 640x360 (faces from 90 px) or more.
 _FRAMES_BETWEEN_COUNTS = 250
@@ -83,7 +85,10 @@ class FaceTracker:
         smallest, largest = (round(last.width * factor) for factor in _FOLLOW_SIZES)
         faces = self._detector.detect(picture, window, max(self._min_face_px, smallest), largest)
         nearest = min(faces, key=lambda face: distance(face.box, last), default=None)
-        return nearest._replace(box=_blend(last, nearest.box, width, height)) if nearest else None
+        if nearest is None:
+            return None
+        roll_deg = _blend_rolls(followed.roll_deg, nearest.roll_deg)
+        return nearest._replace(box=_blend(last, nearest.box, width, height), roll_deg=roll_deg)
 
     def _check(self, followed: Face | None, faces: list[Face]) -> Face | None:
         """Hold what is followed against all faces of the frame; returns what is followed from here on."""
@@ -112,6 +117,13 @@ def _blend(last: Box, found: Box, width: int, height: int) -> Box:
         )
     )
     return Box(min(max(x, 0), width - side), min(max(y, 0), height - side), side, side)
+
+
+def _blend_rolls(last_deg: float | None, found_deg: float | None) -> float | None:
+    """A roll between two; that of a profile is not known and stays what it was."""
+    if last_deg is None or found_deg is None:
+        return last_deg if found_deg is None else found_deg
+    return last_deg + _ROLL_GAIN * ((found_deg - last_deg + 180) % 360 - 180)
 
 
 def _may_be(face: Box, last: Box) -> bool:

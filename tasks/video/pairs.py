@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.config.settings import FIRST_LAST, NEIGHBOURS, PrepareSettings
-from tasks.video.boxes import Box
+from tasks.video.detectors.detector import Face
 from tasks.video.frames import Frame
 from tasks.video.optical_flow import REFERENCE_S, pair_optical_flow
 from tasks.video.pictures import STILL_S, Pictures
@@ -34,15 +34,16 @@ class Pair:
     """One pair.
 
     Args:
-        first, box, num_faces: the first frame and its face.
+        first, face, num_faces: the first frame and its face, whose box and roll serve for both frames.
         pictures: have just taken that frame.
     """
 
-    def __init__(self, first: Frame, box: Box, num_faces: int, pictures: Pictures, settings: PrepareSettings) -> None:
+    def __init__(self, first: Frame, face: Face, num_faces: int, pictures: Pictures, settings: PrepareSettings) -> None:
         self.frame, self._pts_s, self._size = first.index, first.pts_s, first.size
-        self._box, self._num_faces = box, num_faces
-        side_px = settings.face_size_px
-        self._face, self._grey = first.rgb_crop(box, side_px), first.grey_crop(box, side_px)
+        self._box, self._num_faces = face.box, num_faces
+        self._roll_deg = face.roll_deg or 0.0 if settings.align == "eyes" else 0.0
+        self._face = first.rgb_crop(self._box, settings.face_size_px, self._roll_deg)
+        self._grey = first.grey_crop(self._box, settings.face_size_px, self._roll_deg)
         self._pictures, self._settings = pictures, settings
         self._picture = pictures.current
         self._target_s = pictures.start_s(self._picture) + (settings.pair_s or 0.0)
@@ -77,7 +78,7 @@ class Pair:
         return reached or self._settings.pair == NEIGHBOURS or frame.index >= self.last_frame
 
     def _second(self, frame: Frame, off_s: float) -> _Second:
-        grey = frame.grey_crop(self._box, self._settings.face_size_px)
+        grey = frame.grey_crop(self._box, self._settings.face_size_px, self._roll_deg)
         return _Second(grey, frame.pts_s, self._pictures.current, off_s)
 
     def segment(self) -> Segment | None:
