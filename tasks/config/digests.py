@@ -23,7 +23,7 @@ SCHEMA_VERSION = 2
 #: Raised when the same settings give other shards than before; part of the preparation digest.
 CODE_VERSION = 4
 #: Preparation settings that came after version 0.1 with a default that changes nothing.
-_LATER = ("face_size_px", "align")
+_LATER = ("face_size_px", "confirm", "align")
 
 
 def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
@@ -81,13 +81,13 @@ def prepare_digest(settings: PrepareSettings) -> str:
     return digest(prepare_part(settings) | {"detector_model": None}, versions)
 
 
-def model_files(settings: PrepareSettings) -> tuple[Path, ...]:
-    """The files that the detector needs, in the order in which it takes them.
+def model_files(detector: str, settings: PrepareSettings) -> tuple[Path, ...]:
+    """The files that a detector of the settings needs, in the order in which it takes them.
 
     Raises:
         UserError: one is not there.
     """
-    detector, given = settings.detector, settings.detector_model
+    given = settings.detector_model
     if detector in WITH_MODEL_FILE:
         if given is None or not given.is_file():
             raise UserError(
@@ -95,6 +95,8 @@ def model_files(settings: PrepareSettings) -> tuple[Path, ...]:
                 "to its ONNX file, or prepare.detector to haar."
             )
         return (given,)
+    if WITH_MODEL_FILE.intersection((settings.detector, settings.confirm)):
+        given = None  # it is the other detector's
     return tuple(_weights_file(name, detector, given) for name in WITH_WEIGHTS.get(detector, ()))
 
 
@@ -114,5 +116,6 @@ def _weights_file(name: str, detector: str, folder: Path | None) -> Path:
 
 
 def model_sha256(settings: PrepareSettings) -> str:
-    """Names the content of the files that the detector needs; empty without any. Raises as `model_files`."""
-    return "+".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in model_files(settings))
+    """Names the content of the files that the detectors need; empty without any. Raises as `model_files`."""
+    files = [path for name in (settings.detector, settings.confirm) for path in model_files(name, settings)]
+    return "+".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)

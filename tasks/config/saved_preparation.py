@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from fer_models.errors import UserError
 from tasks.config.digests import model_sha256
-from tasks.config.settings import NEIGHBOURS, PrepareSettings
+from tasks.config.settings import NEIGHBOURS, NOBODY, PrepareSettings
 
 _SHA256, _CROPS = "detector_sha256", "crops"
 #: A frame so many times larger than those of the training, or of a shape so many times another, is no crop like them.
@@ -72,8 +72,9 @@ def carried_prepare(values: dict[str, Any] | None, detector_model: Path | None =
         values["detector_model"] = detector_model
     settings = PrepareSettings.model_validate(values)
     if wanted and not _finds_with(wanted, settings):
+        finders = settings.detector if settings.confirm == NOBODY else f"{settings.detector} and {settings.confirm}"
         raise UserError(
-            f"The faces that this model was trained on were found by {settings.detector} with a file that is not at "
+            f"The faces that this model was trained on were found by {finders} with a file that is not at "
             f"{str(settings.detector_model or '')!r} (SHA-256 {wanted[:12]}..); say where it is with --detector-model."
         )
     return settings

@@ -102,6 +102,8 @@ def _read_corpus(value: Any, as_common: ValidatorFunctionWrapHandler) -> CorpusS
 #: Settings of a corpus, with the options that its adapter has.
 Corpus = Annotated[SerializeAsAny[CorpusSettings], WrapValidator(_read_corpus)]
 
+#: No second detector confirms the faces.
+NOBODY = "none"
 #: The two frames of a pair are neighbours in the file, as in the published study, whatever the time between them.
 NEIGHBOURS = "neighbours"
 #: They are the first and the last frame of the segment: onset and apex, where the corpus is cut so.
@@ -138,6 +140,11 @@ class PrepareSettings(Settings):
     detector: Annotated[str, AfterValidator(one_of(DETECTORS, "detector"))] = Field(
         "haar", description=f"what finds the faces: {', '.join(DETECTORS)}"
     )
+    confirm: Annotated[str, AfterValidator(one_of({NOBODY: "", **DETECTORS}, "detector"))] = Field(
+        NOBODY,
+        description="another detector that confirms faces, when they are found and every 12 frames; what it does not "
+        f"see is not used: {NOBODY}, {', '.join(DETECTORS)}",
+    )
     detector_model: LocalPath | None = Field(
         None,
         validate_default=True,
@@ -154,10 +161,17 @@ class PrepareSettings(Settings):
     @field_validator("detector_model")
     @classmethod
     def _given_where_needed(cls, model: Path | None, others: ValidationInfo) -> Path | None:
-        detector = others.data.get("detector")
-        if detector in WITH_MODEL_FILE and model is None:
-            raise ValueError(f"detector {detector} needs its ONNX file")
+        for detector in (others.data.get("detector"), others.data.get("confirm")):
+            if detector in WITH_MODEL_FILE and model is None:
+                raise ValueError(f"detector {detector} needs its ONNX file")
         return model
+
+    @field_validator("confirm")
+    @classmethod
+    def _is_another(cls, detector: str, others: ValidationInfo) -> str:
+        if detector == others.data.get("detector"):
+            raise ValueError(f"{detector} finds the faces already; a second opinion is that of another detector")
+        return detector
 
     @field_validator("align")
     @classmethod

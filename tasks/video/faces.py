@@ -1,13 +1,14 @@
 """Following one person's face through a video, whatever the detector.
 
 A followed face is looked for around its last box, at sizes near the last one; the whole frame is searched when that
-fails, and now and then to count the faces.
+fails, and now and then to count the faces. Where there is a second opinion, no face is used that it does not share.
 """
 
 from typing import Protocol
 
 from tasks.video.boxes import Box, distance, overlap
 from tasks.video.detectors.detector import Detector, Face, Picture
+from tasks.video.second_opinion import SecondOpinion
 
 #: A followed face is looked for within this many of its sides around its centre.
 _FOLLOW_RANGE = 1.5
@@ -20,6 +21,8 @@ _ROLL_GAIN = 0.6
 #: Frames between two searches of the whole frame while a face is being followed; one costs as much as decoding
 #: 12 frames of 640x360 (faces from 90 px) or more.
 _FRAMES_BETWEEN_COUNTS = 250
+#: Frames after which the second opinion on a followed face is asked for again.
+_FRAMES_BETWEEN_OPINIONS = 12
 #: A followed face that this many such searches in a row miss, while they find others, is a mistake of the detector. The
 #: second comes `_PATIENCE_FRAMES` after the first.
 _MOST_DOUBTS = 2
@@ -43,14 +46,15 @@ class FaceTracker:
     Args:
         detector: finds the faces.
         min_face_px: faces with a smaller side are not used.
+        second: confirms the faces that are found, and a followed one now and then.
     """
 
-    def __init__(self, detector: Detector, min_face_px: int) -> None:
-        self._detector = detector
+    def __init__(self, detector: Detector, min_face_px: int, second: SecondOpinion | None = None) -> None:
+        self._detector, self._second = detector, second
         self._min_face_px = min_face_px
         self._last: Face | None = None
         self._shape: tuple[int, ...] = ()
-        self._seen_at = self._counted_at = 0
+        self._seen_at = self._counted_at = self._confirmed_at = 0
         self._num_faces = self._num_doubts = 0
 
     def find(self, picture: NumberedPicture) -> tuple[Face | None, int]:
@@ -62,18 +66,26 @@ class FaceTracker:
         if picture.grey.shape != self._shape or picture.index - self._seen_at > _PATIENCE_FRAMES:
             self._last, self._shape = None, picture.grey.shape
         face = self._follow(picture, self._last) if self._last else None
+        if face and self._second and picture.index - self._confirmed_at >= _FRAMES_BETWEEN_OPINIONS:
+            if self._second.agrees(picture, face.box):
+                self._confirmed_at = picture.index
+            else:
+                face = None
         count_after = _PATIENCE_FRAMES if self._num_doubts else _FRAMES_BETWEEN_COUNTS
         if face is None or picture.index - self._counted_at >= count_after:
-            face = self._check(face, self.search(picture, self._min_face_px))
+            followed, face = face, self._check(face, self.search(picture, self._min_face_px))
             self._counted_at = picture.index
+            if face is not followed:
+                self._confirmed_at = picture.index
         if face:
             self._last, self._seen_at = face, picture.index
         return face, self._num_faces
 
     def search(self, picture: Picture, min_side_px: int) -> list[Face]:
-        """All faces of at least `min_side_px` in a whole frame."""
+        """All faces of at least `min_side_px` in a whole frame, as far as the second opinion shares them."""
         height, width = picture.grey.shape
-        return self._detector.detect(picture, Box(0, 0, width, height), min_side_px)
+        faces = self._detector.detect(picture, Box(0, 0, width, height), min_side_px)
+        return [face for face in faces if self._second is None or self._second.agrees(picture, face.box)]
 
     def _follow(self, picture: Picture, followed: Face) -> Face | None:
         last = followed.box
