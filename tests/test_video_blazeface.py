@@ -25,6 +25,7 @@ from tasks.video.boxes import Box, overlap
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import load_detector
+from tasks.video.detectors.blazeface import _tiles
 from tasks.weights.cache import find
 from tasks.weights.registry import WEIGHTS, get_record
 
@@ -64,11 +65,25 @@ def test_what_is_searched_and_what_is_followed_have_boxes_like_those_of_haar(net
     assert detector.detect(picture, Box(0, 0, 400, 240), 300) == [], "no side of the frame is so long"
 
 
+def test_a_large_window_is_looked_at_in_tiles_that_hold_every_face() -> None:
+    assert _tiles(Box(5, 7, 640, 360), 48) == [Box(5, 7, 640, 360)]
+    wide = _tiles(Box(0, 0, 800, 360), 48)
+    assert wide == [Box(0, 0, 658, 360), Box(142, 0, 658, 360)], "what they share holds any face of that window"
+    whole, *tiles = _tiles(Box(100, 50, 1920, 1080), 48)
+    assert whole == Box(100, 50, 1920, 1080)
+    assert {(tile.width, tile.height) for tile in tiles} == {(658, 658)}
+    for x, y in ((100, 50), (1972, 50), (1010, 590), (1972, 1082), (600, 640)):
+        assert any(
+            tile.x <= x and tile.y <= y and x + 48 <= tile.x + tile.width and y + 48 <= tile.y + tile.height
+            for tile in tiles
+        )
+
+
 def test_small_faces_of_a_large_frame_are_found_in_its_tiles(networks: Path) -> None:
     frame = np.full((900, 1600, 3), 20, np.uint8)
     frame[500 : 500 + BLOB_PX, 1300 : 1300 + BLOB_PX] = 250
     detector = load_detector(blazeface(networks))
-    (face,) = detector.detect(Still(frame), Box(0, 0, 1600, 900), 42)
+    (face,) = detector.detect(Still(frame), Box(0, 0, 1600, 900), 30)
     assert overlap(face.box, around_blob(1300, 500)) > 0.8
     assert detector.detect(Still(frame), Box(0, 0, 1600, 900), 250) == [], "the whole frame is enough for such a side"
 

@@ -134,6 +134,15 @@ def test_the_second_opinion_is_asked_about_the_surroundings() -> None:
     assert (opinion.num_asked, opinion.num_agreed) == (3, 2)
 
 
+def test_a_search_is_for_new_faces_and_those_confirmed_before_are_looked_at() -> None:
+    second = Scripted(LEFT)
+    opinion = SecondOpinion(second)
+    assert opinion.agrees(Still(EMPTY), LEFT)
+    assert second.num_searches == 1
+    assert opinion.agrees(Still(EMPTY), LEFT, before=True)
+    assert second.num_searches == 1
+
+
 def test_another_detector_is_another_one() -> None:
     with pytest.raises(ValidationError, match="haar finds the faces already; a second opinion is that of another"):
         PrepareSettings(confirm="haar")

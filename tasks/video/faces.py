@@ -67,7 +67,7 @@ class FaceTracker:
             self._last, self._shape = None, picture.grey.shape
         face = self._follow(picture, self._last) if self._last else None
         if face and self._second and picture.index - self._confirmed_at >= _FRAMES_BETWEEN_OPINIONS:
-            if self._second.agrees(picture, face.box):
+            if self._second.agrees(picture, face.box, before=True):
                 self._confirmed_at = picture.index
             else:
                 face = None

@@ -7,8 +7,10 @@ is found again and again by the detector that made it.
 from tasks.video.boxes import Box, overlap
 from tasks.video.detectors.detector import Detector, Picture
 
-#: The other detector searches within so many sides of a face, and for faces of no less than this share of its side.
-_SURROUNDINGS, _LEAST_SIDE = 3.0, 0.5
+#: The other detector looks within so many sides of a face: of one that is new, and of one that it has confirmed before.
+_SURROUNDINGS, _NEAR = 3.0, 1.8
+#: Sides that its own face may have, as factors.
+_SIZES = (0.5, 2.0)
 #: It agrees when a face of its own overlaps by more.
 _SAME_OVERLAP = 0.3
 
@@ -20,14 +22,19 @@ class SecondOpinion:
         self._detector = detector
         self.num_asked = self.num_agreed = 0
 
-    def agrees(self, picture: Picture, box: Box) -> bool:
-        """Whether the other detector, which is told nothing, sees a face there too."""
+    def agrees(self, picture: Picture, box: Box, before: bool = False) -> bool:
+        """Whether the other detector sees a face there too.
+
+        Args:
+            before: it did so a moment ago, so that it need not search, which costs more, and weak evidence is enough.
+        """
         height, width = picture.grey.shape
-        margin = round((_SURROUNDINGS - 1) / 2 * box.width)
+        margin = round(((_NEAR if before else _SURROUNDINGS) - 1) / 2 * box.width)
         left, top = max(box.x - margin, 0), max(box.y - margin, 0)
         right, bottom = min(box.x + box.width + margin, width), min(box.y + box.height + margin, height)
+        low_px, high_px = (round(box.width * factor) for factor in _SIZES)
         window = Box(left, top, right - left, bottom - top)
-        faces = self._detector.detect(picture, window, max(round(_LEAST_SIDE * box.width), 1))
+        faces = self._detector.detect(picture, window, low_px, high_px if before else None)
         agreed = any(overlap(face.box, box) > _SAME_OVERLAP for face in faces)
         self.num_asked += 1
         self.num_agreed += agreed
