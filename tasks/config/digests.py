@@ -23,7 +23,7 @@ SCHEMA_VERSION = 2
 #: Raised when the same settings give other shards than before; part of the preparation digest.
 CODE_VERSION = 4
 #: Preparation settings that came after version 0.1 with a default that changes nothing.
-_LATER = ("face_size_px", "confirm", "align")
+_LATER = ("face_size_px", "confirm", "align", "scene_cuts")
 
 
 def digest(*parts: BaseModel | dict[str, Any] | str) -> str:

@@ -157,6 +157,10 @@ class PrepareSettings(Settings):
         description="`eyes`: both crops of a pair are turned alike so that the eyes are level; needs a detector that "
         f"says where they are: {', '.join(WITH_EYES)}",
     )
+    scene_cuts: Literal["ignore", "split"] = Field(
+        "ignore",
+        description="`split`: at a hard cut the face is searched anew, and no pair is taken from both sides of it",
+    )
 
     @field_validator("detector_model")
     @classmethod

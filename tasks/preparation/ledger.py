@@ -47,6 +47,8 @@ SCHEMA = pa.schema(
         ("repeated_share", pa.float64()),
         ("interval_s", pa.float64()),
         ("num_far", pa.int32()),
+        ("num_cuts", pa.int32()),
+        ("num_cut_off", pa.int32()),
         ("num_searched", pa.int32()),
         ("num_found", pa.int32()),
         ("mean_score", pa.float64()),

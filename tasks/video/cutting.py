@@ -18,6 +18,7 @@ from tasks.video.faces import FaceTracker
 from tasks.video.frames import Frame
 from tasks.video.pairs import Pair, is_far
 from tasks.video.pictures import NOTABLE_REPEATS, Pictures
+from tasks.video.scene_cuts import SceneCuts
 from tasks.video.second_opinion import SecondOpinion
 from tasks.video.segments import Segment, VideoReport
 
@@ -77,6 +78,8 @@ class _SegmentCutter:
         self.pictures = Pictures()
         self.faceless: list[Frame] = []
         self.num_spoilt = 0
+        self._cuts = SceneCuts() if settings.scene_cuts == "split" else None
+        self._num_cuts = self._num_cut_off = 0
         self.intervals_s = array("d")
         self._pairs: deque[Pair] = deque()
         self._open: list[Pair] = []
@@ -89,6 +92,8 @@ class _SegmentCutter:
     def take(self, frame: Frame) -> None:
         if (size := frame.size) != self._size:  # a box in px of the frames before means nothing in these
             self._size, self._found = size, None
+        if self._cuts and not frame.damaged and self._cuts.take(frame):
+            self._begin_scene()
         starts = frame.index % self.settings.segment_stride == 0
         if starts and not frame.damaged:
             self._find(frame)
@@ -103,6 +108,14 @@ class _SegmentCutter:
             self._open.append(pair)
         elif starts and len(self.faceless) < 3:
             self.faceless.append(frame)
+
+    def _begin_scene(self) -> None:
+        self._num_cuts += 1
+        self._found = None
+        self.tracker.forget()
+        for pair in self._open:
+            pair.end_scene()
+        self._open = []
 
     def _find(self, frame: Frame) -> None:
         if self.settings.precropped:
@@ -124,11 +137,14 @@ class _SegmentCutter:
                 self.intervals_s.append(segment.interval_s)
                 yield segment
             else:
-                self.num_spoilt += pair.spoilt
+                self.num_spoilt += pair.spoilt and not pair.cut_off
+                self._num_cut_off += pair.cut_off
 
     def facts(self) -> dict[str, Any]:
         """Of the report: what was found of faces, of repeats and of the time between the frames of pairs."""
         return {
+            "num_cuts": self._num_cuts,
+            "num_cut_off": self._num_cut_off,
             "num_searched": self._num_searched,
             "num_found": self._num_found,
             "mean_score": round(statistics.fmean(self._scores), 4) if self._scores else 0.0,
@@ -185,11 +201,15 @@ def _picture_remarks(video: Video) -> list[str]:
 
 def _face_remarks(facts: Mapping[str, Any], settings: PrepareSettings) -> list[str]:
     """What is worth knowing of the faces of a video; see `VideoReport`."""
-    num_denied = facts["num_asked"] - facts["num_agreed"]
-    if not num_denied:
-        return []
-    which = f"{num_denied} of {facts['num_asked']} times that {settings.detector} found one"
-    return [f"{settings.confirm} saw no face {which}; none was used there"]
+    remarks = []
+    if num_denied := facts["num_asked"] - facts["num_agreed"]:
+        which = f"{num_denied} of {facts['num_asked']} times that {settings.detector} found one"
+        remarks.append(f"{settings.confirm} saw no face {which}, and none was used there")
+    if num_cuts := facts["num_cuts"]:
+        cuts = "a scene cut" if num_cuts == 1 else f"{num_cuts} scene cuts"
+        lost = f", and {facts['num_cut_off']} of its segments were left out there" if facts["num_cut_off"] else ""
+        remarks.append(f"it holds {cuts}{lost}")
+    return remarks
 
 
 def _time_remarks(video: Video, facts: Mapping[str, Any]) -> list[str]:

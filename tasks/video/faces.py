@@ -57,6 +57,10 @@ class FaceTracker:
         self._seen_at = self._counted_at = self._confirmed_at = 0
         self._num_faces = self._num_doubts = 0
 
+    def forget(self) -> None:
+        """Another scene begins: nobody is awaited where somebody was."""
+        self._last, self._num_doubts = None, 0
+
     def find(self, picture: NumberedPicture) -> tuple[Face | None, int]:
         """The followed face in a frame, and the number of faces in the whole of it.
 

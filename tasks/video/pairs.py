@@ -49,7 +49,7 @@ class Pair:
         self._target_s = pictures.start_s(self._picture) + (settings.pair_s or 0.0)
         self._new: _Second | None = None
         self._repeat: _Second | None = None
-        self.spoilt = False
+        self.spoilt = self.cut_off = False
 
     @property
     def last_frame(self) -> int:
@@ -77,12 +77,16 @@ class Pair:
         reached = late_s > STILL_S or (self._new is not None and late_s >= -_ROUNDING_S)
         return reached or self._settings.pair == NEIGHBOURS or frame.index >= self.last_frame
 
+    def end_scene(self) -> None:
+        """No later frame can be the second one: they show another scene."""
+        self.cut_off = self._new is None and self._repeat is None
+
     def _second(self, frame: Frame, off_s: float) -> _Second:
         grey = frame.grey_crop(self._box, self._settings.face_size_px, self._roll_deg)
         return _Second(grey, frame.pts_s, self._pictures.current, off_s)
 
     def segment(self) -> Segment | None:
-        """The segment, all of whose frames have passed; None when damage or a change of size left no second frame."""
+        """The segment, all of whose frames have passed; None when damage, a cut or another size left no second one."""
         stands_still = self._new and self._new.pts_s - self._pictures.start_s(self._picture) > STILL_S
         second = (self._repeat if stands_still else None) or self._new or self._repeat
         if second is None:
