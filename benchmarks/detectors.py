@@ -2,9 +2,9 @@
 
 Every `--every`-th frame of the clips is shown to each detector upright, turned by 15 and 30 degrees either way, shaded
 from one side, half covered, and small. Coverage is the share of frames in which a whole frame was searched and a face
-found where it is; where it is, is what most of the detectors say of the upright frame. Agreement is the share of the
-frames in which a detector and Haar both found a face and their boxes overlap by half. A table is printed, and all is
-written to `benchmarks/results/detectors.json`, with the seconds that preparation takes over decoding alone.
+found where it is; where it is, the last of `DETECTORS` that finds one says of the upright frame. Agreement is the share
+of the frames in which a detector and Haar both found a face and their boxes overlap by half. A table is printed, and
+all is written to `benchmarks/results/detectors.json`, with the seconds that preparation takes over decoding alone.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def changed(rgb: np.ndarray, face: Box) -> dict[str, tuple[np.ndarray, Box]]:
 
 
 def frames(paths: Sequence[Path], every: int) -> Iterator[np.ndarray]:
-    """Every so-manieth frame of each clip, uint8 RGB."""
+    """Every `every`-th frame of each clip, uint8 RGB."""
     for path in paths:
         for frame in decode(path, Video()):
             if frame.index % every == 0:
