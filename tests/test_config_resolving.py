@@ -419,10 +419,10 @@ def test_classes_are_compared_as_they_look() -> None:
     assert "has no name" in refused(overrides={"corpus.emotions": '["\u200b", "happy"]'})
 
 
-@pytest.mark.parametrize("value", ["0.04", "1", "neighbours"])
-def test_a_pair_is_a_time_or_neighbours(value: str) -> None:
+@pytest.mark.parametrize("value", ["0.04", "1", "neighbours", "first_last"])
+def test_a_pair_is_a_time_or_counts_frames(value: str) -> None:
     pair = resolve_settings(overrides={"prepare.pair": value}).prepare.pair
-    assert str(pair) == str(float(value) if value != "neighbours" else value)
+    assert str(pair) == str(float(value) if value[0].isdigit() else value)
 
 
 @pytest.mark.parametrize("value", ["0", "-0.04", "2", "next", "true", "[0.04]", "1/30"])
