@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import study_reference
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.video.boxes import Box, overlap
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import load_detector

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from boxes import DEFAULT_DATA
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.video.boxes import Box, overlap
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode

@@ -12,9 +12,10 @@ from fer_models.settings import ConstantSchedule, PlateauSchedule, Triangular2Sc
 from flows.cli.options import Chosen
 from tasks.config import resolving
 from tasks.config.digests import digest, model_part, prepare_digest, study_part, training_part
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.presets import PRESETS
 from tasks.config.resolving import DEFAULT_PRESET, resolve_settings, settings_as_yaml
-from tasks.config.settings import CorpusSettings, PrepareSettings, StudySettings
+from tasks.config.settings import CorpusSettings, StudySettings
 from tasks.corpus.adapters import baum1
 
 

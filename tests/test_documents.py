@@ -27,10 +27,11 @@ from fer_models.settings import ModelSettings
 from fer_models.training.engine import predict
 from flows.cli import app
 from tasks.config import presets
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.presets import PRESETS
 from tasks.config.registries import ADAPTERS, DETECTORS, load_module
 from tasks.config.resolving import resolve_settings
-from tasks.config.settings import CorpusSettings, PrepareSettings
+from tasks.config.settings import CorpusSettings
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box
 from tasks.video.detectors import load_detector

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.report.remarks import motion_remarks
 
 FIRST_LAST = PrepareSettings(pair="first_last")

@@ -16,9 +16,9 @@ from test_video_detectors import BLOB_PX, Still, draw_blobs
 
 from fer_models.errors import UserError
 from tasks.config.digests import model_sha256, prepare_digest
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import WITH_WEIGHTS
 from tasks.config.saved_preparation import carried_prepare, carry_prepare
-from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box, overlap

@@ -5,7 +5,7 @@ import pytest
 from conftest import FPS, draw_moving_face, draw_wall, images_of, report_of, video_file, write_images, write_shard
 
 from tasks.config.digests import prepare_digest
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file

@@ -12,10 +12,10 @@ from yunet_model import write_blob_detector
 
 from fer_models.errors import UserError
 from tasks.config.digests import prepare_digest
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import DETECTORS, WITH_MODEL_FILE
 from tasks.config.resolving import resolve_settings
 from tasks.config.saved_preparation import carried_prepare, carry_prepare
-from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.inference.prediction import predict_videos
 from tasks.outcomes import Outcome

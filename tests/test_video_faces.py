@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 from conftest import draw_moving_face, draw_wall
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.video.boxes import Box, overlap
 from tasks.video.detectors import load_detector
 from tasks.video.detectors.detector import Detector, Face, Picture

@@ -11,8 +11,8 @@ from test_video_faces import EMPTY, Still
 
 from fer_models.errors import UserError
 from tasks.config.digests import prepare_digest
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.resolving import resolve_settings
-from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.video import cutting

@@ -7,7 +7,7 @@ import pytest
 from conftest import FPS, draw_moving_face, draw_wall
 
 from tasks.config.digests import prepare_digest
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box

@@ -11,7 +11,7 @@ from test_video_blazeface import needs_the_real_thing
 from test_video_faces import EMPTY, LEFT, RIGHT, Scripted, Still
 
 from tasks.config.digests import model_files, model_sha256, prepare_digest
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.video import cutting

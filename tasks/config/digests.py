@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from fer_models.errors import UserError
 from fer_models.models.arms import former_name
 from fer_models.settings import ModelSettings, Settings, TrainingSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import WITH_MODEL_FILE, WITH_WEIGHTS
-from tasks.config.settings import PrepareSettings, StudySettings
+from tasks.config.settings import StudySettings
 from tasks.weights.cache import cache_folder, find
 from tasks.weights.registry import get_record
 

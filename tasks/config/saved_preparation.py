@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from fer_models.errors import UserError
 from tasks.config.digests import model_sha256
-from tasks.config.settings import NEIGHBOURS, NOBODY, PrepareSettings
+from tasks.config.prepare_settings import NEIGHBOURS, NOBODY, PrepareSettings
 
 _SHA256, _CROPS = "detector_sha256", "crops"
 #: A frame so many times larger than those of the training, or of a shape so many times another, is no crop like them.

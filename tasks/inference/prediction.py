@@ -12,8 +12,8 @@ from fer_models.errors import UserError, VideoFault
 from fer_models.models.building import load_model, model_labels, model_prepare
 from fer_models.segments import PairInputs
 from fer_models.training.engine import predict
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
-from tasks.config.settings import PrepareSettings
 from tasks.corpus.adapters.source import videos_below
 from tasks.outcomes import Outcome
 from tasks.progress import progress

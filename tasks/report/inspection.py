@@ -16,7 +16,8 @@ from fer_models.errors import UserError
 from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.config.layout import Layout
-from tasks.config.settings import FIRST_LAST, NEIGHBOURS, PrepareSettings, StudySettings
+from tasks.config.prepare_settings import FIRST_LAST, NEIGHBOURS, PrepareSettings
+from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import read_ledger

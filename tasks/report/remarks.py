@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tasks.config.settings import NEIGHBOURS, PrepareSettings
+from tasks.config.prepare_settings import NEIGHBOURS, PrepareSettings
 from tasks.preparation.ledger import is_usable
 from tasks.video.pictures import NOTABLE_REPEATS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_models.errors import VideoFault
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box
 from tasks.video.decoding import Video, decode

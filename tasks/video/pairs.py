@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.config.settings import FIRST_LAST, NEIGHBOURS, PrepareSettings
+from tasks.config.prepare_settings import FIRST_LAST, NEIGHBOURS, PrepareSettings
 from tasks.video.detectors.detector import Face
 from tasks.video.frames import Frame
 from tasks.video.optical_flow import REFERENCE_S, pair_optical_flow

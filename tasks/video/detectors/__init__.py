@@ -4,8 +4,8 @@ A detector comes from a function `load(*files: Path) -> Detector`; `tasks.config
 """
 
 from tasks.config.digests import model_files
+from tasks.config.prepare_settings import NOBODY, PrepareSettings
 from tasks.config.registries import DETECTORS, load_module
-from tasks.config.settings import NOBODY, PrepareSettings
 from tasks.video.detectors.detector import Detector
 
 
