@@ -34,7 +34,7 @@ def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
 #: Settings that came after version 0.1, by the group that they are in.
 _LATER: dict[str, tuple[str, ...]] = {
     "PrepareSettings": ("face", "face_size_px", "confirm", "align", "scene_cuts"),
-    "ModelSettings": ("views",),
+    "ModelSettings": ("views", "head_motion", "optical_flow_quantile"),
     "TrainingSettings": (
         "steps",
         "optimizer",
