@@ -15,7 +15,7 @@ from tasks.corpus.changes import read_changes
 from tasks.dataset.drift import TOO_FEW, read_drift
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import count_outcomes, failed_videos, read_ledger
-from tasks.report.facts import describe
+from tasks.report.facts import Facts, describe
 from tasks.report.input import ReportInput, collect
 from tasks.report.remarks import motion_remarks
 from tasks.storage.addresses import hide_secrets
@@ -46,7 +46,7 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
         )
         table.add_row(result.arm.title, *cells, verdict, style="bold" if is_best else None)
     out.print(table)
-    for sentence in filter(None, (facts.against_classic, *_remarks(source, facts.null_band))):
+    for sentence in filter(None, (facts.against_classic, *_remarks(source, facts))):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
     store = hide_secrets(connection.tracking_uri(layout))
@@ -55,10 +55,10 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
         out.print(escape(line), soft_wrap=True, highlight=False)
 
 
-def _remarks(source: ReportInput, null_band: float | None) -> list[str]:
-    seeds = len(source.settings.seeds)
+def _remarks(source: ReportInput, facts: Facts) -> list[str]:
+    seeds, null_band = len(source.settings.seeds), facts.null_band
     if null_band is None:
-        return [
+        return facts.trained and [
             "One seed does not show how far chance alone moves a score, so no arm is called better (use --seeds 5)."
         ]
     remarks = [f"The same arm with other seeds differs by up to {100 * null_band:.1f} points (means of {seeds} seeds)."]

@@ -1,5 +1,7 @@
 """Verdicts on arms whose relation is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_a_record_holds_what_the_tests_say():
         first, second = arms[pair.first], arms[pair.second]
         assert pair.p_permutation == permutation_test(first, second, "macro_f1", 4)
         assert pair.p_mcnemar == mcnemar_test(first, second)
-        assert pair.null_band == noise.band
+        assert pair.null_band == noise.band()
 
 
 def test_against_a_reference_only_its_pairs_are_a_family():
@@ -102,3 +104,23 @@ def test_what_cannot_be_compared_is_refused():
     other = ArmPredictions(good.labels[::-1], good.subjects, good.predicted)
     with pytest.raises(UserError, match="b and a were evaluated on other items"):
         compare_arms({"a": good, "b": other}, "uar")
+
+
+def test_arms_that_no_seed_moves_do_not_make_the_others_look_steadier():
+    arms = {"a": arm(0.1, 0, 3), "b": arm(0.2, 3, 3)}
+    fixed = arm(0.3, 6, 1)
+    fixed = replace(fixed, predicted=np.repeat(fixed.predicted, 3, axis=0), varies_by_seed=False)
+    (alone,) = compare_arms(arms, "uar", num_resamples=500)
+    three = compare_arms({**arms, "fixed": fixed}, "uar", num_resamples=500)
+    pairs = {(pair.first, pair.second): pair for pair in three}
+    assert pairs["a", "b"].null_band == alone.null_band
+    assert pairs["a", "b"].interval_95 == alone.interval_95, "nor does what people do with the fixed one"
+    assert pairs["a", "fixed"].null_band == pytest.approx(alone.null_band / np.sqrt(2))
+
+
+def test_two_arms_that_no_seed_moves_are_judged_with_one_seed():
+    good, bad = (replace(arm(share, number, 1), varies_by_seed=False) for number, share in enumerate((0.0, 0.9)))
+    (pair,) = compare_arms({"good": good, "bad": bad}, "uar")
+    assert (pair.verdict, pair.null_band) == ("better", 0.0)
+    (mixed,) = compare_arms({"good": good, "bad": replace(bad, varies_by_seed=True)}, "uar")
+    assert (mixed.verdict, mixed.null_band) == ("no difference shown", None)

@@ -117,7 +117,7 @@ def test_a_machine_is_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 90)
     features = rng.normal(0, 1, (90, 5)) * [1, 10, 100, 1, 0] + labels[:, None]
-    kernel, bias = fit_machine(features, labels, np.ones(3), 0.01, 1)
+    kernel, bias = fit_machine(features, labels, np.ones(3), 0.01)
     scale = features.std(axis=0)
     inputs = (features - features.mean(axis=0)) / scale
     expected = LinearSVC(C=0.01, tol=1e-8, max_iter=100_000).fit(inputs, labels).decision_function(inputs)
@@ -128,15 +128,15 @@ def test_weights_and_absent_classes_count() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], [80, 20])
     features = rng.normal(0, 1, (100, 2)) + 0.8 * labels[:, None]
-    kernel, bias = fit_machine(features, labels, np.ones(3), 0.01, 1)
-    even = fit_machine(features, labels, np.array([0.6, 2.5, 0.0]), 0.01, 1)
+    kernel, bias = fit_machine(features, labels, np.ones(3), 0.01)
+    even = fit_machine(features, labels, np.array([0.6, 2.5, 0.0]), 0.01)
     chosen, balanced = ((features @ one[0] + one[1]).argmax(axis=1) for one in ((kernel, bias), even))
     assert not (chosen == 2).any()
     assert (balanced == 1).sum() > (chosen == 1).sum()
 
 
 def test_one_class_is_always_said() -> None:
-    kernel, bias = fit_machine(np.random.default_rng(0).normal(0, 1, (9, 2)), np.full(9, 1), np.ones(3), 1.0, 1)
+    kernel, bias = fit_machine(np.random.default_rng(0).normal(0, 1, (9, 2)), np.full(9, 1), np.ones(3), 1.0)
     assert not kernel.any()
     assert bias.argmax() == 1
 

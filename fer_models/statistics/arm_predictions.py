@@ -23,6 +23,7 @@ class ArmPredictions:
         labels: int (v,), v > 1.
         subjects: (v,) the subject of each item.
         predicted: int (seeds, v).
+        varies_by_seed: another seed gives another model.
 
     Raises `UserError` when the shapes do not fit.
     """
@@ -30,6 +31,7 @@ class ArmPredictions:
     labels: np.ndarray
     subjects: np.ndarray
     predicted: np.ndarray
+    varies_by_seed: bool = True
 
     def __post_init__(self) -> None:
         num_items = len(self.labels)

@@ -11,7 +11,7 @@ from fer_models.statistics.arm_predictions import ArmPredictions, Metric
 from fer_models.statistics.differences import Difference, measure_differences
 from fer_models.statistics.intervals import NUM_RESAMPLES, Interval
 from fer_models.statistics.pair_tests import holm, mcnemar_test, permutation_test
-from fer_models.statistics.seed_noise import SeedNoise, measure_seed_noise
+from fer_models.statistics.seed_noise import measure_seed_noise
 
 #: Differences of this size and less are of no account.
 MARGIN = 0.02
@@ -29,7 +29,8 @@ class PairComparison:
         p_holm: `p` after Holm's correction over all pairs that were compared.
         p_permutation: swaps of whole subjects.
         p_mcnemar: for reference, see `mcnemar_test`.
-        null_band: what seed noise alone keeps within in 95 % of cases; None for one seed.
+        null_band: what seed noise alone keeps within in 95 % of cases; 0 for arms that do not vary by seed, None where
+            one does and there is one seed.
         verdict: "better", "worse", "equivalent within ±2 points" (with the margin in use) or "no difference shown".
     """
 
@@ -70,13 +71,16 @@ def compare_arms(
     """
     _check(arms, reference)
     names, predictions = list(arms), list(arms.values())
-    noise = measure_seed_noise(np.array([arm.scores(metric) for arm in predictions]))
+    varying = [arm.scores(metric) for arm in predictions if arm.varies_by_seed]
+    noise = measure_seed_noise(np.array(varying)) if varying else None
     pairs = _pairs(names, reference)
     differences = measure_differences(predictions, pairs, metric, num_resamples, seed)
     adjusted = holm([difference.p for difference in differences])
     comparisons = []
     for (i, j), difference, p_holm in zip(pairs, differences, adjusted, strict=True):
         p_permutation = permutation_test(predictions[i], predictions[j], metric, seed)
+        num_varying = predictions[i].varies_by_seed + predictions[j].varies_by_seed
+        band = 0.0 if not num_varying else noise.band(num_varying) if noise else None
         comparisons.append(
             PairComparison(
                 first=names[i],
@@ -88,17 +92,17 @@ def compare_arms(
                 p_holm=float(p_holm),
                 p_permutation=p_permutation,
                 p_mcnemar=mcnemar_test(predictions[i], predictions[j]),
-                null_band=noise.band if noise else None,
-                verdict=_verdict(difference, max(float(p_holm), p_permutation), noise, margin),
+                null_band=band,
+                verdict=_verdict(difference, max(float(p_holm), p_permutation), band, margin),
             )
         )
     return comparisons
 
 
-def _verdict(difference: Difference, p: float, noise: SeedNoise | None, margin: float) -> str:
-    if noise is None:
+def _verdict(difference: Difference, p: float, band: float | None, margin: float) -> str:
+    if band is None:
         return "no difference shown"
-    if p < _ALPHA and abs(difference.estimate) > noise.band:
+    if p < _ALPHA and abs(difference.estimate) > band:
         return "better" if difference.estimate > 0 else "worse"
     interval = difference.interval(1 - 2 * _ALPHA)
     if -margin < interval.low and interval.high < margin:

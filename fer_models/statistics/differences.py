@@ -6,16 +6,18 @@ pigeonhole bootstrap, and Bouthillier et al. 2021 show, so the variance of a dif
 
     2 sd^2 / S  +  within_first + within_second - 2 between
 
-with the pooled variance sd^2 of the seeds within the arms, and with covariances over subjects, from a bootstrap of
-whole subjects (Field & Welsh 2007), between the scores of different runs of one arm (within) and of the two arms
-(between). What only one run does with one subject is in sd^2 already; covariances of different runs leave it out, so it
-is not counted twice. This is the variance of Obuchowski & Rockette 1995, Hypothesis testing of diagnostic accuracy for
-multiple readers and multiple tests, the readers being seeds, each of one arm only. It is never taken to be less than
-the bootstrap variance of the difference itself. Degrees of freedom are Satterthwaite's.
+(sd^2 / S where only one of the arms varies by seed, 0 where none does) with the pooled variance sd^2 of the seeds
+within the arms that vary, and with covariances over subjects, from a bootstrap of whole subjects (Field & Welsh
+2007), between the scores of different runs of one arm (within) and of the two arms (between). What only one run does
+with one subject is in sd^2 already; covariances of different runs leave it out, so it is not counted twice. This is
+the variance of Obuchowski & Rockette 1995, Hypothesis testing of diagnostic accuracy for multiple readers and
+multiple tests, the readers being seeds, each of one arm only. It is never taken to be less than the bootstrap
+variance of the difference itself. Degrees of freedom are Satterthwaite's.
 
-With six subjects the part of subjects is often far too small by luck, and of many pairs some is lucky. It is therefore
-drawn halfway to its mean over all pairs of arms, as in Smyth 2004, Linear models and empirical Bayes methods for
-assessing differential expression in microarray experiments, without counting the degrees of freedom that this gains.
+With six subjects the part of subjects is often far too small by luck, and of many pairs some is lucky. It is
+therefore drawn halfway to its mean over all pairs of arms of which as many vary by seed, as in Smyth 2004, Linear
+models and empirical Bayes methods for assessing differential expression in microarray experiments, without counting
+the degrees of freedom that this gains.
 
 Runs of two arms with one seed may share initial weights; taking them to be independent errs to the safe side.
 """
@@ -67,15 +69,17 @@ def measure_differences(
     """
     scores = np.array([arm.scores(metric) for arm in arms])  # (arms, seeds)
     means = scores.mean(axis=1)
-    noise = measure_seed_noise(scores)
-    from_seeds = noise.difference_variance if noise else 0.0
-    from_subjects = _subject_variances(arms, metric, from_seeds, num_resamples, seed)
+    varies = np.array([arm.varies_by_seed for arm in arms])
+    noise = measure_seed_noise(scores[varies])
+    num_varying = varies[:, None].astype(int) + varies
+    from_seeds = num_varying * (noise.difference_variance(1) if noise else 0.0)
+    from_subjects = _subject_variances(arms, metric, from_seeds, num_varying, num_resamples, seed)
     subject_degrees = len(arms[0].counts.support) - 1
     differences = []
     for first, second in pairs:
         parts = [(float(from_subjects[first, second]), subject_degrees)]
-        if noise:
-            parts.append((from_seeds, noise.degrees))
+        if noise and num_varying[first, second]:
+            parts.append((float(from_seeds[first, second]), noise.degrees))
         variance = sum(part for part, _ in parts)
         degrees = variance**2 / sum(part**2 / n for part, n in parts) if variance else subject_degrees
         differences.append(Difference(float(means[first] - means[second]), variance, float(degrees)))
@@ -83,7 +87,12 @@ def measure_differences(
 
 
 def _subject_variances(
-    arms: Sequence[ArmPredictions], metric: Metric, from_seeds: float, num_resamples: int, seed: int
+    arms: Sequence[ArmPredictions],
+    metric: Metric,
+    from_seeds: np.ndarray,
+    num_varying: np.ndarray,
+    num_resamples: int,
+    seed: int,
 ) -> np.ndarray:
     """What subjects add to the variance of the difference of each two arms, float (arms, arms)."""
     num_arms, num_seeds = len(arms), arms[0].num_seeds
@@ -100,5 +109,8 @@ def _subject_variances(
         within = (np.einsum("asat->a", blocks) - own) / (num_seeds * (num_seeds - 1))
         variances = np.maximum(within[:, None] + within - 2 * between, variances - from_seeds)
     variances = np.maximum(variances, 0.0)
-    mean = variances[np.triu_indices(num_arms, 1)].mean()
-    return (variances + mean) / 2
+    upper = np.triu(np.ones((num_arms, num_arms), bool), 1)
+    means = np.zeros_like(variances)
+    for number in np.unique(num_varying[upper]):
+        means[num_varying == number] = variances[upper & (num_varying == number)].mean()
+    return (variances + means) / 2

@@ -19,29 +19,29 @@ class SeedNoise:
         sd: standard deviation of one seed's score within its arm.
         degrees: degrees of freedom of `sd`, arms * (seeds - 1).
         num_seeds: seeds that the mean of an arm is taken over.
+
+    Of two arms none, one or both may vary by seed.
     """
 
     sd: float
     degrees: int
     num_seeds: int
 
-    @property
-    def difference_variance(self) -> float:
+    def difference_variance(self, num_varying: int = 2) -> float:
         """Variance of the difference of two arms' means over seeds, from the seeds alone."""
-        return self.sd**2 * 2 / self.num_seeds
+        return self.sd**2 * num_varying / self.num_seeds
 
-    @property
-    def band(self) -> float:
+    def band(self, num_varying: int = 2) -> float:
         """Half width of the band that this difference stays within by seed noise alone, in 95 % of cases."""
-        return float(student_t.ppf(0.975, self.degrees)) * sqrt(self.difference_variance)
+        return float(student_t.ppf(0.975, self.degrees)) * sqrt(self.difference_variance(num_varying))
 
 
 def measure_seed_noise(scores: np.ndarray) -> SeedNoise | None:
-    """Seed noise from the scores (arms, seeds) of all arms of a study; None for one seed, which cannot tell.
+    """Seed noise from the scores (arms, seeds) of all arms that vary by seed; None without any, or for one seed.
 
     Arms are taken to be about equally noisy: a few seeds an arm are too few to measure each by itself.
     """
     num_arms, num_seeds = scores.shape
-    if num_seeds == 1:
+    if num_seeds == 1 or not num_arms:
         return None
     return SeedNoise(float(np.sqrt(scores.var(axis=1, ddof=1).mean())), num_arms * (num_seeds - 1), num_seeds)

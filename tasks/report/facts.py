@@ -131,7 +131,7 @@ def describe(source: ReportInput) -> Facts:
         optimism=_optimism(source),
         num_climbing=sum(one.still_climbed for one in evaluations),
         num_runs=len(evaluations),
-        null_band=source.pairs[0].null_band if source.pairs else None,
+        null_band=source.null_band,
         titles={result.arm.name: result.arm.title for result in source.results},
         equivalences=grouped(source.equivalences),
         num_seeds=len(settings.seeds),

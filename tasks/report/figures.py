@@ -29,8 +29,8 @@ def draw_figures(source: ReportInput, folder: Path) -> None:
     settings = source.settings
     save_figure(plot_arms(_arm_scores(source), len(settings.corpus.emotions)), folder / "arms.png")
     if source.pairs:
-        band, margin = source.pairs[0].null_band, settings.equivalence_margin
-        save_figure(plot_differences(_differences(source), band, margin), folder / "differences.png")
+        figure = plot_differences(_differences(source), source.null_band, settings.equivalence_margin)
+        save_figure(figure, folder / "differences.png")
     index = source.index if source.num_folds == 1 else source.index.assign(side="tested once")
     save_figure(plot_class_distribution(index, settings.corpus.emotions), folder / "class_distribution.png")
     _draw_contact_sheet(source, folder / CONTACT_SHEET_FILE)

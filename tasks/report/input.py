@@ -48,6 +48,12 @@ class ReportInput:
         return shown_figures(result.seeds[0].evaluations[0], self.explanations[result.arm.name])
 
     @property
+    def null_band(self) -> float | None:
+        """How far apart the same arm with other seeds stays; None where one seed, or no arm, tells of it."""
+        vary = {result.arm.name for result in self.results if result.predictions.varies_by_seed}
+        return next((pair.null_band for pair in self.pairs if {pair.first, pair.second} <= vary), None)
+
+    @property
     def num_folds(self) -> int:
         return int(self.split["fold"].nunique())
 

@@ -78,8 +78,10 @@ def compare(evaluated: Sequence[tuple[Path, Evaluation]], emotions: Sequence[str
             _seed_result([one for one in of_arm if one[1].seed == seed], seed, emotions)
             for seed in dict.fromkeys(evaluation.seed for _, evaluation in of_arm)
         )
-        predictions = _predictions(seeds, emotions)
-        results.append(ArmResult(get_arm(name), seeds, predictions, interval(predictions, "uar")))
+        arm = get_arm(name)
+        covered = [seed.videos[seed.videos["num_segments"] > 0] for seed in seeds]
+        predictions = arm_predictions(covered, emotions, varies_by_seed=not arm.is_solved)
+        results.append(ArmResult(arm, seeds, predictions, interval(predictions, "uar")))
     return results
 
 
@@ -101,16 +103,15 @@ def _read_predictions(path: Path) -> pd.DataFrame:
     return table
 
 
-def _predictions(seeds: Sequence[SeedResult], emotions: Sequence[str]) -> ArmPredictions:
-    return arm_predictions([seed.videos[seed.videos["num_segments"] > 0] for seed in seeds], emotions)
-
-
-def arm_predictions(of_seeds: Sequence[pd.DataFrame], emotions: Sequence[str]) -> ArmPredictions:
+def arm_predictions(
+    of_seeds: Sequence[pd.DataFrame], emotions: Sequence[str], varies_by_seed: bool = True
+) -> ArmPredictions:
     """What an arm predicted, from a table a seed with the columns subject, emotion and predicted, in one order."""
     return ArmPredictions(
         labels=labels_of(of_seeds[0], emotions),
         subjects=of_seeds[0]["subject"].to_numpy(str),
         predicted=np.stack([labels_of(videos, emotions, "predicted") for videos in of_seeds]),
+        varies_by_seed=varies_by_seed,
     )
 
 

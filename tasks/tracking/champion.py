@@ -13,6 +13,8 @@ import pyarrow as pa
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from fer_models.errors import UserError
+from fer_models.models.arms import get_arm
 from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.comparisons import compare_arms
 from tasks.config.layout import Layout
@@ -80,7 +82,10 @@ def _judge(
     who = f"the champion (version {champion.version}, {champion.tags.get('arm')})"
     if theirs is None:
         return False, f"{scored} is not made champion: the predictions of {who} cannot be read any more."
-    ours, others = (_arm_predictions(one, settings.corpus.emotions) for one in (table, theirs))
+    ours, others = (
+        _arm_predictions(one, settings.corpus.emotions, varies)
+        for one, varies in ((table, not best.arm.is_solved), (theirs, not _is_solved(champion)))
+    )
     if _items(table) != _items(theirs):
         return False, f"{scored} is not made champion: {who} was tested on other videos, so they cannot be compared."
     num_seeds = min(ours.num_seeds, others.num_seeds)
@@ -106,9 +111,16 @@ def _items(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(rows["sha256"], rows["emotion"], strict=True))
 
 
-def _arm_predictions(table: pd.DataFrame, emotions: Sequence[str]) -> ArmPredictions:
+def _is_solved(champion: ModelVersion) -> bool:
+    try:
+        return get_arm(champion.tags.get("arm", "")).is_solved
+    except UserError:  # of another version of this package
+        return False
+
+
+def _arm_predictions(table: pd.DataFrame, emotions: Sequence[str], varies_by_seed: bool) -> ArmPredictions:
     ordered = [rows.sort_values(["sha256", "video_id"]) for _, rows in table.groupby("seed")]
-    return arm_predictions(ordered, emotions)
+    return arm_predictions(ordered, emotions, varies_by_seed)
 
 
 def _register(
