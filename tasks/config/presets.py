@@ -1,8 +1,10 @@
 """Presets: a plain function each, that returns the settings of a whole study."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
+from fer_models.models.arms import CLASSIC_ARMS
 from fer_models.settings import (
     AugmentationSettings,
     CosineSchedule,
@@ -12,7 +14,9 @@ from fer_models.settings import (
     Triangular2Schedule,
 )
 from tasks.config.prepare_settings import NEIGHBOURS, PrepareSettings
+from tasks.config.registries import WITH_WEIGHTS
 from tasks.config.settings import CorpusSettings, StudySettings
+from tasks.progress import echo
 
 
 def sample() -> StudySettings:
@@ -91,7 +95,8 @@ def modern() -> StudySettings:
     return StudySettings(
         name="modern",
         corpus=CorpusSettings(adapter="folder", root=Path("videos")),
-        prepare=PrepareSettings(segment_stride=4, min_face_px=48),
+        prepare=PrepareSettings(segment_stride=4, min_face_px=48, detector=_best_detector(), scene_cuts="split"),
+        arms=("fer2013-hog-svm", "gap-concatenate", "spatial-only", "temporal-only", *CLASSIC_ARMS),
         model=ModelSettings(form="modern", width=16, dropout=0.2, views="mirror"),
         training=TrainingSettings(
             epochs=10,
@@ -111,6 +116,17 @@ def modern() -> StudySettings:
             ),
         ),
     )
+
+
+@functools.cache
+def _best_detector() -> str:
+    """BlazeFace, which finds turned faces too, where its weights are on this machine."""
+    from tasks.weights.cache import find  # which imports pyarrow; most presets have no use for it
+
+    if all(find(name) for name in WITH_WEIGHTS["blazeface"]):
+        return "blazeface"
+    echo("The weights of BlazeFace are not on this machine: faces are found by haar. `fer weights get` fetches them.")
+    return "haar"
 
 
 #: Names that presets had, which users may still say.
