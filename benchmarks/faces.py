@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("ck48", nargs="?", default=os.environ.get("FER_CK48"), help="or in FER_CK48")
     parser.add_argument("--data-root", help="kept for the next time; a temporary folder without")
     parser.add_argument("--preset", default="modern")
-    parser.add_argument("--arms", default="spatial-only", help="separated by commas")
+    parser.add_argument("--arms", default="majority,hog-svm,spatial-only,fer2013-hog-svm", help="separated by commas")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     chosen = parser.parse_args()
     if not chosen.ck48:
@@ -59,6 +59,7 @@ def run(preset: str, overrides: dict[str, object]) -> None:
     from fer_models.statistics.intervals import Interval, interval
     from flows.study import full_study
     from tasks.config.resolving import resolve_settings
+    from tasks.report.facts import describe
     from tasks.report.input import collect
 
     start = time.monotonic()
@@ -69,7 +70,8 @@ def run(preset: str, overrides: dict[str, object]) -> None:
         return f"{found.estimate:.3f} ({found.low:.3f} to {found.high:.3f})"
 
     print("| arm | clips | accuracy | UAR | optimism of the validation | training, s |\n|---|---:|---:|---:|---:|---:|")
-    for result in collect(resolve_settings(preset, None, overrides)).results:
+    source = collect(resolve_settings(preset, None, overrides))
+    for result in source.results:
         evaluations = [one for seed in result.seeds for one in seed.evaluations]
         optimism = statistics.fmean(one.validation_uar - one.scores["segment_uar"] for one in evaluations)
         cells = (
@@ -81,7 +83,7 @@ def run(preset: str, overrides: dict[str, object]) -> None:
             f"{sum(one.training_seconds for one in evaluations):.0f}",
         )
         print(f"| {' | '.join(cells)} |")
-    print(f"{seconds:.0f} s in all")
+    print(f"{describe(source).against_classic}\n{seconds:.0f} s in all")
 
 
 if __name__ == "__main__":
