@@ -17,7 +17,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 .PHONY: setup
-setup: $(READY) ## make .venv with the pinned dependencies
+setup: $(READY) ## make .venv with the pinned dependencies, and fetch the default weights
 
 # The lock is its own constraint: older pips do not see that name==1 and name[extra] mean one version.
 $(READY): requirements.lock pyproject.toml
@@ -26,6 +26,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -c requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/fer weights get || echo "Set-up is done all the same; $(BIN)/fer weights get fetches the weights later."
 	@touch $@
 
 .PHONY: study

@@ -57,7 +57,7 @@ def measure(checkout: Path, clip: Path, min_face_px: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a row a clip: each case over decoding, there and here."""
+    """Print one row per clip: each case over decoding, there and here."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("other", type=Path)
     parser.add_argument("--rounds", type=int, default=5)

@@ -2,8 +2,8 @@
 
     PYTHONPATH=. .venv/bin/python benchmarks/false_positives.py
 
-Simulates studies: an item is predicted rightly when a normal score exceeds 0, made of effects of its person, video and
-class, of the run (arm and seed), of the arm with this person, and of chance; otherwise another class is drawn. No arm
+Simulates studies: an item is predicted rightly when a normal score exceeds 0, made of effects of its subject, video and
+class, of the run (arm and seed), of the arm with this subject, and of chance; otherwise another class is drawn. No arm
 is better than another, or the first one is. Prints for each setting, in %, the pairs called different by
 
 - McNemar: the exact test on one seed, the customary practice;
@@ -29,37 +29,37 @@ RULES = ("McNemar", "swaps", "swaps, Holm, band", "verdict")
 OF_STUDIES = ("any: swaps, Holm, band", "any: verdict")
 _ACCURACY = 0.65
 #: Standard deviations of what makes an item hard for all arms, beside chance (1).
-_PERSON, _VIDEO, _CLASS = 0.5, 0.5, 0.4
+_SUBJECT, _VIDEO, _CLASS = 0.5, 0.5, 0.4
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One kind of study; `seed_effect` and `person_effect` are standard deviations, all three in accuracy (0..1).
+    """One kind of study; `seed_effect` and `subject_effect` are standard deviations, all three in accuracy (0..1).
 
-    `seed_effect` moves a whole run, `person_effect` an arm with one person; `gain` makes the first arm better.
+    `seed_effect` moves a whole run, `subject_effect` an arm with one subject; `gain` makes the first arm better.
     """
 
     num_arms: int = 4
     num_seeds: int = 3
-    num_people: int = 8
-    videos_per_person: int = 9
+    num_subjects: int = 8
+    videos_per_subject: int = 9
     seed_effect: float = 0.0
-    person_effect: float = 0.0
+    subject_effect: float = 0.0
     gain: float = 0.0
 
 
 def simulate_study(setting: Setting, rng: np.random.Generator) -> dict[str, ArmPredictions]:
     """The predictions of each arm of one study, by name."""
-    arms, seeds, people = setting.num_arms, setting.num_seeds, setting.num_people
-    subjects = np.repeat(np.arange(people), setting.videos_per_person)
+    arms, seeds, num_subjects = setting.num_arms, setting.num_seeds, setting.num_subjects
+    subjects = np.repeat(np.arange(num_subjects), setting.videos_per_subject)
     labels = rng.integers(0, NUM_CLASSES, len(subjects))
     mean = norm.ppf(_ACCURACY)
     # An effect of e in accuracy is e / density of the whole spread, which the effects are themselves a part of.
-    shares = np.array([setting.seed_effect, setting.person_effect]) / norm.pdf(mean)
-    spread = sqrt((1 + _PERSON**2 + _VIDEO**2 + _CLASS**2) / (1 - (shares**2).sum()))
-    seed_sd, person_sd = shares * spread
+    shares = np.array([setting.seed_effect, setting.subject_effect]) / norm.pdf(mean)
+    spread = sqrt((1 + _SUBJECT**2 + _VIDEO**2 + _CLASS**2) / (1 - (shares**2).sum()))
+    seed_sd, subject_sd = shares * spread
     hardness = (
-        rng.normal(0, _PERSON, people)[subjects]
+        rng.normal(0, _SUBJECT, num_subjects)[subjects]
         + rng.normal(0, _VIDEO, len(subjects))
         + rng.normal(0, _CLASS, NUM_CLASSES)[labels]
     )
@@ -67,7 +67,7 @@ def simulate_study(setting: Setting, rng: np.random.Generator) -> dict[str, ArmP
         mean * spread
         + hardness
         + rng.normal(0, seed_sd, (arms, seeds, 1))
-        + rng.normal(0, person_sd, (arms, 1, people))[:, :, subjects]
+        + rng.normal(0, subject_sd, (arms, 1, num_subjects))[:, :, subjects]
         + rng.normal(0, 1, (arms, seeds, len(subjects)))
     )
     scores[0] += (norm.ppf(_ACCURACY + setting.gain) - mean) * spread
@@ -108,11 +108,11 @@ def _calls(pair: PairComparison, swaps_holm: float) -> list[bool]:
 #: Kinds of studies, the number that is simulated for each row of the table, and the gains.
 STUDIES = (
     (Setting(), 250, (0.0, 0.1, 0.2)),
-    (Setting(num_arms=6, num_people=6, num_seeds=5), 120, (0.0, 0.1, 0.2)),
-    (Setting(num_people=30), 100, (0.0, 0.1)),
+    (Setting(num_arms=6, num_subjects=6, num_seeds=5), 120, (0.0, 0.1, 0.2)),
+    (Setting(num_subjects=30), 100, (0.0, 0.1)),
     (Setting(num_seeds=1), 100, (0.0,)),
 )
-#: Effects of seed and of arm with person.
+#: Effects of seed and of arm with subject.
 EFFECTS = ((0.0, 0.0), (0.02, 0.0), (0.05, 0.0), (0.03, 0.08))
 
 
@@ -122,11 +122,11 @@ def main() -> None:
     print("|---:" * (6 + len(RULES + OF_STUDIES)) + "|")
     for kind, num_studies, gains in STUDIES:
         for gain in gains:
-            for seed_effect, person_effect in EFFECTS:
-                setting = replace(kind, seed_effect=seed_effect, person_effect=person_effect, gain=gain)
-                numbers = [f"{100 * number:.0f}" for number in (seed_effect, person_effect, gain)]
+            for seed_effect, subject_effect in EFFECTS:
+                setting = replace(kind, seed_effect=seed_effect, subject_effect=subject_effect, gain=gain)
+                numbers = [f"{100 * number:.0f}" for number in (seed_effect, subject_effect, gain)]
                 shares = [f"{100 * share:.1f}" for share in rates(setting, num_studies).values()]
-                cells = [str(kind.num_arms), str(kind.num_seeds), str(kind.num_people), *numbers, *shares]
+                cells = [str(kind.num_arms), str(kind.num_seeds), str(kind.num_subjects), *numbers, *shares]
                 print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -101,12 +101,12 @@ def _run_flow(prepare: Any, folder: Path, overrides: dict[str, Any], videos: lis
 
 
 def _copies(folder: Path, number: int) -> None:
-    """So many clips of different content, of 10 people; each is one of 10 films with a number behind its end."""
+    """So many clips of different content, of 10 subjects; each is one of 10 films with a number behind its end."""
     corpus = SampleCorpus(seconds=3.0, size=(720, 576))
     films = []
-    for person in range(10):
-        path = folder.parent / f"film{person}.mp4"
-        write_video(path, render_clip(corpus, Clip(person, 1, "happiness")), corpus.fps)
+    for subject in range(10):
+        path = folder.parent / f"film{subject}.mp4"
+        write_video(path, render_clip(corpus, Clip(subject, 1, "happiness")), corpus.fps)
         films.append(path.read_bytes())
     for i in range(number):
         path = folder / EMOTIONS[i % 2] / f"p{i % 10}" / f"{i}.mp4"

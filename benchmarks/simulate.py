@@ -31,7 +31,7 @@ from tasks.video.segments import Segment, VideoReport
 
 RESULTS = Path(__file__).parent / "results"
 WORK_S = 0.001
-PEOPLE = 100
+SUBJECTS = 100
 EMOTIONS = ("anger", "fear")
 SEGMENT = Segment(0, 0, 0.0, (0, 0, 48, 48), 1, np.zeros((48, 48, 3)), np.zeros((48, 48, 2)))
 #: The server takes task runs in behind the flow run; when it took none in for so long, it has all that it will have.
@@ -59,7 +59,7 @@ def simulate_file(video: VideoFile, shard: Path, settings: PrepareSettings, repl
 def write_files(root: Path, number: int) -> None:
     """Files of a few bytes under the names of videos, no two alike."""
     for one in range(number):
-        folder = root / EMOTIONS[one % len(EMOTIONS)] / f"person{one // len(EMOTIONS) % PEOPLE:03d}"
+        folder = root / EMOTIONS[one % len(EMOTIONS)] / f"person{one // len(EMOTIONS) % SUBJECTS:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{one:08d}.mp4").write_text(str(one), encoding="utf-8")
 

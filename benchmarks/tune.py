@@ -1,4 +1,4 @@
-"""Tries learning rates and schedules for the `corrected` preset, by validation people only.
+"""Tries learning rates and schedules for the `corrected` preset, by validation subjects only.
 
     PYTHONPATH=. .venv/bin/python benchmarks/tune.py sample DATA_ROOT [KEY=VALUE ...]
 

@@ -1,6 +1,6 @@
 """Every exception that the project raises on purpose.
 
-`UserError` is a mistake that the user can mend: the command line prints it as one sentence and exits with 1.
+`UserError` is a mistake that the user can correct: the command line prints it as one sentence and exits with 1.
 `VideoFault` is a fault of one video: it becomes a row of the ledger and never stops a run.
 Anything else that is raised is a bug and propagates with its stack trace.
 """
@@ -35,7 +35,7 @@ class VideoFault(FerError):
 
     Args:
         outcome: one of `tasks.outcomes.Outcome`.
-        message: what happened, for people.
+        message: what happened, for users.
     """
 
     def __init__(self, outcome: str, message: str) -> None:

@@ -13,7 +13,7 @@ from fer_models.names import plain_name, whole_number
 #: The six classes of the study, in alphabetical order.
 EMOTIONS: tuple[str, ...] = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
-#: Spellings met in corpora and in people's folder names -> the project's word.
+#: Spellings met in corpora and in users' folder names -> the project's word.
 SYNONYMS: dict[str, str] = {
     "angry": "anger",
     "disgusted": "disgust",

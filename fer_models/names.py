@@ -1,4 +1,4 @@
-"""Names of people and classes as people type them, in one spelling each. Every name enters through `plain_name`."""
+"""Names of subjects and classes as users type them, in one spelling each. Every name enters through `plain_name`."""
 
 import re
 import unicodedata

@@ -109,6 +109,45 @@ class PairInputs:
 
 
 @dataclass(frozen=True)
+class Mirrored:
+    """Segments seen in a mirror."""
+
+    source: SegmentInputs
+
+    @property
+    def shape(self) -> SegmentShape:
+        """Of each segment."""
+        return self.source.shape
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """As of `SegmentInputs`."""
+        return mirrored(self.source.batch(rows))
+
+
+@dataclass(frozen=True)
+class SegmentRows:
+    """Some of the segments of a source: those of these rows, int (n,)."""
+
+    source: SegmentInputs
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> SegmentShape:
+        """Of each segment."""
+        return self.source.shape
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """As of `SegmentInputs`."""
+        return self.source.batch(self.rows[rows])
+
+
+@dataclass(frozen=True)
 class JoinedSegments:
     """The segments of one source, then those of another one of the same shape; see `SegmentSource`."""
 

@@ -46,8 +46,8 @@ class ModelSettings(Settings):
 
     form: Literal["published", "corrected", "modern"] = Field(
         "corrected",
-        description="`published` repeats the published model with its faults, `corrected` mends them, `modern` has "
-        "small kernels with batch normalisation and no dense layers before the last: for little data",
+        description="`published` repeats the published model with its faults, `corrected` has none of them, `modern` "
+        "has small kernels with batch normalisation and no dense layers before the last: for little data",
     )
     width: PositiveInt = Field(128, description="filters of a stream's first convolutions")
     head_units: PositiveInt = Field(1024, description="units of each of the two dense layers; `modern` has none")
@@ -56,7 +56,7 @@ class ModelSettings(Settings):
     optical_flow_scale_px: float = Field(
         0.25,
         gt=0,
-        description="not `published`: motion in 1/30 s that is drawn as 1.0, in px of a face stored at 48 px",
+        description="not `published`: the motion in 1/30 s that counts as 1.0, in px of a face stored at 48 px",
     )
     views: Views = Field(
         "none",
@@ -78,11 +78,13 @@ class Triangular2Schedule(Settings):
     """Cyclical learning rate whose amplitude halves every cycle (Smith 2017, policy `triangular2`)."""
 
     kind: Literal["triangular2"] = "triangular2"
-    peak_factor: float = Field(6.0, gt=1, description="peak of the first cycle over the base learning rate")
+    peak_factor: float = Field(
+        6.0, gt=1, description="peak of the first cycle, as a multiple of the base learning rate"
+    )
     half_cycle_epochs: float = Field(4.0, gt=0, description="Smith's step size, in epochs")
     restart_patience: PositiveInt | None = Field(
         None,
-        description="start the cycles anew when no accuracy, training or validation, improved for this many epochs",
+        description="start the cycles again when neither training nor validation accuracy improved in so many epochs",
     )
 
 
@@ -150,9 +152,9 @@ class TrainingSettings(Settings):
     cutmix: float = Field(
         0.0, ge=0, description="lay a rectangle of one pair into another, its area drawn from Beta(cutmix, cutmix)"
     )
-    treatment: TreatmentName = Field("none", description=f"of rare classes: {', '.join(TREATMENTS)}")
+    treatment: TreatmentName = Field("none", description=f"what is done about rare classes: {', '.join(TREATMENTS)}")
     keep_epochs: bool = Field(
-        False, description="keep the weights of every epoch, so that the report can tell the optimism gap"
+        False, description="keep the weights of every epoch, so that the report can give the optimism gap"
     )
     augmentation: AugmentationSettings | None = AugmentationSettings()
     precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(

@@ -34,8 +34,8 @@ def print_audit(settings: StudySettings, out: Console) -> bool:
     videos = present_split(read_ledger(layout.ledger, emotions), read_split(layout.split), emotions)
     num = num_leaks(findings)
     found = f"{num} leak{'s' if num > 1 else ''} found" if num else "No leak found"
-    num_videos, num_people = videos["video_id"].nunique(), videos["subject"].nunique()
-    out.print(f"{found} in {num_videos} videos of {num_people} people.", style="bold" if num else None)
+    num_videos, num_subjects = videos["video_id"].nunique(), videos["subject"].nunique()
+    out.print(f"{found} in {num_videos} videos of {num_subjects} people.", style="bold" if num else None)
     return num > 0
 
 

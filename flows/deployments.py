@@ -66,9 +66,7 @@ def register(
         environment = os.environ | {"FER_HOME": str(folder), "PREFECT_API_URL": api_url}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UserError(
-            f"Prefect did not take the deployments: {' '.join((done.stderr or done.stdout).split())[-600:]}"
-        )
+        raise UserError(f"Prefect refused the deployments: {' '.join((done.stderr or done.stdout).split())[-600:]}")
     with _client(api_url) as client:
         try:
             allowed = client.read_global_concurrency_limit_by_name(DEVICES).limit
@@ -86,7 +84,7 @@ def make_pools(api_url: str, folder: Path, as_they_are: bool = False) -> None:
 
     Args:
         folder: where runs work; relative paths of settings start there.
-        as_they_are: pools that are there stay so, but for those that a worker made for itself: their runs may choose
+        as_they_are: pools that are there stay so, except those that a worker made for itself: their runs may choose
             their command.
     """
     with _client(api_url) as client:
@@ -178,10 +176,10 @@ def _end_silent_runs() -> AutomationCore:
 
 
 def _go_on_after_a_crash() -> AutomationCore:
-    """Schedules a run anew when its process died, as *Retry* does; `stop_after_crashes` sees to it that this ends."""
+    """Schedules a run again when its process died, as *Retry* does; `stop_after_crashes` sees to it that this ends."""
     return AutomationCore(
         name="fer: a run that crashed goes on",
-        description="What is done is not done again. After three crashes in a row the run fails.",
+        description="Finished work is not repeated. After three crashes in a row the run fails.",
         trigger=EventTrigger(
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
             match_related=ResourceSpecification(

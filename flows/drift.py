@@ -14,9 +14,9 @@ def print_drift(drift: pd.DataFrame, out: Console) -> None:
     if drift.empty:
         return
     against = "of the training subset" if drift["reference"].iloc[0] == TRAINING else "that were prepared earlier"
-    people = int(drift["num_people"].iloc[0])
+    subjects = int(drift["num_people"].iloc[0])
     out.print(
-        f"{drift['num_new'].max()} new videos of {people} {'person' if people == 1 else 'people'} beside "
+        f"{drift['num_new'].max()} new videos of {subjects} {'person' if subjects == 1 else 'people'} beside "
         f"{drift['num_before'].max()} {against}: shares, or median (5 % to 95 %)",
         highlight=False,
     )

@@ -46,7 +46,7 @@ def prepare_environment(quiet: bool = False) -> None:
 
 
 def _find_services() -> None:
-    """Use the services that `fer up` runs in this folder, or the server that a file names, unless the user says else.
+    """Use the services that `fer up` runs in this folder, or the server that a file names, unless the user chose one.
 
     A password goes with the address that it is for, and to no other.
     """

@@ -50,7 +50,7 @@ def exclusive_preparation(data_root: Path) -> Iterator[None]:
 
 
 def stop_after_crashes() -> None:
-    """End a run that crashed again and again; raises `UserError`. Who retries it by hand begins to count anew."""
+    """End a run that crashed again and again; raises `UserError`. A retry by hand starts the count again."""
     if not (deployment.id and flow_run.id):
         return
     with get_client(sync_client=True) as client:
@@ -59,8 +59,8 @@ def stop_after_crashes() -> None:
     crashes = list(takewhile(lambda state: state is StateType.CRASHED, reversed(ended)))
     if len(crashes) >= _MOST_CRASHES:
         raise UserError(
-            f"Its process died {len(crashes)} times in a row, by lack of memory perhaps; see the logs of this run and "
-            "of its worker. Retry it when that is mended: what is done is not done again."
+            f"Its process died {len(crashes)} times in a row, perhaps for lack of memory; see the logs of this run and "
+            "of its worker. Retry it when that is fixed: finished work is not repeated."
         )
 
 

@@ -36,7 +36,7 @@ def prepare(
     allow_failures: bool = False,
     announce: bool = False,
 ) -> State:
-    """Prepare what is new, changed or failed for no fault of its data; the result is the ledger's counts.
+    """Prepare what is new or changed, or failed without a fault of its data; the result is the ledger's counts.
 
     The run fails with `UserError` when videos failed in it, with their number and the reasons; retrying it tries those
     again.

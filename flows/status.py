@@ -46,7 +46,7 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
         )
         table.add_row(result.arm.title, *cells, verdict, style="bold" if is_best else None)
     out.print(table)
-    for sentence in _remarks(source, facts.null_band):
+    for sentence in filter(None, (facts.against_classic, *_remarks(source, facts.null_band))):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
     store = hide_secrets(connection.tracking_uri(layout))
@@ -58,10 +58,12 @@ def print_results(settings: StudySettings, report: Path, out: Console) -> None:
 def _remarks(source: ReportInput, null_band: float | None) -> list[str]:
     seeds = len(source.settings.seeds)
     if null_band is None:
-        return ["One seed: how far chance alone moves a score is unknown, so no arm is called better (--seeds 5)."]
+        return [
+            "One seed does not show how far chance alone moves a score, so no arm is called better (use --seeds 5)."
+        ]
     remarks = [f"The same arm with other seeds differs by up to {100 * null_band:.1f} points (means of {seeds} seeds)."]
     if source.equivalences:
-        remarks.append(f"{len(source.equivalences)} pairs of arms are one function; the report names them.")
+        remarks.append(f"{len(source.equivalences)} pairs of arms are the same function; the report names them.")
     return remarks
 
 
@@ -78,7 +80,9 @@ def _print_failures(lost: pd.DataFrame, out: Console) -> None:
     num_transient = int(lost["outcome"].isin(TRANSIENT).sum())
     if num_transient:
         out.print(f"`fer retry` tries {num_transient} of them again (timeout, crashed, unreadable).")
-    out.print("A file that you mend is prepared by the next `fer prepare`; `fer retry --video ID` prepares one again.")
+    out.print(
+        "The next `fer prepare` takes up files that you repaired; `fer retry --video ID` prepares one video again."
+    )
 
 
 def _print_changes(changes: pd.DataFrame, out: Console) -> None:
@@ -116,7 +120,7 @@ def print_status(settings: StudySettings, out: Console) -> None:
     if len(lost):
         _print_failures(lost, out)
     if num_waiting := int((ledger["outcome"] == Outcome.NOT_TRIED).sum()):
-        out.print(f"{num_waiting} videos were not tried yet; `fer prepare` does it.")
+        out.print(f"{num_waiting} videos were not tried yet; `fer prepare` tries them.")
     for remark in motion_remarks(ledger, settings.prepare):
         out.print(escape(remark), highlight=False)
     _print_changes(read_changes(layout.changes), out)

@@ -27,8 +27,8 @@ def full_study(
 
     Args:
         preset: Settings to start from: `sample` draws its own videos and needs nothing; `published` repeats the
-            published study; `corrected` mends it; `modern` is a recipe for videos of your own. `as configured`: what
-            the configuration file names, else `corrected`.
+            published study; `corrected` is free of its faults; `modern` is a recipe for videos of your own. `as
+            configured`: what the configuration file names, else `corrected`.
         config: Path of a YAML file with settings that differ from the preset's, as workers see it; may be empty.
         overrides: Single settings by dotted key, e.g. {"training.epochs": 20, "seeds": 3, "corpus.root": "/data"}.
         training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.

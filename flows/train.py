@@ -10,6 +10,7 @@ from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, Tra
 from tasks.preparation.in_use import using_shards
 from tasks.progress import echo
 from tasks.steps.train import train_arm, train_on_workers
+from tasks.study.pretrained import fetch_weights
 from tasks.study.runs import Run, plan_runs
 from tasks.tracking import mlflow_log
 
@@ -34,6 +35,7 @@ def train(
         fold: Train only the runs of this fold, by its name; those of all folds when empty.
     """
     settings = settings_of(preset, config, overrides)
+    fetch_weights(settings.all_arms())
     runs = plan_runs(settings)
     if fold:
         runs = of_fold(runs, fold)

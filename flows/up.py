@@ -50,7 +50,7 @@ def serve(
 ) -> None:
     """Start what is missing, register the deployments, say where all is, and stay until Ctrl-C.
 
-    When another `fer up` of this folder runs all of it already, the deployments are registered anew and that is all.
+    When another `fer up` of this folder runs all of it already, the deployments are registered again and that is all.
 
     Args:
         addresses: where the two servers are to listen.
@@ -64,7 +64,7 @@ def serve(
         os.environ |= credentials(HOME) | _own_credentials()
         register(there.prefect, Path.cwd(), parameters, look_every_s, 1)
         _show(there, look_every_s, out)
-        out.print(f"All of it is run by `fer up` already (process {there.pid}); the deployments are registered anew.")
+        out.print(f"`fer up` runs here already (process {there.pid}); the deployments are registered again.")
         return
     with _alone(), Supervisor(HOME) as supervisor:
         password = _prepare_environment(addresses)
@@ -201,8 +201,8 @@ def _listen_unless_there(name: str, address: str) -> socket.socket | None:
         echo(f"{name} answers at {address} already. It is not protected by `fer up`: give it a password of its own.")
         return None
     raise UserError(
-        f"{name} cannot listen at {address}: {other} does. End that, or choose another port with "
-        "--prefect-port or --mlflow-port."
+        f"{name} cannot listen at {address}: {other} does. End that program, or choose another port "
+        "with --prefect-port or --mlflow-port."
     )
 
 
@@ -236,7 +236,7 @@ def _show(addresses: Addresses, look_every_s: float | None, out: Console) -> Non
     for line in (
         f"Prefect: {addresses.prefect.removesuffix('/api')}",
         f"MLflow:  {addresses.mlflow}",
-        f"In a browser both ask for what is in {password_file(HOME)} (user:password), unless you have set your own.",
+        f"In a browser both ask for the user and password in {password_file(HOME)}, unless you have set your own.",
         f"Logs:    {HOME / 'logs'}",
         looks,
         "In another terminal: prefect deployment run fer/full-study --param preset=sample --watch",

@@ -82,7 +82,7 @@ def _lines(description: str, total: int, done: int) -> Iterator[Advance]:
 
 
 def echo(message: str) -> None:
-    """One line for people, on standard error; and for those who collect logs, such as Prefect on a worker."""
+    """One line for users, on standard error; and for those who collect logs, such as Prefect on a worker."""
     if _collected is not None:
         _collected.append(message)
         return

@@ -74,12 +74,12 @@ def draw_moving_face(
     num_frames: int = 34,
     size: tuple[int, int] = (320, 240),
     scale_px: float = 72.0,
-    person: int = 3,
+    subject: int = 3,
     start: float = 0.3,
 ) -> list[np.ndarray]:
     """A face that moves `step_px` to the right each frame before a still wall: uint8 RGB frames."""
     width, height = size
-    who = draw_person(7, person)
+    who = draw_person(7, subject)
     artist = FaceArtist(who)
     rng = np.random.default_rng(0)
     background = draw_background(who, height, width, None, rng)

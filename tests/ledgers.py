@@ -26,10 +26,10 @@ def make_ledger(videos: Iterable[Video], outcome: str = "ok", prefix: str = "v")
     )
 
 
-def people(number: int, classes: Sequence[str] = CLASSES, first: int = 0) -> list[Video]:
-    """So many people, each of whom shows every class."""
+def subjects(number: int, classes: Sequence[str] = CLASSES, first: int = 0) -> list[Video]:
+    """So many subjects, each of whom shows every class."""
     return [(f"p{i:03d}", emotion) for i in range(first, first + number) for emotion in classes]
 
 
-def subsets_of_people(split: pd.DataFrame) -> dict[str, set[str]]:
+def subsets_of_subjects(split: pd.DataFrame) -> dict[str, set[str]]:
     return {str(subject): set(rows["side"]) for subject, rows in split.groupby("subject")}

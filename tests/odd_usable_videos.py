@@ -45,7 +45,7 @@ class Case:
         name: `<family>/<what is wrong>`.
         write: makes the file.
         outcomes: those that are right; one, unless chance has a say.
-        says: a part of the message for people.
+        says: a part of the message for users.
         shows: the frames as they were drawn, upright; what is prepared must look like them and move like them.
         num_frames: frames that must be decoded, where that is known.
         file_name: of the video.

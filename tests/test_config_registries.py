@@ -51,12 +51,12 @@ class Options(CorpusSettings):
 
 
 def read(corpus: Options) -> list[SourceVideo]:
-    """All videos of one folder, `<emotion><separator><person>.mp4`."""
+    """All videos of one folder, `<emotion><separator><subject>.mp4`."""
     videos = []
     for path in sorted(corpus.root.glob("*.mp4")):
-        label, _, person = path.stem.partition(corpus.separator)
-        emotion, status, reason = label_status(label if person else "")
-        videos.append(SourceVideo(path.name, "made-up", path, person, emotion, label, status, reason))
+        label, _, subject = path.stem.partition(corpus.separator)
+        emotion, status, reason = label_status(label if subject else "")
+        videos.append(SourceVideo(path.name, "made-up", path, subject, emotion, label, status, reason))
     return videos
 
 
@@ -83,7 +83,14 @@ def build(options: OneLayer, recipe: Recipe) -> tuple[list[Any], Any, Network]:
     )
 
 
-FAMILY = Family("one-layer", OneLayer, lambda _: SegmentShape(has_optical_flow=False), lambda _: ("spatial",), build)
+FAMILY = Family(
+    "one-layer",
+    OneLayer,
+    lambda _: SegmentShape(has_optical_flow=False),
+    lambda _: ("spatial",),
+    build,
+    lambda arms, settings: f"Networks of {arms[0].filters} filters",
+)
 ARM = Arm("one-layer", "One layer", "one-layer", {"filters": 3})
 
 
@@ -262,6 +269,7 @@ def test_both_arms_are_evaluated_and_explained(study: StudySettings) -> None:
     text = (layout.report / "index.html").read_text(encoding="utf-8")
     assert re.search(r"a face of 64x64 px", text)
     assert "One layer" in text
+    assert "Networks of 3 filters were trained for at most 2 epochs" in text
 
 
 @pytest.mark.trains

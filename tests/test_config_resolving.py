@@ -301,7 +301,7 @@ def test_an_unknown_key_of_a_corpus_names_one_that_this_corpus_has(adapter: str,
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The lines for people."""
+    """The lines for users."""
     lines: list[str] = []
     monkeypatch.setattr(resolving, "echo", lines.append)
     resolving._echo_once.cache_clear()
@@ -408,7 +408,7 @@ def test_only_a_tilde_at_the_beginning_is_one(home: Path) -> None:
 def test_the_home_of_nobody(key: str) -> None:
     message = refused(overrides={key: "~nobody-of-that-name/x"})
     assert message.startswith(f"{key}: ")
-    assert "home folder of a user that there is not" in message
+    assert "home folder of a user who does not exist" in message
 
 
 def test_classes_are_compared_as_they_look() -> None:

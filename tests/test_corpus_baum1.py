@@ -99,7 +99,7 @@ def test_subtitles_beside_a_clip_are_no_clips(tmp_path: Path) -> None:
     assert read_one(tmp_path).path.suffix == ".mp4"
 
 
-def test_a_name_in_both_subsets_is_two_videos_of_one_person(tmp_path: Path) -> None:
+def test_a_name_in_both_subsets_is_two_videos_of_one_subject(tmp_path: Path) -> None:
     make_copy(tmp_path, ["S001_001"], [clip_row("S001_001", "Anger", "a")], "a")
     make_copy(tmp_path, ["S001_001"], [clip_row("S001_001", "Sadness", "s")], "s")
     videos = {video.video_id: video for video in read(settings(tmp_path, "s", "a"))}

@@ -121,7 +121,7 @@ def test_a_label_without_images_keeps_its_row(tmp_path: Path) -> None:
     assert "no folder of its images" in video.reason
 
 
-def test_a_folder_that_names_no_person(tmp_path: Path) -> None:
+def test_a_folder_that_names_no_subject(tmp_path: Path) -> None:
     film(tmp_path, "extra_stuff")
     (tmp_path / "Emotion").mkdir()
     (tmp_path / "cohn-kanade-images" / ".cache" / "001").mkdir(parents=True)

@@ -64,9 +64,9 @@ def test_an_image_that_names_no_clip_keeps_its_row(tmp_path: Path, name: str) ->
     assert "names no subject and clip" in stray.reason
 
 
-def draw_crops(person: int, emotion: str, num_images: int = 3) -> list[np.ndarray]:
+def draw_crops(subject: int, emotion: str, num_images: int = 3) -> list[np.ndarray]:
     """A drawn face that fills grey 48x48 images and moves 1 px an image to the right: uint8 (48, 48, 3) each."""
-    artist = FaceArtist(draw_person(7, person))
+    artist = FaceArtist(draw_person(7, subject))
     wall = np.full((48, 48, 3), 90, np.float32)
     rng = np.random.default_rng(0)
     face = artist.draw(np.array(APEX[emotion]))

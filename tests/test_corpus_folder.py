@@ -1,4 +1,4 @@
-"""The adapters for anyone's own folder: with classes and people in its paths, and without labels."""
+"""The adapters for anyone's own folder: with classes and subjects in its paths, and without labels."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def make(root: Path, *names: str) -> Path:
     return root
 
 
-def test_class_and_person_come_from_the_path(tmp_path: Path) -> None:
+def test_class_and_subject_come_from_the_path(tmp_path: Path) -> None:
     (video,) = read(make(tmp_path, "anger/anna/day 1/clip.MP4"))
     path = tmp_path / "anger" / "anna" / "day 1" / "clip.MP4"
     assert video == SourceVideo("anger/anna/day 1/clip.MP4", "folder", path, "anna", "anger", "anger")
@@ -34,7 +34,7 @@ def test_usual_spellings_of_a_class(tmp_path: Path, folder: str, emotion: str) -
     assert (video.emotion, video.label_raw, video.status) == (emotion, folder, Outcome.OK)
 
 
-def test_one_name_in_two_places_is_two_videos_of_one_person(tmp_path: Path) -> None:
+def test_one_name_in_two_places_is_two_videos_of_one_subject(tmp_path: Path) -> None:
     videos = read(make(tmp_path, "anger/anna/1.mp4", "fear/anna/1.mp4", "fear/ben/1.mp4"))
     assert [video.video_id for video in videos] == ["anger/anna/1.mp4", "fear/anna/1.mp4", "fear/ben/1.mp4"]
     assert [video.subject for video in videos] == ["anna", "anna", "ben"]

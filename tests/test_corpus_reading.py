@@ -1,4 +1,4 @@
-"""Each person under one name, each file once, whatever the corpus calls them."""
+"""Each subject under one name, each file once, whatever the corpus calls them."""
 
 import os
 import unicodedata
@@ -38,7 +38,7 @@ def only(videos: list[SourceVideo]) -> SourceVideo:
     return video
 
 
-def test_numbers_are_people_by_their_value_when_all_are_numbers(tmp_path: Path) -> None:
+def test_numbers_are_subjects_by_their_value_when_all_are_numbers(tmp_path: Path) -> None:
     rows = [f"{i}.mp4,{name},fear" for i, name in enumerate(("1", "1.0", "01", "\uff11", "2", "010"))]
     assert [video.subject for video in read_corpus(table(tmp_path, *rows))] == ["1", "1", "1", "1", "2", "010"]
     rows[-1] = "5.mp4,S1.0,fear"
@@ -47,7 +47,7 @@ def test_numbers_are_people_by_their_value_when_all_are_numbers(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("names", "person"),
+    ("names", "subject"),
     [
         (("Jose\u0301", "Jos\u00e9"), "Jos\u00e9"),
         (("Anna ", "An\u200bna", "\u202aAnna", "Anna\u00a0"), "Anna"),
@@ -56,15 +56,15 @@ def test_numbers_are_people_by_their_value_when_all_are_numbers(tmp_path: Path) 
         (("1", "01"), "1"),
     ],
 )
-def test_folders_of_one_person(tmp_path: Path, names: tuple[str, ...], person: str) -> None:
+def test_folders_of_one_subject(tmp_path: Path, names: tuple[str, ...], subject: str) -> None:
     make(tmp_path, *(f"{emotion}/{name}/a.mp4" for name in names for emotion in ("fear", "anger")))
     videos = read_folder(tmp_path)
     assert len(videos) == 2 * len(names)
-    assert {(video.subject, video.status) for video in videos} == {(person, Outcome.OK)}
+    assert {(video.subject, video.status) for video in videos} == {(subject, Outcome.OK)}
     assert all(video.path.is_file() for video in videos), "paths stay as they are"
 
 
-def test_letter_case_makes_two_people(tmp_path: Path) -> None:
+def test_letter_case_makes_two_subjects(tmp_path: Path) -> None:
     make(tmp_path, "fear/Anna/a.mp4", "fear/anna/a.mp4")
     assert [video.subject for video in read_folder(tmp_path)] == ["Anna", "anna"]
 
@@ -124,7 +124,9 @@ def test_one_file_under_two_paths(tmp_path: Path, path: str) -> None:
     ):
         video = only(read_corpus(table(tmp_path, "clips/a.mp4,anna,happy", row)))
         assert (video.video_id, video.status) == ("clips/a.mp4", Outcome.LABEL_CONFLICT)
-        assert video.reason == f"it is listed 2 times with what differs: clips/a.mp4 (happy, anna), {shown} ({told})"
+        assert (
+            video.reason == f"it is listed 2 times with different values: clips/a.mp4 (happy, anna), {shown} ({told})"
+        )
 
 
 def test_what_is_alike_is_not_one_file(tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_a_remark_names_no_endless_list(tmp_path: Path) -> None:
         ("windows_paths.csv", [], []),
     ],
 )
-def test_the_faulty_tables_give_sixteen_videos_of_four_people(
+def test_the_faulty_tables_give_sixteen_videos_of_four_subjects(
     tmp_path: Path, name: str, conflicts: list[str], remarks: list[str]
 ) -> None:
     files = [f"clips/v{number:02d}.mp4" for number in range(16)]
@@ -230,7 +232,7 @@ def test_names_and_labels_that_look_alike_are_said_before_anything_is_decoded(
     assert not (tmp_path / "data" / "prepared").exists()
 
 
-def test_a_file_that_grows_is_of_the_person_as_spelled_now(tmp_path: Path) -> None:
+def test_a_file_that_grows_is_of_the_subject_as_spelled_now(tmp_path: Path) -> None:
     make(tmp_path, "a.mp4", "b.mp4")
     corpus = table(tmp_path, "a.mp4,1.0,fear", "b.mp4,2.0,fear")
     before = build_manifest(corpus, tmp_path / "manifest.parquet")

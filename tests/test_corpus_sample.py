@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_pixels(content: str) -> None:
     np.testing.assert_array_equal(first, second)
 
 
-def test_pixels_do_not_depend_on_how_many_people_and_clips_there_are() -> None:
+def test_pixels_do_not_depend_on_how_many_subjects_and_clips_there_are() -> None:
     clip = Clip(2, 1, "fear")
     many = SampleCorpus(subjects=99, clips=50, seconds=0.4, size=(160, 120), faults=False)
     np.testing.assert_array_equal(render_clip(SMALL, clip), render_clip(many, clip))
@@ -86,20 +86,20 @@ def test_pixels_do_not_depend_on_how_many_people_and_clips_there_are() -> None:
         (SMALL, Clip(2, 2, "fear")),
         (SMALL, Clip(2, 1, "anger")),
     ],
-    ids=["seed", "person", "clip", "class"],
+    ids=["seed", "subject", "clip", "class"],
 )
-def test_another_seed_person_clip_or_class_gives_other_pixels(other: SampleCorpus, clip: Clip) -> None:
+def test_another_seed_subject_clip_or_class_gives_other_pixels(other: SampleCorpus, clip: Clip) -> None:
     first, second = render_clip(SMALL, Clip(2, 1, "fear"))[5], render_clip(other, clip)[5]
     differences = np.abs(first.astype(int) - second.astype(int))
     assert (differences > 20).mean() > 0.005  # more than noise
 
 
-def test_a_person_looks_alike_in_all_clips_and_unlike_others() -> None:
-    person = draw_person(7, 3)
-    assert person.skin == draw_person(7, 3).skin
-    np.testing.assert_array_equal(person.resting, draw_person(7, 3).resting)
+def test_a_subject_looks_alike_in_all_clips_and_unlike_others() -> None:
+    subject = draw_person(7, 3)
+    assert subject.skin == draw_person(7, 3).skin
+    np.testing.assert_array_equal(subject.resting, draw_person(7, 3).resting)
     assert len({draw_person(7, number).skin for number in range(1, 30)}) == 29
-    assert person.skin != draw_person(8, 3).skin
+    assert subject.skin != draw_person(8, 3).skin
 
 
 def test_a_face_is_there_only_where_it_should_be() -> None:
@@ -149,7 +149,7 @@ def test_every_clip_has_its_own_name(subjects: int) -> None:
 
 
 @pytest.mark.parametrize("subjects", [1, 2, 3])
-def test_every_clip_of_a_few_people_has_its_own_name(subjects: int) -> None:
+def test_every_clip_of_a_few_subjects_has_its_own_name(subjects: int) -> None:
     assert set(Counter(clip.name for clip in plan_clips(SampleCorpus(subjects, 2))).values()) == {1}
 
 

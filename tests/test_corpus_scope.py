@@ -30,18 +30,18 @@ ALIKE = {"joy": "happiness"}  # as the project spells it
 
 
 class Root:
-    """A data root with a corpus of people who show six classes, a video each; shards are written by hand."""
+    """A data root with a corpus of subjects who show six classes, a video each; shards are written by hand."""
 
-    def __init__(self, folder: Path, num_people: int = 6) -> None:
+    def __init__(self, folder: Path, num_subjects: int = 6) -> None:
         self.folder = folder
         for emotion in (*FIRST, *SECOND):
-            for person in range(num_people):
-                self.add(emotion, f"p{person}")
+            for subject in range(num_subjects):
+                self.add(emotion, f"p{subject}")
 
-    def add(self, emotion: str, person: str, name: str = "clip") -> None:
-        path = self.folder / "videos" / emotion / person / f"{name}.mp4"
+    def add(self, emotion: str, subject: str, name: str = "clip") -> None:
+        path = self.folder / "videos" / emotion / subject / f"{name}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(f"{emotion} {person} {name}".encode())
+        path.write_bytes(f"{emotion} {subject} {name}".encode())
 
     def study(self, emotions: Sequence[str], **more: object) -> StudySettings:
         return StudySettings.model_validate(
@@ -128,7 +128,7 @@ def test_each_study_has_its_side_of_the_split_whoever_came_first(root: Root, pro
         assert not audit(settings)
     whole = read_split(Layout.of(first).split)
     for _, rows in whole.groupby("fold"):
-        assert rows.groupby("subject")["side"].nunique().eq(1).all(), "a person has one side in both studies"
+        assert rows.groupby("subject")["side"].nunique().eq(1).all(), "a subject has one side in both studies"
 
 
 def test_a_split_from_before_gets_the_classes_that_it_lacks(root: Root) -> None:
@@ -143,13 +143,13 @@ def test_a_split_from_before_gets_the_classes_that_it_lacks(root: Root) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["holdout", "kfold", "file", "loso"])
-def test_people_who_show_only_the_others_classes_are_dealt_out_too(
+def test_subjects_who_show_only_the_others_classes_are_dealt_out_too(
     root: Root, protocol: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """But for loso, whose folds are the people of the first study: that is said."""
-    for person in ("q0", "q1", "q2", "q3"):
+    """But for loso, whose folds are the subjects of the first study: that is said."""
+    for subject in ("q0", "q1", "q2", "q3"):
         for emotion in SECOND:
-            root.add(emotion, person)
+            root.add(emotion, subject)
     table = root.folder / "folds.csv"
     named = [f"{kind}{number},{number % 2}" for kind in "pq" for number in range(6)]
     table.write_text("\n".join(["subject,fold", *named]))
@@ -159,7 +159,7 @@ def test_people_who_show_only_the_others_classes_are_dealt_out_too(
         root.prepare(settings)
         own = root.split(settings)
     tested = set(own.query("side == 'test'")["subject"])
-    newcomers = {person for person in tested if person.startswith("q")}
+    newcomers = {subject for subject in tested if subject.startswith("q")}
     assert len(newcomers) == {"holdout": 1, "loso": 0}.get(protocol, 4)
     assert ("4 of 10 people came after the folds were drawn and are never tested (q0" in capsys.readouterr().err) == (
         protocol == "loso"
@@ -175,14 +175,14 @@ def test_the_test_side_of_a_class_that_is_compared_stays_as_it_is(root: Root) ->
     for settings in (first, second):
         root.prepare(settings)
         tested = root.split(settings).query("side == 'test'")
-    person = tested["subject"].iloc[0]
+    subject = tested["subject"].iloc[0]
     for emotion in ("anger", "joy"):
-        root.add(emotion, person, "later")
+        root.add(emotion, subject, "later")
     for settings in (second, first):
         root.prepare(settings)
         root.split(settings)
     split = read_split(Layout.of(first).split).set_index("video_id")["side"]
-    assert (split[f"anger/{person}/later.mp4"], split[f"joy/{person}/later.mp4"]) == ("reserve", "reserve")
+    assert (split[f"anger/{subject}/later.mp4"], split[f"joy/{subject}/later.mp4"]) == ("reserve", "reserve")
 
 
 def test_a_ledger_from_before_is_read_for_each_study(root: Root) -> None:
@@ -222,7 +222,7 @@ def test_failures_of_another_study_stop_nothing(root: Root) -> None:
 
 
 def test_videos_of_other_classes_are_no_fault_of_this_study(root: Root) -> None:
-    """Nor is a file of theirs that is missing, or lacks a person."""
+    """Nor is a file of theirs that is missing, or lacks a subject."""
     first = root.study(FIRST)
     (root.folder / "videos" / "joy" / "loose.mp4").write_bytes(b"of nobody")
     (root.folder / "videos" / "joy" / "p0" / "gone.mp4").symlink_to(root.folder / "nowhere.mp4")

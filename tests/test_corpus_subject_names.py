@@ -1,4 +1,4 @@
-"""Names that may mean one person are found; numbers that differ are different people."""
+"""Names that may mean one subject are found; numbers that differ are different subjects."""
 
 import pandas as pd
 import pytest

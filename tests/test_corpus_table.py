@@ -1,4 +1,4 @@
-"""The adapter for a CSV or Parquet table of paths, people and classes."""
+"""The adapter for a CSV or Parquet table of paths, subjects and classes."""
 
 from pathlib import Path
 
@@ -144,7 +144,7 @@ def test_a_row_without_a_path_names_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("nobody", ["nan", "NaN", "None", "#N/A", "\u200b", "\u00a0"])
-def test_what_programs_write_for_nothing_is_no_person(tmp_path: Path, nobody: str) -> None:
+def test_what_programs_write_for_nothing_is_no_subject(tmp_path: Path, nobody: str) -> None:
     (video,) = read_csv(tmp_path, f"path,subject,emotion\na.mp4,{nobody},anger\n")
     assert (video.subject, video.status) == ("", Outcome.LABEL_MISSING)
 

@@ -27,7 +27,7 @@ from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path
 from tasks.video.segments import Segment, VideoReport
 
-PEOPLE = {"Anna": "train", "Ben": "train", "Carl": "validation", "Dora": "test"}
+SUBJECTS = {"Anna": "train", "Ben": "train", "Carl": "validation", "Dora": "test"}
 Tables = tuple[pd.DataFrame, pd.DataFrame, Path]
 
 
@@ -62,14 +62,14 @@ def make_row(prepared: Path, video_id: str, subject: str, emotion: str, faces: n
 
 @pytest.fixture
 def tables(tmp_path: Path) -> Tables:
-    """Ledger, split and folder of four people with two videos each."""
+    """Ledger, split and folder of four subjects with two videos each."""
     rows = [
         make_row(tmp_path, f"{subject}/{emotion}", subject, emotion, make_faces(10 * i + j))
-        for i, subject in enumerate(PEOPLE)
+        for i, subject in enumerate(SUBJECTS)
         for j, emotion in enumerate(("anger", "fear"))
     ]
     ledger = pd.DataFrame(rows)
-    split = ledger[["video_id", "sha256", "subject"]].assign(fold=0, side=ledger["subject"].map(PEOPLE))
+    split = ledger[["video_id", "sha256", "subject"]].assign(fold=0, side=ledger["subject"].map(SUBJECTS))
     return ledger, split, tmp_path
 
 
@@ -102,11 +102,11 @@ def test_a_clean_study_has_no_finding(tables: Tables) -> None:
     assert find(tables) == []
 
 
-def test_a_person_on_two_sides_is_an_error(tables: Tables) -> None:
+def test_a_subject_on_two_sides_is_an_error(tables: Tables) -> None:
     split = tables[1]
     split.loc[split["video_id"] == "Anna/fear", "side"] = "test"
     (finding,) = find(tables)
-    assert (finding.check, finding.severity) == (Check.PEOPLE, Severity.ERROR)
+    assert (finding.check, finding.severity) == (Check.SUBJECTS, Severity.ERROR)
     assert finding.what == "videos of Anna: 1 on train, 1 on test"
     assert set(finding.where) == {"Anna/anger (train)", "Anna/fear (test)"}
 
@@ -216,21 +216,21 @@ def test_shards_that_are_gone_are_told(tables: Tables) -> None:
 def test_videos_that_the_split_does_not_have_are_told(tables: Tables) -> None:
     ledger, split, prepared = tables
     (finding,) = find((ledger, split[1:], prepared))
-    assert (finding.check, finding.severity, finding.where) == (Check.PEOPLE, Severity.NOTE, ("Anna/anger",))
+    assert (finding.check, finding.severity, finding.where) == (Check.SUBJECTS, Severity.NOTE, ("Anna/anger",))
     with pytest.raises(UserError, match="run `fer split` first"):
         find((ledger, split[:0], prepared))
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> StudySettings:
-    """A prepared and split corpus of drawn people; Mallory's video is Anna's, smaller and compressed once more."""
+    """A prepared and split corpus of drawn subjects; Mallory's video is Anna's, smaller and compressed once more."""
     root = tmp_path_factory.mktemp("audit")
-    for number, subject in enumerate(PEOPLE, start=3):
+    for number, subject in enumerate(SUBJECTS, start=3):
         folder = root / "videos" / "anger" / subject
         folder.mkdir(parents=True)
-        write_video(folder / "a.mp4", draw_moving_face(1.0, person=number, start=0.45), FPS)
+        write_video(folder / "a.mp4", draw_moving_face(1.0, subject=number, start=0.45), FPS)
     (root / "videos" / "anger" / "Mallory").mkdir()
-    smaller = [cv2.resize(frame, (272, 204)) for frame in draw_moving_face(1.0, person=3, start=0.45)]
+    smaller = [cv2.resize(frame, (272, 204)) for frame in draw_moving_face(1.0, subject=3, start=0.45)]
     write_video(root / "videos" / "anger" / "Mallory" / "a.mp4", smaller, FPS)
     overrides = {"corpus.adapter": "folder", "corpus.root": root / "videos", "prepare.segment_stride": 4}
     settings = resolve_settings(None, None, overrides | {"data_root": root / "data"})
@@ -244,7 +244,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> StudySettings:
     }
     assert {report.outcome for report in reports.values()} == {Outcome.OK}
     ledger = write_ledger(layout.ledger, manifest, reports, {})
-    subsets = ledger["subject"].map(PEOPLE | {"Mallory": "test"})
+    subsets = ledger["subject"].map(SUBJECTS | {"Mallory": "test"})
     layout.split.parent.mkdir()
     ledger[["video_id", "sha256", "subject"]].assign(fold=0, side=subsets).to_parquet(layout.split)
     return settings

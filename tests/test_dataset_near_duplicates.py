@@ -22,15 +22,15 @@ from tasks.outcomes import Outcome
 from tasks.video.segments import Segment, VideoReport
 
 
-def crop_of(person: int, size_px: int = 48) -> np.ndarray:
-    """The middle of a frame of a drawn person, uint8 RGB (size, size, 3)."""
-    frame = draw_moving_face(0.0, 1, start=0.5, person=person)[0]
+def crop_of(subject: int, size_px: int = 48) -> np.ndarray:
+    """The middle of a frame of a drawn subject, uint8 RGB (size, size, 3)."""
+    frame = draw_moving_face(0.0, 1, start=0.5, subject=subject)[0]
     return cv2.resize(frame[50:180, 95:225], (size_px, size_px), interpolation=cv2.INTER_AREA)
 
 
 @pytest.fixture(scope="module")
 def faces() -> np.ndarray:
-    return np.stack([crop_of(person) for person in range(1, 7)])
+    return np.stack([crop_of(subject) for subject in range(1, 7)])
 
 
 def as_jpeg(face: np.ndarray, quality: int) -> np.ndarray:
@@ -84,7 +84,7 @@ def test_a_box_that_is_a_little_off_does_not_hide_a_copy() -> None:
     assert correlate_faces(cv2.resize(large[1:51, 1:51], (48, 48)), crop_of(3)) > 0.97
 
 
-def test_other_people_and_noise_are_far(faces: np.ndarray) -> None:
+def test_other_subjects_and_noise_are_far(faces: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (200, 48, 48, 3)).astype(np.uint8)
     bits = [distance(a, b) for a, b in zip(noise[::2], noise[1::2], strict=True)]
@@ -109,14 +109,14 @@ def test_half_of_the_faces_of_either_video_are_enough(faces: np.ndarray) -> None
     assert not show_the_same(one, faces[[0, 4, 4, 4, 4, 5, 5, 5]])
 
 
-def brute_force(hashes: np.ndarray, people: np.ndarray, limit: int) -> list[list[int]]:
+def brute_force(hashes: np.ndarray, subjects: np.ndarray, limit: int) -> list[list[int]]:
     """Candidates by the definition, one pair of videos after the other, in Python's own integers."""
     pairs = []
     for i, a in enumerate(hashes.tolist()):
         for j, b in enumerate(hashes.tolist()[:i]):
             near = [[(x ^ y).bit_count() <= limit for y in b] for x in a]
             most = max(sum(map(any, near)), sum(map(any, zip(*near, strict=True))))
-            if most * 2 >= len(a) and people[i] != people[j]:
+            if most * 2 >= len(a) and subjects[i] != subjects[j]:
                 pairs.append([j, i])
     return sorted(pairs)
 
@@ -133,10 +133,10 @@ def test_the_search_finds_what_brute_force_finds(limit: int, monkeypatch: pytest
             turned = rng.choice(64, int(rng.integers(0, 14) * rng.integers(0, 2)), replace=False)
             mask = np.bitwise_or.reduce(np.uint64(1) << turned.astype(np.uint64), initial=np.uint64(0))
             hashes[copy, face] = hashes[copy - 30, rng.integers(0, 8)] ^ mask
-    people = rng.integers(0, 12, 60)
-    wanted = brute_force(hashes, people, limit)
+    subjects = rng.integers(0, 12, 60)
+    wanted = brute_force(hashes, subjects, limit)
     assert wanted
-    assert candidate_pairs(hashes, people, limit).tolist() == wanted
+    assert candidate_pairs(hashes, subjects, limit).tolist() == wanted
 
 
 def test_no_videos_give_no_pairs() -> None:

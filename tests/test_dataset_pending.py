@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from ledgers import CLASSES, make_ledger, people
+from ledgers import CLASSES, make_ledger, subjects
 
 from tasks.config.layout import Layout
 from tasks.config.presets import sample
@@ -41,14 +41,14 @@ def pending_ids(settings: StudySettings) -> list[str]:
 def test_before_anything_was_prepared_and_before_there_is_a_split(tmp_path: Path) -> None:
     settings = settings_at(tmp_path)
     assert pending_videos(settings).empty
-    write(make_ledger([*people(5), ("", "anger"), ("p001", "boredom")]), settings)
+    write(make_ledger([*subjects(5), ("", "anger"), ("p001", "boredom")]), settings)
     assert pending_ids(settings) == [f"v{number}" for number in range(15)]
 
 
 @pytest.mark.parametrize("protocol", ["holdout", "kfold"])
 def test_only_usable_labelled_videos_that_the_split_lacks(tmp_path: Path, protocol: str) -> None:
     settings = settings_at(tmp_path, protocol=protocol)
-    ledger = make_ledger(people(6))
+    ledger = make_ledger(subjects(6))
     split = draw(ledger, settings)
     assert pending_ids(settings) == []
     known = split.loc[split["side"] == "train", "subject"].iloc[0]
@@ -60,9 +60,9 @@ def test_only_usable_labelled_videos_that_the_split_lacks(tmp_path: Path, protoc
     assert pending_ids(settings) == []
 
 
-def test_a_person_who_is_only_tested_brings_no_study_nearer(tmp_path: Path) -> None:
+def test_a_subject_who_is_only_tested_brings_no_study_nearer(tmp_path: Path) -> None:
     holdout, folds = settings_at(tmp_path), settings_at(tmp_path, protocol="kfold")
-    ledger = make_ledger(people(6))
+    ledger = make_ledger(subjects(6))
     split = draw(ledger, holdout)
     draw(ledger, folds)
     tested = split.loc[split["side"] == "test", "subject"].iloc[0]
@@ -73,7 +73,7 @@ def test_a_person_who_is_only_tested_brings_no_study_nearer(tmp_path: Path) -> N
 
 def test_a_new_name_is_not_a_new_video_and_new_content_is(tmp_path: Path) -> None:
     settings = settings_at(tmp_path)
-    ledger = make_ledger(people(6))
+    ledger = make_ledger(subjects(6))
     split = draw(ledger, settings)
     write(ledger.assign(video_id="renamed/" + ledger["video_id"]), settings)
     assert pending_ids(settings) == []

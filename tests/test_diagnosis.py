@@ -17,7 +17,7 @@ from flows.cli import app
 from tasks.config.presets import PRESETS
 from tasks.config.settings import StudySettings
 from tasks.diagnosis import diagnose, hardware, services, software, storage
-from tasks.diagnosis.condition import State
+from tasks.diagnosis.check_result import State
 from tasks.services.ports import is_listening, listening_process
 from tasks.storage.addresses import hide_password_in, hide_secrets
 
@@ -110,17 +110,17 @@ def test_an_error_exits_with_one_and_is_told_with_its_remedy(tmp_path: Path) -> 
 
 def test_a_broken_backend_is_a_row(settings: StudySettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "abacus")
-    (condition,) = hardware.check_backend(settings)
-    assert condition.state is State.ERROR
-    assert "abacus" in condition.found
-    assert "KERAS_BACKEND" in condition.fix
+    (result,) = hardware.check_backend(settings)
+    assert result.state is State.ERROR
+    assert "abacus" in result.found
+    assert "KERAS_BACKEND" in result.fix
 
 
 def test_more_workers_than_cores_are_noticed(settings: StudySettings) -> None:
     execution = settings.execution.model_copy(update={"workers": 4096})
-    (condition,) = hardware.check_cores(settings.model_copy(update={"execution": execution}))
-    assert condition.state is State.WARNING
-    assert "execution.workers=" in condition.fix
+    (result,) = hardware.check_cores(settings.model_copy(update={"execution": execution}))
+    assert result.state is State.WARNING
+    assert "execution.workers=" in result.fix
 
 
 def install(folder: Path, name: str, version: str, *lines: str) -> None:
@@ -138,9 +138,9 @@ def test_packages_out_of_range_are_named(
     install(tmp_path, "fer-pipeline", "0.1.0", *(f"Requires-Dist: {need}" for need in needs))
     install(tmp_path, "fastapi", "0.160.0")
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = {condition.name: condition for condition in software.check_packages(settings)}
+    found = {result.name: result for result in software.check_packages(settings)}
     assert set(found) == {"fastapi", "absent-package"}
-    assert {condition.state for condition in found.values()} == {State.ERROR}
+    assert {result.state for result in found.values()} == {State.ERROR}
     assert found["fastapi"].found == "0.160.0, needs <0.151"
     assert "fastapi<0.151" in found["fastapi"].fix
     assert "not installed" in found["absent-package"].found
@@ -155,8 +155,8 @@ def test_an_extra_counts_with_what_its_packages_need_for_it(
     install(tmp_path, "s3fs", "2026.1.0")
     install(tmp_path, "jax", "0.9.0", "Provides-Extra: cuda12", "Requires-Dist: no-such-plugin; extra == 'cuda12'")
     monkeypatch.syspath_prepend(str(tmp_path))
-    (condition,) = software.check_extras(settings)
-    assert (condition.state, condition.found) == (State.NOTE, "installed: s3; not installed: gpu")
+    (result,) = software.check_extras(settings)
+    assert (result.state, result.found) == (State.NOTE, "installed: s3; not installed: gpu")
     install(tmp_path, "no-such-plugin", "1.0")
     assert software.check_extras(settings)[0].state is State.OK
 
@@ -164,23 +164,23 @@ def test_an_extra_counts_with_what_its_packages_need_for_it(
 def test_a_wrong_python_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: StudySettings) -> None:
     install(tmp_path, "fer-pipeline", "0.1.0", "Requires-Python: >=3.99")
     monkeypatch.syspath_prepend(str(tmp_path))
-    (condition,) = software.check_python(settings)
-    assert condition.state is State.ERROR
-    assert ">=3.99" in condition.found
+    (result,) = software.check_python(settings)
+    assert result.state is State.ERROR
+    assert ">=3.99" in result.found
 
 
 def test_a_detector_without_its_model_is_an_error(settings: StudySettings, tmp_path: Path) -> None:
     prepare = settings.prepare.model_copy(update={"detector": "yunet", "detector_model": tmp_path / "absent.onnx"})
-    (condition,) = software.check_preparation(settings.model_copy(update={"prepare": prepare}))
-    assert condition.state is State.ERROR
-    assert "absent.onnx" in condition.found
+    (result,) = software.check_preparation(settings.model_copy(update={"prepare": prepare}))
+    assert result.state is State.ERROR
+    assert "absent.onnx" in result.found
 
 
 def test_a_face_that_is_too_small_for_the_settings_is_told(settings: StudySettings) -> None:
     prepare = settings.prepare.model_copy(update={"min_face_px": 230})
-    (condition,) = software.check_preparation(settings.model_copy(update={"prepare": prepare}))
-    assert condition.state is State.ERROR
-    assert "min_face_px" in condition.fix
+    (result,) = software.check_preparation(settings.model_copy(update={"prepare": prepare}))
+    assert result.state is State.ERROR
+    assert "min_face_px" in result.fix
 
 
 @pytest.mark.parametrize("stray", ["tasks.py", "tasks/__init__.py"])
@@ -201,17 +201,17 @@ def test_a_namesake_that_would_hide_ours_elsewhere_is_a_warning(
     (tmp_path / "tasks.py").write_text("")
     (tmp_path / "flows").mkdir()  # no package
     monkeypatch.chdir(tmp_path)
-    (condition,) = software.check_shadows(settings)
-    assert condition.state is State.WARNING
-    assert str(tmp_path / "tasks.py") in condition.found
-    assert str(tmp_path / "flows") not in condition.found
+    (result,) = software.check_shadows(settings)
+    assert result.state is State.WARNING
+    assert str(tmp_path / "tasks.py") in result.found
+    assert str(tmp_path / "flows") not in result.found
 
 
 def test_a_data_root_in_a_file_is_an_error(settings: StudySettings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    (condition,) = storage.check_data_root(settings.model_copy(update={"data_root": tmp_path / "file" / "deeper"}))
-    assert condition.state is State.ERROR
-    assert "--data-root" in condition.fix
+    (result,) = storage.check_data_root(settings.model_copy(update={"data_root": tmp_path / "file" / "deeper"}))
+    assert result.state is State.ERROR
+    assert "--data-root" in result.fix
 
 
 def test_a_full_disk_is_an_error(settings: StudySettings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,10 +228,10 @@ def test_only_old_temporary_files_are_told(settings: StudySettings) -> None:
         path.write_bytes(b"x" * 1000)
     assert storage.check_leftovers(settings)[0].state is State.OK
     os.utime(old, (time.time() - 7200,) * 2)
-    (condition,) = storage.check_leftovers(settings)
-    assert condition.state is State.WARNING
-    assert condition.found.startswith("1 old one")
-    subprocess.run(condition.fix.partition(": ")[2], shell=True, check=True)
+    (result,) = storage.check_leftovers(settings)
+    assert result.state is State.WARNING
+    assert result.found.startswith("1 old one")
+    subprocess.run(result.fix.partition(": ")[2], shell=True, check=True)
     assert sorted(folder.iterdir()) == [young, folder / "whole.parquet"]
 
 
@@ -258,25 +258,25 @@ def test_servers_with_a_password(
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", auth.partition(":")[0])
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", auth.partition(":")[2])
     for check in (services.check_prefect, services.check_mlflow):
-        (condition,) = check(settings)
-        assert (condition.state, bool(condition.fix)) == (state, state is State.ERROR)
-        assert words in condition.found
+        (result,) = check(settings)
+        assert (result.state, bool(result.fix)) == (state, state is State.ERROR)
+        assert words in result.found
 
 
 def test_without_a_named_server_each_command_starts_its_own(settings: StudySettings) -> None:
-    (condition,) = services.check_prefect(settings)
-    assert condition.found == "no PREFECT_API_URL: each command that needs it starts its own"
+    (result,) = services.check_prefect(settings)
+    assert result.found == "no PREFECT_API_URL: each command that needs it starts its own"
 
 
 def test_servers_that_are_not_there(free_port: int, settings: StudySettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", f"http://u:hush@127.0.0.1:{free_port}/api")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://u:hush@127.0.0.1:{free_port}")
     for check in (services.check_prefect, services.check_mlflow):
-        (condition,) = check(settings)
-        assert condition.state is State.ERROR
-        assert "does not answer" in condition.found
-        assert "hush" not in condition.found + condition.fix
-        assert "u:***@127.0.0.1" in condition.found
+        (result,) = check(settings)
+        assert result.state is State.ERROR
+        assert "does not answer" in result.found
+        assert "hush" not in result.found + result.fix
+        assert "u:***@127.0.0.1" in result.found
 
 
 @pytest.mark.parametrize("scheme", ["postgresql+asyncpg", "postgresql+psycopg2"])
@@ -287,10 +287,10 @@ def test_a_database_that_is_not_there(
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
     for check in (services.check_prefect_database, services.check_mlflow):
-        (condition,) = check(settings)
-        assert condition.state is State.ERROR
-        assert f"nothing listens on 127.0.0.1:{free_port}" in condition.found
-        assert "hush" not in condition.found + condition.fix
+        (result,) = check(settings)
+        assert result.state is State.ERROR
+        assert f"nothing listens on 127.0.0.1:{free_port}" in result.found
+        assert "hush" not in result.found + result.fix
 
 
 @pytest.mark.parametrize(
@@ -312,9 +312,9 @@ def test_databases(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", address.format(folder=tmp_path))
-    (condition,) = services.check_prefect_database(settings)
-    assert (condition.state, bool(condition.fix)) == (state, state is State.ERROR)
-    assert words in condition.found
+    (result,) = services.check_prefect_database(settings)
+    assert (result.state, bool(result.fix)) == (state, state is State.ERROR)
+    assert words in result.found
 
 
 def test_ports_free_ours_and_taken(
@@ -367,5 +367,27 @@ def test_a_message_keeps_no_unquoted_password() -> None:
 
 def test_progress_is_told_and_rows_keep_their_order(settings: StudySettings, capfd: pytest.CaptureFixture[str]) -> None:
     found = diagnose(settings, (services.check_prefect, services.check_mlflow))
-    assert [condition.name for condition in found] == ["Prefect", "MLflow"]
+    assert [result.name for result in found] == ["Prefect", "MLflow"]
     assert "Looking at this machine: 2 of 2" in capfd.readouterr().err
+
+
+def test_missing_weights_are_named_with_the_command(
+    tmp_path: Path, settings: StudySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_WEIGHTS", str(tmp_path / "weights"))
+    (condition,) = storage.check_weights(settings)
+    assert condition.state is State.WARNING
+    assert condition.fix == "fer weights get fer2013-mini-xception blazeface-full-range blazeface-short-range"
+    monkeypatch.setattr(storage, "find", lambda name: Path(name))
+    (condition,) = storage.check_weights(settings)
+    assert condition.state is State.OK
+    assert not (tmp_path / "weights").exists()
+
+
+def test_a_folder_of_weights_that_cannot_be_named_is_a_row(
+    settings: StudySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_WEIGHTS", "~nobody-of-this-name/weights")
+    (condition,) = storage.check_weights(settings)
+    assert condition.state is State.WARNING
+    assert "FER_WEIGHTS" in condition.fix

@@ -96,7 +96,7 @@ def test_the_scores_are_those_of_the_predictions(study: dict[str, Any]) -> None:
     for run in plan_runs(study["settings"]):
         (predictions,) = run.folder.glob("test-*/predictions.parquet")
         segments = pd.read_parquet(predictions)
-        assert set(segments["subject"]) == people_on_test(layout)
+        assert set(segments["subject"]) == subjects_on_test(layout)
         logged = runs.loc[run.arm.name]
         assert logged["metrics.test_segment_accuracy"] == pytest.approx(
             accuracy_score(segments["emotion"], segments["predicted"])
@@ -108,12 +108,12 @@ def test_the_scores_are_those_of_the_predictions(study: dict[str, Any]) -> None:
         assert probabilities.sum(axis=1).to_numpy() == pytest.approx(1.0, abs=1e-5)
 
 
-def people_on_test(layout: Layout) -> set[str]:
+def subjects_on_test(layout: Layout) -> set[str]:
     split = pd.read_parquet(layout.split)
     return set(split.loc[split["side"] == "test", "subject"])
 
 
-def test_no_person_is_on_two_sides(study: dict[str, Any]) -> None:
+def test_no_subject_is_on_two_sides(study: dict[str, Any]) -> None:
     index = pd.concat([pd.read_parquet(subset_file(study["layout"].index, 0, subset)) for subset in SUBSETS])
     assert (index.groupby("subject")["side"].nunique() == 1).all()
     assert set(index["side"]) == {"train", "validation", "test"}
@@ -130,6 +130,10 @@ def test_mlflow_holds_the_run(study: dict[str, Any]) -> None:
         assert [metric.step for metric in history] == [1, 2]
         figures = {file.path for file in client.list_artifacts(run["run_id"], "figures")}
         assert {"figures/confusion_videos.png", "figures/learning_curves.png", "figures/gradcam.jpg"} <= figures
+    for kind in ("params", "tags"):
+        assert runs[f"{kind}.arm.pooling"].to_dict() == {"gap-sum": "gap", "temporal-only": "flatten"}
+        assert runs.loc["temporal-only", f"{kind}.arm.streams"] == "temporal"
+    assert runs["tags.streams"].to_dict() == {"gap-sum": "spatial + temporal", "temporal-only": "temporal"}
     parent = client.get_run(runs.iloc[0]["tags.mlflow.parentRunId"])
     assert runs.loc[parent.data.tags["best_arm"], "metrics.test_video_uar"] == runs["metrics.test_video_uar"].max()
     assert "report/figures/contact_sheet.jpg" in {

@@ -99,7 +99,7 @@ def test_every_file_ends_in_its_outcome(tmp_path: Path, case: Case, tally: Tally
         assert time.monotonic() - start < LIMIT_S
         assert report.outcome in case.outcomes, report
         assert case.says in report.message
-        assert_people_understand(report)
+        assert_users_understand(report)
         if case.num_frames is not None:
             assert report.num_frames == case.num_frames
         if case.shows:
@@ -108,7 +108,7 @@ def test_every_file_ends_in_its_outcome(tmp_path: Path, case: Case, tally: Tally
             assert peak_mb(path) - peak_mb(None) < case.max_extra_mb
 
 
-def assert_people_understand(report: VideoReport) -> None:
+def assert_users_understand(report: VideoReport) -> None:
     assert "\n" not in report.message
     assert not any(word in report.message for word in ("Error", "Errno", "Traceback", "None", "0x"))
     assert report.message or report.outcome is Outcome.OK

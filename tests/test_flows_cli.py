@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from fer_models.errors import UserError
 from flows.cli import app
 from flows.cli.options import Chosen
+from tasks.config.presets import PRESETS, summary_of
 
 ROOT = Path(__file__).parent.parent
 runner = CliRunner()
@@ -98,6 +99,21 @@ def test_commands_of_the_readme_exist() -> None:
 )
 def test_shared_options_follow_a_commands_own(command: str, options: list[str]) -> None:
     assert [option.opts[0] for option in get_command(app).commands[command].params] == options
+
+
+@pytest.mark.parametrize("command", ["study", "inspect", "models", "up", "config"])
+def test_help_says_what_each_preset_is(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    def quick() -> None:
+        """The sample study in five epochs.
+
+        More of it.
+        """
+
+    monkeypatch.setitem(PRESETS, "quick", quick)
+    text = " ".join(runner.invoke(app, [command, "--help"], env={"COLUMNS": "200"}).stdout.split())
+    assert "quick: The sample study in five epochs │" in text
+    for name in PRESETS:
+        assert f"{name}{' (default)' if name == 'corrected' else ''}: {summary_of(name)} │" in text
 
 
 def test_shared_options_reach_a_flow_and_its_settings(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def flow_of(name: str) -> Flow[Any, Any]:
     return flow
 
 
-def test_the_deployments_have_the_names_that_people_use() -> None:
+def test_the_deployments_have_the_names_that_users_know() -> None:
     names = {f"{flow_of(name).name}/{name}" for name in DEPLOYMENTS}
     assert names == {"fer/full-study", "fer-prepare/new-videos", DEPLOYMENT, "fer-evaluate/report"}
 

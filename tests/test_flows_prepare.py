@@ -25,12 +25,12 @@ LONG = "anger/carl/long.mp4"
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Films of three people, of a wall, and a long one of a wall."""
+    """Films of three subjects, of a wall, and a long one of a wall."""
     folder = tmp_path_factory.mktemp("drawn")
     for name, frames in {
-        "anger/anna/a": draw_moving_face(1.0, 20, person=1),
-        "fear/ben/b": draw_moving_face(1.0, 20, person=2),
-        "fear/carl/c": draw_moving_face(1.0, 20, person=4),
+        "anger/anna/a": draw_moving_face(1.0, 20, subject=1),
+        "fear/ben/b": draw_moving_face(1.0, 20, subject=2),
+        "fear/carl/c": draw_moving_face(1.0, 20, subject=4),
         "anger/carl/wall": draw_wall(20),
         "anger/carl/long": draw_wall(40, (1280, 960)) * 5,
     }.items():
@@ -104,10 +104,10 @@ def test_a_run_and_the_next(corpus: dict[str, Any], capsys: pytest.CaptureFixtur
 
 def test_parts_of_a_corpus_that_are_prepared_apart_become_one(tmp_path: Path) -> None:
     """Each part in a data root of its own, on any machine: their shards put together leave nothing to decode."""
-    for person, (emotion, name) in enumerate((("anger", "anna"), ("fear", "ben"), ("fear", "carl"))):
+    for subject, (emotion, name) in enumerate((("anger", "anna"), ("fear", "ben"), ("fear", "carl"))):
         path = tmp_path / "videos" / emotion / name / "a.mp4"
         path.parent.mkdir(parents=True)
-        write_video(path, draw_moving_face(1.0, 20, person=person), FPS)
+        write_video(path, draw_moving_face(1.0, 20, subject=subject), FPS)
     whole = {
         "corpus.adapter": "folder",
         "corpus.root": str(tmp_path / "videos"),

@@ -83,11 +83,11 @@ def date(path: Path, age_s: float) -> None:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Twelve prepared videos of four people."""
+    """Twelve prepared videos of four subjects."""
     corpus = Corpus(tmp_path_factory.mktemp("watched"), watch={"study_after": 100, "interval_s": 0.2})
     for index in range(3):
-        for person, emotion in enumerate(("anger", "fear", "anger", "fear")):
-            corpus.add(f"{emotion}/person{person}/{index}")
+        for subject, emotion in enumerate(("anger", "fear", "anger", "fear")):
+            corpus.add(f"{emotion}/person{subject}/{index}")
     _, said = corpus.poll()
     assert said[-1].endswith("12 videos: 12 ok; 12 of 100 for the next study.")
     assert not corpus.layout.drift.exists(), "there was nothing to compare the first videos with"
@@ -217,7 +217,7 @@ def test_it_goes_on_after_a_look_that_failed_until_ctrl_c(corpus: Corpus) -> Non
     finally:
         process.kill()
         process.wait()
-    assert lines("fer: stopped; the same command goes on where it was.") == 1
+    assert lines("fer: stopped; the same command continues from here.") == 1
     assert lines("") == 6, "four lines of its own, an empty one and the last: " + log.read_text()
 
 
@@ -226,11 +226,11 @@ def test_a_study_starts_when_enough_has_come_in_and_the_test_side_stays(tmp_path
     corpus = Corpus(tmp_path, **TINY, watch={"study_after": 20})
     drawn = SampleCorpus(size=(240, 180), seconds=0.8)
 
-    def add(people: range, clips: range) -> None:
-        for person in people:
+    def add(subjects: range, clips: range) -> None:
+        for subject in subjects:
             for number in clips:
                 emotion = ("anger", "fear")[number % 2]
-                corpus.add(f"{emotion}/p{person}/{number}", render_clip(drawn, Clip(person, number, emotion)))
+                corpus.add(f"{emotion}/p{subject}/{number}", render_clip(drawn, Clip(subject, number, emotion)))
 
     def models() -> dict[Path, int]:
         return corpus.stamps("studies/*/runs/*/model.keras")

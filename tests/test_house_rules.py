@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.config.registries import ADAPTERS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("flows", "tasks", "fer_models")
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
@@ -22,22 +24,23 @@ MAY_IMPORT = {"flows": {"tasks", "fer_models"}, "tasks": {"fer_models"}, "fer_mo
 #: What a room may use of the others, beside the words that all share.
 MAY_USE = {
     "storage": set(),
+    "weights": {"storage"},
     "services": {"storage"},
-    "config": {"storage"},
-    "video": {"config"},
+    "config": {"weights", "storage"},
+    "video": {"weights", "config"},
     "corpus": {"video", "config", "storage"},
     "preparation": {"corpus", "video", "config", "storage"},
-    "inference": {"corpus", "video", "config", "storage"},
+    "inference": {"corpus", "video", "config", "weights", "storage"},
     "dataset": {"preparation", "corpus", "config", "storage"},
-    "study": {"dataset", "preparation", "video", "config", "storage"},
+    "study": {"dataset", "preparation", "video", "config", "weights", "storage"},
     "tracking": {"study", "dataset", "preparation", "corpus", "services", "config", "storage"},
     "report": {"study", "dataset", "preparation", "corpus", "video", "config", "storage"},
-    "diagnosis": {"corpus", "video", "services", "config", "storage"},
+    "diagnosis": {"corpus", "video", "services", "config", "weights", "storage"},
     "steps": {"report", "tracking", "study", "dataset", "preparation", "config"},
 }
-#: Of `fer_models`; what stands beside the rooms is for all, and `treatments` there names what training can do.
+#: Of `fer_models`; what stands beside the rooms is for all.
 MAY_USE_OF_MODELS = {
-    "": {"training"},
+    "": set(),
     "models": set(),
     "statistics": set(),
     "training": {"models", "statistics"},
@@ -275,14 +278,27 @@ def test_workers_start_without_orchestration_and_models(tmp_path: Path) -> None:
     assert not loaded & {"prefect", "mlflow", "keras", "tensorflow", "jax", "sklearn", "matplotlib", "pandas"}
 
 
-def test_help_is_shown_without_heavy_packages(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("command", "also"), [([], set()), (["study"], {"numpy"})], ids=["fer", "study"])
+def test_help_is_shown_without_heavy_packages(tmp_path: Path, command: list[str], also: set[str]) -> None:
+    """That of a study tells of the presets, whose settings need NumPy."""
     show_help = (
-        "import sys\nsys.argv = ['fer', '--help']\nfrom flows.cli import main\n"
+        f"import sys\nsys.argv = ['fer', *{command}, '--help']\nfrom flows.cli import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
     )
     loaded = loaded_after(show_help, tmp_path)
     assert "typer" in loaded
-    assert not loaded & set(HEAVY)
+    assert not loaded & set(HEAVY) - also
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_settings_are_resolved_without_heavy_packages(tmp_path: Path, adapter: str) -> None:
+    """With the options of the corpus's adapter."""
+    overrides = {"corpus.adapter": adapter}
+    loaded = loaded_after(
+        f"from tasks.config.resolving import resolve_settings\nresolve_settings('sample', None, {overrides})", tmp_path
+    )
+    assert "pydantic" in loaded
+    assert not loaded & {*HEAVY, "openpyxl"} - {"numpy"}
 
 
 def test_imports_leave_no_trace(tmp_path: Path) -> None:
@@ -328,6 +344,7 @@ MAY_WRITE = {
     "tasks/diagnosis/storage.py": "a probe",
     "tasks/storage/files.py": "files that are set aside",
     "tasks/storage/local_copies.py": "copies in temporary folders",
+    "tasks/weights/fetching.py": "what pip is told, in a temporary folder",
 }
 
 

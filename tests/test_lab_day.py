@@ -14,7 +14,7 @@ from tasks.corpus.sample.corpus import write_video
 
 pytestmark = pytest.mark.slow
 
-PEOPLE = ("anna", "ben", "carl", "dora", "emil", "fred")
+SUBJECTS = ("anna", "ben", "carl", "dora", "emil", "fred")
 CONFIG = {
     "name": "day",
     "data_root": "data",
@@ -28,10 +28,10 @@ CONFIG = {
 }
 
 
-def write_clip(folder: Path, name: str, person: int, start: float = 0.3) -> Path:
+def write_clip(folder: Path, name: str, subject: int, start: float = 0.3) -> Path:
     path = folder / "videos" / f"{name}.mp4"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(path, draw_moving_face(1.0, 24, person=person, start=start), FPS)
+    write_video(path, draw_moving_face(1.0, 24, subject=subject, start=start), FPS)
     return path
 
 
@@ -56,13 +56,13 @@ class Files:
 
 
 def test_a_day(tmp_path: Path) -> None:
-    for number, person in enumerate(PEOPLE):
-        write_clip(tmp_path, f"anger/{person}/a", number)
-        write_clip(tmp_path, f"fear/{person}/b", number, start=0.4)
+    for number, subject in enumerate(SUBJECTS):
+        write_clip(tmp_path, f"anger/{subject}/a", number)
+        write_clip(tmp_path, f"fear/{subject}/b", number, start=0.4)
     with Lab(tmp_path, CONFIG) as lab:
         second = lab.run(*map(str, ["fer", *lab.command[1:]]))
         assert second.returncode == 0, second.stderr
-        assert "run by `fer up` already" in second.stdout
+        assert "`fer up` runs here already" in second.stdout
 
         files = Files(tmp_path)
         wait_for("the first look", lambda: files.outcomes)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from conftest import FPS, draw_moving_face
 from lab import Lab, wait_for
-from test_lab_day import CONFIG, PEOPLE
+from test_lab_day import CONFIG, SUBJECTS
 
 from fer_models.training.progress import Progress
 from tasks.config.layout import Layout
@@ -32,12 +32,12 @@ SERVER = "flows.servers prefect"
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six people with many clips each, so that there is a middle."""
+    """Six subjects with many clips each, so that there is a middle."""
     folder = tmp_path_factory.mktemp("faults")
-    for number, person in enumerate(PEOPLE):
-        frames = draw_moving_face(0.8, 40 + CLIPS, person=number)
+    for number, subject in enumerate(SUBJECTS):
+        frames = draw_moving_face(0.8, 40 + CLIPS, subject=number)
         for clip in range(CLIPS):
-            path = folder / "videos" / ("anger", "fear")[clip % 2] / person / f"{clip}.mp4"
+            path = folder / "videos" / ("anger", "fear")[clip % 2] / subject / f"{clip}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_video(path, frames[clip:], FPS)
     return folder
@@ -79,16 +79,16 @@ class Study:
     def half_prepared(self) -> dict[str, int]:
         """Wait until some videos are prepared, and others are not."""
         found = wait_for("shards", lambda: (now := self.shards()) and len(now) > 8 and now)
-        assert len(found) < CLIPS * len(PEOPLE) / 2
+        assert len(found) < CLIPS * len(SUBJECTS) / 2
         return found
 
     def wait(self) -> None:
         state = wait_for("the study", self._final_state)
         assert state["type"] == "COMPLETED", state["message"]
         ledger = pd.read_parquet(self.layout.ledger)
-        assert ledger["outcome"].tolist() == ["ok"] * CLIPS * len(PEOPLE)
+        assert ledger["outcome"].tolist() == ["ok"] * CLIPS * len(SUBJECTS)
         assert ledger["attempts"].max() <= 1, "what is done is found done, and tried no second time"
-        assert len(self.shards()) == CLIPS * len(PEOPLE)
+        assert len(self.shards()) == CLIPS * len(SUBJECTS)
         assert (self.layout.report / "index.html").is_file()
 
     def _final_state(self) -> dict[str, str] | None:

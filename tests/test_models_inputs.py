@@ -10,6 +10,7 @@ import pytest
 from fer_models.models.inputs import (
     FaceScaling,
     FaceStandardisation,
+    GreyFaces,
     HsvOpticalFlowPicture,
     OpticalFlowComponents,
     PairedAugmentation,
@@ -55,6 +56,39 @@ def test_face_scaling():
     scaled = keras.ops.convert_to_numpy(FaceScaling()(faces))
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled.ravel(), [0, 0.2, 1])
+
+
+def smooth_faces(side_px: int) -> np.ndarray:
+    """Coloured noise with a few waves across, uint8 RGB (4, side_px, side_px, 3)."""
+    noise = np.random.default_rng(1).integers(0, 256, (4, 12, 12, 3), np.uint8)
+    return np.stack([cv2.resize(one, (side_px, side_px), interpolation=cv2.INTER_CUBIC) for one in noise])
+
+
+def opencv_grey(faces: np.ndarray, side_px: int, interpolation: int) -> np.ndarray:
+    grey = [cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32) for face in faces]
+    return np.stack([cv2.resize(one, (side_px, side_px), interpolation=interpolation) for one in grey])[..., np.newaxis]
+
+
+@pytest.mark.parametrize(
+    ("side_px", "interpolation"), [(48, cv2.INTER_LINEAR), (64, cv2.INTER_LINEAR), (128, cv2.INTER_AREA)]
+)
+def test_grey_faces_are_those_of_opencv(side_px: int, interpolation: int):
+    faces = smooth_faces(side_px)
+    grey = keras.ops.convert_to_numpy(GreyFaces(64)(faces))
+    assert grey.shape == (4, 64, 64, 1)
+    assert grey.dtype == np.float32
+    # OpenCV's grey is rounded, and its area is a box where this is a triangle
+    np.testing.assert_allclose((grey + 1) * 127.5, opencv_grey(faces, 64, interpolation), atol=0.6 + 3 * (side_px > 64))
+
+
+def test_grey_faces_are_in_range_and_reduced_without_aliasing():
+    white, black = np.full((1, 48, 48, 3), 255, np.uint8), np.zeros((1, 48, 48, 3), np.uint8)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(GreyFaces(64)(white)), 1.0, atol=1e-6)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(GreyFaces(64)(black)), -1.0, atol=1e-6)
+    stripes = np.zeros((1, 224, 224, 3), np.uint8)
+    stripes[:, :, ::2] = 255  # too fine for 64 px: grey, but at the edges
+    grey = keras.ops.convert_to_numpy(GreyFaces(64)(stripes))
+    np.testing.assert_allclose(grey[:, :, 2:-2], 0.0, atol=0.1)
 
 
 def test_standardised_faces_have_mean_0_and_standard_deviation_1_each():

@@ -1,4 +1,4 @@
-"""What looks the same is the same: names of people and classes in one spelling."""
+"""What looks the same is the same: names of subjects and classes in one spelling."""
 
 import unicodedata
 

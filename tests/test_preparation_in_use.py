@@ -76,7 +76,7 @@ def clean(root: Path) -> str:
 def test_what_another_process_uses_stays_until_that_is_killed(root: Path) -> None:
     with holder(root) as process:
         output = clean(root)
-        assert "stays, for train of 'theirs' uses it (process " in output
+        assert "kept, because train of 'theirs' uses it (process " in output
         assert str(process.pid) in output
         assert (shards_of(root, 16), shards_of(root, 4)) == (0, 1), "what nobody uses goes"
         process.kill()
@@ -89,7 +89,7 @@ def test_what_another_process_uses_stays_until_that_is_killed(root: Path) -> Non
 def test_videos_that_left_stay_while_a_study_of_these_settings_runs(root: Path) -> None:
     with using_shards(settings_at(root), "evaluate"), using_shards(settings_at(root), "study"):
         output = clean(root)
-        assert "videos that are no longer in the corpus: stays, for evaluate of 'corrected' uses it" in output
+        assert "videos that are no longer in the corpus: kept, because evaluate of 'corrected' uses it" in output
         assert len(find_users(root)) == 2
     assert (shards_of(root, 16), shards_of(root, 4)) == (1, 0)
     assert find_users(root) == []

@@ -25,10 +25,10 @@ LONG = "long"
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four short videos of different people and a long one, which takes seconds to prepare."""
+    """Four short videos of different subjects and a long one, which takes seconds to prepare."""
     folder = tmp_path_factory.mktemp("films")
-    for person in range(4):
-        write_video(folder / f"{person}.mp4", draw_moving_face(1.0, 20, person=person), FPS)
+    for subject in range(4):
+        write_video(folder / f"{subject}.mp4", draw_moving_face(1.0, 20, subject=subject), FPS)
     write_video(folder / f"{LONG}.mp4", draw_wall(40, (1280, 960)) * 10, FPS)
     return folder
 

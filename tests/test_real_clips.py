@@ -1,4 +1,4 @@
-"""Real people, where the clips are at hand; skipped elsewhere. They are never copied into the project."""
+"""Films of real faces, where the clips are at hand; skipped elsewhere. They are never copied into the project."""
 
 import os
 from pathlib import Path

@@ -18,20 +18,21 @@ from tasks.report.input import ReportInput
 from tasks.report.writing import HTML_FILE, MARKDOWN_FILE, render
 from tasks.study.comparison import compare, compare_pairs
 from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
+from tasks.study.explanations import Explanation
 from tasks.study.scoring import predicted_segments, predicted_videos, score_tables
 
 EMOTIONS = ("anger", "fear", "sadness")
-PEOPLE = 6
+SUBJECTS = 6
 
 
 def make_ledger() -> pd.DataFrame:
-    """Six people show four classes, of which one is none of the study's; one video was not usable."""
+    """Six subjects show four classes, of which one is none of the study's; one video was not usable."""
     rows = [
         {
-            "video_id": f"{emotion}/p{person}.mp4",
-            "sha256": f"{emotion}{person}",
-            "uri": f"/videos/{emotion}/p{person}.mp4",
-            "subject": f"p{person}",
+            "video_id": f"{emotion}/p{subject}.mp4",
+            "sha256": f"{emotion}{subject}",
+            "uri": f"/videos/{emotion}/p{subject}.mp4",
+            "subject": f"p{subject}",
             "emotion": emotion,
             "outcome": "ok",
             "message": "",
@@ -42,7 +43,7 @@ def make_ledger() -> pd.DataFrame:
             "height": 48,
             "fps": 25.0,
         }
-        for person in range(PEOPLE)
+        for subject in range(SUBJECTS)
         for emotion in (*EMOTIONS, "joy")
     ]
     rows[0] |= {"outcome": "too_short", "message": "`segment_length` <is> too long", "num_covered": 0}
@@ -50,7 +51,7 @@ def make_ledger() -> pd.DataFrame:
 
 
 def make_source(folder: Path, folds: Sequence[str] = ("0",), **overrides: Any) -> ReportInput:
-    """A study whose people are dealt out to folds, with random predictions."""
+    """A study whose subjects are dealt out to folds, with random predictions."""
     settings = resolve_settings(None, None, {"corpus.emotions": list(EMOTIONS), "data_root": folder} | overrides)
     ledger = make_ledger()
     own = ledger[ledger["outcome"] != "out_of_scope"]
@@ -78,7 +79,14 @@ def make_source(folder: Path, folds: Sequence[str] = ("0",), **overrides: Any) -
                 scores = score_tables(predicted, segments, EMOTIONS)
                 evaluated.append((run, make_evaluation(arm.name, seed, fold if len(folds) > 1 else None, scores)))
     results = compare(evaluated, EMOTIONS)
-    return ReportInput(settings, ledger, index, split, results, compare_pairs(results, 0.02), [], {})
+    explanations = {result.arm.name: make_explanation() for result in results}
+    return ReportInput(settings, ledger, index, split, results, compare_pairs(results, 0.02), [], {}, explanations)
+
+
+def make_explanation() -> Explanation:
+    numbers: dict[str, Any] = {"max_similarity": 0.4, "num_draws": 1, "num_tiles": 1, "num_maps": {}, "convolution": 3}
+    verdict = "`fer explain` <tells> more."
+    return Explanation(passed=True, verdict=verdict, steps=[], similarity={}, num_mean={}, **numbers)
 
 
 def make_evaluation(arm: str, seed: int, fold: int | None, scores: dict[str, float]) -> Evaluation:
@@ -102,8 +110,7 @@ def make_evaluation(arm: str, seed: int, fold: int | None, scores: dict[str, flo
 
 def read_report(source: ReportInput) -> tuple[str, str]:
     """The page and the Markdown, without style and settings."""
-    explanations = {result.arm.name: "`fer explain` <tells> more." for result in source.results}
-    facts = replace(describe(source), contact_sheet=True, explanations=explanations)
+    facts = replace(describe(source), contact_sheet=True)
     html = render(HTML_FILE, facts, lambda name: name)
     html = re.sub(r"<style>.*?</style>|<pre>.*?</pre>", "", html, flags=re.DOTALL)
     return html, render(MARKDOWN_FILE, facts, lambda name: name).partition("```yaml")[0]
@@ -140,7 +147,7 @@ def test_every_subset_has_its_row(tmp_path: Path, folds: tuple[str, ...]) -> Non
     named = [(subset["fold"], subset["name"]) for subset in told]
     assert named == [(fold, name) for fold in folds for name in ("train", "validation", "test")]
     for subset in told:
-        counts = [str(subset[name]) for name in ("people", "videos", "covered")]
+        counts = [str(subset[name]) for name in ("subjects", "videos", "covered")]
         assert f"| {subset['fold']} | {subset['name']} | {' | '.join(counts)} |" in markdown
         if len(folds) == 1 or subset["name"] == "test":
             assert f">{subset['name']}</td>" + "".join(f"<td>{count}</td>" for count in counts) in html
@@ -181,12 +188,18 @@ def test_the_size_of_faces_is_told(tmp_path: Path, side_px: int) -> None:
 @pytest.mark.parametrize(
     ("arms", "words", "absent"),
     [
-        (ARMS, ["two-stream convolutional networks, and single streams of them, of width", "face and motion"], []),
-        (["gap-sum"], ["Models are two-stream convolutional networks of width"], ["single"]),
-        (["gap-sum", "spatial-only"], ["a single stream of them"], ["better single-stream"]),
-        (["spatial-only"], ["of one stream, the face, of width"], ["two-stream", "optical flow (", "face and motion"]),
-        (["temporal-only"], ["of one stream, its motion, of width"], ["two-stream", "a face of 48x48"]),
-        (["spatial-only", "temporal-only"], ["the face or its motion, of width"], ["two-stream", "fusion model"]),
+        (ARMS, ["Two-stream convolutional networks, and single streams of them, of width", "face and motion"], []),
+        (["gap-sum"], ["Two-stream convolutional networks of width"], ["single"]),
+        (["gap-sum", "spatial-only"], ["a single stream of them"], ["best baseline"]),
+        (
+            ["gap-sum", "hog-svm", "majority"],
+            ["Linear support vector machines on histograms of oriented gradients (HOG)"],
+            [],
+        ),
+        (["hog-svm"], ["Linear support vector machines", "were compared"], ["of width", "epochs with", "No network"]),
+        (["spatial-only"], ["of one stream, the face, of width"], ["wo-stream", "optical flow (", "face and motion"]),
+        (["temporal-only"], ["of one stream, its motion, of width"], ["wo-stream", "a face of 48x48"]),
+        (["spatial-only", "temporal-only"], ["the face or its motion, of width"], ["wo-stream", "fusion model"]),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) and value and value[0] in ARMS else "",
 )
@@ -251,7 +264,7 @@ def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
 def test_folds_have_their_names_and_scores(tmp_path: Path) -> None:
     source = make_source(tmp_path, ("<east|west>", "fold 9", "fold 10"), arms=ARMS, seeds=2)
     folds = describe(source).folds
-    assert [(fold["name"], fold["people"], fold["videos"]) for fold in folds] == [
+    assert [(fold["name"], fold["subjects"], fold["videos"]) for fold in folds] == [
         ("<east|west>", 2, 6),
         ("fold 9", 2, 6),
         ("fold 10", 2, 6),

@@ -1,4 +1,4 @@
-"""The contact sheet shows what it says: segments of the training subset, of many people, in their class's row."""
+"""The contact sheet shows what it says: segments of the training subset, of many subjects, in their class's row."""
 
 import io
 from pathlib import Path
@@ -17,18 +17,18 @@ from tasks.video.segments import Segment, VideoReport
 EMOTIONS = ("anger", "fear")
 
 
-def make_index(people: int = 6, videos: int = 2, segments: int = 20) -> pd.DataFrame:
-    """Each person shows both classes in `videos` videos each; the last third is not trained on."""
+def make_index(subjects: int = 6, videos: int = 2, segments: int = 20) -> pd.DataFrame:
+    """Each subject shows both classes in `videos` videos each; the last third is not trained on."""
     rows = []
-    for person in range(people):
-        subset = "train" if person < people * 2 // 3 else ("validation", "test")[person % 2]
+    for subject in range(subjects):
+        subset = "train" if subject < subjects * 2 // 3 else ("validation", "test")[subject % 2]
         for emotion in EMOTIONS:
             for video in range(videos):
-                sha256 = f"{person:02d}{video}{EMOTIONS.index(emotion)}"
+                sha256 = f"{subject:02d}{video}{EMOTIONS.index(emotion)}"
                 rows += [
                     {
-                        "video_id": f"p{person}/{emotion}{video}",
-                        "subject": f"p{person}",
+                        "video_id": f"p{subject}/{emotion}{video}",
+                        "subject": f"p{subject}",
                         "emotion": emotion,
                         "side": subset,
                         "shard": shard_path(Path("shards"), sha256).as_posix(),
@@ -48,11 +48,11 @@ def test_only_the_training_side_is_shown() -> None:
     assert list(chosen.groupby("emotion").size()) == [12, 12]
 
 
-def test_all_people_and_all_their_videos_have_a_turn_before_anybody_has_a_second() -> None:
-    chosen = choose_segments(make_index(people=18), EMOTIONS, seed=1)
-    assert (chosen.groupby("emotion")["subject"].nunique() == 12).all(), "12 of 12 people in the training subset"
-    few = choose_segments(make_index(people=6), EMOTIONS, seed=1)
-    assert (few.groupby(["emotion", "subject"]).size() == 3).all(), "4 people share 12 places"
+def test_all_subjects_and_all_their_videos_have_a_turn_before_anybody_has_a_second() -> None:
+    chosen = choose_segments(make_index(subjects=18), EMOTIONS, seed=1)
+    assert (chosen.groupby("emotion")["subject"].nunique() == 12).all(), "12 of 12 subjects in the training subset"
+    few = choose_segments(make_index(subjects=6), EMOTIONS, seed=1)
+    assert (few.groupby(["emotion", "subject"]).size() == 3).all(), "4 subjects share 12 places"
     assert (few.groupby(["emotion", "subject"])["video_id"].nunique() == 2).all()
 
 
@@ -73,7 +73,7 @@ def test_a_class_with_few_segments_shows_those() -> None:
 
 
 def test_the_images_are_those_of_the_rows(tmp_path: Path) -> None:
-    index = make_index(people=3, videos=1, segments=4)
+    index = make_index(subjects=3, videos=1, segments=4)
     for number, (shard, rows) in enumerate(index.groupby("shard")):
         segments = [
             Segment(

@@ -103,7 +103,7 @@ def test_folders_devices_and_places_that_are_not_there_are_no_outputs(tmp_path: 
     (tmp_path / "folder.csv").mkdir()
     os.mkfifo(tmp_path / "pipe.csv")
     for name in ("folder.csv", "pipe.csv"):
-        with pytest.raises(UserError, match="is there and no file"):
+        with pytest.raises(UserError, match="exists and is not a file"):
             check_output(tmp_path / name, PREDICTIONS, force=True)
     with pytest.raises(UserError, match="no folder"):
         check_output(tmp_path / "none" / "a.csv", PREDICTIONS)

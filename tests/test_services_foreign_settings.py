@@ -13,7 +13,7 @@ from fer_models.errors import UserError
 from flows.environment import check_keras, check_server, prepare_environment
 from tasks.config.resolving import resolve_settings
 from tasks.diagnosis import hardware, services
-from tasks.diagnosis.condition import State
+from tasks.diagnosis.check_result import State
 from tasks.services.foreign_settings import keras_fault, prefect_setting, where_prefect_looks
 
 FER = Path(sys.executable).parent / "fer"

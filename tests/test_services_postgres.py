@@ -28,7 +28,7 @@ from tasks.services.databases import Databases
 pytestmark = pytest.mark.services
 
 NUM_VIDEOS = 2000
-PEOPLE = ("anna", "ben", "carl", "dora", "emil", "fred", "gina", "hans")
+SUBJECTS = ("anna", "ben", "carl", "dora", "emil", "fred", "gina", "hans")
 EMOTIONS = ("anger", "fear")
 CONFIG = {
     "name": "crowd",
@@ -73,15 +73,15 @@ def ask(url: str, database: str, query: str) -> list[tuple]:
 
 
 def write_crowd(root: Path) -> None:
-    """A clip for each person and emotion, many times over: every file ends in a box of its own, which players skip."""
-    for person, name in enumerate(PEOPLE):
+    """A clip for each subject and emotion, many times over: every file ends in a box of its own, which players skip."""
+    for subject, name in enumerate(SUBJECTS):
         for number, emotion in enumerate(EMOTIONS):
             folder = root / emotion / name
             folder.mkdir(parents=True)
-            frames = draw_moving_face(1.0, 20, size=(128, 96), scale_px=30.0, person=person, start=0.4 + 0.1 * number)
+            frames = draw_moving_face(1.0, 20, size=(128, 96), scale_px=30.0, subject=subject, start=0.4 + 0.1 * number)
             write_video(folder / "0000.mp4", frames, FPS)
             clip = (folder / "0000.mp4").read_bytes()
-            for copy in range(1, NUM_VIDEOS // len(PEOPLE) // len(EMOTIONS)):
+            for copy in range(1, NUM_VIDEOS // len(SUBJECTS) // len(EMOTIONS)):
                 (folder / f"{copy:04d}.mp4").write_bytes(clip + struct.pack(">I4sQ", 16, b"free", copy))
 
 

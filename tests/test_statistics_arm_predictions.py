@@ -12,11 +12,13 @@ LABELS = np.array([0, 0, 0, 1, 1, 2])
 SUBJECTS = np.array(["ann", "ann", "bob", "bob", "cid", "cid"])
 
 
-def random_arm(num_people: int = 7, num_seeds: int = 3, seed: int = 0) -> ArmPredictions:
+def random_arm(num_subjects: int = 7, num_seeds: int = 3, seed: int = 0) -> ArmPredictions:
     """Five classes of which the last is predicted but never true."""
     rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 4, 9 * num_people)
-    return ArmPredictions(labels, np.repeat(np.arange(num_people), 9), rng.integers(0, 5, (num_seeds, 9 * num_people)))
+    labels = rng.integers(0, 4, 9 * num_subjects)
+    return ArmPredictions(
+        labels, np.repeat(np.arange(num_subjects), 9), rng.integers(0, 5, (num_seeds, 9 * num_subjects))
+    )
 
 
 def test_scores_of_a_hand_computed_case_by_seed():
@@ -38,7 +40,7 @@ def test_scores_agree_with_scikit_learn_and_with_the_metrics():
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "uar", "macro_f1"])
-def test_a_weighting_of_people_scores_as_their_items_repeated_that_often(metric: str):
+def test_a_weighting_of_subjects_scores_as_their_items_repeated_that_often(metric: str):
     arm = random_arm()
     times = np.array([0, 2, 0, 1, 3, 0, 1])
     chosen = np.repeat(np.arange(len(arm.labels)), times[arm.subjects])
@@ -54,7 +56,7 @@ def test_classes_that_a_weighting_lacks_do_not_count():
     assert only_ann.scores("macro_f1")[0, 0] == pytest.approx(2 / 3)
 
 
-def test_people_are_the_units_and_items_where_there_is_one_person():
+def test_subjects_are_the_units_and_items_where_there_is_one_subject():
     arm = ArmPredictions(LABELS, SUBJECTS, LABELS[None])
     assert arm.units.tolist() == [0, 0, 1, 1, 2, 2]
     assert ArmPredictions(LABELS, np.full(6, "ann"), LABELS[None]).units.tolist() == [0, 1, 2, 3, 4, 5]

@@ -9,15 +9,17 @@ from fer_models.statistics.comparisons import compare_arms
 from fer_models.statistics.pair_tests import holm, mcnemar_test, permutation_test
 from fer_models.statistics.seed_noise import measure_seed_noise
 
-PEOPLE, VIDEOS, CLASSES = 8, 12, 4
+SUBJECTS, VIDEOS, CLASSES = 8, 12, 4
 
 
 def arm(error_rate: float, seed: int, num_seeds: int = 3) -> ArmPredictions:
     """Errs on random items, on others with each seed."""
     rng = np.random.default_rng([seed, 1])
-    labels = np.tile(np.arange(CLASSES), PEOPLE * VIDEOS // CLASSES)
+    labels = np.tile(np.arange(CLASSES), SUBJECTS * VIDEOS // CLASSES)
     errs = rng.random((num_seeds, len(labels))) < error_rate
-    return ArmPredictions(labels, np.repeat(np.arange(PEOPLE), VIDEOS), np.where(errs, (labels + 1) % CLASSES, labels))
+    return ArmPredictions(
+        labels, np.repeat(np.arange(SUBJECTS), VIDEOS), np.where(errs, (labels + 1) % CLASSES, labels)
+    )
 
 
 def test_a_far_better_arm_is_better_and_the_other_one_worse():
@@ -76,9 +78,9 @@ def test_arms_within_the_margin_are_equivalent_and_the_margin_is_named():
 
 
 def test_a_difference_inside_the_null_band_is_none():
-    """Every person agrees on the difference, but the seeds of an arm lie as far apart as the arms."""
-    labels, subjects = np.zeros(PEOPLE * VIDEOS, int), np.repeat(np.arange(PEOPLE), VIDEOS)
-    video = np.tile(np.arange(VIDEOS), PEOPLE)
+    """Every subject agrees on the difference, but the seeds of an arm lie as far apart as the arms."""
+    labels, subjects = np.zeros(SUBJECTS * VIDEOS, int), np.repeat(np.arange(SUBJECTS), VIDEOS)
+    video = np.tile(np.arange(VIDEOS), SUBJECTS)
 
     def with_hits(*hits: int) -> ArmPredictions:
         return ArmPredictions(labels, subjects, np.array([video >= right for right in hits]).astype(int))

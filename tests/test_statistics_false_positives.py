@@ -12,8 +12,8 @@ from benchmarks.false_positives import Setting, rates
     [
         Setting(),
         Setting(seed_effect=0.05),
-        Setting(seed_effect=0.03, person_effect=0.08),
-        Setting(num_arms=2, num_people=7, seed_effect=0.03, person_effect=0.08),
+        Setting(seed_effect=0.03, subject_effect=0.08),
+        Setting(num_arms=2, num_subjects=7, seed_effect=0.03, subject_effect=0.08),
     ],
     ids=str,
 )

@@ -9,17 +9,17 @@ from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.intervals import interval, resampled_scores
 
 
-def arm_with_hits(hits_of_people: list[int], videos: int = 10, num_seeds: int = 1) -> ArmPredictions:
-    """One class; so many of each person's videos are right in each seed."""
-    predicted = np.concatenate([np.arange(videos) >= hits for hits in hits_of_people]).astype(int)
-    subjects = np.repeat(np.arange(len(hits_of_people)), videos)
+def arm_with_hits(hits_of_subjects: list[int], videos: int = 10, num_seeds: int = 1) -> ArmPredictions:
+    """One class; so many of each subject's videos are right in each seed."""
+    predicted = np.concatenate([np.arange(videos) >= hits for hits in hits_of_subjects]).astype(int)
+    subjects = np.repeat(np.arange(len(hits_of_subjects)), videos)
     return ArmPredictions(np.zeros(len(predicted), int), subjects, np.tile(predicted, (num_seeds, 1)))
 
 
 @pytest.mark.parametrize("hits", [[3, 9, 5, 7, 8, 6, 9, 2, 7, 10], [10, 10, 10, 9, 10, 4, 10, 10, 9, 10, 8, 10]])
-def test_it_is_scipys_bca_interval_of_the_peoples_accuracies_at_the_expanded_level(hits: list[int]):
+def test_it_is_scipys_bca_interval_of_the_subjects_accuracies_at_the_expanded_level(hits: list[int]):
     ours = interval(arm_with_hits(hits), "accuracy", num_resamples=40_000)
-    # Ten people: Student's 2.2622 (9 degrees) times sqrt(10 / 9) is 2.3845, beyond which the normal has 0.855 % a side.
+    # Ten subjects: Student's 2.2622 (9 degrees) times sqrt(10 / 9) is 2.3845, beyond which 0.855 % lie a side.
     n = len(hits)
     level = 1 - 2 * norm.sf(student_t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1)))
     assert n != 10 or level == pytest.approx(1 - 2 * 0.00855, abs=1e-4)
@@ -44,13 +44,13 @@ def test_it_is_of_the_mean_over_seeds():
     assert (whole.estimate, whole.low, whole.high) == (0.5, 0.5, 0.5)
 
 
-def test_people_vary_and_not_their_videos():
+def test_subjects_vary_and_not_their_videos():
     alike, unlike = arm_with_hits([5, 5, 5, 5]), arm_with_hits([0, 0, 10, 10])
     assert interval(alike, "accuracy").high - interval(alike, "accuracy").low == 0
     assert interval(unlike, "accuracy").high - interval(unlike, "accuracy").low > 0.7
 
 
-def test_one_person_leaves_videos_to_vary():
+def test_one_subject_leaves_videos_to_vary():
     whole = interval(arm_with_hits([5]), "accuracy")
     assert 0.05 < whole.low < 0.3
     assert 0.7 < whole.high < 0.95
@@ -68,7 +68,7 @@ def test_arms_meet_the_same_resamples():
 
 
 @pytest.mark.parametrize("hits", [[3, 9], [0, 10], [9, 9], [10, 10], [1, 4, 10]])
-def test_two_or_three_people_leave_all_that_they_showed_open(hits: list[int]):
+def test_two_or_three_subjects_leave_all_that_they_showed_open(hits: list[int]):
     """Student's t of one degree of freedom is so far out that the normal distribution has nothing there."""
     found = interval(arm_with_hits(hits), "accuracy")
     assert (found.low, found.high) == (min(hits) / 10, max(hits) / 10)

@@ -12,10 +12,10 @@ from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.pair_tests import holm, mcnemar_test, permutation_test
 
 
-def two_arms(num_people: int, num_seeds: int = 2, seed: int = 0, worse: float = 0.3) -> list[ArmPredictions]:
+def two_arms(num_subjects: int, num_seeds: int = 2, seed: int = 0, worse: float = 0.3) -> list[ArmPredictions]:
     """Three classes; the second arm errs more often."""
     rng = np.random.default_rng(seed)
-    labels, subjects = rng.integers(0, 3, 8 * num_people), np.repeat(np.arange(num_people), 8)
+    labels, subjects = rng.integers(0, 3, 8 * num_subjects), np.repeat(np.arange(num_subjects), 8)
     shape = (num_seeds, len(labels))
     return [
         ArmPredictions(labels, subjects, np.where(rng.random(shape) < share, rng.integers(0, 3, shape), labels))
@@ -24,7 +24,7 @@ def two_arms(num_people: int, num_seeds: int = 2, seed: int = 0, worse: float = 
 
 
 def swapped_differences(first: ArmPredictions, second: ArmPredictions, metric: str) -> list[float]:
-    """The difference of means for every swap of people, one by one."""
+    """The difference of means for every swap of subjects, one by one."""
     differences = []
     for swap in product([False, True], repeat=len(np.unique(first.subjects))):
         swapped = np.array(swap)[first.subjects]
@@ -35,7 +35,7 @@ def swapped_differences(first: ArmPredictions, second: ArmPredictions, metric: s
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "uar", "macro_f1"])
-def test_few_people_are_swapped_in_every_way(metric: str):
+def test_few_subjects_are_swapped_in_every_way(metric: str):
     first, second = two_arms(6)
     differences = np.abs(swapped_differences(first, second, metric))
     expected = np.mean(differences >= differences[0] - 1e-12)
@@ -43,19 +43,19 @@ def test_few_people_are_swapped_in_every_way(metric: str):
     assert permutation_test(first, second, metric) == pytest.approx(expected)
 
 
-def test_it_is_scipys_paired_permutation_test_when_people_have_as_many_items():
+def test_it_is_scipys_paired_permutation_test_when_subjects_have_as_many_items():
     first, second = two_arms(7, worse=0.15)
-    by_person = [
-        np.array([(arm.predicted == arm.labels)[:, arm.subjects == person].mean() for person in range(7)])
+    by_subject = [
+        np.array([(arm.predicted == arm.labels)[:, arm.subjects == subject].mean() for subject in range(7)])
         for arm in (first, second)
     ]
     theirs = scipy_permutation_test(
-        by_person, lambda x, y, axis: (x - y).mean(axis=axis), permutation_type="samples", n_resamples=np.inf
+        by_subject, lambda x, y, axis: (x - y).mean(axis=axis), permutation_type="samples", n_resamples=np.inf
     ).pvalue
     assert permutation_test(first, second, "accuracy") == pytest.approx(theirs)
 
 
-def test_many_people_are_swapped_at_random_close_to_the_exact_p(monkeypatch: pytest.MonkeyPatch):
+def test_many_subjects_are_swapped_at_random_close_to_the_exact_p(monkeypatch: pytest.MonkeyPatch):
     first, second = two_arms(9, worse=0.1)
     exact = permutation_test(first, second, "uar")
     monkeypatch.setattr("fer_models.statistics.pair_tests.MAX_EXACT_SWAPS", 1)
@@ -76,7 +76,7 @@ def test_the_same_predictions_have_p_1():
     assert mcnemar_test(first, first) == 1.0
 
 
-def test_five_people_cannot_show_a_difference():
+def test_five_subjects_cannot_show_a_difference():
     labels, subjects = np.array([0, 1] * 20), np.repeat(np.arange(5), 8)
     right, wrong = ArmPredictions(labels, subjects, labels[None]), ArmPredictions(labels, subjects, 1 - labels[None])
     assert permutation_test(right, wrong, "uar") == 2 / 2**5

@@ -1,4 +1,4 @@
-"""A label that can be guessed from the files is found; few people, habits and chance are not taken for one."""
+"""A label that can be guessed from the files is found; few subjects, habits and chance are not taken for one."""
 
 import numpy as np
 import pandas as pd
@@ -11,17 +11,17 @@ from tasks.dataset.findings import Check, Severity
 CLASSES = ("anger", "disgust", "fear", "happiness")
 
 
-def corpus(num_people: int, each: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and people, of whom each shows every class so often."""
-    labels = np.tile(np.repeat(CLASSES, each), num_people)
-    return labels, np.repeat([f"person {number}" for number in range(num_people)], each * len(CLASSES))
+def corpus(num_subjects: int, each: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and subjects, of whom each shows every class so often."""
+    labels = np.tile(np.repeat(CLASSES, each), num_subjects)
+    return labels, np.repeat([f"person {number}" for number in range(num_subjects)], each * len(CLASSES))
 
 
 def test_a_class_with_a_camera_of_its_own_is_found() -> None:
-    labels, people = corpus(8)
+    labels, subjects = corpus(8)
     fps = np.where(labels == "anger", 50.0, 25.0)
     width = np.full(len(labels), 640.0)
-    shortcut = find_shortcut({"fps": fps, "width": width, "codec": np.arange(len(labels)) % 2.0}, labels, people)
+    shortcut = find_shortcut({"fps": fps, "width": width, "codec": np.arange(len(labels)) % 2.0}, labels, subjects)
     assert shortcut
     assert shortcut.best == "fps"
     assert shortcut.score >= 0.45
@@ -29,26 +29,26 @@ def test_a_class_with_a_camera_of_its_own_is_found() -> None:
 
 
 def test_classes_from_corpora_of_their_own_are_found() -> None:
-    """Each person shows one class, and each class was filmed with another camera."""
-    people = np.repeat([f"person {number}" for number in range(16)], 3)
+    """Each subject shows one class, and each class was filmed with another camera."""
+    subjects = np.repeat([f"person {number}" for number in range(16)], 3)
     labels = np.repeat(np.tile(CLASSES, 4), 3)
-    shortcut = find_shortcut({"size": np.searchsorted(CLASSES, labels).astype(float)}, labels, people)
+    shortcut = find_shortcut({"size": np.searchsorted(CLASSES, labels).astype(float)}, labels, subjects)
     assert shortcut
     assert shortcut.score == 1.0
 
 
 def test_what_only_two_properties_together_tell_is_found() -> None:
     rng = np.random.default_rng(3)
-    labels, people = np.tile(["anger", "fear"], 60), np.repeat(np.arange(20).astype(str), 6)
+    labels, subjects = np.tile(["anger", "fear"], 60), np.repeat(np.arange(20).astype(str), 6)
     fps = rng.integers(0, 2, 120).astype(float)
     codec = np.where(labels == "anger", fps, 1 - fps)
-    assert find_shortcut({"fps": fps, "codec": codec}, labels, people)
+    assert find_shortcut({"fps": fps, "codec": codec}, labels, subjects)
 
 
-def test_a_camera_a_person_is_no_shortcut() -> None:
-    labels, people = corpus(12, 2)
-    camera = np.unique(people, return_inverse=True)[1] % 3
-    assert find_shortcut({"fps": camera * 10.0}, labels, people) is None
+def test_a_camera_a_subject_is_no_shortcut() -> None:
+    labels, subjects = corpus(12, 2)
+    camera = np.unique(subjects, return_inverse=True)[1] % 3
+    assert find_shortcut({"fps": camera * 10.0}, labels, subjects) is None
 
 
 def test_chance_is_hardly_ever_taken_for_a_shortcut() -> None:
@@ -56,31 +56,31 @@ def test_chance_is_hardly_ever_taken_for_a_shortcut() -> None:
     rng = np.random.default_rng(7)
     found = 0
     for number in range(60):
-        labels, people = corpus(int(rng.integers(4, 9)))
+        labels, subjects = corpus(int(rng.integers(4, 9)))
         if number % 2:
-            people = np.repeat(np.arange(10).astype(str), 4)
+            subjects = np.repeat(np.arange(10).astype(str), 4)
             labels = np.repeat(rng.choice(CLASSES, 10), 4)
-        of_person = {person: rng.choice([24.0, 25.0, 30.0, 50.0]) for person in np.unique(people)}
+        of_subject = {subject: rng.choice([24.0, 25.0, 30.0, 50.0]) for subject in np.unique(subjects)}
         by_video = rng.choice([24.0, 25.0, 30.0], len(labels))
-        by_person = np.array([of_person[person] for person in people])
-        found += find_shortcut({"fps": by_video, "size": by_person}, labels, people) is not None
+        by_subject = np.array([of_subject[subject] for subject in subjects])
+        found += find_shortcut({"fps": by_video, "size": by_subject}, labels, subjects) is not None
     assert found <= 2
 
 
-@pytest.mark.parametrize("num_people", [1, 3])
-def test_too_few_people_tell_nothing(num_people: int) -> None:
-    labels, people = corpus(num_people, 4)
-    assert find_shortcut({"fps": np.searchsorted(CLASSES, labels).astype(float)}, labels, people) is None
+@pytest.mark.parametrize("num_subjects", [1, 3])
+def test_too_few_subjects_tell_nothing(num_subjects: int) -> None:
+    labels, subjects = corpus(num_subjects, 4)
+    assert find_shortcut({"fps": np.searchsorted(CLASSES, labels).astype(float)}, labels, subjects) is None
 
 
 def videos(**facts: object) -> pd.DataFrame:
-    labels, people = corpus(8, 2)
-    rows = {"emotion": labels, "subject": people, "width": 640, "height": 360, "fps": 25.0, "codec": "h264"}
+    labels, subjects = corpus(8, 2)
+    rows = {"emotion": labels, "subject": subjects, "width": 640, "height": 360, "fps": 25.0, "codec": "h264"}
     return pd.DataFrame({**rows, "repeated_share": 0.0, **facts})
 
 
 def sides(rows: pd.DataFrame) -> pd.DataFrame:
-    """Two of eight people are tested."""
+    """Two of eight subjects are tested."""
     return pd.DataFrame({0: np.where(rows["subject"].isin(["person 6", "person 7"]), "test", "train")})
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from conftest import report_of, video_file, write_shard
-from ledgers import make_ledger, people
+from ledgers import make_ledger, subjects
 from pydantic import BaseModel
 
 from fer_models.errors import BrokenFile, UserError
@@ -250,10 +250,10 @@ def test_a_shard_that_breaks_before_it_is_read(tmp_path: Path, damage: Damage) -
 
 @damages
 def test_a_broken_manifest_is_made_again(tmp_path: Path, damage: Damage) -> None:
-    for person in "abc":
-        path = tmp_path / "videos" / "anger" / person / "1.mp4"
+    for subject in "abc":
+        path = tmp_path / "videos" / "anger" / subject / "1.mp4"
         path.parent.mkdir(parents=True)
-        path.write_text(person)
+        path.write_text(subject)
     corpus = CorpusSettings(root=tmp_path / "videos", emotions=("anger", "fear"))
     manifest = build_manifest(corpus, tmp_path / "manifest.parquet")
     damage(tmp_path / "manifest.parquet")
@@ -281,13 +281,13 @@ def test_a_broken_ledger_or_journal_begins_anew(tmp_path: Path, damage: Damage) 
 def test_a_broken_split_is_taken_from_its_copy(tmp_path: Path, damage: Damage, capsys: Any) -> None:
     path = tmp_path / "splits" / "one.parquet"
     settings, emotions = SplitSettings(), ("anger", "fear", "sadness")
-    update_split(make_ledger(people(12)), emotions, settings, path)
+    update_split(make_ledger(subjects(12)), emotions, settings, path)
     before = read_split(path)
     damage(path)
     pd.testing.assert_frame_equal(read_split(path), before)
     assert "The split is taken from its copy, one.parquet.copy." in capsys.readouterr().err
     damage(path)
-    update_split(make_ledger(people(20)), emotions, settings, path)
+    update_split(make_ledger(subjects(20)), emotions, settings, path)
     grown = read_split(path)
     assert len(grown.merge(before)) == len(before), "nobody moved"
     damage(path)
@@ -299,9 +299,9 @@ def test_a_broken_split_is_taken_from_its_copy(tmp_path: Path, damage: Damage, c
     with pytest.raises(UserError, match=r"has lost .* So has its copy, .* backup, or set another split\.seed"):
         read_split(path)
     with pytest.raises(UserError, match="has lost its content"):
-        update_split(make_ledger(people(20)), emotions, settings, path)
+        update_split(make_ledger(subjects(20)), emotions, settings, path)
     path.unlink()
-    update_split(make_ledger(people(12)), emotions, settings, path)
+    update_split(make_ledger(subjects(12)), emotions, settings, path)
     pd.testing.assert_frame_equal(read_split(path), before)
 
 
@@ -309,7 +309,7 @@ def test_a_split_without_a_copy(tmp_path: Path) -> None:
     """As an older version left it."""
     path = tmp_path / "one.parquet"
     settings, emotions = SplitSettings(), ("anger", "fear", "sadness")
-    update_split(make_ledger(people(12)), emotions, settings, path)
+    update_split(make_ledger(subjects(12)), emotions, settings, path)
     before = read_split(path)
     path.with_name("one.parquet.copy").unlink()
     pd.testing.assert_frame_equal(read_split(path), before)
@@ -353,7 +353,7 @@ def fer(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [empty, half])
 def test_a_study_goes_on_when_every_file_of_its_data_root_is_broken(tmp_path: Path, damage: Damage) -> None:
-    """All but the copy of the split: the same command makes everything again, and every person keeps their side."""
+    """All but the copy of the split: the same command makes everything again, and every subject keeps their side."""
     write_corpus(tmp_path / "corpus", SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180)))
     (tmp_path / "study.yaml").write_text(SETTINGS)
     first = fer(tmp_path, "study")

@@ -15,7 +15,7 @@ from tasks.config.digests import digest
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings, settings_as_yaml
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import State
+from tasks.diagnosis.check_result import State
 from tasks.diagnosis.services import check_mlflow
 from tasks.storage.files import (
     find_footers,

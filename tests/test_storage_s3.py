@@ -368,7 +368,7 @@ def three(tmp_path: Path) -> dict[str, Any]:
     for number, name in enumerate(("anger/anna/a", "fear/ben/b", "fear/carl/c")):
         path = tmp_path / "videos" / f"{name}.mp4"
         path.parent.mkdir(parents=True)
-        write_video(path, draw_moving_face(1.0, 20, person=number), FPS)
+        write_video(path, draw_moving_face(1.0, 20, subject=number), FPS)
     return {
         "corpus.adapter": "folder",
         "corpus.root": str(tmp_path / "videos"),
@@ -444,7 +444,7 @@ def test_a_bucket_that_is_not_there_is_told(proxy: Proxy, three: dict[str, Any])
 def test_a_store_that_does_not_answer_is_not_taken_for_an_empty_one(
     studies: dict[str, dict[str, Any]], proxy: Proxy
 ) -> None:
-    """Else a new split would be drawn, and people would change sides."""
+    """Else a new split would be drawn, and subjects would change sides."""
     path = studies["s3"]["layout"].split
     before = path.read_bytes()
     with proxy.cutting(f"HEAD /{as_remote(path).path}", after=0), pytest.raises(OSError, match=re.escape(str(path))):

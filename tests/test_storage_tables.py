@@ -1,4 +1,4 @@
-"""Tables as people's programs write them are read alike; what cannot be read is said in one sentence."""
+"""Tables as users' programs write them are read alike; what cannot be read is said in one sentence."""
 
 import datetime
 from pathlib import Path

@@ -53,10 +53,10 @@ class World:
     """A prepared corpus of moving faces of two classes out of three, and an untrained run that was explained on it."""
 
     def __init__(self, root: Path) -> None:
-        for number, (emotion, person) in enumerate(VIDEOS):
-            path = root / "videos" / emotion / person / "clip.mp4"
+        for number, (emotion, subject) in enumerate(VIDEOS):
+            path = root / "videos" / emotion / subject / "clip.mp4"
             path.parent.mkdir(parents=True)
-            write_video(path, draw_moving_face(2.0, 34, person=number), FPS)
+            write_video(path, draw_moving_face(2.0, 34, subject=number), FPS)
         overrides = {"data_root": root / "data", "corpus.root": root / "videos", "corpus.emotions": list(EMOTIONS)}
         overrides |= {"corpus.adapter": "folder", "prepare.segment_stride": 8}
         self.settings = resolve_settings(None, None, overrides)

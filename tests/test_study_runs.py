@@ -73,6 +73,11 @@ def test_treatments_multiply_arms(base):
     assert [training_of(settings, run.arm).treatment for run in plan_runs(settings)[:2]] == ["none", "focal"]
 
 
+def test_what_is_solved_for_stands_in_a_study_once(base):
+    settings = change(base, arms=("gap-sum", "hog-svm"), treatments=("none", "focal"))
+    assert [arm.name for arm in settings.all_arms()] == ["gap-sum+none", "gap-sum+focal", "hog-svm"]
+
+
 def test_an_arm_can_name_its_treatment(base):
     settings = change(base, arms=("gap-sum", "gap-sum+smote"))
     plain, smote = plan_runs(settings)[:2]
@@ -91,7 +96,8 @@ def test_an_arm_can_name_its_treatment(base):
     ],
 )
 def test_an_arm_that_needs_more_than_the_segments_hold_is_refused(base, monkeypatch, needed, words):
-    family = Family("long", Settings, lambda _: needed, lambda _: ("spatial",), lambda *_: pytest.fail("it was built"))
+    unused = lambda *_: pytest.fail("it was built")  # noqa: E731
+    family = Family("long", Settings, lambda _: needed, lambda _: ("spatial",), unused, unused)
     monkeypatch.setitem(sys.modules, "made_up_family", SimpleNamespace(FAMILY=family))
     monkeypatch.setitem(FAMILIES, "long", "made_up_family")
     monkeypatch.setitem(ARMS, "long", Arm("long", "Long", "long", {}))

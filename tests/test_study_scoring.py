@@ -88,7 +88,7 @@ def test_confusions_leave_out_what_was_not_predicted(videos: pd.DataFrame) -> No
     assert confusions(videos, EMOTIONS).tolist() == [[1, 1], [0, 2]]
 
 
-def test_each_person_over_the_classes_that_he_shows(videos: pd.DataFrame, segments: pd.DataFrame) -> None:
+def test_each_subject_over_the_classes_that_he_shows(videos: pd.DataFrame, segments: pd.DataFrame) -> None:
     assert subject_uars(videos, EMOTIONS) == {"anna": 1.0, "ben": 0.5}
     assert video_uar(segments, EMOTIONS) == pytest.approx(0.75)
 

@@ -21,21 +21,21 @@ from tasks.tracking.champion import promote_if_better
 from tasks.tracking.connection import connect
 from tasks.tracking.mlflow_log import StudyRun
 
-NUM_PEOPLE, NUM_SEEDS = 12, 3
+NUM_SUBJECTS, NUM_SEEDS = 12, 3
 
 
-def videos(share_right: float, seed: int, first_person: int = 0) -> pd.DataFrame:
-    """Each person shows every class once; the given share of the videos is recognised."""
+def videos(share_right: float, seed: int, first_subject: int = 0) -> pd.DataFrame:
+    """Each subject shows every class once; the given share of the videos is recognised."""
     rng = np.random.default_rng(seed)
     rows = []
-    for person in range(first_person, first_person + NUM_PEOPLE):
+    for subject in range(first_subject, first_subject + NUM_SUBJECTS):
         for number, emotion in enumerate(EMOTIONS):
             right = rng.random() < share_right
             rows.append(
                 {
-                    "video_id": f"p{person}-{emotion}",
-                    "sha256": f"{person}{emotion}",
-                    "subject": f"p{person}",
+                    "video_id": f"p{subject}-{emotion}",
+                    "sha256": f"{subject}{emotion}",
+                    "subject": f"p{subject}",
                     "emotion": emotion,
                     "predicted": emotion if right else EMOTIONS[(number + 1 + rng.integers(5)) % 6],
                     "num_segments": 1,
@@ -44,8 +44,8 @@ def videos(share_right: float, seed: int, first_person: int = 0) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def arm_result(name: str, share_right: float, first_person: int = 0) -> ArmResult:
-    tables = [videos(share_right, seed, first_person) for seed in range(NUM_SEEDS)]
+def arm_result(name: str, share_right: float, first_subject: int = 0) -> ArmResult:
+    tables = [videos(share_right, seed, first_subject) for seed in range(NUM_SEEDS)]
     predictions = ArmPredictions(
         labels=labels_of(tables[0], EMOTIONS),
         subjects=tables[0]["subject"].to_numpy(str),
@@ -127,7 +127,7 @@ def test_only_a_clear_difference_takes_the_title(study: Study) -> None:
 
 def test_a_champion_of_other_videos_is_not_compared(study: Study) -> None:
     study.run(arm_result("gap-sum", 0.5))
-    assert "was tested on other videos" in study.run(arm_result("flatten-sum", 0.9, first_person=50))
+    assert "was tested on other videos" in study.run(arm_result("flatten-sum", 0.9, first_subject=50))
     assert study.registered == ["gap-sum"]
 
 

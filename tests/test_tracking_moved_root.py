@@ -142,7 +142,7 @@ def test_a_database_that_cannot_be_read_now_stays_as_it_is(empty_root: Path) -> 
     shutil.copyfile(path, empty_root / "mlflow.db")
     (empty_root / "mlflow.db-journal").mkdir()  # SQLite cannot read it: an I/O error
     before = contents(empty_root)
-    with pytest.raises(StorageError, match=r"mlflow\.db cannot be used \(disk I/O error\); see to its disk"):
+    with pytest.raises(StorageError, match=r"mlflow\.db cannot be used \(disk I/O error\); check its disk"):
         connect(empty_root)
     assert contents(empty_root) == before
 

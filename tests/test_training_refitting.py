@@ -116,7 +116,7 @@ def test_a_class_without_rows_is_never_predicted():
 def test_the_folded_layer_is_the_two_stages_one_after_another():
     features, labels = blobs()
     kernel, bias = random_layer(5, 3)
-    folded_kernel, folded_bias = refit_to_logits(kernel, bias, features, labels)
+    folded_kernel, folded_bias = refit_to_logits(kernel, bias, features, labels, 0)
     assert folded_kernel.shape == (5, 3)
     np.testing.assert_allclose(
         softmax(features @ folded_kernel + folded_bias), regress(features @ kernel + bias, labels), atol=1e-4

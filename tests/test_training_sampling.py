@@ -99,8 +99,10 @@ def test_equal_classes_and_one_class_are_drawn_whole(treatment):
 
 def test_class_weights_by_hand():
     # 8 rows, 3 classes present: 8 / (3 * count)
-    weights = class_weights(np.array([0, 0, 0, 0, 2, 2, 3, 3]), 5)
-    np.testing.assert_allclose(weights, [8 / 12, 0, 8 / 6, 8 / 6, 0])
+    labels = np.array([0, 0, 0, 0, 2, 2, 3, 3])
+    np.testing.assert_allclose(class_weights(labels, 5), [8 / 12, 0, 8 / 6, 8 / 6, 0])
+    for treatment in TREATMENTS.values():
+        assert treatment.weights(labels, 5).tolist() in (class_weights(labels, 5).tolist(), [1.0] * 5)
 
 
 def test_class_weights_have_mean_1_over_rows_and_give_classes_equal_say():

@@ -91,13 +91,13 @@ def test_boxes_stay_inside_the_frame() -> None:
 
 
 def two_faces(left_px: float, right_px: float) -> np.ndarray:
-    """Two people side by side, uint8 RGB of 640x240."""
-    left = draw_moving_face(0.0, 1, person=3, scale_px=left_px, start=0.5)[0]
-    right = draw_moving_face(0.0, 1, person=5, scale_px=right_px, start=0.5)[0]
+    """Two subjects side by side, uint8 RGB of 640x240."""
+    left = draw_moving_face(0.0, 1, subject=3, scale_px=left_px, start=0.5)[0]
+    right = draw_moving_face(0.0, 1, subject=5, scale_px=right_px, start=0.5)[0]
     return np.hstack([left, right])
 
 
-def test_the_first_person_is_kept_when_another_becomes_larger() -> None:
+def test_the_first_subject_is_kept_when_another_becomes_larger() -> None:
     before, after = two_faces(60, 50), two_faces(60, 84)
     (largest, num_faces), *_ = follow(HAAR, [after])
     assert largest.x > 320, "who comes first is the largest"
@@ -107,7 +107,7 @@ def test_the_first_person_is_kept_when_another_becomes_larger() -> None:
     assert {num_faces for _, num_faces in found} == {2}
 
 
-def test_another_is_not_taken_for_a_person_who_is_out_of_sight_for_a_moment() -> None:
+def test_another_is_not_taken_for_a_subject_who_is_out_of_sight_for_a_moment() -> None:
     detector = Scripted(LEFT, RIGHT)
     tracker = FaceTracker(detector, 48)
     assert tracker.find(Still(EMPTY, 0)) == (LEFT, 2)
@@ -120,7 +120,7 @@ def test_another_is_not_taken_for_a_person_who_is_out_of_sight_for_a_moment() ->
     assert tracker.find(Still(EMPTY, 46)) == (RIGHT, 1), "who is away for more than a second is no longer awaited"
 
 
-def test_a_person_who_jumps_a_little_is_the_same() -> None:
+def test_a_subject_who_jumps_a_little_is_the_same() -> None:
     detector = Scripted(LEFT)
     tracker = FaceTracker(detector, 48)
     tracker.find(Still(EMPTY, 0))

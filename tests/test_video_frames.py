@@ -33,7 +33,7 @@ def first_frame(path: Path) -> tuple[Frame, Video]:
 
 
 def assert_shows(frame: Frame, drawn: np.ndarray, tolerance: float = 6.0) -> None:
-    """Grey image, crops and the picture for people are those of the drawn frame, and of its size."""
+    """Grey image, crops and the picture to look at are those of the drawn frame, and of its size."""
     height, width = drawn.shape[:2]
     assert frame.size == frame.grey.shape == (height, width)
     wanted = drawn[FACE.y : FACE.y + FACE.height, FACE.x : FACE.x + FACE.width].astype(int)
@@ -144,7 +144,7 @@ def test_mirrored_and_turned_pictures_are_put_right(tmp_path: Path, degrees: int
     assert_shows(first_frame(path)[0], drawn)
 
 
-def test_a_still_for_people_has_the_boxes_in_place(tmp_path: Path) -> None:
+def test_a_still_has_the_boxes_in_place(tmp_path: Path) -> None:
     encode(tmp_path / "clip.mp4", squeezed(WIDE), pixel_aspect=Fraction(4, 3))
     still = read_stills(tmp_path / "clip.mp4", [1])[1]
     assert still.picture.shape == (240, 320, 3)

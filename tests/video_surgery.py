@@ -38,7 +38,7 @@ def enlarged(num_frames: int) -> Frames:
 
 def two_faces() -> Frames:
     """The moving face and, to its right, a smaller one that stands still."""
-    small = draw_moving_face(0.0, 1, (320, 240), 40.0, person=5, start=0.5)[0]
+    small = draw_moving_face(0.0, 1, (320, 240), 40.0, subject=5, start=0.5)[0]
     right = np.ascontiguousarray(small[:, 70:250])
     return [np.concatenate([frame, right], axis=1) for frame in moving_face((320, 240), 20)]
 

@@ -15,11 +15,13 @@ class Arm:
 
     Args:
         name: unique, as used in settings and reports.
-        title: for people.
+        title: for users.
         family: of `fer_models.models.families`.
         options: in which it differs from the other arms of its family; see there.
         treatment: what is done about rare classes when it is trained; `None` as the study's settings say.
         is_baseline: the other arms are to be better than it.
+        is_solved: the layer of its logits is solved for (`fer_models.training.solving`), and the layers before it stay
+            as they were built; else it is trained by gradient steps.
     """
 
     name: str
@@ -28,10 +30,15 @@ class Arm:
     options: Mapping[str, Any]
     treatment: str | None = None
     is_baseline: bool = False
+    is_solved: bool = False
 
 
 def _two_stream(name: str, title: str, is_baseline: bool = False, **options: Any) -> Arm:
     return Arm(name, title, "two-stream", options, is_baseline=is_baseline)
+
+
+def _linear(name: str, title: str, *features: str, is_baseline: bool = True) -> Arm:
+    return Arm(name, title, "linear", {"features": features}, is_baseline=is_baseline, is_solved=True)
 
 
 ARMS: dict[str, Arm] = {
@@ -48,13 +55,19 @@ ARMS: dict[str, Arm] = {
         _two_stream(
             "published-listing", "The published listing (w = 64)", pooling="flatten", fusion="concatenate", width=64
         ),
+        _linear("hog-svm", "HOG + linear SVM", "hog"),
+        _linear("hof-svm", "HOF + linear SVM", "hof"),
+        _linear("majority", "Most frequent class"),
+        _linear("fer2013-hog-svm", "FER2013 features + HOG + SVM", "mini-xception", "hog", is_baseline=False),
     )
 }
 
 #: The six fusion models of the published study.
 FUSION_ARMS = tuple(name for name, arm in ARMS.items() if arm.options.get("fusion") and "width" not in arm.options)
-#: The six and the two baselines.
-STUDY_ARMS = (*FUSION_ARMS, "spatial-only", "temporal-only")
+#: The baselines that stand in every study unless it names its arms.
+CLASSIC_ARMS = tuple(name for name, arm in ARMS.items() if arm.is_solved and arm.is_baseline)
+#: The six, their single streams and the classic baselines.
+STUDY_ARMS = (*FUSION_ARMS, "spatial-only", "temporal-only", *CLASSIC_ARMS)
 
 #: Names that arms had, under which settings and results of earlier versions know them.
 FORMER_NAMES = {"optical-flow-only": "temporal-only", "listing": "published-listing"}

@@ -1,7 +1,9 @@
 """Builds an arm as a Keras model, and loads one that was saved."""
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -77,8 +79,11 @@ def build_model(
     prepare: dict[str, Any] | None = None,
     seed: int = 0,
     shape: SegmentShape = SegmentShape(),
+    weights: Mapping[str, Path] = MappingProxyType({}),
 ) -> keras.Model:
     """Build one arm for segments of a shape, with fresh weights drawn from `seed`.
+
+    Weights that others trained, as `weights_of` names them, are read from the files that are given, by name.
 
     Inputs: those that its family takes, see `fer_models.models.network.model_inputs`. Output: probabilities, float32
     (batch, len(labels)), in the order of `labels`.
@@ -93,6 +98,7 @@ def build_model(
         seed,
         seeded_initializers(settings.form, seed),
         seeded_initializers("published", seed)("logits"),
+        weights,
     )
     inputs, logits, network = family.build(family.options.model_validate(arm.options), recipe)
     carried = network.model_copy(update={"views": settings.views}).model_dump(mode="json")
@@ -107,6 +113,12 @@ def streams_of(arm: Arm) -> tuple[str, ...]:
     """The streams of input pictures that an arm has: `spatial`, `temporal`."""
     family = load_family(arm.family)
     return family.streams(family.options.model_validate(arm.options))
+
+
+def weights_of(arm: Arm) -> tuple[str, ...]:
+    """Names of the weights that others trained and that an arm begins with."""
+    family = load_family(arm.family)
+    return family.weights(family.options.model_validate(arm.options))
 
 
 def needs_of(arm: Arm) -> SegmentShape:

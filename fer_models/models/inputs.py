@@ -40,6 +40,40 @@ class FaceStandardisation(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="fer_models")
+class GreyFaces(keras.layers.Layer):
+    """uint8 RGB faces (batch, S, S, 3) in 0..255 -> grey float32 (batch, side_px, side_px, 1) in -1..1.
+
+    Grey by the weights of ITU-R BT.601, as OpenCV has it; resized bilinearly, where that reduces over all pixels that a
+    new one covers. For networks that others trained on grey faces. Takes float32 of the same range too.
+    """
+
+    def __init__(self, side_px: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.side_px = side_px
+
+    def call(self, faces: Any) -> Any:
+        grey = ops.sum(ops.cast(faces, "float32") * np.array([0.299, 0.587, 0.114], np.float32), axis=-1)
+        rows, columns = (_resizing(side, self.side_px) for side in faces.shape[1:3])
+        resized = ops.matmul(ops.matmul(rows, grey), columns.T)  # (batch, side_px, side_px)
+        return ops.expand_dims(resized, -1) / 127.5 - 1.0
+
+    def compute_output_spec(self, faces: Any) -> Any:
+        return keras.KerasTensor((faces.shape[0], self.side_px, self.side_px, 1), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "side_px": self.side_px}
+
+
+def _resizing(side_px: int, new_px: int) -> np.ndarray:
+    """Weights, float32 (new_px, side_px), of the old pixels in each new one: bilinear, without aliasing."""
+    step = side_px / new_px
+    centres = (np.arange(new_px) + 0.5) * step - 0.5
+    distances = np.abs(centres[:, np.newaxis] - np.arange(side_px))
+    weights = np.maximum(1.0 - distances / max(step, 1.0), 0.0)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@keras.saving.register_keras_serializable(package="fer_models")
 class HsvOpticalFlowPicture(keras.layers.Layer):
     """The published drawing: (dx, dy) in px (batch, H, W, 2) -> RGB float32 (batch, H, W, 3) in 0..1.
 

@@ -1,7 +1,7 @@
-"""What an arm predicted on the test items, and its scores under any weighting of the people.
+"""What an arm predicted on the test items, and its scores under any weighting of the subjects.
 
-Accuracy, UAR and macro F1 depend only on counts that add up over subjects. A resample of people, or a swap of two arms'
-predictions of some people, is therefore a product of a weight matrix with those counts, thousands at a time.
+Accuracy, UAR and macro F1 depend only on counts that add up over subjects. A resample of subjects, or a swap of two
+arms' predictions of some subjects, is therefore a product of a weight matrix with those counts, thousands at a time.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ Metric = Literal["accuracy", "uar", "macro_f1"]
 
 @dataclass(frozen=True)
 class ArmPredictions:
-    """Predicted classes of one arm, a row a seed; arms that are compared have the same items in the same order.
+    """Predicted classes of one arm, one row per seed; arms that are compared have the same items in the same order.
 
     Args:
         labels: int (v,), v > 1.
-        subjects: (v,) the person of each item.
+        subjects: (v,) the subject of each item.
         predicted: int (seeds, v).
 
     Raises `UserError` when the shapes do not fit.
@@ -36,7 +36,7 @@ class ArmPredictions:
         if num_items < 2 or len(self.subjects) != num_items or self.predicted.shape[1:] != (num_items,):
             raise UserError(
                 f"An arm's predictions have {num_items} labels, {len(self.subjects)} subjects and predicted classes of "
-                f"shape {self.predicted.shape}; pass at least 2 items, and one row of them a seed."
+                f"shape {self.predicted.shape}; pass at least 2 items, and one row of them for each seed."
             )
 
     @property
@@ -45,13 +45,13 @@ class ArmPredictions:
 
     @cached_property
     def units(self) -> np.ndarray:
-        """What is resampled and swapped as a whole, 0..n-1 for each item: its person, or the item if all are of one.
+        """What is resampled and swapped as a whole, 0..n-1 for each item: its subject, or the item if all are of one.
 
-        Items of one person are not independent, so it is people that vary (Field & Welsh 2007, Bootstrapping clustered
-        data). With one person only the items can vary, and no result goes beyond that person.
+        Items of one subject are not independent, so it is subjects that vary (Field & Welsh 2007, Bootstrapping
+        clustered data). With one subject only the items can vary, and no result goes beyond that subject.
         """
-        people, unit = np.unique(self.subjects, return_inverse=True)
-        return unit if len(people) > 1 else np.arange(len(self.labels))
+        names, unit = np.unique(self.subjects, return_inverse=True)
+        return unit if len(names) > 1 else np.arange(len(self.labels))
 
     @cached_property
     def counts(self) -> "UnitCounts":
@@ -65,7 +65,7 @@ class ArmPredictions:
 
 @dataclass(frozen=True)
 class UnitCounts:
-    """Counts of the k classes that occur among the labels, for each of n units (people, or weightings of people).
+    """Counts of the k classes that occur among the labels, for each of n units (subjects, or weightings of subjects).
 
     `support` (n, 1, k) items of a class; `hits` (n, seeds, k) those predicted rightly; `predicted` (n, seeds, k) items
     predicted as the class. All float.

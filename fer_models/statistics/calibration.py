@@ -1,4 +1,4 @@
-"""Whether a model that says 80 % is right in 80 % of cases, and the one number that mends it.
+"""Whether a model that says 80 % is right in 80 % of cases, and the one number that corrects it.
 
 After Guo et al. 2017, On calibration of modern neural networks.
 """

@@ -1,4 +1,4 @@
-"""Which arm is better than which, in words that a few people and seeds can bear."""
+"""Which arm is better than which, in words that a few subjects and seeds can bear."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class PairComparison:
 
     Args:
         difference: of the mean scores over seeds, first minus second, in 0..1.
-        interval_95, interval_90: of it, for other people and other seeds; for one seed for other people only.
+        interval_95, interval_90: of it, for other subjects and other seeds; for one seed for other subjects only.
         p: of no difference, from the distribution of the intervals.
         p_holm: `p` after Holm's correction over all pairs that were compared.
-        p_permutation: swaps of whole people.
+        p_permutation: swaps of whole subjects.
         p_mcnemar: for reference, see `mcnemar_test`.
         null_band: what seed noise alone keeps within in 95 % of cases; None for one seed.
         verdict: "better", "worse", "equivalent within ±2 points" (with the margin in use) or "no difference shown".
@@ -57,9 +57,9 @@ def compare_arms(
     """Compare all pairs of arms, or each other arm (first) with a reference (second).
 
     An arm is "better" or "worse" when three things agree: p with Holm's correction is below 0.05, where p knows of
-    people and seeds; swapping people (a test that assumes no distribution) gives p < 0.05; and the difference exceeds
-    the null band. The last two do not suffice, even with Holm's correction of the swaps: with thirty people a lucky
-    seed passes the swaps, and some pair of many its band; with six people no swap test survives the correction
+    subjects and seeds; swapping subjects (a test that assumes no distribution) gives p < 0.05; and the difference
+    exceeds the null band. The last two do not suffice, even with Holm's correction of the swaps: with thirty subjects a
+    lucky seed passes the swaps, and some pair of many its band; with six subjects no swap test survives the correction
     (`benchmarks/false_positives.py` prints both).
 
     Arms are "equivalent" when the 90 % interval lies within the margin (two one-sided tests at 5 %, Schuirmann 1987);

@@ -1,19 +1,19 @@
-"""Differences of two arms' mean scores, with the error that other people and other seeds would bring.
+"""Differences of two arms' mean scores, with the error that other subjects and other seeds would bring.
 
-People and seeds are crossed: each run meets each person. A bootstrap over people alone takes the very models at hand
-for granted; the spread of the seeds alone takes these people for granted. Both count, as Owen 2007, The pigeonhole
-bootstrap, and Bouthillier et al. 2021 show, so the variance of a difference of means over S seeds is
+Subjects and seeds are crossed: each run meets each subject. A bootstrap over subjects alone takes the very models at
+hand for granted; the spread of the seeds alone takes these subjects for granted. Both count, as Owen 2007, The
+pigeonhole bootstrap, and Bouthillier et al. 2021 show, so the variance of a difference of means over S seeds is
 
     2 sd^2 / S  +  within_first + within_second - 2 between
 
-with the pooled variance sd^2 of the seeds within the arms, and with covariances over people, from a bootstrap of whole
-people (Field & Welsh 2007), between the scores of different runs of one arm (within) and of the two arms (between).
-What only one run does with one person is in sd^2 already; covariances of different runs leave it out, so it is not
-counted twice. This is the variance of Obuchowski & Rockette 1995, Hypothesis testing of diagnostic accuracy for
+with the pooled variance sd^2 of the seeds within the arms, and with covariances over subjects, from a bootstrap of
+whole subjects (Field & Welsh 2007), between the scores of different runs of one arm (within) and of the two arms
+(between). What only one run does with one subject is in sd^2 already; covariances of different runs leave it out, so it
+is not counted twice. This is the variance of Obuchowski & Rockette 1995, Hypothesis testing of diagnostic accuracy for
 multiple readers and multiple tests, the readers being seeds, each of one arm only. It is never taken to be less than
 the bootstrap variance of the difference itself. Degrees of freedom are Satterthwaite's.
 
-With six people the part of people is often far too small by luck, and of many pairs some is lucky. It is therefore
+With six subjects the part of subjects is often far too small by luck, and of many pairs some is lucky. It is therefore
 drawn halfway to its mean over all pairs of arms, as in Smyth 2004, Linear models and empirical Bayes methods for
 assessing differential expression in microarray experiments, without counting the degrees of freedom that this gains.
 
@@ -62,30 +62,30 @@ def measure_differences(
 ) -> list[Difference]:
     """The difference of each pair, given as positions among arms that predict the same items with as many seeds.
 
-    All arms tell of the seed noise and of the variance over people, whether they are in a pair or not. For one seed the
-    error is that of people only.
+    All arms tell of the seed noise and of the variance over subjects, whether they are in a pair or not. For one seed
+    the error is that of subjects only.
     """
     scores = np.array([arm.scores(metric) for arm in arms])  # (arms, seeds)
     means = scores.mean(axis=1)
     noise = measure_seed_noise(scores)
     from_seeds = noise.difference_variance if noise else 0.0
-    from_people = _people_variances(arms, metric, from_seeds, num_resamples, seed)
-    people_degrees = len(arms[0].counts.support) - 1
+    from_subjects = _subject_variances(arms, metric, from_seeds, num_resamples, seed)
+    subject_degrees = len(arms[0].counts.support) - 1
     differences = []
     for first, second in pairs:
-        parts = [(float(from_people[first, second]), people_degrees)]
+        parts = [(float(from_subjects[first, second]), subject_degrees)]
         if noise:
             parts.append((from_seeds, noise.degrees))
         variance = sum(part for part, _ in parts)
-        degrees = variance**2 / sum(part**2 / n for part, n in parts) if variance else people_degrees
+        degrees = variance**2 / sum(part**2 / n for part, n in parts) if variance else subject_degrees
         differences.append(Difference(float(means[first] - means[second]), variance, float(degrees)))
     return differences
 
 
-def _people_variances(
+def _subject_variances(
     arms: Sequence[ArmPredictions], metric: Metric, from_seeds: float, num_resamples: int, seed: int
 ) -> np.ndarray:
-    """What people add to the variance of the difference of each two arms, float (arms, arms)."""
+    """What subjects add to the variance of the difference of each two arms, float (arms, arms)."""
     num_arms, num_seeds = len(arms), arms[0].num_seeds
     num_units = len(arms[0].counts.support)
     runs = np.hstack([resampled_scores(arm.counts, metric, num_resamples, seed) for arm in arms])

@@ -1,4 +1,4 @@
-"""Intervals of an arm's score that say what other people would have changed."""
+"""Intervals of an arm's score that say what other subjects would have changed."""
 
 from dataclasses import dataclass
 
@@ -25,11 +25,11 @@ def interval(
 ) -> Interval:
     """BCa bootstrap interval of an arm's mean score over its seeds (Efron 1987, Better bootstrap confidence intervals).
 
-    Whole people are resampled (see `ArmPredictions.units`), and the level is expanded as Student's t is against the
+    Whole subjects are resampled (see `ArmPredictions.units`), and the level is expanded as Student's t is against the
     normal distribution (Hesterberg 2015, What teachers should know about the bootstrap): without that, an interval of
-    95 % from six people holds the truth in 83 to 86 % of simulated studies, with it in 91 to 94 %.
+    95 % from six subjects holds the truth in 83 to 86 % of simulated studies, with it in 91 to 94 %.
 
-    It is about these very models on other people; what other seeds would have given stands in the standard deviation
+    It is about these very models on other subjects; what other seeds would have given stands in the standard deviation
     over the seeds and, for two arms, in `fer_models.statistics.differences`.
     """
     counts = arm.counts

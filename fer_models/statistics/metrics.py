@@ -1,6 +1,6 @@
 """Scores of class probabilities. WAR is accuracy; UAR is balanced accuracy, the mean recall of the classes present."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ _EPSILON = 1e-7
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one set of items, all in 0..1 but `loss` (mean cross entropy, nats) and `num_items`."""
+    """Scores of one set of items, all in 0..1 except `loss` (mean cross entropy, nats) and `num_items`."""
 
     accuracy: float
     uar: float
@@ -82,11 +82,6 @@ def scores_by_group(
     }
 
 
-def worst_group(scores: Mapping[str, Scores]) -> tuple[str, Scores]:
-    """The group with the lowest UAR, the first of equals; a mean hides whom a model does not serve."""
-    return min(scores.items(), key=lambda item: item[1].uar)
-
-
 def by_video(
     videos: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, how: Aggregation = "mean"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,8 +91,8 @@ def by_video(
         videos: (n,) the video of each segment.
         labels: int (n,).
         probabilities: float (n, classes).
-        how: "mean" of the probabilities; "logit_mean", the softmax of the mean logits; or "majority", a vote a segment
-            for its winning class and, to break ties, the mean as one vote more.
+        how: "mean" of the probabilities; "logit_mean", the softmax of the mean logits; or "majority", where each
+            segment votes for its winning class and the mean counts as one more vote, to break ties.
 
     Returns:
         Names (v,) in sorted order, labels int (v,) and probabilities float64 (v, classes).

@@ -14,16 +14,16 @@ from fer_models.statistics.arm_predictions import ArmPredictions, Metric, UnitCo
 #: Up to so many swaps are all tried; of more, so many are drawn.
 MAX_EXACT_SWAPS = 4096
 NUM_RANDOM_SWAPS = 10_000
-#: Swaps that give the observed difference but for rounding count as equal to it.
+#: Swaps that give the observed difference up to rounding count as equal to it.
 _ROUNDING = 1e-9
 
 
 def permutation_test(first: ArmPredictions, second: ArmPredictions, metric: Metric, seed: int = 0) -> float:
-    """Two-sided p of the difference of mean scores when the arms' predictions of whole people are swapped.
+    """Two-sided p of the difference of mean scores when the arms' predictions of whole subjects are swapped.
 
-    Exact for up to 13 people; with more, of random swaps, the observed one counted among them (Phipson & Smyth 2010,
-    Permutation p-values should never be zero). Knows of people only: a lucky seed is a difference to it. With n people
-    no p is below 2 / 2**n, so five or fewer never show a difference at 5 %.
+    Exact for up to 13 subjects; with more, of random swaps, the observed one counted among them (Phipson & Smyth 2010,
+    Permutation p-values should never be zero). Knows of subjects only: a lucky seed is a difference to it. With n
+    subjects no p is below 2 / 2**n, so five or fewer never show a difference at 5 %.
     """
     one, two = first.counts, second.counts
     num_units = len(one.support)
@@ -57,7 +57,7 @@ def _swapped_scores(first: UnitCounts, second: UnitCounts, swaps: np.ndarray, me
 def mcnemar_test(first: ArmPredictions, second: ArmPredictions) -> float:
     """Exact McNemar test (1947) of which items the first seed of each arm gets right, two-sided p.
 
-    A reference only: it takes the items of one person for independent, and one seed for the arm.
+    A reference only: it takes the items of one subject for independent, and one seed for the arm.
     """
     first_right, second_right = (arm.predicted[0] == arm.labels for arm in (first, second))
     only_first, only_second = int((first_right & ~second_right).sum()), int((second_right & ~first_right).sum())

@@ -1,4 +1,4 @@
-"""Whether a label can be guessed from something that a model should not go by, for people it never saw."""
+"""Whether a label can be guessed from something that a model should not go by, for subjects it never saw."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 from sklearn.tree import DecisionTreeClassifier
 
-#: With fewer people nothing can be told.
-_FEWEST_PEOPLE = 4
+#: With fewer subjects nothing can be told.
+_FEWEST_SUBJECTS = 4
 _MOST_FOLDS = 5
 #: Draws by chance, none of which may reach what was found.
 _NUM_DRAWS = 99
@@ -23,8 +23,8 @@ class Shortcut:
     """A label that can be guessed.
 
     Args:
-        score: balanced accuracy of the guesses on people who were left out.
-        chance: what guessing blindly comes to.
+        score: balanced accuracy of the guesses on subjects who were left out.
+        chance: the score of blind guesses.
         best: the property that tells most by itself, and `best_score` how much.
     """
 
@@ -34,48 +34,48 @@ class Shortcut:
     best_score: float
 
 
-def find_shortcut(properties: Mapping[str, np.ndarray], labels: np.ndarray, people: np.ndarray) -> Shortcut | None:
-    """Guess labels from properties by a small decision tree, cross-validated by person.
+def find_shortcut(properties: Mapping[str, np.ndarray], labels: np.ndarray, subjects: np.ndarray) -> Shortcut | None:
+    """Guess labels from properties by a small decision tree, cross-validated by subject.
 
-    What was found is held against labels that were dealt anew: whole people's labels change places, and those of a
-    person among its rows, so that neither few people nor a person's own habits pass for a shortcut.
+    The guesses are compared with those of shuffled labels: subjects exchange all their labels, and the labels of a
+    subject change places among its rows. So neither few subjects nor a subject's own habits pass for a shortcut.
 
     Args:
-        properties: name -> float (n,), a value a row.
+        properties: name -> float (n,), one value per row.
         labels: (n,) classes.
-        people: (n,) names.
+        subjects: (n,) names.
 
     Returns:
-        None when nothing can be guessed, or too few people are there to tell.
+        None when nothing can be guessed, or too few subjects are there to tell.
     """
     classes = np.unique(labels)
     varied = {name: values for name, values in properties.items() if len(np.unique(values)) > 1}
-    if len(classes) < 2 or len(np.unique(people)) < _FEWEST_PEOPLE or not varied:
+    if len(classes) < 2 or len(np.unique(subjects)) < _FEWEST_SUBJECTS or not varied:
         return None
     chance = 1 / len(classes)
     numbers = np.unique(labels, return_inverse=True)[1]
-    folds = _folds(people)
+    folds = _folds(subjects)
     table = np.column_stack(list(varied.values()))
     score = _score(table, numbers, folds)
     if score < chance + _NOTABLE_GAIN:
         return None
     rng = np.random.default_rng(_SEED)
     for _ in range(_NUM_DRAWS):
-        if _score(table, _dealt_anew(numbers, people, rng), folds) >= score:
+        if _score(table, _shuffled(numbers, subjects, rng), folds) >= score:
             return None
     alone = {name: _score(values[:, None], numbers, folds) for name, values in varied.items()}
     best = max(alone, key=lambda name: alone[name])
     return Shortcut(score, chance, best, alone[best])
 
 
-def _folds(people: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def _folds(subjects: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows that are seen and rows that are not, of each fold; nobody is among both."""
-    splitter = GroupKFold(min(_MOST_FOLDS, len(np.unique(people))))
-    return list(splitter.split(people, people, people))
+    splitter = GroupKFold(min(_MOST_FOLDS, len(np.unique(subjects))))
+    return list(splitter.split(subjects, subjects, subjects))
 
 
 def _score(table: np.ndarray, labels: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
-    """Mean recall of the classes (0, 1, ...) over all rows, each guessed by a tree that saw other people only."""
+    """Mean recall of the classes (0, 1, ...) over all rows, each guessed by a tree that saw other subjects only."""
     values, guessed = np.ascontiguousarray(table, np.float32), np.empty_like(labels)
     for seen, unseen in folds:
         weights = 1.0 / np.maximum(np.bincount(labels[seen]), 1)[labels[seen]]
@@ -85,9 +85,9 @@ def _score(table: np.ndarray, labels: np.ndarray, folds: Sequence[tuple[np.ndarr
     return float(np.mean(np.bincount(labels, guessed == labels) / np.bincount(labels)))
 
 
-def _dealt_anew(labels: np.ndarray, people: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    rows_of = [np.flatnonzero(people == person) for person in np.unique(people)]
+def _shuffled(labels: np.ndarray, subjects: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    rows_of = [np.flatnonzero(subjects == subject) for subject in np.unique(subjects)]
     order = rng.permutation(len(rows_of))
     dealt = np.empty_like(labels)
-    dealt[np.concatenate(rows_of)] = np.concatenate([rng.permutation(labels[rows_of[person]]) for person in order])
+    dealt[np.concatenate(rows_of)] = np.concatenate([rng.permutation(labels[rows_of[subject]]) for subject in order])
     return dealt

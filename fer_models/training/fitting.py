@@ -169,7 +169,7 @@ def _advance(progress: Progress | None, epoch: Epoch, settings: TrainingSettings
 
 
 def _fit_second_stage(model: keras.Model, train: SegmentSource, settings: TrainingSettings, seed: int) -> None:
-    """The second stage of the treatments that have one: the last layer anew."""
+    """The second stage of the treatments that have one: the last layer is fitted again."""
     refit = TREATMENTS[settings.treatment].refit
     if refit is None:
         return

@@ -1,6 +1,6 @@
 """Losses of the treatments of rare classes, on logits, which is where they are exact and safe for any confidence.
 
-All take labels int (n,) and logits float (n, classes) and give one value a row, in nats, on any Keras backend.
+All take labels int (n,) and logits float (n, classes) and give one value per row, in nats, on any Keras backend.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,26 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+
+
+def cross_entropy(labels: np.ndarray, num_classes: int) -> keras.losses.Loss:
+    """Softmax cross entropy, whatever the labels of the training rows, int (n,)."""
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def focal(labels: np.ndarray, num_classes: int) -> "FocalLoss":
+    """The focal loss, whatever the labels."""
+    return FocalLoss()
+
+
+def adjusted(labels: np.ndarray, num_classes: int) -> "LogitAdjustedLoss":
+    """The logit-adjusted loss for the shares of the classes in the training rows."""
+    return LogitAdjustedLoss(class_shares(labels, num_classes))
+
+
+def one_versus_rest(labels: np.ndarray, num_classes: int) -> "OneVersusRestLoss":
+    """The binary losses, whatever the labels."""
+    return OneVersusRestLoss()
 
 
 def class_shares(labels: np.ndarray, num_classes: int) -> np.ndarray:

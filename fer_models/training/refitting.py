@@ -1,8 +1,8 @@
-"""Second stages of training: the last layer of a trained model is fitted anew to its training rows.
+"""Second stages of training: the last layer of a trained model is fitted again to its training rows.
 
 What lies below the last layer stays as it was learnt (classifier retraining, Kang et al. 2020). Both ways end in a
 multinomial logistic regression in which all classes have equal say, written into the layer `logits`: the model keeps
-its architecture and gives probabilities. Nothing is drawn but by the seed, so that a repetition gives the same weights.
+its architecture and gives probabilities. All draws follow from the seed, so that a repetition gives the same weights.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 _L2 = 1e-3
 _MOST_NEIGHBOURS = 5
 #: Logit of a class without training rows: its probability is 0.
-_NEVER = -1e4
+NEVER = -1e4
 
 
 def refit_to_smote(
@@ -25,7 +25,7 @@ def refit_to_smote(
 
     Args:
         kernel, bias: its weights as trained, float (units, classes) and (classes,).
-        features: its input for the training rows, float (n, units), with dropout and augmentation asleep.
+        features: its input for the training rows, float (n, units), with dropout and augmentation switched off.
         labels: int (n,).
 
     Returns:
@@ -38,11 +38,11 @@ def refit_to_smote(
 
 
 def refit_to_logits(
-    kernel: np.ndarray, bias: np.ndarray, features: np.ndarray, labels: np.ndarray
+    kernel: np.ndarray, bias: np.ndarray, features: np.ndarray, labels: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The last layer with a second stage fitted to the trained logits, which is linear and so is folded into it.
 
-    Args and return value as of `refit_to_smote`.
+    Args and return value as of `refit_to_smote`; nothing is drawn by the seed.
     """
     if len(np.unique(labels)) < 2:
         return kernel, bias
@@ -83,10 +83,23 @@ def fit_softmax(features: np.ndarray, labels: np.ndarray, num_classes: int) -> t
     scale = np.maximum(features.std(axis=0, dtype=np.float64), 1e-6)  # a unit may be silent
     regression = LogisticRegression(C=1 / (_L2 * len(labels)), class_weight="balanced", max_iter=1000)
     regression.fit((features - mean) / scale, labels)
-    weights, offsets = _per_class(regression)
-    kernel, bias = np.zeros((features.shape[1], num_classes)), np.full(num_classes, _NEVER)
-    kernel[:, regression.classes_] = (weights / scale).T
-    bias[regression.classes_] = offsets - weights @ (mean / scale)
+    return unscaled(regression, mean, scale, num_classes)
+
+
+def unscaled(fitted: Any, mean: np.ndarray, scale: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """A linear classifier of scikit-learn as a layer over features that are not scaled.
+
+    Args:
+        fitted: to (features - mean) / scale; a class that it has not seen is never chosen.
+        mean, scale: float (units,).
+
+    Returns:
+        float64 kernel (units, num_classes) and bias (num_classes,).
+    """
+    weights, offsets = _per_class(fitted)
+    kernel, bias = np.zeros((len(mean), num_classes)), np.full(num_classes, NEVER)
+    kernel[:, fitted.classes_] = (weights / scale).T
+    bias[fitted.classes_] = offsets - weights @ (mean / scale)
     return kernel, bias
 
 

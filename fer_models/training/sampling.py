@@ -17,6 +17,11 @@ def epoch_batches(num_rows: int, batch_size: int, seed: int, epoch: int) -> Iter
         yield order[start : start + size]
 
 
+def every_row(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """All row numbers, int (n,)."""
+    return np.arange(len(labels))
+
+
 def batches_of_steps(
     first: int, end: int, draw: Callable[[int], np.ndarray], batch_size: int, seed: int
 ) -> Iterator[np.ndarray]:
@@ -38,16 +43,32 @@ def steps_of_pass(num_rows: int, batch_size: int) -> int:
     return num_rows // min(batch_size, num_rows)
 
 
-def rows_of_equal_classes(labels: np.ndarray, seed: int, epoch: int, choose: Callable[[np.ndarray], int]) -> np.ndarray:
-    """Row numbers, int (n,), with as many of every class as `choose` takes of the sizes of the classes.
+def downsample(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """Row numbers, int (n,), as many of every class as the rarest has; every epoch has others of the large classes."""
+    return _rows_of_equal_classes(labels, seed, epoch, min)
 
-    With `min` every epoch has others of the large classes; with `max` the rows of a class are repeated equally often,
-    but for one. Drawn by (seed, epoch), as a resumed run must.
+
+def oversample(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """Row numbers, int (n,), as many of every class as the largest has.
+
+    The rows of a class are repeated equally often, except that some have one turn more.
     """
+    return _rows_of_equal_classes(labels, seed, epoch, max)
+
+
+def _rows_of_equal_classes(
+    labels: np.ndarray, seed: int, epoch: int, choose: Callable[[np.ndarray], int]
+) -> np.ndarray:
+    """As many rows of every class as `choose` takes of the sizes of the classes, drawn by (seed, epoch)."""
     rng = np.random.default_rng([seed, epoch, 1])  # not the draws that shuffle the epoch
     classes, counts = np.unique(labels, return_counts=True)
     size = int(choose(counts))
     return np.concatenate([np.resize(rng.permutation(np.flatnonzero(labels == label)), size) for label in classes])
+
+
+def equal_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """The weight 1 for each class, (num_classes,)."""
+    return np.ones(num_classes)
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:

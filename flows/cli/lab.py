@@ -6,19 +6,19 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import Chosen, study_options
+from flows.cli.options import Chosen, StudyCommand, study_options
 from flows.cli.running import out, start_flow, stop
 from flows.environment import check_keras, import_prefect, prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, rich_help_panel="A lab")
+_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="A lab")
 
 
 @_command(epilog="fer up --config study.yaml  |  FER_POSTGRES=postgresql://user:password@host fer up")
 @study_options()
 def up(
     chosen: Chosen,
-    host: Annotated[str, typer.Option(help="address that the servers listen at")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="address that the servers listen on")] = "127.0.0.1",
     prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="port of Prefect's server")] = 4200,
     mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="port of MLflow's server")] = 5000,
     postgres: Annotated[
@@ -27,14 +27,14 @@ def up(
             envvar="FER_POSTGRES",
             metavar="URL",
             help="keep their records on this PostgreSQL server, not in SQLite files; "
-            "as an environment variable no other user sees the password",
+            "in the environment variable, no other user can see the password",
         ),
     ] = None,
     gpu_workers: Annotated[
-        int | None, typer.Option(min=1, help="training runs at once; one a GPU, or one without GPUs, by default")
+        int | None, typer.Option(min=1, help="training runs at once; by default one for each GPU, or one without GPUs")
     ] = None,
 ) -> None:
-    """Run Prefect, MLflow and workers on this machine until Ctrl-C; a study that is named is looked after."""
+    """Run Prefect, MLflow and workers on this machine until Ctrl-C; the corpus of a study that you name is watched."""
     prepare_environment()
     check_keras()
     settings = chosen.settings()
@@ -60,9 +60,9 @@ def up(
 @study_options(seeds=True)
 def watch(
     chosen: Chosen,
-    once: Annotated[bool, typer.Option("--once", help="one look, for cron; exits with 1 when it fails")] = False,
+    once: Annotated[bool, typer.Option("--once", help="look once, for cron; exits with 1 when that fails")] = False,
 ) -> None:
-    """Look at the corpus again and again: prepare what is new, and run the study when enough has come in."""
+    """Watch the corpus: prepare new videos, and run the study when enough of them have come."""
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     from flows.watch import poll, watch_corpus

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from flows.cli.options import Chosen, Force, from_home, study_options
+from flows.cli.options import Chosen, Force, StudyCommand, from_home, study_options
 from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, rich_help_panel="Looking closer")
+_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Looking closer")
 
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="where to write the PNG")
@@ -46,7 +46,9 @@ def audit(chosen: Chosen) -> None:
 @study_options()
 def inspect(
     chosen: Chosen,
-    video: Annotated[str, typer.Argument(metavar="VIDEO_ID", help="a video's id, or an unmistakable part of it")],
+    video: Annotated[
+        str, typer.Argument(metavar="VIDEO_ID", help="a video's id, or a part of it that no other id has")
+    ],
     output: Output = None,
     force: Force = False,
 ) -> None:

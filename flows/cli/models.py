@@ -12,12 +12,12 @@ from rich.table import Table
 
 from fer_models.errors import UserError
 from fer_models.settings import ModelSettings
-from flows.cli.options import Chosen, Debug, Force, from_home, study_options
+from flows.cli.options import Chosen, Debug, Force, StudyCommand, from_home, study_options
 from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, rich_help_panel="Models")
+_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
 
 
 @_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
@@ -38,8 +38,8 @@ def predict(
         bool | None,
         typer.Option(
             "--precropped/--find-faces",
-            help="use frames whole, or find faces in them; by default as in the training, "
-            "and frames that cannot be such crops are searched for faces",
+            help="use whole frames, or find faces in them; by default as in the training, "
+            "and faces are searched in frames that cannot be face crops",
         ),
     ] = None,
     force: Force = False,
@@ -85,7 +85,7 @@ def predict(
 def models(
     chosen: Chosen,
     equivalence: Annotated[
-        bool, typer.Option("--equivalence", help="also find out which arms of the study are the same function")
+        bool, typer.Option("--equivalence", help="also compute which arms of the study are the same function")
     ] = False,
 ) -> None:
     """List the arms with their trainable parameters."""
@@ -120,7 +120,7 @@ def _show_equivalences(arms: Sequence[str], settings: ModelSettings) -> None:
         return
     out.print("Computed with random weights and segments")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in ("arms", "other arms", "what they are to each other"):
+    for name in ("arms", "other arms", "relation"):
         table.add_column(name, overflow="fold")
     for row in grouped(found):
         table.add_row(", ".join(row.first), ", ".join(row.second), row.relation)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from fer_models.errors import UserError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tasks.config.settings import StudySettings
 
 Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
-Force = Annotated[bool, typer.Option("--force", help="also over a file of that kind which this command did not make")]
+Force = Annotated[bool, typer.Option("--force", help="also replace a file of that kind that this command did not make")]
 _Command = Callable[..., None]
 
 
@@ -30,9 +31,7 @@ def from_home(path: str | Path) -> Path:
 class Chosen:
     """The study that a command is about. The fields are the options, in the order of the help."""
 
-    preset: Annotated[
-        str | None, typer.Option("--preset", "-p", help="sample, published, modern or corrected (default)")
-    ] = None
+    preset: Annotated[str | None, typer.Option("--preset", "-p", help="settings to start from")] = None
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="YAML file with settings that differ from the preset's")
     ] = None
@@ -42,7 +41,7 @@ class Chosen:
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="train every arm with so many seeds")] = None
     data_root: Annotated[
         str | None,
-        typer.Option("--data-root", help="folder or s3://bucket/prefix for all that is made, one corpus each"),
+        typer.Option("--data-root", help="folder or s3://bucket/prefix for all results, one for each corpus"),
     ] = None
     debug: Debug = False
 
@@ -83,6 +82,27 @@ class Chosen:
         config = str(from_home(self.config).absolute()) if self.config else None
         given = {"preset": self.preset, "config": config, "overrides": self.overrides}
         return {name: value for name, value in given.items() if value}
+
+
+class StudyCommand(TyperCommand):
+    """A command whose help says what the presets are. They are imported only then, so that commands start quickly."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help, as click asks for it."""
+        for option in self.params:
+            if option.name == "preset" and isinstance(option, TyperOption):
+                option.help = _presets()
+        return super().get_help(ctx)
+
+
+def _presets() -> str:
+    """A line for each preset; the help of an option has blank lines between its lines."""
+    from tasks.config.presets import PRESETS, summary_of
+    from tasks.config.resolving import DEFAULT_PRESET
+
+    default = {DEFAULT_PRESET: " (default)"}
+    lines = (f"{name}{default.get(name, '')}: {summary_of(name)}" for name in PRESETS)
+    return "\n\n".join(("settings to start from", *lines))
 
 
 def study_options(*, seeds: bool = False, data_root: bool = True) -> Callable[[_Command], _Command]:

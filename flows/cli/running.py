@@ -80,7 +80,7 @@ def stop(*_: object) -> NoReturn:
     for child in multiprocessing.active_children():
         child.kill()
     end_own_server()
-    sys.stderr.write("\nfer: stopped; the same command goes on where it was.\n")
+    sys.stderr.write("\nfer: stopped; the same command continues from here.\n")
     sys.stderr.flush()
     os._exit(130)
 

@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 from fer_models.errors import UserError
-from flows.cli.options import Chosen, Debug, study_options
+from flows.cli.options import Chosen, Debug, StudyCommand, study_options
 from flows.cli.running import out
 from flows.environment import prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, rich_help_panel="Setting up")
+_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Setting up")
 
 
 @_command(epilog="fer doctor --config study.yaml")
 @study_options()
 def doctor(chosen: Chosen) -> None:
-    """Check that this machine can run a study: packages, codecs, devices, disk, servers. Exits with 1 when not."""
+    """Check that this machine can run a study: packages, codecs, devices, disk, servers. Exits with 1 if it cannot."""
     prepare_environment(quiet=not chosen.debug)
     with silent_imports():
         from flows.doctor import print_diagnosis
@@ -39,9 +39,9 @@ def config(chosen: Chosen) -> None:
 
 @_command(epilog="fer sample corpus --subjects 100 --clips 20 --size 640x480")
 def sample(
-    folder: Annotated[Path, typer.Argument(help="where to draw it")] = Path("sample-corpus"),
+    folder: Annotated[Path, typer.Argument(help="folder to draw it into")] = Path("sample-corpus"),
     subjects: Annotated[int, typer.Option(min=1, help="number of people")] = 32,
-    clips: Annotated[int, typer.Option(min=1, help="clips a person")] = 9,
+    clips: Annotated[int, typer.Option(min=1, help="clips per person")] = 9,
     seconds: Annotated[float, typer.Option(min=0.04, help="length of a clip")] = 1.6,
     size: Annotated[str, typer.Option(help="width x height in px, both even")] = "320x240",
     seed: Annotated[int, typer.Option(min=0)] = 7,
@@ -59,5 +59,5 @@ def sample(
     corpus = SampleCorpus(subjects, clips, seconds, (int(width), int(height)), seed=seed, faults=faults)
     drawn = write_corpus(folder, corpus)
     out.print(
-        f"{drawn} clips drawn, all of them in {folder}." if drawn else f"The corpus in {folder} is whole already."
+        f"{drawn} clips drawn, all of them in {folder}." if drawn else f"The corpus in {folder} is complete already."
     )

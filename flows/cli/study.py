@@ -8,18 +8,18 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from flows.cli.options import Chosen, study_options
+from flows.cli.options import Chosen, StudyCommand, study_options
 from flows.cli.running import out, run_flow, show_results
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, rich_help_panel="A study")
+_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="A study")
 
 
 @_command(epilog="fer study --preset sample  |  fer study --preset corrected --set corpus.root=/data/BAUM-1")
 @study_options(seeds=True)
 def study(chosen: Chosen) -> None:
-    """Do it all: prepare, split, train, evaluate, report. What is done is not done again."""
+    """Run all steps: prepare, split, train, evaluate, report. Finished work is not repeated."""
     show_results(run_flow("study", chosen), chosen)
 
 
@@ -55,7 +55,7 @@ def retry(
 @_command()
 @study_options()
 def split(chosen: Chosen) -> None:
-    """Give every person one subset: train, validation or test."""
+    """Assign every person to one subset: train, validation or test."""
     run_flow("split", chosen)
 
 
@@ -101,7 +101,7 @@ def clean(
     chosen: Chosen,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ) -> None:
-    """Remove what preparation left that these settings, this corpus and no running study use."""
+    """Remove prepared files that these settings and this corpus do not need and no running study uses."""
     from tasks.config.layout import Layout
     from tasks.preparation.cleanup import find_unused, remove, users_of
     from tasks.storage.locations import as_remote
@@ -110,7 +110,7 @@ def clean(
     found = find_unused(layout)
     unused = [item for item in found if not _say_users(item.description, users_of(item, layout))]
     if as_remote(layout.root):
-        out.print("Runs on other machines are not known here: see that none is under way.")
+        out.print("Runs on other machines cannot be seen from here: make sure that there are none.")
     if not unused:
         out.print("There is nothing else to remove." if found else "There is nothing to remove.")
         return
@@ -131,5 +131,5 @@ def clean(
 def _say_users(what: str, users: list[str]) -> bool:
     """Say who uses something that could else be removed; returns whether anybody does."""
     for user in users:
-        out.print(escape(f"{what}: stays, for {user}."), soft_wrap=True, highlight=False)
+        out.print(escape(f"{what}: kept, because {user}."), soft_wrap=True, highlight=False)
     return bool(users)

@@ -13,11 +13,11 @@ class Layout:
 
     <data_root>/manifest.parquet                     every video of the corpus
     <data_root>/splits/<name>.parquet                the subset of every video in every fold, and a copy (.copy)
-    <data_root>/prepared/<digest>/shards/..          one file a video
+    <data_root>/prepared/<digest>/shards/..          one file per video
     <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
     <data_root>/prepared/<digest>/changes.parquet    what changed in the corpus from run to run
     <data_root>/prepared/<digest>/drift.parquet      how each batch of new videos differed from the training data
-    <data_root>/studies/<name>/index/<split>/..      the segments of the study's classes: a file a fold and subset
+    <data_root>/studies/<name>/index/<split>/..      the segments of the study's classes: one file per fold and subset
     <data_root>/studies/<name>/audit.csv             what `fer audit` found
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html

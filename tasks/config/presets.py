@@ -15,7 +15,7 @@ from tasks.config.settings import NEIGHBOURS, CorpusSettings, PrepareSettings, S
 
 
 def sample() -> StudySettings:
-    """The whole product in small, on drawn people.
+    """A small study of drawn people, which needs no data.
 
     `make study`, or `fer study --preset sample`.
     """
@@ -38,7 +38,7 @@ def sample() -> StudySettings:
 
 
 def published() -> StudySettings:
-    """The published study as it was: its faults, learning rate, schedule and frame budget.
+    """The published study as it was, with its faults.
 
     `fer study --preset published --set corpus.root=/data/BAUM-1`.
     """
@@ -60,7 +60,7 @@ def published() -> StudySettings:
 
 
 def corrected() -> StudySettings:
-    """The same comparison with the study's faults mended (see `form: corrected`) and a learning rate that learns.
+    """The published study without its faults, with a learning rate at which models learn.
 
     `fer study --preset corrected --set corpus.root=/data/BAUM-1`.
     """
@@ -121,3 +121,8 @@ PRESETS: dict[str, Callable[[], StudySettings]] = {
     "corrected": corrected,
     "modern": modern,
 }
+
+
+def summary_of(name: str) -> str:
+    """What a preset is, for users: the first line of its docstring, without the full stop."""
+    return (PRESETS[name].__doc__ or "").strip().partition("\n")[0].rstrip(".")

@@ -1,6 +1,7 @@
 """What settings can name, each in a module of its own: adapters of corpora and face detectors.
 
-A new one is a new file and one line here. Modules are imported when one is chosen, so that settings stay light.
+A new one is a new file and one line here. Modules are imported when one is chosen. That of an adapter is imported when
+settings are resolved, so it imports heavy packages (OpenCV, pyarrow, openpyxl) inside the functions that need them.
 """
 
 import importlib

@@ -82,7 +82,7 @@ def _renamed(what: str, said: Any, now: Any = None, key: str = "") -> Any:
 
 @functools.cache
 def _echo_once(line: str) -> None:
-    """A study resolves its settings in each of its flows; once is enough for people."""
+    """A study resolves its settings in each of its flows; users need to be told once."""
     echo(line)
 
 

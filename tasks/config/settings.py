@@ -122,8 +122,8 @@ class PrepareSettings(Settings):
     segment_stride: PositiveInt = Field(16, description="frames from one segment's start to the next")
     pair: Annotated[float | Literal["neighbours"], BeforeValidator(_read_pair)] = Field(
         1 / 30,
-        description="seconds from a segment's first frame to the one that motion is measured to: the nearest to show "
-        "another picture; motion is scaled to 1/30 s. `neighbours`: the next frame of the file, px a frame",
+        description="seconds between the two frames of a pair: the second is the frame nearest to that time with "
+        "another picture, and motion is scaled to 1/30 s. `neighbours`: the next frame of the file; px per frame",
     )
     face: Literal["first", "last"] = Field(
         "first", description="the frame of the pair whose face is stored, with the motion that begins or ends there"
@@ -132,12 +132,12 @@ class PrepareSettings(Settings):
         48, ge=48, le=224, description="side of the stored face crops and of their optical flow, in px"
     )
     min_face_px: int = Field(48, ge=24, description="smaller faces are not used")
-    precropped: bool = Field(False, description="frames are face crops already: each is used whole, none is searched")
+    precropped: bool = Field(False, description="frames are face crops already, and each is used whole")
     detector: Annotated[str, AfterValidator(one_of(DETECTORS, "detector"))] = Field(
         "haar", description=f"what finds the faces: {', '.join(DETECTORS)}"
     )
     detector_model: LocalPath | None = Field(
-        None, validate_default=True, description="`yunet`: its ONNX file; its content matters, not its place"
+        None, validate_default=True, description="`yunet`: its ONNX file; only its content matters, not where it lies"
     )
     flow_method: Literal["farneback", "dis"] = "farneback"
 
@@ -155,7 +155,7 @@ class PrepareSettings(Settings):
 
 
 class SplitSettings(Settings):
-    """Subsets by subject: no person is ever in two of them. Choosing is done on validation people, never on others."""
+    """Subsets by subject: no subject is ever in two of them. All choices are made on validation subjects."""
 
     protocol: Literal["holdout", "kfold", "loso", "file"] = Field(
         "holdout",
@@ -166,7 +166,9 @@ class SplitSettings(Settings):
     folds_file: LocalPath | None = Field(
         None, validate_default=True, description="`file`: CSV or Parquet with the columns subject, fold"
     )
-    validation_share: float = Field(0.2, gt=0, lt=1, description="share of the subjects (in folds: of the untested)")
+    validation_share: float = Field(
+        0.2, gt=0, lt=1, description="share of the subjects (in folds: of those not tested)"
+    )
     test_share: float = Field(0.2, gt=0, lt=1, description="`holdout`: share of the subjects")
     seed: int = 7
 
@@ -200,22 +202,22 @@ class ExecutionSettings(Settings):
 
     workers: PositiveInt | None = Field(
         None,
-        description="videos prepared at once, one a core by default; with the address of a cluster: by each worker of "
-        "Dask, by default one a thread (Ray: always one a CPU)",
+        description="videos prepared at once, by default one per core; with the address of a Dask cluster: at once by "
+        "each worker, by default one per thread (Ray: always one per CPU)",
     )
     videos_per_task: PositiveInt | None = Field(
         None,
-        description="videos that share a task run of Prefect; by default one has each its own up to 1,000 videos, and "
-        "beyond that, and on clusters, many share one",
+        description="videos that share a task run of Prefect; by default each has its own where there are up to 1,000, "
+        "and many share one where there are more or on a cluster",
     )
     timeout_s: float = Field(600.0, gt=0, description="a video that takes longer ends as `timeout`")
     retries: int = Field(2, ge=0, description="further attempts of a video that crashed or could not be read")
     retry_pause_s: float = Field(
-        2.0, ge=0, description="before the first of them; each later pause is five times longer"
+        2.0, ge=0, description="pause before the first further attempt; each later pause is five times longer"
     )
     max_failed_share: Share = Field(0.5, description="stop when a larger share of the videos could not be used")
     settle_s: float = Field(
-        0.0, ge=0, description="a file written to within so many seconds may still grow: the next run takes it"
+        0.0, ge=0, description="a file changed less than so many seconds ago may still grow: it waits for the next run"
     )
     task_runner: Literal["threads", "dask", "ray"] = Field(
         "threads",
@@ -240,7 +242,7 @@ class WatchSettings(Settings):
     """When `fer watch` does what; nothing here changes a result."""
 
     interval_s: float = Field(600.0, gt=0, description="seconds between two looks at the corpus")
-    study_after: PositiveInt = Field(20, description="a study starts once so many new labelled videos are ready")
+    study_after: PositiveInt = Field(20, description="a study starts once this many new labelled videos are ready")
 
 
 class StudySettings(Settings):
@@ -250,7 +252,7 @@ class StudySettings(Settings):
         "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the study's folder and MLflow experiment"
     )
     data_root: DataPath = Field(
-        Path("fer-data"), description="folder, or URL such as s3://bucket/prefix, for all that is made; one corpus each"
+        Path("fer-data"), description="folder, or URL such as s3://bucket/prefix, for all results; one for each corpus"
     )
     corpus: Corpus = CorpusSettings()
     prepare: PrepareSettings = PrepareSettings()
@@ -265,9 +267,11 @@ class StudySettings(Settings):
         description="`fer models` lists them",
     )
     treatments: tuple[TreatmentName, ...] = Field(
-        (), description="train every arm with each of these against class imbalance, else as `training.treatment` says"
+        (), description="train every arm with each of these treatments; without any, with `training.treatment`"
     )
-    seeds: tuple[int, ...] = Field((1,), min_length=1, description="every arm is trained once a seed; or how many")
+    seeds: tuple[int, ...] = Field(
+        (1,), min_length=1, description="every arm is trained once with each; 3 instead of a list stands for 1, 2, 3"
+    )
     equivalence_margin: float = Field(
         0.02, gt=0, lt=1, description="arms whose scores differ by less are equivalent for the verdict"
     )
@@ -309,5 +313,13 @@ class StudySettings(Settings):
         return self.model_copy(update={"execution": self.execution.model_copy(update={"settle_s": settle_s})})
 
     def all_arms(self) -> list[Arm]:
-        """The arms of the study, each with each treatment; raises `UserError` for one that there is not."""
-        return [get_arm(f"{arm}+{how}" if how else arm) for arm in self.arms for how in self.treatments or (None,)]
+        """The arms of the study, each with each treatment, but for those that are solved for, which stand there once.
+
+        Raises:
+            UserError: there is no such arm.
+        """
+        return [
+            get_arm(f"{arm}+{how}" if how else arm)
+            for arm in self.arms
+            for how in (() if get_arm(arm).is_solved else self.treatments) or (None,)
+        ]

@@ -21,7 +21,7 @@ class Change(StrEnum):
     NEW = "new"
     CHANGED = "changed"  # other content under the same name
     RENAMED = "renamed"  # the same content under another name
-    RELABELLED = "relabelled"  # another emotion or person
+    RELABELLED = "relabelled"  # another emotion or subject
     REMOVED = "removed"
 
 

@@ -64,9 +64,9 @@ def build_manifest(
         raise UserError(
             f"All videos were written to within the last {settle_s:g} s (execution.settle_s); wait for that long."
         )
-    people = {as_text(str(source.path.absolute())): as_text(source.subject) for source in growing}
-    former = previous[previous["uri"].isin(list(people))]
-    former = former.assign(subject=former["uri"].map(people))
+    subjects = {as_text(str(source.path.absolute())): as_text(source.subject) for source in growing}
+    former = previous[previous["uri"].isin(list(subjects))]
+    former = former.assign(subject=former["uri"].map(subjects))
     manifest = pd.DataFrame([*_add_files(settled, known), *former.to_dict("records")], columns=SCHEMA.names)
     _refuse_other_corpus(previous, manifest, path)
     if check:
@@ -94,7 +94,8 @@ def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
         first = manifest.iloc[0]
         labels = f" (the labels are: {found})" if found else ""
         raise UserError(
-            f"None of the {len(manifest)} videos can be used; {first['video_id']}, for one: {first['reason']}{labels}."
+            f"None of the {len(manifest)} videos can be used; for example "
+            f"{first['video_id']}: {first['reason']}{labels}."
         )
     absent = [emotion for emotion in emotions if emotion not in set(usable["emotion"])]
     if absent:
@@ -102,9 +103,9 @@ def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
             f"No video is labelled {', '.join(absent)} (the labels are: {found}); add some, or name the classes in "
             "corpus.emotions."
         )
-    people = usable["subject"].nunique()
-    if people < 3:
-        raise UserError(f"The videos show {people} people; three subsets without a common person need at least 3.")
+    subjects = usable["subject"].nunique()
+    if subjects < 3:
+        raise UserError(f"The videos show {subjects} people; three subsets without a common person need at least 3.")
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
@@ -146,7 +147,7 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
     except OSError as error:
         fault = Outcome.UNREADABLE, f"the file cannot be read: {error.strerror}"
     except ValueError:  # a character that no name can hold
-        fault = Outcome.FILE_MISSING, "there can be no file of that name"
+        fault = Outcome.FILE_MISSING, "no file can have that name"
     if fault and status is Outcome.OK:
         status, reason = fault
     return {

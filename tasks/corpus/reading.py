@@ -1,4 +1,4 @@
-"""The videos of a corpus: what its adapter finds, with each person under one name and each file once."""
+"""The videos of a corpus: what its adapter finds, with each subject under one name and each file once."""
 
 import os
 from collections.abc import Hashable, Iterable, Sequence
@@ -17,7 +17,7 @@ _MOST_NAMED = 5
 
 
 def read_corpus(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a file, in the adapter's order.
+    """One record per file, in the adapter's order.
 
     A file that the corpus names several times, through links or in other spellings of its path, is one video; its
     labels are in conflict when they differ as words of the project.
@@ -49,7 +49,7 @@ def _as_one(same: Sequence[SourceVideo]) -> SourceVideo:
     """The first of several records of one file, with what is to be said of the others."""
     if len({(source.subject, source.emotion) for source in same}) > 1:
         told = (f"{one.video_id} ({one.label_raw or 'no label'}, {one.subject or 'no person'})" for one in same)
-        reason = f"it is listed {len(same)} times with what differs: {_listed(told)}"
+        reason = f"it is listed {len(same)} times with different values: {_listed(told)}"
         return replace(same[0], status=Outcome.LABEL_CONFLICT, reason=reason)
     worst = next((source for source in same if source.status is not Outcome.OK), same[0])
     others = [one.video_id for one in same if one.video_id != worst.video_id]

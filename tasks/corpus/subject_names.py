@@ -1,4 +1,4 @@
-"""Names of people: which are one and the same, and which are written differently and may still mean one person."""
+"""Names of subjects: which are one and the same, and which are written differently and may still mean one subject."""
 
 import re
 import unicodedata
@@ -19,8 +19,8 @@ _MOST_NAMED = 5
 def one_spelling(names: Iterable[str]) -> dict[str, str]:
     """Each of these names in the one spelling that it has among them.
 
-    That is the plain name; when all are whole numbers, those of one value are one person: `1`, `01` and `1.0`. A number
-    that is always written in one way keeps its zeros.
+    That is the plain name; when all are whole numbers, those of one value are one subject: `1`, `01` and `1.0`. A
+    number that is always written in one way keeps its zeros.
     """
     plain = {name: plain_name(name) for name in set(names)}
     numbers = {name: whole_number(name) for name in set(plain.values()) if name}
@@ -56,10 +56,10 @@ def look_alikes(subjects: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def echo_look_alikes(videos: pd.DataFrame) -> None:
-    """Say which names may mean one person, those in two subsets first.
+    """Say which names may mean one subject, those in two subsets first.
 
     Args:
-        videos: one or more rows a person, with `subject`; those of a split also with `fold` and `side`.
+        videos: one or more rows a subject, with `subject`; those of a split also with `fold` and `side`.
     """
     sides: dict[str, set[tuple[int, str]]] = defaultdict(set)
     if "side" in videos:

@@ -1,9 +1,9 @@
 """Looks for leaks in a study's data: what stands in two subsets of the split though it should not.
 
 The checks are functions over data frames. The ledger is that of `tasks.preparation.ledger`; the split has the columns
-video_id, sha256, subject, side and may have `fold`, one row a fold and video. Each fold is looked at on its own: to be
-in the test subset of one and the training subset of another is how cross-validation works. `reserve` counts as test,
-for its videos wait there because they show test people.
+video_id, sha256, subject, side and may have `fold`, one row per fold and video. Each fold is looked at on its own: to
+be in the test subset of one and the training subset of another is how cross-validation works. `reserve` counts as test,
+for its videos wait there because they show test subjects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,11 +31,11 @@ from tasks.progress import progress
 #: Never to remove a split: other studies may stand on it.
 _NEW_SPLIT = "`fer prepare`, set another split.seed (which leaves this split to the studies that use it), `fer split`."
 _ADVICE = {
-    Check.PEOPLE: f"No split that is drawn parts a person: {_NEW_SPLIT}",
+    Check.SUBJECTS: f"A new split keeps every person in one subset: {_NEW_SPLIT}",
     Check.FILES: f"Remove one from the corpus, or give both the right person and label; then {_NEW_SPLIT}",
     Check.FACES: f"Look at both with `fer inspect`. If they show one person, give both one name; then {_NEW_SPLIT}",
     Check.NAMES: f"If they are one person, write the name in one way; then {_NEW_SPLIT}",
-    Check.LABELS: "Decide which label is right, mend the corpus; then `fer prepare`.",
+    Check.LABELS: "Decide which label is right and correct the corpus; then `fer prepare`.",
 }
 _ORDER = list(Severity)
 
@@ -55,13 +55,13 @@ def audit(settings: StudySettings) -> list[Finding]:
 
 
 def present_split(ledger: pd.DataFrame, split: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
-    """The split's rows of a study's videos that the ledger still has, with their people.
+    """The split's rows of a study's videos that the ledger still has, with their subjects.
 
     Raises:
         UserError: there are none.
     """
-    people = ledger[[*KEY, "subject"]].drop_duplicates(KEY)
-    present = rows_of_classes(split, ledger, emotions).drop(columns="subject").merge(people, on=KEY)
+    subjects = ledger[[*KEY, "subject"]].drop_duplicates(KEY)
+    present = rows_of_classes(split, ledger, emotions).drop(columns="subject").merge(subjects, on=KEY)
     if present.empty:
         raise UserError("The split has none of the prepared videos; run `fer split` first.")
     return present
@@ -78,22 +78,22 @@ def audit_tables(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path) -> l
     comparable = used[has_shard].reset_index(drop=True)
     pairs = find_face_pairs(comparable, subsets, prepared)
     findings = [
-        *check_people(split, subsets),
+        *check_subjects(split, subsets),
         *check_contents(ledger, used, subsets),
         *check_faces(pairs, comparable, subsets, prepared),
-        *check_names(split, subsets, _people_of(pairs, comparable)),
+        *check_names(split, subsets, _subjects_of(pairs, comparable)),
         *check_labels(ledger),
         *check_properties(used, subsets.loc[_keys(used)]),
         *_left_out(
-            Check.PEOPLE, "not in the split yet", usable[~has_subset], "Run `fer split`, then `fer audit` again."
+            Check.SUBJECTS, "not in the split yet", usable[~has_subset], "Run `fer split`, then `fer audit` again."
         ),
         *_left_out(Check.FACES, "without a shard", used[~has_shard], "Run `fer prepare`, then `fer audit` again."),
     ]
     return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
 
 
-def check_people(split: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Finding]:
-    """People with videos in two subsets of a fold."""
+def check_subjects(split: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Finding]:
+    """Subjects with videos in two subsets of a fold."""
     for subject, videos in split[[*KEY, "subject"]].drop_duplicates().groupby("subject"):
         own = subsets.loc[_keys(videos)]
         if folds := _folds_apart(own):
@@ -101,11 +101,11 @@ def check_people(split: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Finding
             spread = ", ".join(f"{count} on {subset}" for subset, count in counts.items())
             fewest_first = own.loc[own[folds[0]].map(counts).sort_values(kind="stable").index]
             what = f"videos of {subject}: {spread}{_in_folds(folds, subsets)}"
-            yield _finding(Check.PEOPLE, Severity.ERROR, what, _places(fewest_first.index, subsets, folds))
+            yield _finding(Check.SUBJECTS, Severity.ERROR, what, _places(fewest_first.index, subsets, folds))
 
 
 def check_contents(ledger: pd.DataFrame, used: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Finding]:
-    """Files with the same content: in two subsets, under two people's names, with two labels, or just twice.
+    """Files with the same content: in two subsets, under two subjects' names, with two labels, or just twice.
 
     It is an error when the study uses the files that differ, a warning when it uses at most one of them.
     """
@@ -113,12 +113,12 @@ def check_contents(ledger: pd.DataFrame, used: pd.DataFrame, subsets: pd.DataFra
     for _, group in copies.groupby("sha256"):
         in_study = group[group["video_id"].isin(used["video_id"])]
         folds = _folds_apart(subsets.loc[_keys(in_study)])
-        people, labels = ([name for name in group[column].unique() if name] for column in ("subject", "emotion"))
+        subjects, labels = ([name for name in group[column].unique() if name] for column in ("subject", "emotion"))
         where = _places(_keys(group), subsets, folds)
-        if folds or len(people) > 1:
+        if folds or len(subjects) > 1:
             leaks = bool(folds) or in_study["subject"].nunique() > 1
             what = "one file in two subsets" if folds else "one file"
-            what += f", as videos of {_listed(people)}" if len(people) > 1 else ""
+            what += f", as videos of {_listed(subjects)}" if len(subjects) > 1 else ""
             severity = Severity.ERROR if leaks else Severity.WARNING
             yield _finding(Check.FILES, severity, what + _in_folds(folds, subsets), where)
         elif len(labels) < 2:
@@ -129,7 +129,7 @@ def check_contents(ledger: pd.DataFrame, used: pd.DataFrame, subsets: pd.DataFra
 
 
 def find_face_pairs(videos: pd.DataFrame, subsets: pd.DataFrame, prepared: Path) -> np.ndarray:
-    """Pairs of rows of `videos`, int64 (n, 2): other people and files, in two subsets of a fold, alike in hash."""
+    """Pairs of rows of `videos`, int64 (n, 2): other subjects and files, in two subsets of a fold, alike in hash."""
     hashes = hash_videos([named_shard(prepared, shard) for shard in videos["shard"]])
     pairs = candidate_pairs(hashes, pd.factorize(videos["subject"])[0])
     contents = pd.factorize(videos["sha256"])[0]
@@ -141,7 +141,7 @@ def find_face_pairs(videos: pd.DataFrame, subsets: pd.DataFrame, prepared: Path)
 
 
 def check_faces(pairs: np.ndarray, videos: pd.DataFrame, subsets: pd.DataFrame, prepared: Path) -> Iterator[Finding]:
-    """Of the pairs of `find_face_pairs`, those that are one recording, or one person in one place, pixel by pixel."""
+    """Of the pairs of `find_face_pairs`, those that are one recording, or one subject in one place, pixel by pixel."""
     if not len(pairs):
         return
     read = lru_cache(maxsize=1024)(lambda row: sample_faces(named_shard(prepared, videos.at[row, "shard"])))
@@ -150,17 +150,17 @@ def check_faces(pairs: np.ndarray, videos: pd.DataFrame, subsets: pd.DataFrame, 
             if show_the_same(read(first), read(second)):
                 pair = videos.loc[[first, second]]
                 folds = _folds_apart(subsets.loc[_keys(pair)])
-                people = _listed(pair["subject"].tolist())
-                what = f"the same faces in two subsets, as videos of {people}{_in_folds(folds, subsets)}"
+                subjects = _listed(pair["subject"].tolist())
+                what = f"the same faces in two subsets, as videos of {subjects}{_in_folds(folds, subsets)}"
                 yield _finding(Check.FACES, Severity.ERROR, what, _places(_keys(pair), subsets, folds))
             advance("")
 
 
 def check_names(split: pd.DataFrame, subsets: pd.DataFrame, alike: set[frozenset[str]]) -> list[Finding]:
-    """Names that may mean one person: first those whose faces are alike too, then those in two subsets.
+    """Names that may mean one subject: first those whose faces are alike too, then those in two subsets.
 
     Args:
-        alike: pairs of people who are alike in a video of each, in two subsets.
+        alike: pairs of subjects who are alike in a video of each, in two subsets.
     """
     ranked = []
     for names in look_alikes(split["subject"].unique()):
@@ -181,7 +181,7 @@ def check_labels(ledger: pd.DataFrame) -> Iterator[Finding]:
         yield _finding(Check.LABELS, Severity.WARNING, f"not used: {video.message}", (str(video.video_id),))
     without = ledger.loc[ledger["outcome"] == Outcome.LABEL_MISSING, "video_id"]
     if len(without):
-        what = f"not used for want of a label or a person: {len(without)}"
+        what = f"not used, because a label or a person is missing: {len(without)}"
         yield _finding(Check.LABELS, Severity.NOTE, what, tuple(sorted(without)))
 
 
@@ -192,7 +192,7 @@ def _left_out(check: Check, why: str, videos: pd.DataFrame, advice: str) -> Iter
         yield Finding(check, Severity.NOTE, what, tuple(sorted(videos["video_id"])), advice)
 
 
-def _people_of(pairs: np.ndarray, videos: pd.DataFrame) -> set[frozenset[str]]:
+def _subjects_of(pairs: np.ndarray, videos: pd.DataFrame) -> set[frozenset[str]]:
     subjects = videos["subject"].to_numpy()
     return {frozenset(subjects[pair]) for pair in pairs}
 
@@ -209,7 +209,7 @@ def _folds_apart(subsets: pd.DataFrame) -> list[str]:
     """The names of the folds in which these videos stand in more than one subset.
 
     Args:
-        subsets: one row a video, one column a fold.
+        subsets: one row per video, one column per fold.
     """
     num_sides = subsets.replace({RESERVE: TEST}).nunique()
     return [str(fold) for fold in num_sides.index[num_sides > 1]]

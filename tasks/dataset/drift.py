@@ -1,9 +1,9 @@
 """Drift: how a batch of newly prepared videos differs from the training data, measure by measure.
 
-What is compared is a value a video: facts of the ledger, and medians over the faces that its shard holds. Distances
+What is compared is one value per video: facts of the ledger, and medians over the faces that its shard holds. Distances
 lie in 0..1: the two-sample Kolmogorov-Smirnov statistic of numbers, the total variation distance of shares. Nothing is
-decided here; of the split only the training subset is read. Videos of one person resemble each other, so a batch of few
-people is sooner called different.
+decided here; of the split only the training subset is read. Videos of one subject resemble each other, so a batch of
+few subjects is sooner called different.
 """
 
 from collections.abc import Collection
@@ -64,7 +64,7 @@ def measure_drift(settings: StudySettings, batch: Collection[str]) -> pd.DataFra
         batch: SHA-256 of the videos that were prepared now.
 
     Returns:
-        A row a measure (see `SCHEMA`, without the time); no row when there is nothing to compare, or to compare with.
+        One row per measure (see `SCHEMA`, without the time); no row without anything to compare, or to compare with.
     """
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
@@ -217,7 +217,7 @@ def _range(values: pd.Series) -> str:
 
 
 def drift_rows(drift: pd.DataFrame) -> list[dict[str, str]]:
-    """A batch's drift as a table of short texts, a row a measure."""
+    """A batch's drift as a table of short texts, one row per measure."""
     return [
         {
             "measure": str(row.measure),

@@ -26,7 +26,7 @@ def check_properties(videos: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Fi
 
     Args:
         videos: rows of the ledger that the study uses.
-        subsets: their subsets, a row a video in the same order and a column a fold.
+        subsets: their subsets, one row per video in the same order and one column per fold.
     """
     facts = file_properties(videos)
     known = facts.dropna(axis="columns", how="all")

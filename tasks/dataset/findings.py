@@ -21,7 +21,7 @@ class Severity(StrEnum):
 class Check(StrEnum):
     """What an audit looks at."""
 
-    PEOPLE = "person in two subsets"
+    SUBJECTS = "person in two subsets"
     FILES = "same file"
     FACES = "near-identical faces"
     NAMES = "look-alike names"
@@ -34,8 +34,8 @@ class Finding:
     """One thing that an audit found.
 
     Args:
-        what: what is wrong, for people.
-        where: the videos or people, each with its subset.
+        what: what is wrong, for users.
+        where: the videos or subjects, each with its subset.
         advice: what to do about it.
     """
 

@@ -1,6 +1,6 @@
-"""Deals people out to folds and subsets, so that these are alike in size and classes.
+"""Deals subjects out to folds and subsets, so that these are alike in size and classes.
 
-Nested: in every fold some people are tested, some of the others validate, and the rest train. A fold has a number, by
+Nested: in every fold some subjects are tested, some of the others validate, and the rest train. A fold has a number, by
 which files are called, and a name: where a table of folds gives the names, these are kept, and numbers too where the
 names are numbers.
 """
@@ -28,7 +28,7 @@ _MOST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold: `subsets` holds the subset of every person."""
+    """One fold: `subsets` holds the subset of every subject."""
 
     number: int
     name: str
@@ -36,13 +36,13 @@ class Fold:
 
 
 def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
-    """The folds, in order, with the subset of every person.
+    """The folds, in order, with the subset of every subject.
 
     Args:
-        counts: (subjects, classes), usable videos; the index names the people, in sorted order.
+        counts: (subjects, classes), usable videos; the index names the subjects, in sorted order.
 
     Raises:
-        UserError: too few people, or a table of folds that does not fit them.
+        UserError: too few subjects, or a table of folds that does not fit them.
     """
     rng = np.random.default_rng(settings.seed)
     numbers = counts.to_numpy(np.float64)
@@ -55,11 +55,11 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
         return [Fold(0, "0", dict(zip(counts.index, np.array([TEST, VALIDATION, TRAIN])[groups], strict=True)))]
     if settings.protocol == "file":
         path = Path(settings.folds_file or "")
-        of_person = fold_of_people(path, counts.index)
-        names = sorted(set(of_person.values()), key=_natural)
+        of_subject = fold_of_subjects(path, counts.index)
+        names = sorted(set(of_subject.values()), key=_natural)
         if len(names) < 2:
             raise UserError(f"{path} puts everybody into one fold; there must be two or more.")
-        tested = np.array([names.index(of_person[subject]) for subject in counts.index])
+        tested = np.array([names.index(of_subject[subject]) for subject in counts.index])
     else:
         tested = _test_folds(counts, settings, rng)
         names = [str(fold) for fold in range(tested.max() + 1)]
@@ -77,7 +77,7 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def _test_folds(counts: pd.DataFrame, settings: SplitSettings, rng: np.random.Generator) -> np.ndarray:
-    """The fold in which each person is tested, int (subjects,)."""
+    """The fold in which each subject is tested, int (subjects,)."""
     num_subjects = len(counts)
     if settings.protocol == "loso":
         usable = counts.sum(axis=1).to_numpy() > 0
@@ -108,13 +108,13 @@ def _check_number(num_subjects: int, num_test: int, num_validation: int) -> None
 
 
 def assign_groups(counts: np.ndarray, sizes: list[int], rng: np.random.Generator) -> np.ndarray:
-    """Of many random assignments of people to groups, the one whose groups are most alike in classes.
+    """Of many random assignments of subjects to groups, the one whose groups are most alike in classes.
 
-    Unlike StratifiedGroupKFold this fixes the number of people a group and works with as few as three.
+    Unlike StratifiedGroupKFold this fixes the number of subjects a group and works with as few as three.
 
     Args:
         counts: (subjects, classes), videos.
-        sizes: people a group; they add up to the number of subjects.
+        sizes: subjects a group; they add up to the number of subjects.
 
     Returns:
         The group of each subject, int (subjects,).
@@ -138,18 +138,18 @@ def _unlikeness(groups: np.ndarray, counts: np.ndarray, num_groups: int) -> np.n
     return cost
 
 
-def fold_of_people(path: Path, subjects: Iterable[str]) -> dict[str, str]:
-    """The name of each person's fold in a table of folds; raises `UserError` when it does not fit these people."""
+def fold_of_subjects(path: Path, subjects: Iterable[str]) -> dict[str, str]:
+    """The name of each subject's fold in a table of folds; raises `UserError` when it does not fit these subjects."""
     if not path.is_file():
         raise UserError(f"There is no table of folds at {str(path)!r} (split.folds_file).")
     rows = (row.cells for row in read_rows(path, ("subject", "fold")))
     table = pd.DataFrame([row for row in rows if row["fold"]], columns=["subject", "fold"])
-    people = one_spelling([*subjects, *table["subject"]])
-    table = table.assign(subject=table["subject"].map(people), fold=table["fold"].map(one_spelling(table["fold"])))
+    spelling = one_spelling([*subjects, *table["subject"]])
+    table = table.assign(subject=table["subject"].map(spelling), fold=table["fold"].map(one_spelling(table["fold"])))
     table = table.drop_duplicates()
     if twice := table.loc[table["subject"].duplicated(), "subject"].tolist():
         raise UserError(f"{path} puts {twice[0]} into two folds; a person is tested once.")
     fold_of = dict(zip(table["subject"], table["fold"], strict=True))
-    if missing := [subject for subject in subjects if people[subject] not in fold_of]:
+    if missing := [subject for subject in subjects if spelling[subject] not in fold_of]:
         raise UserError(f"{path} has no fold for {len(missing)} people ({missing[0]}{nearest(missing[0], fold_of)}).")
-    return {subject: fold_of[people[subject]] for subject in subjects}
+    return {subject: fold_of[spelling[subject]] for subject in subjects}

@@ -1,4 +1,4 @@
-"""The index: every usable segment with its shard, person, class and subset; and the arrays behind its rows.
+"""The index: every usable segment with its shard, subject, class and subset; and the arrays behind its rows.
 
 `row` is that of the shard; `prepared` names the folder of the shards, and so the settings that they were made with.
 Training reads the files of its two subsets; that of the test subset is opened by evaluation alone and what comes after.
@@ -45,13 +45,13 @@ _OF_SHARD = ("segment", "frame", "pts_s", "box")
 
 
 def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folder: Path) -> pd.DataFrame:
-    """Write the segments of the split's usable videos, a file a fold and subset, so that each subset is opened alone.
+    """Write the segments of the split's usable videos, one file per fold and subset, so that each can be opened alone.
 
     Args:
         prepared: the folder above the shards.
 
     Returns:
-        The number of people, videos and segments of each fold and subset.
+        The number of subjects, videos and segments of each fold and subset.
     """
     usable = ledger[is_usable(ledger)]
     shards = usable["shard"].unique()
@@ -64,7 +64,7 @@ def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folde
         table = pa.concat_tables([SCHEMA.empty_table(), *parts])
         write_table(subset_file(folder, fold, subset), table)
         counts.append((fold, subset, videos["subject"].nunique(), len(videos), len(table)))
-    return pd.DataFrame(counts, columns=["fold", "side", "people", "videos", "segments"])
+    return pd.DataFrame(counts, columns=["fold", "side", "subjects", "videos", "segments"])
 
 
 def _rows(video: Any, more: Mapping[str, str], rows_of: Mapping[str, pa.Table]) -> pa.Table:
@@ -91,7 +91,7 @@ def read_subset(folder: Path, fold: int, subset: str, emotions: Sequence[str]) -
     if index is None:
         raise UserError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
     if lacking := [name for name in SCHEMA.names if name not in index or index[name].isna().any()]:
-        raise UserError(f"{path} lacks values of {', '.join(lacking)}; run `fer split` again, which makes it anew.")
+        raise UserError(f"{path} lacks values of {', '.join(lacking)}; run `fer split` again, which makes a new one.")
     found = set(index["emotion"])
     if not found <= set(emotions) or (subset != TEST and found != set(emotions)):
         raise UserError(f"The index was made for other classes ({', '.join(sorted(found))}); run `fer split` again.")
@@ -161,7 +161,7 @@ def _check_rows(
         found = f"means other segments, number {numbers[differ][0, 0]} for one"
     else:
         return
-    raise UserError(f"The index does not fit {shard}: it {found}; run `fer split` again, which makes it anew.")
+    raise UserError(f"The index does not fit {shard}: it {found}; run `fer split` again, which makes a new one.")
 
 
 def index_digest(index: pd.DataFrame) -> str:

@@ -1,7 +1,7 @@
 """The same footage under two names: found by the faces in the shards, whatever was done to the file in between.
 
 Two steps. A perceptual hash of some faces a video finds pairs of videos that may show the same, fast enough for all
-pairs; aligned faces of two people can come as near to each other in it as a face and its compressed copy, so the
+pairs; aligned faces of two subjects can come as near to each other in it as a face and its compressed copy, so the
 pixels of what it finds are compared in a second step.
 """
 
@@ -17,10 +17,10 @@ from tasks.progress import progress
 
 #: Faces that stand for a video, evenly spread over it; a shorter one gives some of them twice.
 FACES_PER_VIDEO = 8
-#: Both limits were chosen on drawn people, 3 people of MEAD and sign language clips, each against copies of the same
-#: clips: recompressed (crf 32 and 35), enlarged, shrunk to 0.6, brightened, or without their edges or first frames.
-#: There, 491 of 497 copies are found and none of 54,167 pairs of two people. Nearest clips of two people: hashes 4 bits
-#: apart (median of the faces) and a correlation of 0.945 for drawn people, 12 bits and 0.89 for those of MEAD.
+#: Both limits were chosen on drawn subjects, 3 subjects of MEAD and sign language clips, each against copies of the
+#: same clips: recompressed (crf 32 and 35), enlarged, shrunk to 0.6, brightened, or without their edges or first
+#: frames. There, 491 of 497 copies are found and none of 54,167 pairs of two subjects. Nearest clips of two subjects:
+#: hashes 4 bits apart (median of the faces) and a correlation of 0.945 for drawn subjects, 12 bits and 0.89 for MEAD's.
 HASH_LIMIT = 10
 MIN_CORRELATION = 0.95
 
@@ -77,15 +77,15 @@ def hash_videos(shards: Sequence[Path]) -> np.ndarray:
     return hashes
 
 
-def candidate_pairs(hashes: np.ndarray, people: np.ndarray, limit: int = HASH_LIMIT) -> np.ndarray:
-    """Pairs of videos of two people that may show the same footage. Exact: every pair is compared.
+def candidate_pairs(hashes: np.ndarray, subjects: np.ndarray, limit: int = HASH_LIMIT) -> np.ndarray:
+    """Pairs of videos of two subjects that may show the same footage. Exact: every pair is compared.
 
     In a pair at least half of one video's faces have one of the other within `limit` bits. 12,500 videos, which are
     100,000 faces, take about 10 s.
 
     Args:
         hashes: uint64 (videos, 8).
-        people: int (videos,); pairs of one person are left out.
+        subjects: int (videos,); pairs of one subject are left out.
 
     Returns:
         int64 (pairs, 2), the smaller number first, in order.
@@ -97,7 +97,7 @@ def candidate_pairs(hashes: np.ndarray, people: np.ndarray, limit: int = HASH_LI
             for second in range(first, len(hashes), _BLOCK):
                 a, b = slice(first, first + _BLOCK), slice(second, second + _BLOCK)
                 near = _num_matched(hashes[a], hashes[b], limit) * 2 >= hashes.shape[1]
-                near &= people[a, None] != people[None, b]
+                near &= subjects[a, None] != subjects[None, b]
                 pairs = np.argwhere(near) + (first, second)
                 found.append(pairs[pairs[:, 0] < pairs[:, 1]])
             advance("")
@@ -153,7 +153,7 @@ def _is_in(faces: np.ndarray, partners: np.ndarray) -> bool:
 def correlate_faces(face: np.ndarray, other: np.ndarray) -> float:
     """Pearson's correlation of the middle of a face with where it fits best in another, over some shifts and sizes.
 
-    Brightness and contrast do not count. Colours do: they tell people apart whose features lie alike. A face without
+    Brightness and contrast do not count. Colours do: they tell subjects apart whose features lie alike. A face without
     any contrast, such as a black frame, is like no other.
 
     Args:

@@ -15,7 +15,7 @@ from tasks.preparation.ledger import find_previous, is_usable
 def pending_videos(settings: StudySettings) -> pd.DataFrame:
     """The usable labelled videos that came in since the split was last extended; all of them when there is none.
 
-    A renamed video is none of them, nor is one of a person who is only ever tested: the test subset never grows, so a
+    A renamed video is none of them, nor is one of a subject who is only ever tested: the test subset never grows, so a
     study would not use it.
 
     Returns:

@@ -1,14 +1,14 @@
 """Train, validation and test subset of every video in every fold, by subject.
 
-In no fold is a person in two subsets; a hold-out is one fold. The split is append-only: a video keeps its subset, a new
-video of a known person follows that person, a new person joins training or validation. The test subset is fixed when it
-is first drawn: later videos of a test person, and new content under the name of a test video, wait in `reserve`, so
-that a running comparison never changes under one's feet. A video that was only renamed keeps its subset.
+In no fold is a subject in two subsets; a hold-out is one fold. The split is append-only: a video keeps its subset, a
+new video of a known subject follows that subject, a new subject joins training or validation. The test subset is fixed
+when it is first drawn: later videos of a test subject, and new content under the name of a test video, wait in
+`reserve`, so that a running comparison never changes under one's feet. A video that was only renamed keeps its subset.
 
-The split is shared by all studies of a data root with the same split settings. A person has one subset in all of them;
+The split is shared by all studies of a data root with the same split settings. A subject has one subset in all of them;
 each adds the videos of its own classes, and reads those with `split_of_study`. Of a class that no study had before,
-the videos of test people join the test subset, and people who show nothing else are dealt out: nobody compared anything
-on them yet.
+the videos of test subjects join the test subset, and subjects who show nothing else are dealt out: nobody compared
+anything on them yet.
 
 A split is a promise that nothing else could tell again, so a copy of its file lies beside it (`<name>.parquet.copy`)
 and takes its place should the file lose its content. Who removes the file itself gets a new split.
@@ -23,7 +23,7 @@ import pyarrow as pa
 from fer_models.errors import BrokenFile, UserError
 from tasks.config.settings import SplitSettings
 from tasks.corpus.subject_names import one_spelling
-from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_people
+from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_subjects
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import is_usable
 from tasks.progress import echo
@@ -57,7 +57,7 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
         The study's part of the split.
 
     Raises:
-        UserError: fewer than three people, or a subset would lack videos or a class, naming the counts.
+        UserError: fewer than three subjects, or a subset would lack videos or a class, naming the counts.
     """
     videos = ledger[ledger["emotion"].isin(list(emotions)) & (ledger["subject"] != "") & _was_meant(ledger)]
     if videos.empty:
@@ -66,7 +66,7 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     known = _draw(videos, emotions, settings) if drawn else _with_names(read_split(path), videos, settings)
     folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
     known = pd.concat(folds, ignore_index=True)
-    _check_people(known, videos)
+    _check_subjects(known, videos)
     tested = known[known["side"] == TEST]
     is_tested = videos["video_id"].isin(tested["video_id"]) | videos["sha256"].isin(tested["sha256"])
     compared = frozenset(videos.loc[is_tested, "emotion"])
@@ -151,7 +151,7 @@ def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings
 
 
 def _counts(videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
-    """Usable videos of each person (rows, sorted) and class."""
+    """Usable videos of each subject (rows, sorted) and class."""
     usable = videos[is_usable(videos)]
     return pd.crosstab(usable["subject"], usable["emotion"]).reindex(
         index=sorted(videos["subject"].unique()), columns=list(emotions), fill_value=0
@@ -165,14 +165,14 @@ def _deal_newcomers(
     emotions: Sequence[str],
     settings: SplitSettings,
 ) -> dict[str, str]:
-    """The fold that tests each of the new people who show only classes that no study compared anything on."""
+    """The fold that tests each of the new subjects who show only classes that no study compared anything on."""
     newcomers = videos[~videos["subject"].isin(list(known))]
     late = newcomers.loc[newcomers["emotion"].isin(list(compared)), "subject"]
     fresh = newcomers[~newcomers["subject"].isin(late)]
     if fresh.empty or settings.protocol == "loso":
         return {}
     if settings.protocol == "file":
-        return fold_of_people(Path(settings.folds_file or ""), fresh["subject"].unique())
+        return fold_of_subjects(Path(settings.folds_file or ""), fresh["subject"].unique())
     try:
         folds = draw_folds(_counts(fresh, emotions), settings)
     except UserError:
@@ -181,13 +181,13 @@ def _deal_newcomers(
 
 
 def _echo_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
-    """Folds test everybody once, but for those who came when they were drawn already."""
-    people = set(split["subject"])
-    never = people - set(split.loc[split["side"] == TEST, "subject"])
+    """Folds test everybody once, except those who came after the folds were drawn."""
+    subjects = set(split["subject"])
+    never = subjects - set(split.loc[split["side"] == TEST, "subject"])
     if never and settings.protocol != "holdout":
         echo(
-            f"{len(never)} of {len(people)} people came after the folds were drawn and are never tested "
-            f"({min(never)}, for one); another split.seed draws folds of all."
+            f"{len(never)} of {len(subjects)} people came after the folds were drawn and are never tested "
+            f"({min(never)}, for example); with another split.seed, folds of all of them are drawn."
         )
 
 
@@ -197,14 +197,14 @@ def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettin
     Those that are drawn now carry them; earlier ones were drawn without.
 
     Raises:
-        UserError: the table puts people into other folds than those that they are tested in.
+        UserError: the table puts subjects into other folds than those that they are tested in.
     """
     path = Path(settings.folds_file or "")
     if settings.protocol != "file" or not path.is_file():
         return known
     is_tested = (known["side"] == TEST) & known["subject"].isin(videos["subject"])
     tested = known.loc[is_tested, ["subject", "fold"]].drop_duplicates()
-    tested["named"] = tested["subject"].map(fold_of_people(path, tested["subject"]))
+    tested["named"] = tested["subject"].map(fold_of_subjects(path, tested["subject"]))
     names = tested.groupby("fold")["named"].agg(lambda named: named.iloc[0])
     other = tested[(tested["named"] != tested["fold"].map(names)) | tested["named"].map(names.value_counts()).gt(1)]
     if len(other):
@@ -216,7 +216,7 @@ def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettin
     return known.assign(fold_name=known["fold"].map(names).fillna(known["fold_name"]))
 
 
-def _check_people(known: pd.DataFrame, videos: pd.DataFrame) -> None:
+def _check_subjects(known: pd.DataFrame, videos: pd.DataFrame) -> None:
     renamed = known.merge(videos[["video_id", "subject"]], on="video_id", suffixes=("", "_now"))
     renamed = renamed[renamed["subject"] != renamed["subject_now"]]
     if len(renamed):
@@ -271,11 +271,11 @@ def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
-    """The known rows with people as they are spelled now; raises `UserError` for two who are one, in two subsets."""
+    """The known rows with subjects as they are spelled now; raises `UserError` for two who are one, in two subsets."""
     spelling = one_spelling([*known["subject"], *videos["subject"]])
-    people = set(videos["subject"])
-    now = {spelling[name]: name for name in people}
-    subjects = known["subject"].map(lambda name: name if name in people else now.get(spelling[name], name))
+    present = set(videos["subject"])
+    now = {spelling[name]: name for name in present}
+    subjects = known["subject"].map(lambda name: name if name in present else now.get(spelling[name], name))
     subsets = known["side"].replace({RESERVE: TEST}).groupby(subjects).nunique()
     for subject in subsets.index[subsets > 1]:
         names = sorted(known.loc[subjects == subject, "subject"].unique())
@@ -309,10 +309,10 @@ def _check(
         empty = [emotion for emotion in emotions if counts.loc[subset, emotion] == 0]
         if empty and (not one_of_several or subset != TEST or len(empty) == len(emotions)):
             have = ", ".join(f"{emotion} {counts.loc[subset, emotion]}" for emotion in emotions)
-            people = split.loc[split["side"] == subset, "subject"].nunique()
+            subjects = split.loc[split["side"] == subset, "subject"].nunique()
             where = f" of fold {split['fold_name'].iloc[0]}" if one_of_several else ""
             advice = "try another split.seed" if drawn else _NEW_SPLIT
             raise UserError(
-                f"The {subset} subset{where} ({people} people) has no usable video of {', '.join(empty)} "
+                f"The {subset} subset{where} ({subjects} people) has no usable video of {', '.join(empty)} "
                 f"(it has {have}); add videos, name fewer classes in corpus.emotions, or {advice}."
             )

@@ -1,6 +1,6 @@
 """Whether this machine can run a study: checks of one shape, `(StudySettings) -> list[CheckResult]`.
 
-A check never raises for what it looks at and changes nothing. A new one is a function in the file of its subject and
+A check never raises for what it looks at and changes nothing. A new one is a function in the file of its topic and
 one line here.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from tasks.config.settings import StudySettings
 from tasks.diagnosis import hardware, services, software, storage
-from tasks.diagnosis.condition import CheckResult, State
+from tasks.diagnosis.check_result import CheckResult, State
 from tasks.progress import progress
 
 Check = Callable[[StudySettings], list[CheckResult]]
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     hardware.check_backend,
     storage.check_data_root,
     storage.check_leftovers,
+    storage.check_weights,
     services.check_prefect_settings,
     services.check_prefect,
     services.check_prefect_database,
@@ -45,5 +46,5 @@ def diagnose(settings: StudySettings, checks: Sequence[Check] = CHECKS) -> list[
 
 
 def num_in(found: Sequence[CheckResult], state: State) -> int:
-    """How many conditions are in a state."""
-    return sum(condition.state is state for condition in found)
+    """How many results are in a state."""
+    return sum(result.state is state for result in found)

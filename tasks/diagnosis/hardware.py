@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import CheckResult, State
+from tasks.diagnosis.check_result import CheckResult, State
 from tasks.services.foreign_settings import keras_fault
 
 #: TensorFlow, the project and a batch of the widest model take about 2 GB (`make bench-train`).

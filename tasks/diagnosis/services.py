@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import CheckResult, State
+from tasks.diagnosis.check_result import CheckResult, State
 from tasks.services.foreign_settings import prefect_files, prefect_setting, where_prefect_looks
 from tasks.services.ports import is_listening, listening_process
 from tasks.storage.addresses import hide_password_in, hide_secrets
@@ -54,7 +54,7 @@ def check_prefect_settings(_: StudySettings) -> list[CheckResult]:
     child = subprocess.run([sys.executable, "-P", "-c", question], capture_output=True, text=True, check=False)
     if child.returncode:
         why = " ".join(" ".join(child.stderr.strip().splitlines()[-3:]).split())
-        fix = f"mend it in {where_prefect_looks()}"
+        fix = f"correct it in {where_prefect_looks()}"
         return [CheckResult("Prefect's settings", State.ERROR, f"cannot be read: {why}", fix)]
     return [CheckResult("Prefect's settings", State.OK, ", ".join(map(str, prefect_files())) or "no files of settings")]
 
@@ -93,7 +93,7 @@ def check_prefect_database(_: StudySettings) -> list[CheckResult]:
     name = "Prefect's database"
     for variable in _DATABASE_NAMES:
         if url := os.environ.get(variable):
-            return [_database(name, url, f"mend {variable}, or unset it to use a SQLite file")]
+            return [_database(name, url, f"correct {variable}, or unset it to use a SQLite file")]
     found = f"SQLite {sqlite3.sqlite_version}, a file in PREFECT_HOME"
     if sqlite3.sqlite_version_info < _LEAST_SQLITE:
         needed = ".".join(map(str, _LEAST_SQLITE))

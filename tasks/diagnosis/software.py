@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from fer_models.errors import UserError
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import CheckResult, State
+from tasks.diagnosis.check_result import CheckResult, State
 
 _DISTRIBUTION = "fer-pipeline"
 _REINSTALL = "install the project again: make setup, or pip install -e ."

@@ -1,15 +1,18 @@
-"""The data root: room, rights, and what killed processes left in it."""
+"""The data root: room, rights, and what killed processes left in it; and the cache of weights."""
 
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
+from fer_models.errors import UserError
 from tasks.config.settings import StudySettings
-from tasks.diagnosis.condition import CheckResult, State
+from tasks.diagnosis.check_result import CheckResult, State
 from tasks.storage.files import temporary_files
 from tasks.storage.locations import as_remote
 from tasks.storage.remote import RemotePath
+from tasks.weights.cache import cache_folder, find
+from tasks.weights.registry import default_names
 
 _LEAST_FREE_GB, _LITTLE_FREE_GB = 0.5, 5.0
 #: A temporary file that nobody has written to for so long belongs to no living process.
@@ -48,6 +51,20 @@ def check_leftovers(settings: StudySettings) -> list[CheckResult]:
     size_mb = sum(path.stat().st_size for path in stale) / 1e6
     fix = f"when nothing runs: find '{root}' -name '{stale[0].name[:6]}*' -mmin +60 -delete"
     return [CheckResult("temporary files", State.WARNING, f"{len(stale)} old ones, {size_mb:.1f} MB", fix)]
+
+
+def check_weights(_: StudySettings) -> list[CheckResult]:
+    """That the weights which set-up fetches are on this machine, and whole."""
+    names = default_names()
+    try:
+        missing = [name for name in names if find(name) is None]
+        folder = cache_folder()
+    except (UserError, OSError) as error:
+        return [CheckResult("weights", State.WARNING, str(error), "name a folder of yours in FER_WEIGHTS")]
+    if missing:
+        found = f"{folder}: not there, or damaged: {', '.join(missing)}"
+        return [CheckResult("weights", State.WARNING, found, f"fer weights get {' '.join(missing)}")]
+    return [CheckResult("weights", State.OK, f"{folder}: {', '.join(names)}")]
 
 
 def _age_s(path: Path) -> float:

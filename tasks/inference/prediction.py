@@ -59,7 +59,7 @@ def predict_videos(
             that cannot be crops like those of the training faces are searched.
 
     Returns:
-        A row a video: video, outcome, message, num_segments (that show a face), predicted (empty without a usable
+        One row per video: video, outcome, message, num_segments (that show a face), predicted (empty without a usable
         face), confidence (the probability of that class), coverage (share of its segments that show a face), faces
         (`found`, or `whole frames`) and the mean probability of each class, `p_<emotion>`.
     """

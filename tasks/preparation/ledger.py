@@ -171,7 +171,7 @@ def select_videos(ledger: pd.DataFrame, outcome: str | None, video_ids: Collecti
     """Ids of the videos that are to be tried again.
 
     Args:
-        outcome: those that ended so; any but a fault of the labels, which preparing again cannot mend.
+        outcome: those that ended so; any but a fault of the labels, which preparing again cannot correct.
         video_ids: these, by id or SHA-256, whatever became of them. With neither, those that failed for no fault of
             their data, or were not tried.
 
@@ -210,8 +210,8 @@ def check_failed_share(ledger: pd.DataFrame, limit: float) -> None:
     if num_wanted and (len(failed) == num_wanted or len(failed) > limit * num_wanted):
         raise UserError(
             f"{len(failed)} of {num_wanted} videos could not be used, more than execution.max_failed_share = {limit:g} "
-            f"allows:\n{reasons(failed)}\n`fer status` lists them. Mend them and run the same again, "
-            "or allow more with --set execution.max_failed_share=..."
+            f"allows:\n{reasons(failed)}\n`fer status` lists them. Repair them and run the same command "
+            "again, or allow more with --set execution.max_failed_share=..."
         )
 
 
@@ -265,7 +265,7 @@ def _reports(previous: pd.DataFrame | None) -> dict[str, VideoReport]:
     if previous is None:
         return {}
     rows = previous[(previous["shard"] != "") | (previous["outcome"].isin(TRANSIENT) & (previous["attempts"] > 0))]
-    if "remark" in rows:  # the manifest's remark stands in the message too, and is looked up anew
+    if "remark" in rows:  # the manifest's remark stands in the message too, and is looked up again
         rows = rows.assign(message=rows["message"].where(rows["outcome"] != Outcome.OK, rows["remark"]))
     fields = [name for name in VideoReport.model_fields if name in rows.columns]
     return {row["sha256"]: VideoReport(**row) for row in rows[fields].to_dict("records")}

@@ -14,7 +14,7 @@ from tasks.video.cutting import cut_segments
 from tasks.video.fingerprint import VideoFile
 from tasks.video.segments import VideoReport
 
-#: Faults of writing that no second attempt can mend.
+#: Faults of writing that no second attempt can overcome.
 _HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})
 
 
@@ -53,7 +53,7 @@ def prepare_file(video: VideoFile, shard: Path, settings: PrepareSettings, repla
         words = f"{shard.parents[1]} cannot be written ({error.strerror or error})"
         if error.errno in _HOPELESS:
             raise StorageError(
-                f"{words}; what is prepared stays, so mend that and run the same command again."
+                f"{words}; what is prepared stays, so correct that and run the same command again."
             ) from error
         raise VideoFault(Outcome.CRASHED, words) from error
     return report

@@ -1,4 +1,4 @@
-"""A shard: one Parquet file a video, one row a segment, named after the video's content.
+"""A shard: one Parquet file per video, one row per segment, named after the video's content.
 
 Columns: segment, frame, pts_s (seconds since the first frame of the video), interval_s (seconds between the two
 pictures of the pair; see `tasks.video.pictures` for videos that repeat frames), box (x, y, width, height in px),

@@ -130,7 +130,7 @@ def _report(pool: ProcessPool, future: ProcessFuture, timeout_s: float) -> Video
 
 
 def _start_worker() -> None:
-    cv2.setNumThreads(1)  # one core a worker
+    cv2.setNumThreads(1)  # one core per worker
 
 
 def end_pools() -> None:

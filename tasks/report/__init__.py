@@ -1,1 +1,1 @@
-"""Pages and figures for people."""
+"""Pages and figures for readers."""

@@ -1,4 +1,4 @@
-"""Random segments of every class, for people to look at what the models learn from."""
+"""Random segments of every class, for a look at what the models learn from."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +17,10 @@ NUM_PER_CLASS = 12
 def choose_segments(
     index: pd.DataFrame, emotions: Sequence[str], seed: int, number: int = NUM_PER_CLASS
 ) -> pd.DataFrame:
-    """Random rows of the training subset, up to `number` a class: of as many people as there are, then of other videos.
+    """Random rows of the training subset, up to `number` a class: of as many subjects as there are, then of other
+    videos.
 
-    The people of the other two subsets are not shown, so that nobody chooses anything by looking at them.
+    The subjects of the other two subsets are not shown, so that nobody chooses anything by looking at them.
     """
     train = index[index["side"] == TRAIN]
     parts = []
@@ -28,8 +29,8 @@ def choose_segments(
         rows = rows.iloc[np.random.default_rng([seed, position]).permutation(len(rows))]
         in_video = rows.groupby("video_id").cumcount()  # 0 for the first row of a video, 1 for the next ..
         rows = rows.iloc[np.argsort(in_video.to_numpy(), kind="stable")]
-        of_person = rows.groupby("subject").cumcount()
-        parts.append(rows.iloc[np.argsort(of_person.to_numpy(), kind="stable")].head(number))
+        of_subject = rows.groupby("subject").cumcount()
+        parts.append(rows.iloc[np.argsort(of_subject.to_numpy(), kind="stable")].head(number))
     return pd.concat(parts)
 
 

@@ -4,7 +4,7 @@ import datetime
 import importlib.metadata
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 import keras
 import pandas as pd
 
+from fer_models.models.arms import CLASSIC_ARMS
 from fer_models.models.building import streams_of
 from fer_models.models.equivalence import EquivalentGroups, grouped
+from fer_models.models.families import load_family
 from fer_models.statistics.comparisons import PairComparison
 from tasks.config.resolving import as_yaml
 from tasks.config.settings import StudySettings
@@ -36,7 +38,9 @@ class Facts:
     """What the templates of the report say, by name.
 
     Args:
-        baseline: the best of the baselines, if the study has any.
+        rival: the best of the baselines, or of the other models where the best is a baseline itself; if there is any.
+        against_classic: which models are shown to be better than the best classic baseline; empty without one.
+        trained, solved: what the arms are, a phrase a family.
         streams: of input pictures, that any arm has.
         against_best: by arm the verdict of the best arm against it.
         num_called: pairs of arms of which one is better.
@@ -45,16 +49,21 @@ class Facts:
         published: by arm the accuracy in % that was printed for this corpus, and what has to be said of it.
         num_meant: videos that the study wants.
         lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
-        subsets: a row a fold and subset; `folds`: a row a fold, where there are several; `classes`: a row a class.
+        subsets: one row per fold and subset; `folds`: one row per fold, if there are several; `classes`: one row per
+            class.
         contact_sheet: whether there is one.
         explanations: by arm the verdict on its Grad-CAM maps.
+        figures: by arm the figures of its first run.
     """
 
     settings: StudySettings
     results: Sequence[ArmResult]
     best: ArmResult
-    baseline: ArmResult | None
+    rival: ArmResult | None
     num_baselines: int
+    against_classic: str
+    trained: list[str]
+    solved: list[str]
     streams: list[str]
     pairs: Sequence[PairComparison]
     against_best: dict[str, str]
@@ -69,14 +78,14 @@ class Facts:
     num_seeds: int
     num_folds: int
     num_test_videos: int
-    num_test_people: int
+    num_test_subjects: int
     emotions: tuple[str, ...]
     chance: float
     published: dict[str, float]
     published_note: str
     num_videos: int
     num_meant: int
-    num_people: int
+    num_subjects: int
     video_facts: str
     motion_remarks: Any
     outcomes: dict[str, int]
@@ -91,8 +100,9 @@ class Facts:
     python: str
     machine: str
     date: str
+    explanations: dict[str, str]
+    figures: dict[str, tuple[str, ...]]
     contact_sheet: bool = False
-    explanations: dict[str, str] = field(default_factory=dict)
 
 
 def describe(source: ReportInput) -> Facts:
@@ -102,15 +112,17 @@ def describe(source: ReportInput) -> Facts:
     meant = source.ledger[source.ledger["outcome"] != Outcome.OUT_OF_SCOPE]
     lost = meant[meant["outcome"] != Outcome.OK].sort_values(["outcome", "video_id"])
     seen = meant[meant["outcome"] == Outcome.OK]
-    baselines = [result for result in source.results if result.arm.is_baseline]
     emotions = settings.corpus.emotions
     evaluations = [one for result in source.results for seed in result.seeds for one in seed.evaluations]
     return Facts(
         settings=settings,
         results=source.results,
         best=best,
-        baseline=max(baselines, key=lambda result: result.mean(HEADLINE), default=None),
-        num_baselines=len(baselines),
+        rival=_best_of([result for result in source.results if result.arm.is_baseline != best.arm.is_baseline]),
+        num_baselines=sum(result.arm.is_baseline for result in source.results),
+        against_classic=_against_classic(source),
+        trained=_families(source, solved=False),
+        solved=_families(source, solved=True),
         streams=sorted({stream for result in source.results for stream in streams_of(result.arm)}),
         pairs=source.pairs,
         against_best={result.arm.name: _verdict(source, result) for result in source.results},
@@ -125,14 +137,14 @@ def describe(source: ReportInput) -> Facts:
         num_seeds=len(settings.seeds),
         num_folds=source.num_folds,
         num_test_videos=int(best.predictions.predicted.shape[1]),
-        num_test_people=len(set(best.predictions.subjects)),
+        num_test_subjects=len(set(best.predictions.subjects)),
         emotions=emotions,
         chance=1 / len(emotions),
         published=published_accuracies(settings),
         published_note=NOTES.get(settings.corpus.adapter, ""),
         num_videos=len(source.ledger),
         num_meant=len(meant),
-        num_people=int(source.split["subject"].nunique()),
+        num_subjects=int(source.split["subject"].nunique()),
         video_facts=_video_facts(seen),
         motion_remarks=motion_remarks(source.ledger, settings.prepare),
         outcomes=count_outcomes(source.ledger),
@@ -146,6 +158,8 @@ def describe(source: ReportInput) -> Facts:
         backend=keras.backend.backend(),
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
+        explanations={arm: explanation.verdict for arm, explanation in source.explanations.items()},
+        figures={result.arm.name: source.shown_figures(result) for result in source.results},
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
@@ -173,8 +187,40 @@ def _verdict(source: ReportInput, result: ArmResult) -> str:
     return ""
 
 
+def _best_of(results: Sequence[ArmResult]) -> ArmResult | None:
+    return max(results, key=lambda result: result.mean(HEADLINE), default=None)
+
+
+def _against_classic(source: ReportInput) -> str:
+    classic = _best_of([result for result in source.results if result.arm.name in CLASSIC_ARMS])
+    others = [result.arm for result in source.results if result.arm.name not in CLASSIC_ARMS]
+    if not classic or not others:
+        return ""
+    name = classic.arm.name
+    better = {pair.first for pair in source.pairs if (pair.second, pair.verdict) == (name, "better")}
+    better |= {pair.second for pair in source.pairs if (pair.first, pair.verdict) == (name, "worse")}
+    titles = [arm.title for arm in others if arm.name in better]
+    scored = f"{classic.arm.title} (UAR {100 * classic.mean(HEADLINE):.1f} %)"
+    if not titles:
+        return f"No network is shown to be better than the classic baseline {scored}."
+    verb = "is" if len(titles) == 1 else "are"
+    return f"{', '.join(titles)} {verb} shown to be better than the classic baseline {scored}."
+
+
+def _families(source: ReportInput, solved: bool) -> list[str]:
+    """What the arms are, a phrase a family: those that are solved for, or those that are trained."""
+    phrases = []
+    for name in dict.fromkeys(result.arm.family for result in source.results):
+        family = load_family(name)
+        arms = [result.arm for result in source.results if result.arm.family == name and result.arm.is_solved == solved]
+        if arms:
+            options = [family.options.model_validate(arm.options) for arm in arms]
+            phrases.append(family.methods(options, source.settings.model))
+    return phrases
+
+
 def _subsets(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a fold and subset: people, videos, those with a usable face."""
+    """One row per fold and subset: subjects, videos, those with a usable face."""
     rows = []
     usable = set(source.ledger.loc[is_usable(source.ledger), "video_id"])
     names = fold_names(source.split)
@@ -186,7 +232,7 @@ def _subsets(source: ReportInput) -> list[dict[str, Any]]:
                 {
                     "fold": names[fold],
                     "name": subset,
-                    "people": videos["subject"].nunique(),
+                    "subjects": videos["subject"].nunique(),
                     "videos": len(videos),
                     "covered": int(covered.sum()),
                 }
@@ -195,14 +241,14 @@ def _subsets(source: ReportInput) -> list[dict[str, Any]]:
 
 
 def _folds(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a fold, where there are several: the people and videos that it tests, and each arm's UAR on them."""
+    """One row per fold, where there are several: the subjects and videos that it tests, and each arm's UAR on them."""
     if source.num_folds == 1:
         return []
     tested = source.split[source.split["side"] == TEST]
     return [
         {
             "name": name,
-            "people": tested.loc[tested["fold"] == fold, "subject"].nunique(),
+            "subjects": tested.loc[tested["fold"] == fold, "subject"].nunique(),
             "videos": int((tested["fold"] == fold).sum()),
             "uar": {
                 result.arm.name: fmean(
@@ -219,13 +265,13 @@ def _folds(source: ReportInput) -> list[dict[str, Any]]:
 
 
 def _classes(source: ReportInput) -> list[dict[str, Any]]:
-    """A row a class: usable videos, people who show it, segments."""
+    """One row per class: usable videos, subjects who show it, segments."""
     videos = source.index.drop_duplicates("video_id")
     return [
         {
             "name": emotion,
             "videos": int((videos["emotion"] == emotion).sum()),
-            "people": videos.loc[videos["emotion"] == emotion, "subject"].nunique(),
+            "subjects": videos.loc[videos["emotion"] == emotion, "subject"].nunique(),
             "segments": int((source.index["emotion"] == emotion).sum()),
         }
         for emotion in source.settings.corpus.emotions

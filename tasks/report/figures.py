@@ -7,7 +7,6 @@ import numpy as np
 from fer_models.statistics.calibration import reliability_bins
 from tasks.config.layout import Layout
 from tasks.preparation.shards import list_shards
-from tasks.report import run_figures
 from tasks.report.contact_sheet import choose_segments, read_thumbnails
 from tasks.report.input import ReportInput
 from tasks.report.plots import save_figure
@@ -37,7 +36,7 @@ def draw_figures(source: ReportInput, folder: Path) -> None:
     _draw_contact_sheet(source, folder / CONTACT_SHEET_FILE)
     for result in source.results:
         _draw_arm(source, result, folder)
-        for name in run_figures.SHOWN:
+        for name in source.shown_figures(result):
             with atomic_write(folder / f"{result.arm.name}_{name}") as temporary:
                 temporary.write_bytes((source.folders[result.arm.name] / name).read_bytes())
 
@@ -99,8 +98,8 @@ def _draw_arm(source: ReportInput, result: ArmResult, folder: Path) -> None:
         probabilities = np.concatenate([probabilities_of(videos, emotions, prefix) for videos in covered])
         curves[how] = (reliability_bins(labels, probabilities), result.mean(metric))
     save_figure(plot_calibration(curves, f"{title}, videos"), folder / f"{name}_calibration.png")
-    people = _subject_scores(source, result)
-    save_figure(plot_subjects(people, title, len(emotions)), folder / f"{name}_subjects.png")
+    subjects = _subject_scores(source, result)
+    save_figure(plot_subjects(subjects, title, len(emotions)), folder / f"{name}_subjects.png")
 
 
 def _subject_scores(source: ReportInput, result: ArmResult) -> list[SubjectScores]:

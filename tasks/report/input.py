@@ -13,8 +13,10 @@ from tasks.config.settings import StudySettings
 from tasks.dataset.index import read_subset
 from tasks.dataset.splits import SUBSETS, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
+from tasks.report.run_figures import shown_figures
 from tasks.study.comparison import ArmResult, best_result, compare, compare_pairs
 from tasks.study.evaluation import Evaluation, read_evaluation
+from tasks.study.explanations import Explanation, read_explanation
 from tasks.study.runs import plan_runs
 from tasks.study.test_set import own_test_set
 
@@ -23,7 +25,8 @@ from tasks.study.test_set import own_test_set
 class ReportInput:
     """What a report is made of. `folders` holds by arm the evaluation folder of its first run.
 
-    `split` has the study's own videos; `index` is that of the first fold, all three subsets.
+    `split` has the study's own videos; `index` is that of the first fold, all three subsets; `explanations` holds by
+    arm that of its first run.
     """
 
     settings: StudySettings
@@ -34,10 +37,15 @@ class ReportInput:
     pairs: Sequence[PairComparison]
     equivalences: Sequence[Equivalence]
     folders: dict[str, Path]
+    explanations: dict[str, Explanation]
 
     @property
     def best(self) -> ArmResult:
         return best_result(self.results)
+
+    def shown_figures(self, result: ArmResult) -> tuple[str, ...]:
+        """The figures of an arm's first run that the report shows."""
+        return shown_figures(result.seeds[0].evaluations[0], self.explanations[result.arm.name])
 
     @property
     def num_folds(self) -> int:
@@ -67,4 +75,5 @@ def collect(settings: StudySettings) -> ReportInput:
         compare_pairs(results, settings.equivalence_margin),
         find_equivalences([result.arm for result in results], settings.model),
         folders,
+        {arm: read_explanation(folder) for arm, folder in folders.items()},
     )

@@ -20,8 +20,8 @@ EXPLANATIONS: dict[Outcome, tuple[str, str]] = {
     ),
     Outcome.UNREADABLE: ("The file could not be read", "Check disk and share, then try again with `fer retry`."),
     Outcome.NOT_TRIED: ("Not tried yet", "Run `fer prepare` again."),
-    Outcome.FILE_MISSING: ("The file is missing", "Put it back or mend its path, then run `fer prepare` again."),
+    Outcome.FILE_MISSING: ("The file is missing", "Put it back or correct its path, then run `fer prepare` again."),
     Outcome.LABEL_MISSING: ("Not used: it has no label", "Give it one, then run `fer prepare` again."),
-    Outcome.LABEL_CONFLICT: ("Not used: its labels differ", "Mend them, then run `fer prepare` again."),
+    Outcome.LABEL_CONFLICT: ("Not used: its labels differ", "Correct them, then run `fer prepare` again."),
     Outcome.OUT_OF_SCOPE: ("Not used: another class", "Add its class to corpus.emotions to use it."),
 }

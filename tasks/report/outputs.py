@@ -75,7 +75,7 @@ def check_output(path: Path | None, kind: Kind, inputs: Iterable[Path] = (), for
     if not path.exists():
         return
     if not path.is_file():
-        raise UserError(f"--output {name} is there and no file; give it another name.")
+        raise UserError(f"--output {name} exists and is not a file; give it another name.")
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if not head or kind.is_ours(head):

@@ -26,7 +26,7 @@ def explain_tile(settings: StudySettings, wanted: str, output: Path | None = Non
     """Draw one tile of a study's runs; returns the path of the PNG.
 
     Args:
-        wanted: the tile's id, or an unmistakable beginning of it.
+        wanted: the tile's id, or a beginning of it that no other id has.
         output: where to write; `<data_root>/explain/<id>.png` by default.
         force: that may be a PNG which somebody else made.
 
@@ -104,7 +104,7 @@ def _find_still(manifest: Path, tile: Tile) -> tuple[str, Still | None, str]:
 
 
 def _below(folder: Path, name: str) -> Path:
-    return path_below(folder, name, f"A {TILES_FILE}", "remove its folder, and `fer evaluate` explains the run anew")
+    return path_below(folder, name, f"A {TILES_FILE}", "remove its folder, and `fer evaluate` explains the run again")
 
 
 def _model_state(path: Path, tile: Tile) -> str:

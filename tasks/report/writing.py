@@ -20,7 +20,6 @@ from tasks.storage.files import write_text
 from tasks.storage.local_copies import synced_folder
 from tasks.storage.spreadsheets import write_csv
 from tasks.study.comparison import ArmResult
-from tasks.study.explanations import read_explanation
 
 HTML_FILE = "index.html"
 MARKDOWN_FILE = "report.md"
@@ -51,7 +50,6 @@ def _write(source: ReportInput, folder: Path) -> None:
     facts = dataclasses.replace(
         describe(source),
         contact_sheet=(figures / CONTACT_SHEET_FILE).is_file(),
-        explanations={arm: read_explanation(of_run).verdict for arm, of_run in source.folders.items()},
     )
     for name, figure in (
         (HTML_FILE, lambda name: _data_uri(figures / name)),
@@ -116,7 +114,7 @@ def read_summary(report: Path) -> str:
 
 
 def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
-    """A row an arm and seed, over all folds."""
+    """One row per arm and seed, over all folds."""
     rows = [
         {
             "arm": result.arm.name,
@@ -133,7 +131,7 @@ def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
 
 
 def _folds_table(source: ReportInput) -> pd.DataFrame:
-    """A row an arm, seed and fold."""
+    """One row per arm, seed and fold."""
     names = fold_names(source.split)
     rows = [
         {

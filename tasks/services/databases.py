@@ -64,7 +64,7 @@ def _create_missing(url: str, host: str) -> None:
     try:
         import psycopg2
     except ModuleNotFoundError as error:
-        raise UserError("PostgreSQL needs a package more: pip install 'fer-pipeline[postgres]'.") from error
+        raise UserError("PostgreSQL needs one more package: pip install 'fer-pipeline[postgres]'.") from error
     try:
         connection = psycopg2.connect(url, connect_timeout=10)
     except psycopg2.Error as error:

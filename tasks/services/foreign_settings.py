@@ -24,7 +24,7 @@ def keras_file() -> Path:
 
 
 def keras_fault() -> str:
-    """What keeps Keras from working here, with the file or variable that says so and how to mend it; empty if nothing.
+    """What keeps Keras from working here, with the file or variable that says so and what to do; empty if nothing.
 
     Keras itself is not imported.
     """
@@ -34,7 +34,7 @@ def keras_fault() -> str:
         if path.exists():
             settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        return f"{path} cannot be read ({error}); mend it or remove it: Keras writes a new one."
+        return f"{path} cannot be read ({error}); correct it or remove it: Keras writes a new one."
     if not isinstance(settings, dict):
         return f"{path} holds no settings of Keras; remove it: Keras writes a new one."
     named = os.environ.get("KERAS_BACKEND")
@@ -84,7 +84,7 @@ def prefect_files() -> list[Path]:
 
 
 def where_prefect_looks() -> str:
-    """Where settings of Prefect stand that may have to be mended, in words."""
+    """Where settings of Prefect stand that may have to be corrected, in words."""
     return " and ".join([*map(str, prefect_files()), "environment variables that begin with PREFECT_"])
 
 

@@ -1,7 +1,7 @@
 """Where tasks run: threads of this process, or the workers of a Dask or Ray cluster.
 
 A task on a cluster costs its worker some tenths of a second, whatever it does (`benchmarks/task_runners.py`): Prefect
-makes its settings, a client and a TLS context anew. It reports to a Prefect server, which the workers must reach.
+makes its settings, a client and a TLS context each time. It reports to a Prefect server, which the workers must reach.
 Videos are decoded in child processes everywhere.
 """
 
@@ -209,7 +209,7 @@ def _count_workers(count: Callable[[], int], address: str | None) -> int:
 
 def _no_answer(kind: str, address: str | None, error: Exception) -> UserError:
     return UserError(
-        f"No {kind} answers at execution.task_runner_address = {address} ({error}); start it or mend the address, "
+        f"No {kind} answers at execution.task_runner_address = {address} ({error}); start it or correct the address, "
         "or leave the address out to have a cluster started for the run."
     )
 

@@ -26,7 +26,7 @@ from fer_models.training.progress import Epoch, Progress
 from tasks.config.settings import StudySettings
 from tasks.progress import echo, progress
 from tasks.steps.artifacts import ProgressArtifact
-from tasks.study.runs import Run, train_run
+from tasks.study.runs import Run, num_epochs, train_run
 from tasks.tracking import mlflow_log
 
 DEPLOYMENT = "fer-train/gpu"
@@ -43,7 +43,7 @@ def train_arm(settings: StudySettings, run: Run, study_run: mlflow_log.StudyRun)
     """Train one arm with one seed, or go on with it, telling MLflow of every epoch."""
     run_id = mlflow_log.open_run(settings, study_run, run)
     logged = mlflow_log.num_logged_epochs(run_id)
-    with ProgressArtifact(f"train {run.name}", settings.training.epochs) as shown:
+    with ProgressArtifact(f"train {run.name}", num_epochs(settings, run.arm)) as shown:
 
         def tell(epoch: Epoch) -> None:
             shown.reach(epoch.epoch)
@@ -60,7 +60,7 @@ def train_on_workers(runs: Sequence[Run], parameters: dict[str, Any], retries: i
     trained twice. One whose worker died is submitted again, `retries` times; it goes on after its last epoch.
 
     Args:
-        parameters: of the flow `fer-train`, but for the name of the run.
+        parameters: of the flow `fer-train`, without the name of the run.
 
     Raises:
         UserError: there is no such deployment.

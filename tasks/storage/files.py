@@ -187,7 +187,7 @@ def whole_shard(path: Path) -> Iterator[None]:
             yield
     except BrokenFile as error:
         set_aside(path)
-        raise BrokenFile(f"{error} Run `fer prepare` again, which makes it anew.") from error
+        raise BrokenFile(f"{error} Run `fer prepare` again, which makes a new one.") from error
 
 
 @contextmanager
@@ -218,14 +218,14 @@ def is_whole(path: Path) -> bool:
 
 
 def broken_files(folder: Path) -> list[Path]:
-    """The files in a folder that are not whole, but for those that are still being written or were set aside."""
+    """The files in a folder that are not whole, except those that are still being written or were set aside."""
     if as_remote(folder) or not folder.is_dir():
         return []
     return [path for path in finished_files(folder) if not (is_whole(path) and _is_intact(path))]
 
 
 def finished_files(folder: Path) -> list[Path]:
-    """The files in a local folder, sorted, but for those that are still being written or were set aside."""
+    """The files in a local folder, sorted, except those that are still being written or were set aside."""
     return [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith((".", BROKEN))]
 
 

@@ -31,7 +31,7 @@ def local_path(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise UserError(f"{str(path)!r} names the home folder of a user that there is not.") from error
+        raise UserError(f"{str(path)!r} names the home folder of a user who does not exist.") from error
 
 
 def read_location(text: str) -> Path:

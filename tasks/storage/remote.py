@@ -42,7 +42,7 @@ class RemotePath(ProxyUPath):
     """A file of an object store, or all files whose names begin so.
 
     Unlike `UPath`, it never takes a store that does not answer for one that lacks the file: a split or a ledger would
-    be made anew. Every fault is an `OSError` that names the file. Files are read and written whole.
+    be made again. Every fault is an `OSError` that names the file. Files are read and written whole.
     """
 
     __slots__ = ()

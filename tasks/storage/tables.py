@@ -1,4 +1,4 @@
-"""Tables that people make, in CSV as any program writes it or in Parquet: the rows that hold something, as texts.
+"""Tables that users make, in CSV as any program writes it or in Parquet: the rows that hold something, as texts.
 
 CSV may be separated by commas, semicolons or tabs, in UTF-8 or in the UTF-16 of Excel's "Unicode text", with or without
 a byte order mark, and begin with Excel's line `sep=;`. Blank rows, other columns, and letter case and blanks in the
@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-
-import pyarrow.parquet as pq
 
 from fer_models.errors import UserError
 from fer_models.names import plain_name
@@ -144,6 +142,8 @@ def _split(text: str, separator: str) -> Iterator[Line]:
 
 
 def _parquet_lines(path: Path) -> list[Line]:
+    import pyarrow.parquet as pq  # only here, so that settings, which import adapters of corpora, stay light
+
     table = pq.ParquetFile(path).read()
     columns = [[cell_text(value) for value in column.to_pylist()] for column in table.columns]
     lines = [Line(number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True), start=1)]

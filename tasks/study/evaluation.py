@@ -202,8 +202,8 @@ def _optimism_gap(
 ) -> float | None:
     """UAR of videos at the epoch that is best on the test subset, minus that at the epoch chosen on the other one."""
     paths = epoch_weights(run.folder)
-    if len(paths) != len(training.history):
-        return None
+    if len(paths) != len(training.history) or len(paths) < 2:
+        return None  # not kept, or nothing was chosen
     kept = model.get_weights()
     uars = []
     for path in paths:

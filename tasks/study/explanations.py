@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from fer_models.errors import UserError
 from fer_models.explanation.gradcam import GradCam
 from fer_models.explanation.randomisation import MAX_SIMILARITY, NUM_DRAWS, Randomisation, check_randomisation
+from fer_models.models.building import model_network
 from fer_models.segments import SegmentSource
 from tasks.storage.files import atomic_write, find_json, write_json
 from tasks.study.checkpoints import MODEL_FILE
@@ -26,6 +27,8 @@ from tasks.video.boxes import Box
 from tasks.video.fingerprint import content_sha256
 
 EXPLANATION_FILE = "explanation.json"
+#: Said of a model that Grad-CAM cannot look into.
+NO_MAPS = "This model has no feature maps that Grad-CAM could look at."
 #: Tiles of each class.
 TILES_PER_CLASS = 3
 #: Segments that a mean map is taken over, per class.
@@ -50,11 +53,14 @@ class MeanMap:
 
 @dataclass(frozen=True)
 class RunExplanation:
-    """What explains a run's predictions: a few segments a class, the classes' mean maps, and the check of the maps."""
+    """What explains a run's predictions: a few segments a class, the classes' mean maps, and the check of the maps.
+
+    A model without feature maps has tiles without maps, no mean maps and no check.
+    """
 
     tiles: list[Tile]
     means: list[MeanMap]
-    check: Randomisation
+    check: Randomisation | None
 
 
 class Explanation(BaseModel):
@@ -62,9 +68,10 @@ class Explanation(BaseModel):
 
     `similarity` holds by stream the mean rank correlation with the trained model's maps after each of `steps`;
     `num_maps` by stream how many of the tiles' maps are not empty; `num_mean` how many segments a class's mean map has.
+    `passed` is None, and there are no steps, for a model without feature maps.
     """
 
-    passed: bool
+    passed: bool | None
     verdict: str
     max_similarity: float
     num_draws: int
@@ -102,7 +109,7 @@ def explain_run(
     """
     predicted = probabilities.argmax(axis=1)
     shown = choose_segments(arrays, np.arange(len(arrays)), TILES_PER_CLASS, run.seed)
-    explainer = GradCam(model, batch_size=len(shown))
+    explainer = GradCam(model, batch_size=len(shown)) if model_network(model).feature_maps else None
     origin = Origin(
         arm=run.arm.name,
         seed=run.seed,
@@ -110,14 +117,18 @@ def explain_run(
         checkpoint=f"{run.folder.name}/{MODEL_FILE}",
         checkpoint_sha256=content_sha256(run.folder / MODEL_FILE),
         prepared=test.prepared.name,
-        convolution=explainer.convolution,
+        convolution=explainer.convolution if explainer else 0,
     )
-    tiles = _make_tiles(origin, explainer, emotions, test.rows, arrays, probabilities, shown)
-    means = _make_means(explainer, emotions, arrays, predicted, run.seed)
-    check = check_randomisation(explainer, arrays, shown, predicted[shown], run.seed)
+    maps = explainer.maps(arrays, shown, predicted[shown]) if explainer else {}
+    tiles = _make_tiles(origin, maps, emotions, test.rows, arrays, probabilities, shown)
     write_tiles(folder / TILES_FILE, tiles)
-    _write_means(folder / "gradcam_mean.npz", means)
-    write_json(folder / EXPLANATION_FILE, _summarise(check, explainer.convolution, len(tiles), means))
+    means: list[MeanMap] = []
+    check = None
+    if explainer:
+        means = _make_means(explainer, emotions, arrays, predicted, run.seed)
+        check = check_randomisation(explainer, arrays, shown, predicted[shown], run.seed)
+        _write_means(folder / "gradcam_mean.npz", means)
+    write_json(folder / EXPLANATION_FILE, _summarise(check, origin.convolution, len(tiles), means))
     return RunExplanation(tiles, means, check)
 
 
@@ -134,7 +145,7 @@ def choose_segments(arrays: SegmentSource, candidates: np.ndarray, per_class: in
 
 def _make_tiles(
     origin: Origin,
-    explainer: GradCam,
+    maps: dict[str, np.ndarray],
     emotions: tuple[str, ...],
     test_rows: pd.DataFrame,
     arrays: SegmentSource,
@@ -142,7 +153,6 @@ def _make_tiles(
     shown: np.ndarray,
 ) -> list[Tile]:
     explained = probabilities[shown].argmax(axis=1)
-    maps = explainer.maps(arrays, shown, explained)
     pictures = arrays.batch(shown)
     return [
         Tile(
@@ -191,16 +201,16 @@ def _write_means(path: Path, means: list[MeanMap]) -> None:
         np.savez_compressed(temporary, faces=np.stack([one.face for one in means]), **arrays)
 
 
-def _summarise(check: Randomisation, convolution: int, num_tiles: int, means: list[MeanMap]) -> Explanation:
+def _summarise(check: Randomisation | None, convolution: int, num_tiles: int, means: list[MeanMap]) -> Explanation:
     return Explanation(
-        passed=check.passed,
-        verdict=_verdict(check),
+        passed=check.passed if check else None,
+        verdict=_verdict(check) if check else NO_MAPS,
         max_similarity=MAX_SIMILARITY,
-        num_draws=NUM_DRAWS,
+        num_draws=NUM_DRAWS if check else 0,
         num_tiles=num_tiles,
-        num_maps=check.num_maps,
-        steps=list(check.steps),
-        similarity={stream: values.tolist() for stream, values in check.means.items()},
+        num_maps=check.num_maps if check else {},
+        steps=list(check.steps) if check else [],
+        similarity={stream: values.tolist() for stream, values in check.means.items()} if check else {},
         convolution=convolution,
         num_mean={one.emotion: one.number for one in means},
     )

@@ -19,6 +19,7 @@ from fer_models.segments import SegmentArrays, SegmentShape
 from fer_models.settings import TrainingSettings
 from fer_models.training.fitting import fit
 from fer_models.training.progress import Epoch, Progress, still_climbs
+from fer_models.training.solving import solve
 from tasks.config.digests import digest, model_part, prepare_digest, training_part
 from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carry_prepare
@@ -32,6 +33,7 @@ from tasks.storage.files import broken_files, find_json, is_whole, set_aside, wr
 from tasks.storage.local_copies import synced_folder
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints
 from tasks.study.precision import gains_from_bfloat16
+from tasks.study.pretrained import absent_weights, weight_files, weights_part
 
 #: Raised when the same settings and data give another model than before.
 CODE_VERSION = 2
@@ -65,15 +67,23 @@ class Run:
 def plan_runs(settings: StudySettings) -> list[Run]:
     """The runs of a study, fold by fold, in the order of its arms and seeds.
 
+    Arms that begin with weights which are not on this machine are left out, unless they are trained.
+
     Raises:
-        UserError: the study has no split or index yet, or an arm needs other segments.
+        UserError: the study has no split or index yet, an arm needs other segments, or no arm is left.
     """
     check_needs(settings)
     layout = Layout.of(settings)
     emotions = settings.corpus.emotions
     split = split_of_study(read_split(layout.split), read_ledger(layout.ledger, emotions), emotions)
     names = fold_names(split)
-    return [run for fold in names for run in _runs_of_fold(settings, layout, fold, names)]
+    runs = [run for fold in names for run in _runs_of_fold(settings, layout, fold, names)]
+    due = {run.arm.name for run in runs if not run.trained}
+    absent = {arm.name: absent_weights(arm) for arm in settings.all_arms() if arm.name in due}
+    if found := [run for run in runs if not absent.get(run.arm.name)]:
+        return found
+    missing = dict.fromkeys(name for names in absent.values() for name in names)
+    raise UserError(f"Every arm needs weights that are not on this machine; run `fer weights get {' '.join(missing)}`.")
 
 
 def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, names: Mapping[int, str]) -> list[Run]:
@@ -113,7 +123,8 @@ _PRINTED_THEN = {
 def _identity(arm: Arm) -> dict[str, Any]:
     """What an arm is, in the spelling of `tasks.config.digests`: two-stream arms had fields for their options."""
     if arm.family != "two-stream":
-        return {"family": arm.family, "options": dict(arm.options)}
+        part = {"family": arm.family, "options": dict(arm.options), "solved": arm.is_solved}
+        return part | weights_part(arm)
     printed = _PRINTED_THEN.get(arm.name.partition("+")[0])
     defaults = {"streams": ("spatial", "temporal"), "fusion": None, "width": None}
     return {"name": "", "title": "", "printed_accuracy": printed, "imbalance": None, **defaults, **arm.options}
@@ -130,6 +141,11 @@ def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
     if precision == "auto":
         precision = "mixed_bfloat16" if gains_from_bfloat16() else "float32"
     return settings.training.model_copy(update={"precision": precision, "treatment": treatment_of(settings, arm)})
+
+
+def num_epochs(settings: StudySettings, arm: Arm) -> int:
+    """The most that the training of an arm takes."""
+    return 1 if arm.is_solved else settings.training.epochs
 
 
 def shape_of(settings: StudySettings) -> SegmentShape:
@@ -165,6 +181,7 @@ def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
         prepare=carry_prepare(settings.prepare, _crops(settings, run)),
         seed=run.seed,
         shape=shape_of(settings),
+        weights=weight_files(run.arm),
     )
 
 
@@ -189,7 +206,7 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
     train, validation = (run_arrays(settings, run, subset) for subset in (TRAIN, VALIDATION))
     if done:
         echo(f"{run.name}: going on after epoch {len(done.history)}")
-    epochs = settings.training.epochs
+    epochs = num_epochs(settings, run.arm)
     with (
         synced_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,
         progress(f"Training {run.name}", epochs) as advance,
@@ -208,8 +225,9 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
 
         training = training_of(settings, run.arm)
         checkpoints = RunCheckpoints(working.path, training.keep_epochs)
+        train_model = solve if run.arm.is_solved else fit
         build = functools.partial(build_run_model, settings, run)
-        result = fit(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
+        result = train_model(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
     keras.backend.clear_session()
     if len(result.history) == epochs and still_climbs(result.history):
         budget = "epochs" if settings.training.steps is None else "steps"

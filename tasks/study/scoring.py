@@ -4,7 +4,7 @@ Scores have flat names. `video_` and `segment_` stand before `accuracy`, `uar`, 
 recall of each class. `video_uar_majority` and `video_uar_logit_mean` are of videos whose segments vote, or whose
 logits are averaged, instead of the mean of probabilities. In `video_accuracy_all` and `video_uar_all` videos without a
 usable face count as errors. `video_ece` is the expected calibration error, `video_ece_scaled` the same after scaling
-with the temperature that was fitted on the validation subset; `video_worst_subject_uar` is that of the person who is
+with the temperature that was fitted on the validation subset; `video_worst_subject_uar` is that of the subject who is
 recognised worst.
 """
 
@@ -86,7 +86,7 @@ def video_uar(segments: pd.DataFrame, emotions: Sequence[str]) -> float:
 
 
 def subject_uars(videos: pd.DataFrame, emotions: Sequence[str]) -> dict[str, float]:
-    """UAR of each person's covered videos, over the classes that he or she shows."""
+    """UAR of each subject's covered videos, over the classes that he or she shows."""
     covered = videos[videos["num_segments"] > 0]
     labels, probabilities = labels_of(covered, emotions), probabilities_of(covered, emotions)
     return {

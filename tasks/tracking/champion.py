@@ -1,6 +1,6 @@
 """The registered model of a study.
 
-A challenger takes the alias `champion` only when it beats the present one beyond the noise; else it is said why not.
+A challenger takes the alias `champion` only when it beats the present one beyond the noise; else a sentence says why.
 """
 
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ def connect(layout: Layout) -> mlflow.MlflowClient:
         return mlflow.MlflowClient()
     except Exception as error:  # of MLflow, or of the database's driver
         why = " ".join(hide_password_in(str(error), uri).split()).rstrip(".")
-        raise UserError(f"MLflow cannot use MLFLOW_TRACKING_URI = {shown(uri)!r} ({why}); mend it.") from None
+        raise UserError(f"MLflow cannot use MLFLOW_TRACKING_URI = {shown(uri)!r} ({why}); correct it.") from None
 
 
 def shown(uri: str) -> str:

@@ -31,7 +31,7 @@ _ELSEWHERE = (
 
 
 def ready_database(root: Path) -> str:
-    """The URI of the MLflow database of a local data root: made if need be, and anew when it is broken.
+    """The URI of the MLflow database of a local data root: made if need be, and made again when it is broken.
 
     All that it holds is logged from files that the data root has beside it, so a broken one is set aside.
 
@@ -48,8 +48,8 @@ def ready_database(root: Path) -> str:
         _bring_home(root)
     except sqlite3.DatabaseError as error:
         raise StorageError(
-            f"MLflow's database {path} cannot be used ({error}); see to its disk and to the permissions of the file "
-            "and its folder, end what holds it, then run the command again. It stays as it is."
+            f"MLflow's database {path} cannot be used ({error}); check its disk and the permissions of the file and "
+            "its folder, end programs that use it, then run the command again. The file is left as it is."
         ) from error
     return uri_of(root)
 

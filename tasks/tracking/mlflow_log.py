@@ -1,8 +1,8 @@
-"""Logs a study to MLflow: one experiment a study, a parent run, a child run per arm and seed.
+"""Logs a study to MLflow: one experiment per study, a parent run, a child run per arm and seed.
 
 Everything is logged from files that are on disk already, so a study can be logged again, or into another store.
 What has been logged is remembered beside those files, per parent run. Nothing that is remembered or logged tells where
-the data root lies, but for the addresses of artifacts, which follow it (`tasks.tracking.mlflow_database`).
+the data root lies, except the addresses of artifacts, which follow it (`tasks.tracking.mlflow_database`).
 """
 
 import importlib.metadata
@@ -118,6 +118,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     child = find_json(run.folder / _RECORD, _ChildRun)
     if child and child.parent_id == study_run.run_id and _exists(client, child.run_id):
         return child.run_id
+    options = {f"arm.{name}": _text(value) for name, value in run.arm.options.items()}
     tags = {
         "mlflow.parentRunId": study_run.run_id,
         "fer.kind": "arm",
@@ -127,13 +128,13 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         "treatment": treatment_of(settings, run.arm),
         "precision": training_of(settings, run.arm).precision,
         "family": run.arm.family,
-        **{name: _text(value) for name, value in run.arm.options.items()},
+        **options,
         "streams": " + ".join(streams_of(run.arm)),
         "backend": keras.backend.backend(),
         **_revision(),
     }
     created = client.create_run(study_run.experiment_id, run_name=run.name, tags=tags)
-    parameters = {"arm": run.arm.name, "seed": run.seed, "family": run.arm.family, **run.arm.options}
+    parameters = {"arm": run.arm.name, "seed": run.seed, "family": run.arm.family, **options}
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
     parameters["training.treatment"] = treatment_of(settings, run.arm)
     client.log_batch(created.info.run_id, params=[Param(name, _text(value)) for name, value in parameters.items()])

@@ -1,4 +1,4 @@
-"""Following one person's face through a video, whatever the detector.
+"""Following one subject's face through a video, whatever the detector.
 
 A followed face is looked for around its last box, at sizes near the last one; the whole frame is searched when that
 fails, and now and then to count the faces.
@@ -36,7 +36,7 @@ class NumberedPicture(Picture, Protocol):
 
 
 class FaceTracker:
-    """Follows one person through a video.
+    """Follows one subject through a video.
 
     Args:
         detector: finds the faces.

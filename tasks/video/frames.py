@@ -178,7 +178,7 @@ class Frame:
         return _yuv_to_rgb(np.stack([luma, *chroma], axis=-1), _LUMA_SHARES[self._matrix], self._is_full_range)
 
     def picture(self, max_side_px: int) -> np.ndarray:
-        """The whole frame for people, uint8 RGB (h, w, 3), its longer side shrunk to at most `max_side_px`."""
+        """The whole frame to look at, uint8 RGB (h, w, 3), its longer side shrunk to at most `max_side_px`."""
         rgb = self._rgb()
         width, height = self._stretched_size(rgb.shape[1], rgb.shape[0])
         scale = min(max_side_px / max(width, height), 1.0)

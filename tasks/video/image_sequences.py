@@ -14,7 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from fer_models.errors import VideoFault
@@ -146,6 +145,8 @@ def read_image(path: Path) -> np.ndarray:
         VideoFault: `undecodable`, naming the file, when it is not a whole image of a known format.
             `unreadable` when the file cannot be read at all.
     """
+    import cv2  # only here, so that settings, which import adapters of corpora, stay light
+
     try:
         content = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:

@@ -27,7 +27,7 @@ _STILL = 0.005
 #: What hardly changes for longer is no picture repeated to fill a rate, but somebody who holds still.
 STILL_S = 0.25
 #: A video is remarked on when a larger share of its frames repeat the one before: 25 pictures in 30 frames do, not
-#: cameras that now and then skip one, nor people who hardly move.
+#: cameras that now and then skip one, nor subjects who hardly move.
 NOTABLE_REPEATS = 0.12
 #: Frames are compared by about so many of their rows.
 _NUM_ROWS = 12

@@ -1,4 +1,4 @@
-"""Single frames of a video, shrunk to pictures for people. Never holds more than a few of them."""
+"""Single frames of a video, shrunk to pictures to look at. Never holds more than a few of them."""
 
 import time
 from collections.abc import Sequence

@@ -1,8 +1,10 @@
 """Families of models: one file each, and one shape, `Family`. A new family is a new file and one line here."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fer_models.segments import SegmentShape
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     from fer_models.models.network import Network
 
 #: Family -> the module that has it as `FAMILY`; none is imported before it is needed.
-FAMILIES: dict[str, str] = {"two-stream": "fer_models.models.families.two_stream"}
+FAMILIES: dict[str, str] = {
+    "two-stream": "fer_models.models.families.two_stream",
+    "linear": "fer_models.models.families.linear",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Recipe:
         shape: what the segments hold.
         initializers: makes the initializer of a layer's weights from the layer's name.
         last_initializer: that of the layer `logits`.
+        weights: files of weights by name; layers whose file is not given have fresh ones.
         precision: Keras's name of the data type policy of the layers between input and logits.
     """
 
@@ -36,6 +42,11 @@ class Recipe:
     seed: int
     initializers: "Callable[[str], keras.Initializer]"
     last_initializer: "keras.Initializer"
+    weights: Mapping[str, Path] = MappingProxyType({})
+
+
+def _no_weights(options: Any) -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,8 @@ class Family:
         needs: what a segment must hold at least for an arm with these options.
         streams: the streams of input pictures that such an arm has, `spatial` and `temporal`.
         build: makes the network: its input layers, its logits, and what others must know of it.
+        methods: what its arms with these options are, as the report's methods section begins a sentence on them.
+        weights: names of the weights that others trained and that such an arm begins with.
     """
 
     name: str
@@ -55,6 +68,8 @@ class Family:
     needs: Callable[[Any], SegmentShape]
     streams: Callable[[Any], tuple[str, ...]]
     build: "Callable[[Any, Recipe], tuple[list[Any], Any, Network]]"
+    methods: Callable[[Sequence[Any], ModelSettings], str]
+    weights: Callable[[Any], tuple[str, ...]] = _no_weights
 
 
 def load_family(name: str) -> Family:

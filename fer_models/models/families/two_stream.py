@@ -5,6 +5,7 @@ convolutions a stream, and two dense layers. The form `modern` has four with bat
 before the last.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from fer_models.models.families import Family, Recipe
 from fer_models.models.inputs import input_layers, input_pictures
 from fer_models.models.network import FeatureMap, Network
 from fer_models.segments import SegmentShape
-from fer_models.settings import PositiveInt, Settings
+from fer_models.settings import ModelSettings, PositiveInt, Settings
 
 _FUSIONS = {"concatenate": layers.Concatenate, "sum": layers.Add, "average": layers.Average}
 _HEAD, _LOGITS = "dense1", "logits"
@@ -201,4 +202,21 @@ def _dense(name: str, recipe: Recipe, **more: Any) -> layers.Dense:
     )
 
 
-FAMILY = Family("two-stream", TwoStreamOptions, needs, lambda options: options.streams, build)
+def methods(arms: Sequence[TwoStreamOptions], settings: ModelSettings) -> str:
+    """What these arms are."""
+    single = {arm.streams[0] for arm in arms if len(arm.streams) == 1}
+    if not single:
+        what = "Two-stream convolutional networks"
+    elif any(len(arm.streams) == 2 for arm in arms):
+        what = f"Two-stream convolutional networks, and {'single streams' if len(single) > 1 else 'a single stream'} "
+        what += "of them,"
+    else:
+        seen = {"spatial": "the face", "temporal": "its motion"}
+        what = f"Convolutional networks of one stream, {' or '.join(seen[name] for name in seen if name in single)},"
+    size = f"width {settings.width}"
+    if settings.form != "modern":
+        size += f" with {settings.head_units} units in each of two dense layers"
+    return f"{what} of {size}, in {settings.form} form,"
+
+
+FAMILY = Family("two-stream", TwoStreamOptions, needs, lambda options: options.streams, build, methods)

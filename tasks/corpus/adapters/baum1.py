@@ -10,7 +10,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from openpyxl import load_workbook
 from pydantic import Field
 
 from fer_models.errors import UserError
@@ -68,7 +67,7 @@ class _Row:
 
 
 def read(corpus: Options) -> list[SourceVideo]:
-    """One record a clip that is annotated, or filmed, or both, in the chosen subsets."""
+    """One record per clip that is annotated, or filmed, or both, in the chosen subsets."""
     root = require_folder(corpus.root)
     unknown = [subset for subset in corpus.subsets if subset not in _CODES]
     if unknown or not corpus.subsets:
@@ -135,6 +134,8 @@ def _read_sheet(path: Path) -> list[_Row]:
 
 
 def _sheet_lines(path: Path) -> list[Line]:
+    from openpyxl import load_workbook  # only here, so that settings, which import `Options`, stay light
+
     try:
         if path.suffix.lower() == ".csv":
             return list(read_csv_lines(path, [name.lower() for name in _COLUMNS]))

@@ -21,7 +21,7 @@ _LABEL = re.compile(r"(.*)_(\d+)_emotion\.txt", re.IGNORECASE)
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a clip that is filmed, or labelled, or both."""
+    """One record per clip that is filmed, or labelled, or both."""
     root = require_folder(corpus.root)
     films, labels = _find(root, "cohn-kanade-images"), _find(root, "Emotion")
     clips = {f"{path.parent.name}_{path.name}" for folder in (films, labels) for path in folder.glob("[!.]*/[!.]*/")}
@@ -38,9 +38,9 @@ def _find(root: Path, name: str) -> Path:
 
 def _source(name: str, films: Path, labels: Path) -> SourceVideo:
     match = _CLIP.fullmatch(name)
-    subject, _, clip = name.partition("_")
-    film = films / subject / clip
-    files = sorted((labels / subject / clip).glob("[!.]*_emotion.txt"))
+    folder, _, clip = name.partition("_")
+    film = films / folder / clip
+    files = sorted((labels / folder / clip).glob("[!.]*_emotion.txt"))
     text = files[0].read_text(encoding="utf-8", errors="replace").strip() if files else ""
     label_raw = _word(text)
     emotion, status, reason = label_status(label_raw)
@@ -56,8 +56,8 @@ def _source(name: str, films: Path, labels: Path) -> SourceVideo:
         status, reason = Outcome.FILE_MISSING, f"{files[0].name} labels it, but there is no folder of its images"
     elif status is Outcome.OK:
         reason = _remark(files[0], images)
-    person = f"ckplus/{match[1].upper()}" if match else ""
-    return SourceVideo(f"ckplus/{name}", "ckplus", film, person, emotion, label_raw, status, reason)
+    subject = f"ckplus/{match[1].upper()}" if match else ""
+    return SourceVideo(f"ckplus/{name}", "ckplus", film, subject, emotion, label_raw, status, reason)
 
 
 def _word(text: str) -> str:

@@ -18,7 +18,7 @@ _PREFIX = re.compile(r"(S\d{3})_(\d{3})_", re.IGNORECASE)
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a clip, and one for each image that belongs to none."""
+    """One record per clip, and one for each image that belongs to none."""
     root = require_folder(corpus.root)
     clips: dict[str, set[Path]] = defaultdict(set)
     strays: list[Path] = []

@@ -9,7 +9,7 @@ from tasks.outcomes import Outcome
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a video below the root."""
+    """One record per video below the root."""
     root = require_folder(corpus.root)
     return [_source(root, path) for path in videos_below(root)]
 

@@ -22,11 +22,11 @@ class SourceVideo:
     Args:
         video_id: unique over all data sets.
         path: a video file, or a folder or pattern of numbered images (see `tasks.video.image_sequences`).
-        subject: names a person, over all data sets; in the spelling of `fer_models.names.plain_name`.
+        subject: who is seen, under one name over all data sets; in the spelling of `fer_models.names.plain_name`.
         emotion: the project's word, empty when unknown.
         label_raw: the label as the corpus spells it.
         status: `ok`, or why the video cannot be used, whatever the classes of a study.
-        reason: for people; may stand beside `ok` as a remark.
+        reason: for users; may stand beside `ok` as a remark.
     """
 
     video_id: str
@@ -48,7 +48,7 @@ def label_status(label_raw: str) -> tuple[str, Outcome, str]:
 
 
 def require_folder(path: Path, setting: str = "corpus.root") -> Path:
-    """The folder, or a `UserError` that names the setting to mend."""
+    """The folder; raises a `UserError` that names the setting to correct."""
     if not path.is_dir():
         raise UserError(f"There is no folder {str(path)!r}; set {setting} to the folder of your videos.")
     return path

@@ -15,12 +15,12 @@ from tasks.outcomes import Outcome
 from tasks.storage.tables import Row, read_rows
 
 _COLUMNS = ("path", "subject", "emotion")
-#: What programs write into a cell that holds nothing; no person's name.
+#: What programs write into a cell that holds nothing; no subject's name.
 _NOBODY = frozenset(("nan", "NaN", "NaT", "None", "NULL", "<NA>", "#N/A"))
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a row of the table."""
+    """One record per row of the table."""
     if not corpus.root.is_file():
         raise UserError(f"There is no table {str(corpus.root)!r}; set corpus.root to a CSV or Parquet file.")
     return [_source(corpus, row) for row in read_rows(corpus.root, _COLUMNS)]

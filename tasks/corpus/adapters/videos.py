@@ -7,7 +7,7 @@ from tasks.corpus.adapters.source import SourceVideo, require_folder, videos_bel
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
-    """One record a video in or below the root; emotion and subject are empty."""
+    """One record per video in or below the root; emotion and subject are empty."""
     root = require_folder(corpus.root)
     return [SourceVideo(_name(root, path), "videos", path, "", "", "") for path in videos_below(root)]
 

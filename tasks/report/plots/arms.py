@@ -11,7 +11,7 @@ from tasks.report.plots import BLUE, GREY, VERMILION
 
 @dataclass(frozen=True)
 class ArmScores:
-    """A row: the scores of an arm's seeds, and the mean with the interval that the people's differences leave to it."""
+    """A row: the scores of an arm's seeds, and their mean with its interval over the subjects."""
 
     title: str
     seeds: Sequence[float]
@@ -22,7 +22,7 @@ class ArmScores:
 
 
 def plot_arms(arms: Sequence[ArmScores], num_classes: int) -> Figure:
-    """Mean UAR of videos with its 95 % interval over people, a dot a seed, and chance."""
+    """Mean UAR of videos with its 95 % interval over subjects, one dot per seed, and chance."""
     figure = Figure(figsize=(8.5, 0.42 * len(arms) + 1.15), layout="constrained")
     axes = figure.subplots()
     for y, arm in enumerate(arms):

@@ -21,9 +21,9 @@ def plot_class_distribution(index: pd.DataFrame, emotions: Sequence[str]) -> Fig
     subsets = [subset for subset in _COLOURS if (videos["side"] == subset).any()]
     for number, subset in enumerate(subsets):
         counts = videos.loc[videos["side"] == subset, "emotion"].value_counts().reindex(list(emotions), fill_value=0)
-        people = videos.loc[videos["side"] == subset, "subject"].nunique()
+        subjects = videos.loc[videos["side"] == subset, "subject"].nunique()
         place = x + (number - (len(subsets) - 1) / 2) * 0.27
-        bars = axes.bar(place, counts, 0.25, color=_COLOURS[subset], label=f"{subset} ({people} people)")
+        bars = axes.bar(place, counts, 0.25, color=_COLOURS[subset], label=f"{subset} ({subjects} people)")
         axes.bar_label(bars, fontsize=8)
     axes.set_xticks(x, emotions)
     axes.set_ylabel("videos")

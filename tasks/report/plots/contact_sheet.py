@@ -1,4 +1,4 @@
-"""A contact sheet: faces with the picture of their optical flow below, a row a class."""
+"""A contact sheet: faces with the picture of their optical flow below, one row per class."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Thumbnail:
 
 
 def plot_contact_sheet(classes: Mapping[str, Sequence[Thumbnail]]) -> Figure:
-    """A row a class, named after it; the person's name stands below each segment."""
+    """One row per class, named after it; the subject's name stands below each segment."""
     columns = max(_MIN_COLUMNS, *map(len, classes.values()))
     row_in = _WIDTH_IN / columns * (2 * _SIDE_PX + _GAP_PX) / (_SIDE_PX + _GAP_PX)
     height_in = _HEAD_IN + len(classes) * (row_in + _LABEL_IN)
@@ -66,7 +66,7 @@ def _draw_legend(figure: Figure, height_in: float) -> None:
     axes.imshow(draw_colour_wheel(120))
     axes.axis("off")
     text = (
-        "Random segments of the training subset, a row a class: above the face as stored, below its optical flow.\n"
+        "Random segments of the training subset, one row per class: above the face as stored, below its optical flow.\n"
         f"The colour is the direction of motion as on the wheel, white is still, "
         f"full colour is {FULL_COLOUR_PX:g} px or more (of the crop as stored)."
     )

@@ -17,13 +17,17 @@ _SIDE_PX = 144
 
 
 def plot_explanations(tiles: Sequence[Tile], title: str, columns: int) -> Figure:
-    """A grid of tiles; each shows face and optical flow on top, the maps over the face below, and its id."""
+    """A grid of tiles: face and optical flow, the maps over the face if there are any, and the id of the tile."""
     rows = -(-len(tiles) // columns)
-    figure = Figure(figsize=(3.5 * columns, 4.1 * rows + 0.75), layout=ConstrainedLayoutEngine(h_pad=0.12))
+    with_maps = any(tile.maps for tile in tiles)
+    row_in = 4.1 if with_maps else 2.6
+    figure = Figure(figsize=(3.5 * columns, row_in * rows + 0.75), layout=ConstrainedLayoutEngine(h_pad=0.12))
     figure.suptitle(
         f"Grad-CAM of the predicted class: {title}\n"
         "top: face and optical flow; bottom: where the spatial (left) and the temporal stream (right) looked\n"
-        "(plain grey: no part of the picture speaks for the class); below: the tile's id, for `fer explain`",
+        "(plain grey: no part of the picture speaks for the class); below: the tile's id, for `fer explain`"
+        if with_maps
+        else f"The predicted class: {title}\nface and optical flow; below: the tile's id, for `fer explain`",
         fontsize=11,
     )
     for axes in np.atleast_1d(figure.subplots(rows, columns)).ravel():
@@ -48,6 +52,8 @@ def _picture(tile: Tile) -> np.ndarray:
         cv2.resize(picture, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
         for picture in (tile.face, draw_optical_flow(tile.optical_flow))
     ]
+    if not tile.maps:
+        return np.hstack(top)
     absent = np.full((_SIDE_PX, _SIDE_PX, 3), 238, np.uint8)
     bottom = [
         draw_heat(tile.face, tile.maps[stream], _SIDE_PX) if stream in tile.maps else absent

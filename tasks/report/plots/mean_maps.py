@@ -15,7 +15,7 @@ _WIDTH_IN, _HEAD_IN, _LABEL_IN, _GAP_IN, _ROW_NAME_IN = 2.0, 0.85, 0.5, 0.08, 0.
 
 
 def plot_mean_maps(classes: Sequence[MeanMap], title: str) -> Figure:
-    """A column a class: the mean face, and below it over the same face the mean map of each stream."""
+    """One column per class: the mean face, and below it over the same face the mean map of each stream."""
     rows = ["mean face", *(f"{stream}\nstream" for stream in classes[0].maps)]
     width = _ROW_NAME_IN + len(classes) * (_WIDTH_IN + _GAP_IN)
     height = _HEAD_IN + _LABEL_IN + len(rows) * (_WIDTH_IN + _GAP_IN)

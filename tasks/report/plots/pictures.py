@@ -1,4 +1,4 @@
-"""Optical flow as a colour picture for people: hue is the direction, white is still, full colour is fast."""
+"""Optical flow as a colour picture: hue is the direction, white is still, full colour is fast."""
 
 import cv2
 import numpy as np

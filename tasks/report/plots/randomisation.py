@@ -10,7 +10,7 @@ _COLOURS = {"spatial": BLUE, "temporal": ORANGE}
 
 
 def plot_randomisation(result: Randomisation, title: str) -> Figure:
-    """Similarity to the trained model's maps over the layers drawn anew, a line a stream, a pale dot a random model."""
+    """Similarity to the trained model's maps by the layers made random; a pale dot is one random model."""
     figure = Figure(figsize=(8.5, 4.6), layout="constrained")
     axes = figure.subplots()
     x = np.arange(len(result.steps) + 1)
@@ -24,7 +24,7 @@ def plot_randomisation(result: Randomisation, title: str) -> Figure:
     limit = f"limit for {result.steps[-1]}: {MAX_SIMILARITY:g}"
     axes.text(x[-1], MAX_SIMILARITY + 0.03, limit, fontsize=8, color=GREY, ha="right")
     axes.set_xticks(x, ["none", *result.steps])
-    axes.set_xlabel("drawn anew down to this layer, from the top")
+    axes.set_xlabel("made random from the top down to this layer")
     axes.set_ylabel("rank correlation with the trained model's maps")
     axes.set_ylim(min(-0.5, axes.get_ylim()[0]), 1.05)
     axes.spines[["top", "right"]].set_visible(False)

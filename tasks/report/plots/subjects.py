@@ -1,4 +1,4 @@
-"""How well each person is recognised."""
+"""How well each subject is recognised."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tasks.report.plots import BLUE, GREY
 
 @dataclass(frozen=True)
 class SubjectScores:
-    """A person: the UAR that the best arm reached on his or her videos, a value a seed, and the means of the others."""
+    """A subject: the UAR that the best arm reached on their videos, one value per seed, and the means of the others."""
 
     name: str
     num_videos: int
@@ -19,7 +19,7 @@ class SubjectScores:
 
 
 def plot_subjects(subjects: Sequence[SubjectScores], title: str, num_classes: int) -> Figure:
-    """A column a person, the worst recognised first."""
+    """One column per subject, the worst recognised first."""
     figure = Figure(figsize=(max(8.5, 0.28 * len(subjects) + 1.5), 3.4), layout="constrained")
     axes = figure.subplots()
     ordered = sorted(subjects, key=lambda one: sum(one.seeds) / len(one.seeds))

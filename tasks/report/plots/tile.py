@@ -68,6 +68,9 @@ def _draw_head(page: Page, shown: TilePage) -> None:
 
 
 def _draw_maps(page: Page, tile: Tile, top: float) -> None:
+    if not tile.maps:
+        page.text(_LEFT_IN, top, "This model has no maps of where it looked.", size=10, color=GREY)
+        return
     heading = page.text(_LEFT_IN, top, f"Where the model looked for {tile.explained}", size=11, weight="bold")
     note = f"Grad-CAM at convolution {tile.origin.convolution}"
     page.text(_LEFT_IN + page.width_of(heading) + 0.3, top, note, size=10, color=GREY)

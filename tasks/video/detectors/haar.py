@@ -20,7 +20,7 @@ _SEARCH_SIDE_PX, _LOOK_SIDE_PX, _SECOND_LOOK_SIDE_PX = 30.0, 24.0, 48.0
 #: Windows that must agree on a face that is searched; one that is known to be there needs a single pair.
 _SEARCH_WINDOWS, _LOOK_WINDOWS = 3, 1
 #: A face is believed when it has this share of the windows of the best one in the picture. On real clips the mistakes
-#: beside a face (a printed shirt, a collar, the hair with the forehead) have less, and a drawn second person has more.
+#: beside a face (a printed shirt, a collar, the hair with the forehead) have less, and a drawn second subject has more.
 _LEAST_SHARE = 0.2
 
 

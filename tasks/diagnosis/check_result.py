@@ -1,4 +1,4 @@
-"""What a check found, and how to mend it."""
+"""What a check found, and how to fix it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,18 +8,18 @@ class State(StrEnum):
     """How good it is, the best first."""
 
     OK = "ok"
-    NOTE = "note"  # worth knowing, nothing to mend
+    NOTE = "note"  # worth knowing, nothing to fix
     WARNING = "warning"  # works, but not as it should
     ERROR = "error"  # a study would fail
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The condition of one thing.
+    """What one check found.
 
     Args:
         name: what was looked at.
-        found: what there is, for people; never a password.
+        found: what there is, for users; never a password.
         fix: what to do about it; empty where nothing is to be done.
     """
 

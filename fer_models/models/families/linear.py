@@ -1,0 +1,121 @@
+"""Linear machines over fixed features: the classic baselines, and features of networks that were trained elsewhere.
+
+The features are layers, so that such a model is saved, loaded and asked like any other; the linear layer behind them
+is a support vector machine whose weights `fer_models.training.solving` finds. For HOG on expressions see Carcagnì et
+al. 2015, *Facial expression recognition and histograms of oriented gradients: a comprehensive study*.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import keras
+from keras import layers, ops
+
+from fer_models.models.backbones import mini_xception
+from fer_models.models.families import Family, Recipe
+from fer_models.models.histograms import GreyGradients, OrientationHistograms
+from fer_models.models.inputs import GreyFaces, input_layers
+from fer_models.models.network import Network
+from fer_models.segments import SegmentShape
+from fer_models.settings import ModelSettings, Settings
+
+_HEAD = "logits"
+#: Motion in 1/30 s that is noise, in px of a face stored at 48 px.
+_STILL_PX = 0.1
+
+
+def _hog(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
+    histograms = OrientationHistograms(9, signed=False, name="hog")
+    return layers.Flatten(name="hog_vector")(histograms(GreyGradients(name="grey_gradients")(face)))
+
+
+def _hof(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
+    floor_px = _STILL_PX * recipe.shape.side_px / SegmentShape().side_px
+    histograms = OrientationHistograms(8, signed=True, floor=floor_px, name="hof")
+    return layers.Flatten(name="hof_vector")(histograms(optical_flow))
+
+
+def _mini_xception(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
+    """Two feature maps: the last one, and the one before, which says more of where things are."""
+    grey = GreyFaces(mini_xception.SIDE_PX, name="grey_faces")(face)
+    last = mini_xception.features(grey, _PREFIX, initializers=recipe.initializers)
+    body = keras.Model(face, last)
+    if path := recipe.weights.get(MINI_XCEPTION):
+        mini_xception.load_weights(body, path, _PREFIX)
+    for layer in body.layers:
+        layer.trainable = False
+    maps = [body.get_layer(f"{_PREFIX}{name}").output for name in (mini_xception.MAP_BEFORE, mini_xception.LAST_MAP)]
+    return layers.Concatenate(name="mini_xception_vector")([layers.Flatten()(one) for one in maps])
+
+
+MINI_XCEPTION = "fer2013-mini-xception"
+_PREFIX = "mini_xception_"
+#: Makes a vector from `face` and `optical_flow`.
+_FEATURES: dict[str, Callable[[Any, Any, Recipe], Any]] = {"hog": _hog, "hof": _hof, "mini-xception": _mini_xception}
+_WORDS = {
+    "hog": "histograms of oriented gradients (HOG) of the face",
+    "hof": "histograms of oriented optical flow",
+    "mini-xception": "the last two feature maps of a mini-Xception that was trained on FER2013",
+}
+
+
+@keras.saving.register_keras_serializable(package="fer_models")
+class NoFeatures(layers.Layer):
+    """Faces (batch, S, S, 3) -> 0 each, float32 (batch, 1): what a model knows that does not look."""
+
+    def call(self, faces: Any) -> Any:
+        return ops.zeros((ops.shape(faces)[0], 1), "float32")
+
+    def compute_output_spec(self, faces: Any) -> Any:
+        return keras.KerasTensor((faces.shape[0], 1), dtype="float32")
+
+
+class LinearOptions(Settings):
+    """What a linear machine sees.
+
+    Args:
+        features: side by side; none for the machine that knows only how frequent the classes are.
+    """
+
+    features: tuple[Literal["hog", "hof", "mini-xception"], ...] = ()
+
+
+def needs(options: LinearOptions) -> SegmentShape:
+    """One frame, and its motion where a feature is of it."""
+    return SegmentShape(num_frames=1, has_optical_flow="hof" in options.features)
+
+
+def streams(options: LinearOptions) -> tuple[str, ...]:
+    """The face, its motion, or both."""
+    seen = {"hof": "temporal"}
+    return tuple(dict.fromkeys(seen.get(feature, "spatial") for feature in options.features))
+
+
+def build(options: LinearOptions, recipe: Recipe) -> tuple[list[Any], Any, Network]:
+    """Inputs, logits and the record of an arm; it takes both inputs, and uses those that it needs."""
+    face, optical_flow = input_layers(recipe.shape)
+    vectors = [_FEATURES[feature](face, optical_flow, recipe) for feature in options.features]
+    if not vectors:
+        vectors = [NoFeatures(name="no_features")(face)]
+    x = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="features")(vectors)
+    last = layers.Dense(recipe.num_classes, kernel_initializer=recipe.last_initializer, dtype="float32", name=_HEAD)
+    network = Network(family=FAMILY.name, shape=recipe.shape, head=_HEAD, logits=_HEAD, feature_maps={})
+    return [face, optical_flow], last(x), network
+
+
+def methods(arms: Sequence[LinearOptions], settings: ModelSettings) -> str:
+    """What these arms are."""
+    sights = [" with ".join(_WORDS[feature] for feature in arm.features) for arm in arms if arm.features]
+    machines = f"Linear support vector machines on {', on '.join(sights)}" if sights else ""
+    constant = any(not arm.features for arm in arms)
+    frequency = "a model that knows only how frequent the classes are" if constant else ""
+    words = " and ".join(part for part in (machines, frequency) if part)
+    return words[0].upper() + words[1:]
+
+
+def weights(options: LinearOptions) -> tuple[str, ...]:
+    """Those of the networks among the features."""
+    return (MINI_XCEPTION,) if "mini-xception" in options.features else ()
+
+
+FAMILY = Family("linear", LinearOptions, needs, streams, build, methods, weights)

@@ -1,0 +1,37 @@
+"""Weights that others trained and that arms of a study begin with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fer_models.errors import UserError
+from fer_models.models.arms import Arm
+from fer_models.models.building import weights_of
+from tasks.progress import echo
+from tasks.weights.cache import find, get
+from tasks.weights.registry import get_record
+
+
+def absent_weights(arm: Arm) -> list[str]:
+    """Names of those that an arm begins with and that are not on this machine."""
+    return [name for name in weights_of(arm) if find(name) is None]
+
+
+def fetch_weights(arms: Sequence[Arm]) -> None:
+    """Fetch what is not on this machine; says which arms are left out because that was not possible."""
+    for name in dict.fromkeys(name for arm in arms for name in absent_weights(arm)):
+        try:
+            get(name)
+        except UserError as error:
+            titles = ", ".join(arm.name for arm in arms if name in weights_of(arm))
+            echo(f"Left out: {titles}, for want of the weights {name}. {error}")
+
+
+def weight_files(arm: Arm) -> dict[str, Path]:
+    """The files of what an arm begins with, by name; raises `UserError` when one can't be had."""
+    return {name: get(name) for name in weights_of(arm)}
+
+
+def weights_part(arm: Arm) -> dict[str, Any]:
+    """What a run's name says of them."""
+    return {"weights": [get_record(name).sha256 for name in weights_of(arm)]}

@@ -1,0 +1,1 @@
+"""Trained weights that others published: what is known of each file, and a cache that fetches them."""
