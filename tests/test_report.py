@@ -223,13 +223,13 @@ def test_the_recipe_is_told_as_it_was(tmp_path: Path) -> None:
         "training.mixup": 0.2,
     }
     told = (
-        "in modern form, trained for 600 steps with AdamW",
+        "in modern form, were trained for 600 steps with AdamW",
         "Pairs and their labels were mixed (mixup). The weights are their moving average (decay 0.99 a step). "
         "Predictions are means over mirror images. The last epoch became the model, which then was trained anew for as "
-        "long on the training and validation people together;",
+        "long on the training and validation people together.",
         "fitted on validation people that the model of the first training had not seen.",
     )
-    plain = ("with RMSprop", "The epoch with the best val_uar on the validation people became the model;")
+    plain = ("with RMSprop", "The epoch with the best val_uar on the validation people became the model.")
     for name in ("modern", "plain"):
         (tmp_path / name).mkdir()
     for text in read_report(make_source(tmp_path / "modern", arms=["gap-sum"], **recipe)):

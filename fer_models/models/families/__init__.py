@@ -2,9 +2,8 @@
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fer_models.segments import SegmentShape
@@ -42,7 +41,7 @@ class Recipe:
     seed: int
     initializers: "Callable[[str], keras.Initializer]"
     last_initializer: "keras.Initializer"
-    weights: Mapping[str, Path] = MappingProxyType({})
+    weights: Mapping[str, Path] = field(default_factory=dict)
 
 
 def _no_weights(options: Any) -> tuple[str, ...]:
