@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import study_reference
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.video.boxes import Box, overlap
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import load_detector
@@ -55,7 +55,8 @@ def compare(path: Path, min_face_px: int) -> Comparison:
     (cascade, *_) = study_reference.load_cascades()
     result = Comparison([], [])
     for frame in decode(path, Video()):
-        result.ours.append(tracker.find(frame)[0])
+        face, _ = tracker.find(frame)
+        result.ours.append(face.box if face else None)
         found = cascade.detectMultiScale(frame.grey, 1.3, 1, minSize=(min_face_px, min_face_px))
         result.reference.append(max((Box(*map(int, box)) for box in found), key=lambda box: box.width, default=None))
     return result

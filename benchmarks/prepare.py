@@ -22,7 +22,7 @@ import study_reference
 from boxes import DEFAULT_DATA, compare, compare_all, figures
 from runs import flow_over_pool, rerun_seconds, two_workers_speedup, worker_memory
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode

@@ -20,8 +20,8 @@ import cv2
 
 from flows.environment import prepare_environment
 from tasks.config.layout import Layout
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.resolving import resolve_settings
-from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file

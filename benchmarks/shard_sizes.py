@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import SampleCorpus, plan_clips, render_clip, write_video
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path

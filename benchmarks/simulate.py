@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tasks.config.digests import prepare_digest
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.preparation import workers
 from tasks.preparation.shards import open_shard

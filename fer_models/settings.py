@@ -41,6 +41,10 @@ class AugmentationSettings(Settings):
     )
 
 
+#: What is done about the motion of the whole head.
+HeadMotion = Literal["keep", "remove_shift", "remove_similarity"]
+
+
 class ModelSettings(Settings):
     """What all arms of a study share."""
 
@@ -57,6 +61,18 @@ class ModelSettings(Settings):
         0.25,
         gt=0,
         description="not `published`: the motion in 1/30 s that counts as 1.0, in px of a face stored at 48 px",
+    )
+    optical_flow_quantile: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="measure that scale instead: the length of motion that this share of the pixels of the training "
+        "subset does not exceed, such as 0.95",
+    )
+    head_motion: HeadMotion = Field(
+        "keep",
+        description="not `published`: what is done about the motion of the whole head: `keep`, `remove_shift` (the "
+        "median over the face), `remove_similarity` (the shift, turn and zoom that fit best)",
     )
     views: Views = Field(
         "none",

@@ -12,9 +12,10 @@ from fer_models.settings import ConstantSchedule, PlateauSchedule, Triangular2Sc
 from flows.cli.options import Chosen
 from tasks.config import resolving
 from tasks.config.digests import digest, model_part, prepare_digest, study_part, training_part
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.presets import PRESETS
 from tasks.config.resolving import DEFAULT_PRESET, resolve_settings, settings_as_yaml
-from tasks.config.settings import CorpusSettings, PrepareSettings, StudySettings
+from tasks.config.settings import CorpusSettings, StudySettings
 from tasks.corpus.adapters import baum1
 
 
@@ -419,10 +420,10 @@ def test_classes_are_compared_as_they_look() -> None:
     assert "has no name" in refused(overrides={"corpus.emotions": '["\u200b", "happy"]'})
 
 
-@pytest.mark.parametrize("value", ["0.04", "1", "neighbours"])
-def test_a_pair_is_a_time_or_neighbours(value: str) -> None:
+@pytest.mark.parametrize("value", ["0.04", "1", "neighbours", "first_last"])
+def test_a_pair_is_a_time_or_counts_frames(value: str) -> None:
     pair = resolve_settings(overrides={"prepare.pair": value}).prepare.pair
-    assert str(pair) == str(float(value) if value != "neighbours" else value)
+    assert str(pair) == str(float(value) if value[0].isdigit() else value)
 
 
 @pytest.mark.parametrize("value", ["0", "-0.04", "2", "next", "true", "[0.04]", "1/30"])

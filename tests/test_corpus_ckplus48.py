@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from conftest import images_of, video_file, write_images
 
-from tasks.config.settings import CorpusSettings, PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
+from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.ckplus48 import read
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.manifest import build_manifest

@@ -27,13 +27,15 @@ from fer_models.settings import ModelSettings
 from fer_models.training.engine import predict
 from flows.cli import app
 from tasks.config import presets
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.presets import PRESETS
 from tasks.config.registries import ADAPTERS, DETECTORS, load_module
 from tasks.config.resolving import resolve_settings
-from tasks.config.settings import CorpusSettings, PrepareSettings
+from tasks.config.settings import CorpusSettings
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box
 from tasks.video.detectors import load_detector
+from tasks.video.detectors.detector import Face
 
 TEXTS = {
     name: (ROOT / name).read_text(encoding="utf-8")
@@ -221,8 +223,8 @@ def test_the_detector_of_contributing(example: Callable[..., ModuleType]) -> Non
     example("centre", DETECTORS)
     detector = load_detector(PrepareSettings(detector="centre"))
     picture: Any = None
-    assert detector.detect(picture, Box(10, 20, 100, 60), 48) == [Box(30, 20, 60, 60)]
-    assert detector.detect(picture, Box(10, 20, 100, 60), 24, 50) == [Box(35, 25, 50, 50)]
+    assert detector.detect(picture, Box(10, 20, 100, 60), 48) == [Face(Box(30, 20, 60, 60))]
+    assert detector.detect(picture, Box(10, 20, 100, 60), 24, 50) == [Face(Box(35, 25, 50, 50))]
     assert detector.detect(picture, Box(10, 20, 100, 60), 61) == []
 
 

@@ -22,7 +22,8 @@ from unusable_videos import BAD
 from video_surgery import cut
 
 from fer_models.errors import VideoFault
-from tasks.config.settings import CorpusSettings, PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
+from tasks.config.settings import CorpusSettings
 from tasks.corpus.manifest import build_manifest
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file

@@ -16,8 +16,8 @@ from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model, model_prepare
 from fer_models.settings import ModelSettings
 from flows.cli import app
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare, carry_prepare
-from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.inference.prediction import predict_videos
 

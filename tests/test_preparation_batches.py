@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import report_of, video_file
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.preparation.batches import Batch, WorkerCapacity, batch_size, prepare_all, split_into_batches
 from tasks.preparation.shards import shard_path

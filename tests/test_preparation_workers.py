@@ -13,7 +13,7 @@ import pytest
 from conftest import FPS, draw_moving_face, draw_wall, report_of, video_file
 
 from fer_models.errors import StorageError
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.preparation.shards import shard_path

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fer_models.labels import EMOTIONS
-from tasks.config.settings import CorpusSettings, PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
+from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters import table
 from tasks.outcomes import Outcome
 from tasks.video.cutting import prepare_video

@@ -28,7 +28,7 @@ from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import read_ledger, select_videos, write_ledger
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path
-from tasks.report.inspection import find_video, gather, inspect_video, picture_name
+from tasks.report.inspection import _face_facts, find_video, gather, inspect_video, picture_name
 from tasks.report.outcome_hints import EXPLANATIONS
 from tasks.report.plots import GREEN, VERMILION
 from tasks.report.plots.inspection import Inspected, plot_inspection
@@ -375,3 +375,25 @@ def test_the_rate_of_numbered_images_is_an_assumption(settings: StudySettings) -
     row = find_video(read_ledger(Layout.of(settings).ledger, settings.corpus.emotions), "moving")
     assert gather(settings, row).facts["video"] == "320 x 240 px, 25 fps, h264"
     assert gather(settings, row | {"codec": "images"}).facts["video"] == "320 x 240 px, 25 fps (assumed)"
+
+
+def test_it_says_how_often_a_face_was_found_and_confirmed(settings: StudySettings) -> None:
+    row = find_video(read_ledger(Layout.of(settings).ledger, EMOTIONS), "half.mp4")
+    facts = gather(settings, row).facts
+    assert facts["detector"] == "haar"
+    assert (
+        facts["faces found"]
+        == f"in {100 * row['num_found'] / row['num_searched']:.0f} % of {row['num_searched']} frames"
+    )
+    assert 0 < row["num_found"] < row["num_searched"]
+    assert facts["second opinion"] == ""
+    confirmed = {"mean_score": 0.875, "num_searched": 40, "num_found": 30, "num_asked": 32, "num_agreed": 24}
+    prepare = settings.prepare.model_copy(update={"detector": "yunet", "confirm": "haar", "align": "eyes"})
+    facts = _face_facts(row | confirmed, prepare)
+    assert facts == {
+        "detector": "yunet, eyes level",
+        "faces found": "in 75 % of 40 frames, score 0.88",
+        "second opinion": "haar, agreed 75 % of 32",
+    }
+    earlier = {name: value for name, value in row.items() if name not in confirmed}
+    assert gather(settings, earlier).facts["faces found"] == "", "an earlier version did not count"

@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.report.remarks import motion_remarks
 
+FIRST_LAST = PrepareSettings(pair="first_last")
 OVER_TIME, NEIGHBOURS = PrepareSettings(), PrepareSettings(pair="neighbours")
 
 
@@ -25,6 +26,7 @@ def test_repeats_were_stepped_over_or_are_still() -> None:
     assert over_time.startswith("4 of 10 videos repeat frames (median 48 % of them)")
     assert over_time.endswith("motion was measured between pictures that differ.")
     (neighbours,) = motion_remarks(repeating, NEIGHBOURS)
+    assert motion_remarks(repeating, FIRST_LAST) == [], "what is repeated between the two frames does not matter"
     assert neighbours.startswith("4 of 10 videos repeat frames (median 48 % of them); their optical flow is zero there")
 
 

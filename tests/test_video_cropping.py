@@ -10,7 +10,7 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from video_surgery import encode, moving_face
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.video.boxes import Box
 from tasks.video.cropping import Margins, _elements, read_margins
 from tasks.video.cutting import prepare_video

@@ -5,7 +5,7 @@ import pytest
 from conftest import FPS, draw_moving_face, draw_wall, images_of, report_of, video_file, write_images, write_shard
 
 from tasks.config.digests import prepare_digest
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
@@ -50,6 +50,35 @@ def test_the_face_of_the_later_frame_is_stored_with_the_motion_that_ends_there(t
         differences = [np.abs(shift - other.face[:, :, 0])[14:38, 14:34].mean() for shift in shifts]
         assert int(np.argmin(differences)) == 1, "the later face stands further to the right in the same box"
     assert face_dx_px(last) * FPS / 30 == pytest.approx(3.0, abs=0.3)
+
+
+@pytest.mark.parametrize("pair", [1 / 30, 0.04, "neighbours", "first_last"])
+@pytest.mark.parametrize("length", [2, 16])
+def test_three_px_come_back_with_every_pair(tmp_path: Path, pair: float | str, length: int) -> None:
+    """From the first frame to the second one of the pair, whichever that is."""
+    frames_between = length - 1 if pair == "first_last" else 1
+    path = tmp_path / "moving.mp4"
+    write_video(path, draw_moving_face(3.0 / frames_between), FPS)
+    segments, report = prepare_video(path, PrepareSettings(segment_length=length, segment_stride=4, pair=pair))
+    assert report.num_covered == report.num_segments >= 5
+    scaled_px = 3.0 if isinstance(pair, str) else 3.0 * FPS / 30
+    found_px = [np.median(s.optical_flow[14:38, 14:34, 0].astype(float)) * s.box[2] / 48 for s in segments]
+    assert found_px == pytest.approx([scaled_px] * len(segments), abs=0.3)
+    assert report.interval_s == pytest.approx(frames_between / FPS, abs=0.001)
+    assert report.num_far == 0
+
+
+def test_first_and_last_are_those_of_the_segment_whatever_lies_between(tmp_path: Path) -> None:
+    """A face that jumps in the middle has moved from the first frame to the last, and between no neighbours there."""
+    still, moved = draw_moving_face(0.0, 8), draw_moving_face(0.0, 8, start=0.3 + 4 / 320)
+    path = tmp_path / "jump.mp4"
+    write_video(path, still + moved, FPS)
+    (segment,), _ = prepare_video(path, PrepareSettings(pair="first_last"))
+    assert np.median(segment.optical_flow[14:38, 14:34, 0].astype(float)) * segment.box[2] / 48 == pytest.approx(
+        4, abs=0.3
+    )
+    (segment,), _ = prepare_video(path, PrepareSettings())
+    assert np.abs(segment.optical_flow[14:38, 14:34, 0].astype(float)).max() < 0.5
 
 
 def test_segments_start_every_stride_and_are_whole(moving_face: Path) -> None:
@@ -144,9 +173,10 @@ def test_settings_that_matter_change_the_digest() -> None:
             PrepareSettings(pair=0.04),
             PrepareSettings(pair="neighbours"),
             PrepareSettings(face="last"),
+            PrepareSettings(pair="first_last"),
         )
     }
-    assert len(digests) == 9
+    assert len(digests) == 10
 
 
 def test_a_shard_of_another_video_is_made_again(moving_face: Path, tmp_path: Path) -> None:

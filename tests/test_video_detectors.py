@@ -12,10 +12,10 @@ from yunet_model import write_blob_detector
 
 from fer_models.errors import UserError
 from tasks.config.digests import prepare_digest
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import DETECTORS, WITH_MODEL_FILE
 from tasks.config.resolving import resolve_settings
 from tasks.config.saved_preparation import carried_prepare, carry_prepare
-from tasks.config.settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.inference.prediction import predict_videos
 from tasks.outcomes import Outcome
@@ -80,9 +80,9 @@ def test_the_registry_and_the_settings_name_the_same_detectors() -> None:
 def test_haar_finds_a_drawn_face_in_a_window_and_nowhere_else() -> None:
     picture = Still(draw_moving_face(0.0, 1)[0])
     haar = load_detector(PrepareSettings())
-    (found,) = haar.detect(picture, Box(0, 0, 320, 240), 48)
+    ((found, _, _),) = haar.detect(picture, Box(0, 0, 320, 240), 48)
     assert overlap(found, Box(48, 66, 96, 96)) > 0.5, "the face is centred at 0.3 of 320 px"
-    (again,) = haar.detect(picture, Box(20, 30, 160, 180), 48, 150)
+    ((again, _, _),) = haar.detect(picture, Box(20, 30, 160, 180), 48, 150)
     assert overlap(found, again) > 0.8, "boxes are in px of the whole frame"
     assert haar.detect(picture, Box(170, 30, 150, 180), 48) == []
     assert haar.detect(Still(draw_wall(1)[0]), Box(0, 0, 320, 240), 48) == []
@@ -91,11 +91,11 @@ def test_haar_finds_a_drawn_face_in_a_window_and_nowhere_else() -> None:
 def test_yunet_gives_squares_in_px_of_the_frame(network: Path) -> None:
     detector = load_detector(yunet(network))
     picture = Still(draw_blobs(1, 0, (40, 60), (250, 100))[0])
-    found = sorted(detector.detect(picture, Box(0, 0, 400, 240), 48))
+    found = sorted(face.box for face in detector.detect(picture, Box(0, 0, 400, 240), 48))
     assert [box.width for box in found] == [box.height for box in found] == [BLOB_PX, BLOB_PX]
     assert overlap(found[0], Box(40, 60, BLOB_PX, BLOB_PX)) > 0.75
     assert overlap(found[1], Box(250, 100, BLOB_PX, BLOB_PX)) > 0.75
-    near = detector.detect(picture, Box(228, 78, 132, 132), round(0.82 * BLOB_PX), 114)[0]
+    near = detector.detect(picture, Box(228, 78, 132, 132), round(0.82 * BLOB_PX), 114)[0].box
     assert overlap(near, Box(250, 100, BLOB_PX, BLOB_PX)) > 0.75
     assert detector.detect(picture, Box(0, 0, 400, 240), 300) == [], "no subset of the frame is so long"
 

@@ -2,10 +2,10 @@ import cv2
 import numpy as np
 from conftest import draw_moving_face, draw_wall
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.video.boxes import Box, overlap
 from tasks.video.detectors import load_detector
-from tasks.video.detectors.detector import Detector, Picture
+from tasks.video.detectors.detector import Detector, Face, Picture
 from tasks.video.faces import FaceTracker
 
 HAAR = load_detector(PrepareSettings())
@@ -31,10 +31,10 @@ class Scripted:
         self.faces = list(faces)
         self.num_searches = 0
 
-    def detect(self, picture: Picture, window: Box, low_px: int, high_px: int | None = None) -> list[Box]:
+    def detect(self, picture: Picture, window: Box, low_px: int, high_px: int | None = None) -> list[Face]:
         self.num_searches += high_px is None
         return [
-            box
+            Face(box)
             for box in self.faces
             if low_px <= box.width <= (high_px or box.width)
             and window.x <= box.x
@@ -50,7 +50,13 @@ LEFT, RIGHT = Box(20, 60, 80, 80), Box(200, 80, 64, 64)
 
 def follow(detector: Detector, frames: list[np.ndarray], min_face_px: int = 48) -> list[tuple[Box | None, int]]:
     tracker = FaceTracker(detector, min_face_px)
-    return [tracker.find(Still(frame, index)) for index, frame in enumerate(frames)]
+    return [find(tracker, frame, index) for index, frame in enumerate(frames)]
+
+
+def find(tracker: FaceTracker, frame: np.ndarray, index: int) -> tuple[Box | None, int]:
+    """The box of the followed face, and the number of faces."""
+    face, num_faces = tracker.find(Still(frame, index))
+    return face and face.box, num_faces
 
 
 def test_a_followed_box_moves_with_the_face() -> None:
@@ -110,22 +116,22 @@ def test_the_first_subject_is_kept_when_another_becomes_larger() -> None:
 def test_another_is_not_taken_for_a_subject_who_is_out_of_sight_for_a_moment() -> None:
     detector = Scripted(LEFT, RIGHT)
     tracker = FaceTracker(detector, 48)
-    assert tracker.find(Still(EMPTY, 0)) == (LEFT, 2)
+    assert find(tracker, EMPTY, 0) == (LEFT, 2)
     detector.faces = [RIGHT]
-    assert tracker.find(Still(EMPTY, 10)) == (None, 1)
+    assert find(tracker, EMPTY, 10) == (None, 1)
     detector.faces = [LEFT, RIGHT]
-    assert tracker.find(Still(EMPTY, 20)) == (LEFT, 1)
+    assert find(tracker, EMPTY, 20) == (LEFT, 1)
     detector.faces = [RIGHT]
-    assert tracker.find(Still(EMPTY, 40)) == (None, 1)
-    assert tracker.find(Still(EMPTY, 46)) == (RIGHT, 1), "who is away for more than a second is no longer awaited"
+    assert find(tracker, EMPTY, 40) == (None, 1)
+    assert find(tracker, EMPTY, 46) == (RIGHT, 1), "who is away for more than a second is no longer awaited"
 
 
 def test_a_subject_who_jumps_a_little_is_the_same() -> None:
     detector = Scripted(LEFT)
     tracker = FaceTracker(detector, 48)
-    tracker.find(Still(EMPTY, 0))
+    find(tracker, EMPTY, 0)
     detector.faces = [moved := Box(120, 80, 80, 80), RIGHT]
-    assert tracker.find(Still(EMPTY, 16)) == (moved, 2)
+    assert find(tracker, EMPTY, 16) == (moved, 2)
 
 
 def test_faces_are_counted_again_now_and_then_and_not_at_every_frame() -> None:
@@ -134,7 +140,7 @@ def test_faces_are_counted_again_now_and_then_and_not_at_every_frame() -> None:
     counts = []
     for index in range(550):
         detector.faces = [LEFT, RIGHT] if index >= 100 else [LEFT]
-        box, num_faces = tracker.find(Still(EMPTY, index))
+        box, num_faces = find(tracker, EMPTY, index)
         assert box == LEFT
         counts.append(num_faces)
     assert counts == [1] * 250 + [2] * 300
@@ -144,7 +150,7 @@ def test_faces_are_counted_again_now_and_then_and_not_at_every_frame() -> None:
 class Mistaken(Scripted):
     """Sees a face at `LEFT` whenever it is told that there was one, and only the true one when it searches."""
 
-    def detect(self, picture: Picture, window: Box, low_px: int, high_px: int | None = None) -> list[Box]:
+    def detect(self, picture: Picture, window: Box, low_px: int, high_px: int | None = None) -> list[Face]:
         self.faces = [LEFT] if high_px or picture.index == 0 else [RIGHT]
         return super().detect(picture, window, low_px, high_px)
 
@@ -159,7 +165,7 @@ def test_what_no_search_confirms_is_let_go() -> None:
 def test_a_frame_of_another_size_is_searched() -> None:
     tracker = FaceTracker(HAAR, 48)
     wide = two_faces(60, 84)
-    first, _ = tracker.find(Still(wide, 0))
+    first, _ = find(tracker, wide, 0)
     assert first.x > 320
-    box, _ = tracker.find(Still(draw_moving_face(0.0, 1)[0], 1))
+    box, _ = find(tracker, draw_moving_face(0.0, 1)[0], 1)
     assert overlap(box, Box(48, 66, 96, 96)) > 0.5

@@ -9,7 +9,7 @@ from conftest import draw_wall
 from odd_usable_videos import TIMES, Case
 from video_surgery import encode, moving_face, with_dropped_frames
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.frame_times import FrameTimes

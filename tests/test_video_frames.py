@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from video_surgery import add_video, encode, moving_face, patch
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.video.boxes import Box
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode

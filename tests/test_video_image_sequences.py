@@ -11,7 +11,7 @@ import pytest
 from conftest import draw_moving_face, write_images
 
 from fer_models.errors import VideoFault
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode

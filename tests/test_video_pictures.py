@@ -10,7 +10,7 @@ from conftest import draw_moving_face, draw_wall, write_images
 from test_real_clips import DATA
 from video_surgery import encode, encode_raw
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode

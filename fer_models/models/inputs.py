@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from fer_models.models.motion import HeadMotionRemoval
 from fer_models.segments import SegmentShape
 from fer_models.settings import AugmentationSettings, ModelSettings
 
@@ -256,6 +257,8 @@ def input_pictures(
         if augmentation:
             spatial, temporal = _augment(spatial, temporal, augmentation, True, seed)
         spatial = FaceStandardisation(name="face_standardisation")(spatial)
+        if settings.head_motion != "keep":
+            temporal = HeadMotionRemoval(settings.head_motion, name="head_motion_removal")(temporal)
         scale_px = settings.optical_flow_scale_px * face.shape[1] / SegmentShape().side_px
         temporal = OpticalFlowComponents(scale_px, name="optical_flow_picture")(temporal)
     return {"spatial": spatial, "temporal": temporal}

@@ -31,7 +31,9 @@ def predict(
     detector_model: Annotated[
         Path | None,
         typer.Option(
-            parser=from_home, metavar="FILE", help="the face detector's model file, if it was moved since the training"
+            parser=from_home,
+            metavar="FILE",
+            help="the face detector's model file (or folder), if it was moved since the training",
         ),
     ] = None,
     precropped: Annotated[

@@ -13,8 +13,11 @@ from pydantic import BaseModel
 from fer_models.errors import UserError
 from fer_models.models.arms import former_name
 from fer_models.settings import ModelSettings, Settings, TrainingSettings
-from tasks.config.registries import WITH_MODEL_FILE
-from tasks.config.settings import PrepareSettings, StudySettings
+from tasks.config.prepare_settings import PrepareSettings
+from tasks.config.registries import WITH_MODEL_FILE, WITH_WEIGHTS
+from tasks.config.settings import StudySettings
+from tasks.weights.cache import cache_folder, find
+from tasks.weights.registry import get_record
 
 #: Raised when the meaning of a shard's column changes; part of the preparation digest.
 SCHEMA_VERSION = 2
@@ -30,8 +33,8 @@ def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
 
 #: Settings that came after version 0.1, by the group that they are in.
 _LATER: dict[str, tuple[str, ...]] = {
-    "PrepareSettings": ("face", "face_size_px"),
-    "ModelSettings": ("views",),
+    "PrepareSettings": ("face", "face_size_px", "confirm", "align", "scene_cuts"),
+    "ModelSettings": ("views", "head_motion", "optical_flow_quantile"),
     "TrainingSettings": (
         "steps",
         "optimizer",
@@ -101,24 +104,41 @@ def prepare_digest(settings: PrepareSettings) -> str:
     return digest(prepare_part(settings) | {"detector_model": None}, versions)
 
 
-def model_file(settings: PrepareSettings) -> Path | None:
-    """The file that the detector needs, `None` for one that needs none.
+def model_files(detector: str, settings: PrepareSettings) -> tuple[Path, ...]:
+    """The files that a detector of the settings needs, in the order in which it takes them.
 
     Raises:
-        UserError: it is not there.
+        UserError: one is not there.
     """
-    if settings.detector not in WITH_MODEL_FILE:
-        return None
-    path = settings.detector_model
-    if path is None or not path.is_file():
-        raise UserError(
-            f"There is no model of the detector {settings.detector} at {str(path or '')!r}; set prepare.detector_model "
-            "to its ONNX file, or prepare.detector to haar."
-        )
+    given = settings.detector_model
+    if detector in WITH_MODEL_FILE:
+        if given is None or not given.is_file():
+            raise UserError(
+                f"There is no model of the detector {detector} at {str(given or '')!r}; set prepare.detector_model "
+                "to its ONNX file, or prepare.detector to haar."
+            )
+        return (given,)
+    if WITH_MODEL_FILE.intersection((settings.detector, settings.confirm)):
+        given = None  # it is the other detector's
+    return tuple(_weights_file(name, detector, given) for name in WITH_WEIGHTS.get(detector, ()))
+
+
+def _weights_file(name: str, detector: str, folder: Path | None) -> Path:
+    """A file of published weights: in a folder of the user's under either of its names, else where they are cached."""
+    if folder is None:
+        path, place = find(name), f"in {cache_folder()}; `fer weights get {name}` fetches them"
+    else:
+        record = get_record(name)
+        there = [folder / file for file in (record.file_name, record.published_name) if (folder / file).is_file()]
+        path = there[0] if there else None
+        place = f"in {str(folder)!r} as {record.published_name}; without prepare.detector_model those count that "
+        place += "`fer weights get` fetches"
+    if path is None:
+        raise UserError(f"The weights {name} of the detector {detector} are not {place}.")
     return path
 
 
 def model_sha256(settings: PrepareSettings) -> str:
-    """Names the content of the file that the detector needs; empty for one that needs none. Raises as `model_file`."""
-    path = model_file(settings)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
+    """Names the content of the files that the detectors need; empty without any. Raises as `model_files`."""
+    files = [path for name in (settings.detector, settings.confirm) for path in model_files(name, settings)]
+    return "+".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)

@@ -11,7 +11,8 @@ from fer_models.settings import (
     TrainingSettings,
     Triangular2Schedule,
 )
-from tasks.config.settings import NEIGHBOURS, CorpusSettings, PrepareSettings, StudySettings
+from tasks.config.prepare_settings import NEIGHBOURS, PrepareSettings
+from tasks.config.settings import CorpusSettings, StudySettings
 
 
 def sample() -> StudySettings:

@@ -20,10 +20,18 @@ ADAPTERS: dict[str, str] = {
     "table": "tasks.corpus.adapters.table",
     "videos": "tasks.corpus.adapters.videos",
 }
-#: What finds faces. A module has `load(model: Path | None) -> Detector`.
-DETECTORS: dict[str, str] = {"haar": "tasks.video.detectors.haar", "yunet": "tasks.video.detectors.yunet"}
-#: The detectors that need a model file.
+#: What finds faces. A module has `load(*files: Path) -> Detector`, which is given the files that it needs.
+DETECTORS: dict[str, str] = {
+    "haar": "tasks.video.detectors.haar",
+    "yunet": "tasks.video.detectors.yunet",
+    "blazeface": "tasks.video.detectors.blazeface",
+}
+#: The detectors that need a model file of the user's.
 WITH_MODEL_FILE = frozenset({"yunet"})
+#: The detectors that need published weights (`fer weights list`), and the names of these in the order of `load`.
+WITH_WEIGHTS: dict[str, tuple[str, ...]] = {"blazeface": ("blazeface-full-range", "blazeface-short-range")}
+#: The detectors that say where the eyes are.
+WITH_EYES = ("blazeface", "yunet")
 
 
 def load_module(registry: Mapping[str, str], name: str) -> ModuleType:

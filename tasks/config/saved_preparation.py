@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from fer_models.errors import UserError
 from tasks.config.digests import model_sha256
-from tasks.config.settings import NEIGHBOURS, PrepareSettings
+from tasks.config.prepare_settings import NEIGHBOURS, NOBODY, PrepareSettings
 
 _SHA256, _CROPS = "detector_sha256", "crops"
 #: A frame so many times larger than those of the training, or of a shape so many times another, is no crop like them.
@@ -71,10 +71,20 @@ def carried_prepare(values: dict[str, Any] | None, detector_model: Path | None =
     if detector_model:
         values["detector_model"] = detector_model
     settings = PrepareSettings.model_validate(values)
-    path = settings.detector_model
-    if wanted and not (path and path.is_file() and model_sha256(settings) == wanted):
+    if wanted and not _finds_with(wanted, settings):
+        finders = settings.detector if settings.confirm == NOBODY else f"{settings.detector} and {settings.confirm}"
         raise UserError(
-            f"The faces that this model was trained on were found by {settings.detector} with a file that is not at "
-            f"{str(path)!r} (SHA-256 {wanted[:12]}..); say where it is with --detector-model."
+            f"The faces that this model was trained on were found by {finders} with a file that is not at "
+            f"{str(settings.detector_model or '')!r} (SHA-256 {wanted[:12]}..); say where it is with --detector-model."
         )
     return settings
+
+
+def _finds_with(sha256: str, settings: PrepareSettings) -> bool:
+    """Whether the detector's files are those; raises `UserError` where they can be fetched and are not there."""
+    try:
+        return model_sha256(settings) == sha256
+    except UserError:
+        if settings.detector_model is None:
+            raise
+        return False

@@ -5,10 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
-    PlainSerializer,
-    SerializationInfo,
     SerializeAsAny,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -17,43 +14,14 @@ from pydantic import (
     model_validator,
 )
 
-from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.models.arms import STUDY_ARMS, Arm, get_arm
 from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
 from fer_models.treatments import TreatmentName
-from tasks.config.registries import ADAPTERS, DETECTORS, WITH_MODEL_FILE, load_module, one_of
+from tasks.config.path_types import DataPath, LocalPath
+from tasks.config.prepare_settings import PrepareSettings
+from tasks.config.registries import ADAPTERS, load_module, one_of
 from tasks.storage.addresses import refuse_secrets
-from tasks.storage.locations import as_remote, is_location, local_path, read_location
-
-
-def _from_home(path: Path) -> Path:
-    try:
-        return local_path(path)
-    except UserError as error:
-        raise ValueError(str(error).rstrip(".")) from error
-
-
-#: A path of this machine, `~` for the home folder.
-LocalPath = Annotated[Path, AfterValidator(_from_home)]
-
-
-def _read_location(value: Any, as_path: ValidatorFunctionWrapHandler) -> Path:
-    if not (isinstance(value, str) or is_location(value)):
-        return as_path(value)
-    try:
-        place = read_location(str(value))
-    except UserError as error:
-        raise ValueError(str(error).rstrip(".")) from error
-    return place if as_remote(place) else as_path(place)
-
-
-def _write_location(place: Path, info: SerializationInfo) -> Any:
-    return str(place) if info.mode == "json" else place
-
-
-#: A local path, or a URL of an object store (`tasks.storage.locations`); a string in JSON and YAML.
-DataPath = Annotated[Path, WrapValidator(_read_location), PlainSerializer(_write_location)]
 
 #: While a corpus is watched, a file that was written to within so many seconds waits for the next look.
 SETTLE_S = 5.0
@@ -101,57 +69,6 @@ def _read_corpus(value: Any, as_common: ValidatorFunctionWrapHandler) -> CorpusS
 
 #: Settings of a corpus, with the options that its adapter has.
 Corpus = Annotated[SerializeAsAny[CorpusSettings], WrapValidator(_read_corpus)]
-
-#: The two frames of a pair are neighbours in the file, as in the published study, whatever the time between them.
-NEIGHBOURS = "neighbours"
-
-
-def _read_pair(value: Any) -> Any:
-    is_time = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
-    if not is_time and value != NEIGHBOURS:
-        raise ValueError(f"it should be a time in seconds, above 0 and at most 1 such as 0.0333, or {NEIGHBOURS}")
-    return value
-
-
-class PrepareSettings(Settings):
-    """What determines the content of a shard; its digest names the folder of the shards."""
-
-    segment_length: int = Field(
-        16, ge=2, description="frames in a segment; a pair of them is used: the first and a later one"
-    )
-    segment_stride: PositiveInt = Field(16, description="frames from one segment's start to the next")
-    pair: Annotated[float | Literal["neighbours"], BeforeValidator(_read_pair)] = Field(
-        1 / 30,
-        description="seconds between the two frames of a pair: the second is the frame nearest to that time with "
-        "another picture, and motion is scaled to 1/30 s. `neighbours`: the next frame of the file; px per frame",
-    )
-    face: Literal["first", "last"] = Field(
-        "first", description="the frame of the pair whose face is stored, with the motion that begins or ends there"
-    )
-    face_size_px: int = Field(
-        48, ge=48, le=224, description="side of the stored face crops and of their optical flow, in px"
-    )
-    min_face_px: int = Field(48, ge=24, description="smaller faces are not used")
-    precropped: bool = Field(False, description="frames are face crops already, and each is used whole")
-    detector: Annotated[str, AfterValidator(one_of(DETECTORS, "detector"))] = Field(
-        "haar", description=f"what finds the faces: {', '.join(DETECTORS)}"
-    )
-    detector_model: LocalPath | None = Field(
-        None, validate_default=True, description="`yunet`: its ONNX file; only its content matters, not where it lies"
-    )
-    flow_method: Literal["farneback", "dis"] = "farneback"
-
-    @field_validator("detector_model")
-    @classmethod
-    def _given_where_needed(cls, model: Path | None, others: ValidationInfo) -> Path | None:
-        detector = others.data.get("detector")
-        if detector in WITH_MODEL_FILE and model is None:
-            raise ValueError(f"detector {detector} needs its ONNX file")
-        return model
-
-    def anywhere(self) -> "PrepareSettings":
-        """The same for processes that work in another folder: with the absolute path of the model file."""
-        return self.model_copy(update={"detector_model": self.detector_model and self.detector_model.absolute()})
 
 
 class SplitSettings(Settings):

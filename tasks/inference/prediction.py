@@ -12,15 +12,15 @@ from fer_models.errors import UserError, VideoFault
 from fer_models.models.building import load_model, model_labels, model_prepare
 from fer_models.segments import PairInputs
 from fer_models.training.engine import predict
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
-from tasks.config.settings import PrepareSettings
 from tasks.corpus.adapters.source import videos_below
 from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
 from tasks.video.cutting import CROPS_ADVICE, prepare_video
 from tasks.video.decoding import Video, decode
-from tasks.video.detectors import load_detector
+from tasks.video.detectors import load_confirming, load_detector
 from tasks.video.image_sequences import is_image_sequence
 from tasks.video.segments import Segment
 
@@ -73,6 +73,7 @@ def predict_videos(
     carried = model_prepare(model)
     settings = carried_prepare(carried, detector_model)
     load_detector(settings)  # a fault of its file is not one of each video
+    load_confirming(settings)
     rows = []
     with progress("Predicting", len(videos)) as advance:
         for path in videos:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fer_models.errors import StorageError, VideoFault
 from tasks.config.digests import prepare_digest
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.shards import find_reports, open_shard
 from tasks.storage.files import is_whole

@@ -4,7 +4,8 @@ Columns: segment, frame, pts_s (seconds since the first frame of the video), int
 pictures of the pair; see `tasks.video.pictures` for videos that repeat frames), box (x, y, width, height in px),
 num_faces, face (uint8 RGB SxSx3, S being `prepare.face_size_px`) and optical_flow (float16 SxSx2, dx and dy at that
 scale), both raw bytes in C order. Optical flow is in px per 1/30 s, scaled to it from `interval_s`: at 30 frames/s that
-is px a frame, and a camera's rate does not show in it. With `prepare.pair: neighbours` it is unscaled, in px a frame.
+is px a frame, and a camera's rate does not show in it. With `prepare.pair: neighbours` it is unscaled, in px a frame;
+with `first_last` unscaled too, in px from the first frame of the segment to its last.
 `num_faces` counts the faces of at least `min_face_px` in the last search of a whole frame: the first frame, whenever
 the followed face was out of sight, and again after 250 frames at most (`tasks.video.faces`). Numbered images carry no
 times; each number counts as 1/30 s.

@@ -15,7 +15,7 @@ import cv2
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from fer_models.errors import StorageError, UserError, VideoFault
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
 from tasks.storage.files import sync_names

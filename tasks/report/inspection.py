@@ -16,7 +16,8 @@ from fer_models.errors import UserError
 from fer_models.names import composed
 from fer_models.suggest import nearest
 from tasks.config.layout import Layout
-from tasks.config.settings import NEIGHBOURS, PrepareSettings, StudySettings
+from tasks.config.prepare_settings import FIRST_LAST, NEIGHBOURS, PrepareSettings
+from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import read_ledger
@@ -234,10 +235,29 @@ def _facts(video: dict[str, Any], settings: StudySettings, layout: Layout, store
         "video": f"{video['width']} x {video['height']} px, {video['fps']:.4g} fps{codec}" if video["width"] else "",
         "length": f"{video['num_frames']:,} frames{lasts}{repeats}" if video["num_frames"] else "",
         "box width": f"{int(np.median(widths))} px (median), {widths.min()} to {widths.max()}" if len(widths) else "",
+        **_face_facts(video, prepare),
         "segments": f"{prepare.segment_length} frames, one every {prepare.segment_stride}",
         "motion": _motion(prepare, stored),
         "settings": layout.prepared.name,
         "SHA-256": video["sha256"][:12],
+    }
+
+
+def _face_facts(video: dict[str, Any], prepare: PrepareSettings) -> dict[str, str]:
+    """How often a face was found and confirmed, as far as the ledger tells; one of an earlier version does not."""
+    num_searched, num_asked = video.get("num_searched") or 0, video.get("num_asked") or 0
+    score = f", score {video['mean_score']:.2f}" if video.get("mean_score") else ""
+    found = (
+        f"in {100 * video['num_found'] / num_searched:.0f} % of {num_searched:,} frames{score}" if num_searched else ""
+    )
+    agreed = (
+        f"{prepare.confirm}, agreed {100 * video['num_agreed'] / num_asked:.0f} % of {num_asked:,}" if num_asked else ""
+    )
+    level = ", eyes level" if prepare.align == "eyes" else ""
+    return {
+        "detector": "" if prepare.precropped else f"{prepare.detector}{level}",
+        "faces found": found,
+        "second opinion": agreed,
     }
 
 
@@ -250,7 +270,7 @@ def _motion(prepare: PrepareSettings, stored: _Stored) -> str:
     """The unit of the motion, and the time that it was measured over."""
     if not len(stored.interval_s):
         return ""
-    unit = "px a frame" if prepare.pair == NEIGHBOURS else "px in 1/30 s"
+    unit = {NEIGHBOURS: "px a frame", FIRST_LAST: "px, first to last frame"}.get(str(prepare.pair), "px in 1/30 s")
     return f"{unit}, over {np.median(stored.interval_s):.3f} s (median)"
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tasks.config.settings import NEIGHBOURS, PrepareSettings
+from tasks.config.prepare_settings import NEIGHBOURS, PrepareSettings
 from tasks.preparation.ledger import is_usable
 from tasks.video.pictures import NOTABLE_REPEATS
 
@@ -22,15 +22,15 @@ def motion_remarks(ledger: pd.DataFrame, prepare: PrepareSettings) -> list[str]:
                 f"{share}; their optical flow is zero there, for prepare.pair is {NEIGHBOURS}. A time such as "
                 "0.0333 measures motion between pictures that differ."
             )
-        else:
+        elif prepare.pair_s is not None:
             remarks.append(
                 f"{share}, as recorders and converters do; motion was measured between pictures that differ."
             )
     far = usable[usable["num_far"] > usable["num_covered"] / 2]
-    if len(far):
+    if len(far) and prepare.pair_s is not None:
         remarks.append(
             f"{_videos(len(far), len(usable))} hold{'s' if len(far) == 1 else ''} no frames that are about "
-            f"{float(prepare.pair):.3g} s apart (median {far['interval_s'].median():.3g} s); motion was scaled from "
+            f"{prepare.pair_s:.3g} s apart (median {far['interval_s'].median():.3g} s); motion was scaled from "
             "the time that there is, which over longer times smooths quick movements."
         )
     return remarks

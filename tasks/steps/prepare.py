@@ -6,7 +6,7 @@ from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.preparation.workers import Job, prepare_videos
 from tasks.steps.runners import videos_at_once

@@ -15,6 +15,7 @@ import keras
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm, former_name
 from fer_models.models.building import build_model, needs_of
+from fer_models.models.motion import motion_scale_px
 from fer_models.segments import SegmentArrays, SegmentShape
 from fer_models.settings import TrainingSettings
 from fer_models.training.fitting import fit
@@ -172,9 +173,14 @@ def _in_words(shape: SegmentShape) -> str:
 
 def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
     """A run's model with fresh weights."""
+    model = settings.model
+    if model.optical_flow_quantile:
+        train = run_arrays(settings, run, TRAIN)
+        scale_px = motion_scale_px(train, model.head_motion, model.optical_flow_quantile, run.seed)
+        model = model.model_copy(update={"optical_flow_scale_px": scale_px})
     return build_model(
         run.arm,
-        settings.model,
+        model,
         labels=settings.corpus.emotions,
         augmentation=settings.training.augmentation,
         precision=training_of(settings, run.arm).precision,

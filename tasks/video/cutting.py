@@ -3,20 +3,23 @@
 import statistics
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fer_models.errors import VideoFault
-from tasks.config.settings import PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box
 from tasks.video.decoding import Video, decode
-from tasks.video.detectors import load_detector
+from tasks.video.detectors import load_confirming, load_detector
+from tasks.video.detectors.detector import Face
 from tasks.video.faces import FaceTracker
 from tasks.video.frames import Frame
 from tasks.video.pairs import Pair, is_far
 from tasks.video.pictures import NOTABLE_REPEATS, Pictures
+from tasks.video.scene_cuts import SceneCuts
+from tasks.video.second_opinion import SecondOpinion
 from tasks.video.segments import Segment, VideoReport
 
 #: What is advised where tiny frames show no face; a command may have another way to say it.
@@ -49,8 +52,8 @@ def cut_segments(path: Path, settings: PrepareSettings, keep: Callable[[Segment]
     except VideoFault as fault:
         return VideoReport(outcome=Outcome(fault.outcome), message=fault.message, **_facts(video))
     num_segments = _num_segments(video.num_decoded, settings)
-    outcome, message = _judge(video, num_segments, num_covered, cutter, settings)
     facts = _facts(video) | cutter.facts() | {"num_segments": num_segments, "num_covered": num_covered}
+    outcome, message = _judge(video, facts, cutter, settings)
     return VideoReport(outcome=outcome, message=message, **facts)
 
 
@@ -69,24 +72,32 @@ class _SegmentCutter:
 
     def __init__(self, settings: PrepareSettings) -> None:
         self.settings = settings
-        self.tracker = FaceTracker(load_detector(settings), settings.min_face_px)
+        confirming = load_confirming(settings)
+        self.second = SecondOpinion(confirming) if confirming else None
+        self.tracker = FaceTracker(load_detector(settings), settings.min_face_px, self.second)
         self.pictures = Pictures()
         self.faceless: list[Frame] = []
         self.num_spoilt = 0
+        self._cuts = SceneCuts() if settings.scene_cuts == "split" else None
+        self._num_cuts = self._num_cut_off = 0
         self.intervals_s = array("d")
         self._pairs: deque[Pair] = deque()
         self._open: list[Pair] = []
-        self._found: Box | None = None
+        self._found: Face | None = None
         self._found_at = self._num_faces = 0
+        self._num_searched = self._num_found = 0
+        self._scores = array("d")
         self._size = (0, 0)
 
     def take(self, frame: Frame) -> None:
         if (size := frame.size) != self._size:  # a box in px of the frames before means nothing in these
             self._size, self._found = size, None
+        if self._cuts and not frame.damaged and self._cuts.take(frame):
+            self._begin_scene()
         starts = frame.index % self.settings.segment_stride == 0
         if starts and not frame.damaged:
             self._find(frame)
-        is_new = self.pictures.take(frame, None if self.settings.precropped else self._found)
+        is_new = self.pictures.take(frame, None if self.settings.precropped or not self._found else self._found.box)
         if self._open:
             self._open = [pair for pair in self._open if not pair.offer(frame, is_new)]
         if starts and frame.damaged:
@@ -98,13 +109,25 @@ class _SegmentCutter:
         elif starts and len(self.faceless) < 3:
             self.faceless.append(frame)
 
+    def _begin_scene(self) -> None:
+        self._num_cuts += 1
+        self._found = None
+        self.tracker.forget()
+        for pair in self._open:
+            pair.end_scene()
+        self._open = []
+
     def _find(self, frame: Frame) -> None:
         if self.settings.precropped:
             height, width = frame.size
-            self._found, self._num_faces = Box(0, 0, width, height), 1
+            self._found, self._num_faces = Face(Box(0, 0, width, height)), 1
         elif not self._found or frame.index - self._found_at >= _FRAMES_BETWEEN_SEARCHES:
             self._found, self._num_faces = self.tracker.find(frame)
             self._found_at = frame.index
+            self._num_searched += 1
+            self._num_found += self._found is not None
+            if self._found and self._found.score is not None:
+                self._scores.append(self._found.score)
 
     def whole(self, index: int) -> Iterator[Segment]:
         """The segments, each once, whose last frame has been taken when frame `index` has."""
@@ -114,11 +137,19 @@ class _SegmentCutter:
                 self.intervals_s.append(segment.interval_s)
                 yield segment
             else:
-                self.num_spoilt += pair.spoilt
+                self.num_spoilt += pair.spoilt and not pair.cut_off
+                self._num_cut_off += pair.cut_off
 
     def facts(self) -> dict[str, Any]:
-        """Of the report: what was found of repeats and of the time between the frames of pairs."""
+        """Of the report: what was found of faces, of repeats and of the time between the frames of pairs."""
         return {
+            "num_cuts": self._num_cuts,
+            "num_cut_off": self._num_cut_off,
+            "num_searched": self._num_searched,
+            "num_found": self._num_found,
+            "mean_score": round(statistics.fmean(self._scores), 4) if self._scores else 0.0,
+            "num_asked": self.second.num_asked if self.second else 0,
+            "num_agreed": self.second.num_agreed if self.second else 0,
             "repeated_share": round(self.pictures.repeated_share, 4),
             "interval_s": round(statistics.median(self.intervals_s), 6) if self.intervals_s else 0.0,
             "num_far": sum(is_far(interval_s, self.settings) for interval_s in self.intervals_s),
@@ -130,29 +161,30 @@ def _num_segments(num_frames: int, settings: PrepareSettings) -> int:
 
 
 def _judge(
-    video: Video, num_segments: int, num_covered: int, cutter: _SegmentCutter, settings: PrepareSettings
+    video: Video, facts: Mapping[str, Any], cutter: _SegmentCutter, settings: PrepareSettings
 ) -> tuple[Outcome, str]:
     if not video.complete:
         why = f": {video.fault}" if video.fault else ""
         return Outcome.TRUNCATED, f"it breaks off after {video.num_decoded} frames{why}"
-    if not num_segments:
+    if not facts["num_segments"]:
         count = "1 frame is" if video.num_decoded == 1 else f"{video.num_decoded} frames are"
         rule = f"prepare.segment_length is {settings.segment_length} and can be as low as 2"
         return Outcome.TOO_SHORT, f"{count} fewer than one segment; {rule}"
     damaged = f"{video.num_damaged} of its {video.num_decoded} frames are damaged"
-    if num_covered:
-        return Outcome.OK, "; ".join([*_picture_remarks(video), *_time_remarks(video, **cutter.facts())])
-    if cutter.num_spoilt >= num_segments:
+    face_remarks = _face_remarks(facts, settings)
+    if facts["num_covered"]:
+        return Outcome.OK, "; ".join([*_picture_remarks(video), *face_remarks, *_time_remarks(video, facts)])
+    if cutter.num_spoilt >= facts["num_segments"]:
         return Outcome.UNDECODABLE, damaged
     hint = f"; if its frames are face crops already, {CROPS_ADVICE}" if _is_tiny(video) else ""
-    small = [box for frame in cutter.faceless for box in cutter.tracker.search(frame, 24)]
+    small = [face.box for frame in cutter.faceless for face in cutter.tracker.search(frame, 24)]
     if small:
         side = max(box.width for box in small)
         return (
             Outcome.FACE_TOO_SMALL,
             f"its largest face is {side} px wide, less than min_face_px = {settings.min_face_px}{hint}",
         )
-    return Outcome.NO_FACE, f"no face was found in any segment{hint}"
+    return Outcome.NO_FACE, "; ".join(["no face was found in any segment", *face_remarks]) + hint
 
 
 def _picture_remarks(video: Video) -> list[str]:
@@ -167,13 +199,27 @@ def _picture_remarks(video: Video) -> list[str]:
     return remarks
 
 
-def _time_remarks(video: Video, repeated_share: float, interval_s: float, num_far: int) -> list[str]:
+def _face_remarks(facts: Mapping[str, Any], settings: PrepareSettings) -> list[str]:
+    """What is worth knowing of the faces of a video; see `VideoReport`."""
+    remarks = []
+    if num_denied := facts["num_asked"] - facts["num_agreed"]:
+        which = f"{num_denied} of {facts['num_asked']} times that {settings.detector} found one"
+        remarks.append(f"{settings.confirm} saw no face {which}, and none was used there")
+    if num_cuts := facts["num_cuts"]:
+        cuts = "a scene cut" if num_cuts == 1 else f"{num_cuts} scene cuts"
+        lost = f", and {facts['num_cut_off']} of its segments were left out there" if facts["num_cut_off"] else ""
+        remarks.append(f"it holds {cuts}{lost}")
+    return remarks
+
+
+def _time_remarks(video: Video, facts: Mapping[str, Any]) -> list[str]:
     """What is worth knowing of a video's time; see `VideoReport`."""
     remarks = []
-    if repeated_share > NOTABLE_REPEATS:
-        remarks.append(f"{100 * repeated_share:.0f} % of its frames repeat the one before")
-    if num_far:
+    if facts["repeated_share"] > NOTABLE_REPEATS:
+        remarks.append(f"{100 * facts['repeated_share']:.0f} % of its frames repeat the one before")
+    if num_far := facts["num_far"]:
         pairs = "1 pair" if num_far == 1 else f"{num_far} pairs"
+        interval_s = facts["interval_s"]
         remarks.append(f"the frames of {pairs} are far from prepare.pair apart (median {interval_s:.3g} s)")
     if video.declared_fps and abs(video.fps / video.declared_fps - 1) > _NOTABLE_RATE:
         remarks.append(f"it declares {video.declared_fps:.4g} frames/s and holds {video.fps:.4g}")

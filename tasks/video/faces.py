@@ -1,13 +1,14 @@
 """Following one subject's face through a video, whatever the detector.
 
 A followed face is looked for around its last box, at sizes near the last one; the whole frame is searched when that
-fails, and now and then to count the faces.
+fails, and now and then to count the faces. Where there is a second opinion, no face is used that it does not share.
 """
 
 from typing import Protocol
 
 from tasks.video.boxes import Box, distance, overlap
-from tasks.video.detectors.detector import Detector, Picture
+from tasks.video.detectors.detector import Detector, Face, Picture
+from tasks.video.second_opinion import SecondOpinion
 
 #: A followed face is looked for within this many of its sides around its centre.
 _FOLLOW_RANGE = 1.5
@@ -15,9 +16,13 @@ _FOLLOW_RANGE = 1.5
 _FOLLOW_SIZES = (0.82, 1.3)
 #: Shares of a followed face's new centre and side in the box that is used; the rest is the last one, against jitter.
 _CENTRE_GAIN, _SIDE_GAIN = 0.5, 0.35
+#: The same of its roll.
+_ROLL_GAIN = 0.6
 #: Frames between two searches of the whole frame while a face is being followed; one costs as much as decoding
 #: 12 frames of 640x360 (faces from 90 px) or more.
 _FRAMES_BETWEEN_COUNTS = 250
+#: Frames after which the second opinion on a followed face is asked for again.
+_FRAMES_BETWEEN_OPINIONS = 12
 #: A followed face that this many such searches in a row miss, while they find others, is a mistake of the detector. The
 #: second comes `_PATIENCE_FRAMES` after the first.
 _MOST_DOUBTS = 2
@@ -41,39 +46,53 @@ class FaceTracker:
     Args:
         detector: finds the faces.
         min_face_px: faces with a smaller side are not used.
+        second: confirms the faces that are found, and a followed one now and then.
     """
 
-    def __init__(self, detector: Detector, min_face_px: int) -> None:
-        self._detector = detector
+    def __init__(self, detector: Detector, min_face_px: int, second: SecondOpinion | None = None) -> None:
+        self._detector, self._second = detector, second
         self._min_face_px = min_face_px
-        self._last: Box | None = None
+        self._last: Face | None = None
         self._shape: tuple[int, ...] = ()
-        self._seen_at = self._counted_at = 0
+        self._seen_at = self._counted_at = self._confirmed_at = 0
         self._num_faces = self._num_doubts = 0
 
-    def find(self, picture: NumberedPicture) -> tuple[Box | None, int]:
-        """The box of the followed face in a frame, and the number of faces in the whole of it.
+    def forget(self) -> None:
+        """Another scene begins: nobody is awaited where somebody was."""
+        self._last, self._num_doubts = None, 0
+
+    def find(self, picture: NumberedPicture) -> tuple[Face | None, int]:
+        """The followed face in a frame, and the number of faces in the whole of it.
 
         The first face is the largest one. It is followed as long as it is seen, even when another becomes larger. The
         number is that of the last search of a whole frame, at most `_FRAMES_BETWEEN_COUNTS` frames ago.
         """
         if picture.grey.shape != self._shape or picture.index - self._seen_at > _PATIENCE_FRAMES:
             self._last, self._shape = None, picture.grey.shape
-        box = self._follow(picture, self._last) if self._last else None
+        face = self._follow(picture, self._last) if self._last else None
+        if face and self._second and picture.index - self._confirmed_at >= _FRAMES_BETWEEN_OPINIONS:
+            if self._second.agrees(picture, face.box, before=True):
+                self._confirmed_at = picture.index
+            else:
+                face = None
         count_after = _PATIENCE_FRAMES if self._num_doubts else _FRAMES_BETWEEN_COUNTS
-        if box is None or picture.index - self._counted_at >= count_after:
-            box = self._check(box, self.search(picture, self._min_face_px))
+        if face is None or picture.index - self._counted_at >= count_after:
+            followed, face = face, self._check(face, self.search(picture, self._min_face_px))
             self._counted_at = picture.index
-        if box:
-            self._last, self._seen_at = box, picture.index
-        return box, self._num_faces
+            if face is not followed:
+                self._confirmed_at = picture.index
+        if face:
+            self._last, self._seen_at = face, picture.index
+        return face, self._num_faces
 
-    def search(self, picture: Picture, min_side_px: int) -> list[Box]:
-        """All faces of at least `min_side_px` in a whole frame."""
+    def search(self, picture: Picture, min_side_px: int) -> list[Face]:
+        """All faces of at least `min_side_px` in a whole frame, as far as the second opinion shares them."""
         height, width = picture.grey.shape
-        return self._detector.detect(picture, Box(0, 0, width, height), min_side_px)
+        faces = self._detector.detect(picture, Box(0, 0, width, height), min_side_px)
+        return [face for face in faces if self._second is None or self._second.agrees(picture, face.box)]
 
-    def _follow(self, picture: Picture, last: Box) -> Box | None:
+    def _follow(self, picture: Picture, followed: Face) -> Face | None:
+        last = followed.box
         reach = round(last.width * _FOLLOW_RANGE / 2)
         centre_x, centre_y = last.x + last.width // 2, last.y + last.height // 2
         left, top = max(centre_x - reach, 0), max(centre_y - reach, 0)
@@ -81,23 +100,26 @@ class FaceTracker:
         window = Box(left, top, min(centre_x + reach, width) - left, min(centre_y + reach, height) - top)
         smallest, largest = (round(last.width * factor) for factor in _FOLLOW_SIZES)
         faces = self._detector.detect(picture, window, max(self._min_face_px, smallest), largest)
-        nearest = min(faces, key=lambda box: distance(box, last), default=None)
-        return _blend(last, nearest, width, height) if nearest else None
+        nearest = min(faces, key=lambda face: distance(face.box, last), default=None)
+        if nearest is None:
+            return None
+        roll_deg = _blend_rolls(followed.roll_deg, nearest.roll_deg)
+        return nearest._replace(box=_blend(last, nearest.box, width, height), roll_deg=roll_deg)
 
-    def _check(self, followed: Box | None, faces: list[Box]) -> Box | None:
+    def _check(self, followed: Face | None, faces: list[Face]) -> Face | None:
         """Hold what is followed against all faces of the frame; returns what is followed from here on."""
         if followed:
-            confirmed = any(overlap(followed, face) > _SAME_OVERLAP for face in faces)
+            confirmed = any(overlap(followed.box, face.box) > _SAME_OVERLAP for face in faces)
             self._num_faces = len(faces) + (not confirmed)  # a turned face is seen only by who knows where to look
             self._num_doubts = 0 if confirmed or not faces else self._num_doubts + 1
             if self._num_doubts < _MOST_DOUBTS:
                 return followed
         self._num_faces, self._num_doubts = len(faces), 0
         if self._last and not followed:
-            last = self._last
-            faces = [face for face in faces if _may_be(face, last)]
-            return min(faces, key=lambda face: distance(face, last), default=None)
-        return max(faces, key=lambda face: face.width * face.height, default=None)
+            last = self._last.box
+            faces = [face for face in faces if _may_be(face.box, last)]
+            return min(faces, key=lambda face: distance(face.box, last), default=None)
+        return max(faces, key=lambda face: face.box.width * face.box.height, default=None)
 
 
 def _blend(last: Box, found: Box, width: int, height: int) -> Box:
@@ -111,6 +133,13 @@ def _blend(last: Box, found: Box, width: int, height: int) -> Box:
         )
     )
     return Box(min(max(x, 0), width - side), min(max(y, 0), height - side), side, side)
+
+
+def _blend_rolls(last_deg: float | None, found_deg: float | None) -> float | None:
+    """A roll between two; that of a profile is not known and stays what it was."""
+    if last_deg is None or found_deg is None:
+        return last_deg if found_deg is None else found_deg
+    return last_deg + _ROLL_GAIN * ((found_deg - last_deg + 180) % 360 - 180)
 
 
 def _may_be(face: Box, last: Box) -> bool:

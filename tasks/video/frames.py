@@ -16,6 +16,7 @@ import numpy as np
 
 from tasks.video.boxes import Box
 from tasks.video.cropping import Margins, read_margins
+from tasks.video.levelling import level_crop
 
 #: 8-bit formats whose first plane is the grey image, with the factors of their chroma planes.
 _PLANAR = {
@@ -105,7 +106,7 @@ class Frame:
     _frame: av.VideoFrame
     damaged: bool = False
     display: Display = AS_STORED
-    _grey_crops: dict[tuple[Box, int], np.ndarray] = field(default_factory=dict)
+    _grey_crops: dict[tuple[Box, int, float], np.ndarray] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -150,14 +151,23 @@ class Frame:
         sides = max(int(box.width * right), 1), max(int(box.height * down), 1)
         return Box(int(box.x * right), int(box.y * down), *sides)
 
-    def grey_crop(self, box: Box, side_px: int) -> np.ndarray:
-        """The box as a square grey image, uint8 (side_px, side_px)."""
-        if (box, side_px) not in self._grey_crops:
-            self._grey_crops[box, side_px] = resize(crop(self.grey, box), side_px)
-        return self._grey_crops[box, side_px]
+    def grey_crop(self, box: Box, side_px: int, roll_deg: float = 0.0) -> np.ndarray:
+        """The box as a square grey image, uint8 (side_px, side_px), turned so that what has that roll is level."""
+        wanted = (box, side_px, roll_deg)
+        if wanted not in self._grey_crops:
+            if roll_deg:
+                self._grey_crops[wanted] = level_crop(self._grey_part, self.size, box, roll_deg, side_px)
+            else:
+                self._grey_crops[wanted] = self._grey_part(box, side_px, side_px)
+        return self._grey_crops[wanted]
 
-    def rgb_crop(self, box: Box, side_px: int) -> np.ndarray:
-        """The box as a square uint8 RGB image (side_px, side_px, 3)."""
+    def _grey_part(self, box: Box, width_px: int, height_px: int) -> np.ndarray:
+        return resize(crop(self.grey, box), width_px, height_px)
+
+    def rgb_crop(self, box: Box, side_px: int, roll_deg: float = 0.0) -> np.ndarray:
+        """The box as a square uint8 RGB image (side_px, side_px, 3), turned in the same way."""
+        if roll_deg:
+            return level_crop(self.rgb_part, self.size, box, roll_deg, side_px)
         if self._is_planar:
             return self._add_colour(box, self.grey_crop(box, side_px))
         return self.rgb_part(box, side_px, side_px)
@@ -165,7 +175,7 @@ class Frame:
     def rgb_part(self, box: Box, width_px: int, height_px: int) -> np.ndarray:
         """The box as a uint8 RGB image (height_px, width_px, 3)."""
         if self._is_planar:
-            return self._add_colour(box, resize(crop(self.grey, box), width_px, height_px))
+            return self._add_colour(box, self._grey_part(box, width_px, height_px))
         return resize(crop(self._upright(self._rgb()), box), width_px, height_px)
 
     def _add_colour(self, box: Box, luma: np.ndarray) -> np.ndarray:

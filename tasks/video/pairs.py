@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.config.settings import NEIGHBOURS, PrepareSettings
-from tasks.video.boxes import Box
+from tasks.config.prepare_settings import FIRST_LAST, NEIGHBOURS, PrepareSettings
+from tasks.video.detectors.detector import Face
 from tasks.video.frames import Frame
 from tasks.video.optical_flow import REFERENCE_S, pair_optical_flow
 from tasks.video.pictures import STILL_S, Pictures
@@ -35,22 +35,22 @@ class Pair:
     """One pair.
 
     Args:
-        first, box, num_faces: the first frame and its face.
+        first, face, num_faces: the first frame and its face, whose box and roll serve for both frames.
         pictures: have just taken that frame.
     """
 
-    def __init__(self, first: Frame, box: Box, num_faces: int, pictures: Pictures, settings: PrepareSettings) -> None:
+    def __init__(self, first: Frame, face: Face, num_faces: int, pictures: Pictures, settings: PrepareSettings) -> None:
         self.frame, self._pts_s, self._size = first.index, first.pts_s, first.size
-        self._box, self._num_faces = box, num_faces
-        side_px = settings.face_size_px
-        self._face, self._grey = first.rgb_crop(box, side_px), first.grey_crop(box, side_px)
+        self._box, self._num_faces = face.box, num_faces
+        self._roll_deg = face.roll_deg or 0.0 if settings.align == "eyes" else 0.0
+        self._face = first.rgb_crop(self._box, settings.face_size_px, self._roll_deg)
+        self._grey = first.grey_crop(self._box, settings.face_size_px, self._roll_deg)
         self._pictures, self._settings = pictures, settings
         self._picture = pictures.current
-        wanted_s = 0.0 if settings.pair == NEIGHBOURS else float(settings.pair)
-        self._target_s = pictures.start_s(self._picture) + wanted_s
+        self._target_s = pictures.start_s(self._picture) + (settings.pair_s or 0.0)
         self._new: _Second | None = None
         self._repeat: _Second | None = None
-        self.spoilt = False
+        self.spoilt = self.cut_off = False
 
     @property
     def last_frame(self) -> int:
@@ -61,10 +61,12 @@ class Pair:
         """Look at the next frame; returns whether the second one is settled.
 
         It is the frame nearest to the wanted time that shows another picture than the first. Where none comes in time,
-        the picture stands still, and it is the nearest of its repeats.
+        the picture stands still, and it is the nearest of its repeats. Without a wanted time it is the next frame, or
+        the last of the segment, whatever they show.
         """
-        if self._settings.pair == NEIGHBOURS:
-            is_new = True  # whatever it shows
+        if self._settings.pair == FIRST_LAST and frame.index < self.last_frame:
+            return False
+        is_new |= self._settings.pair_s is None
         self.spoilt |= frame.damaged
         if not frame.damaged and frame.size == self._size:
             off_s = abs(frame.pts_s - self._target_s)
@@ -76,23 +78,28 @@ class Pair:
         reached = late_s > STILL_S or (self._new is not None and late_s >= -_ROUNDING_S)
         return reached or self._settings.pair == NEIGHBOURS or frame.index >= self.last_frame
 
+    def end_scene(self) -> None:
+        """No later frame can be the second one: they show another scene."""
+        self.cut_off = self._new is None and self._repeat is None
+
     def _second(self, frame: Frame, off_s: float) -> _Second:
-        grey = frame.grey_crop(self._box, self._settings.face_size_px)
-        face = frame.rgb_crop(self._box, self._settings.face_size_px) if self._settings.face == "last" else None
+        grey = frame.grey_crop(self._box, self._settings.face_size_px, self._roll_deg)
+        side_px = self._settings.face_size_px
+        face = frame.rgb_crop(self._box, side_px, self._roll_deg) if self._settings.face == "last" else None
         return _Second(grey, face, frame.pts_s, self._pictures.current, off_s)
 
     def segment(self) -> Segment | None:
-        """The segment, all of whose frames have passed; None when damage or a change of size left no second frame."""
+        """The segment, all of whose frames have passed; None when damage, a cut or another size left no second one."""
         stands_still = self._new and self._new.pts_s - self._pictures.start_s(self._picture) > STILL_S
         second = (self._repeat if stands_still else None) or self._new or self._repeat
         if second is None:
             return None
-        by_neighbours = self._settings.pair == NEIGHBOURS
-        if by_neighbours or second.picture == self._picture:
+        counted = self._settings.pair_s is None
+        if counted or second.picture == self._picture:
             interval_s = second.pts_s - self._pts_s
         else:
             interval_s = self._pictures.interval_s(self._picture, second.picture)
-        factor = 1.0 if by_neighbours or interval_s <= 0 else REFERENCE_S / interval_s
+        factor = 1.0 if counted or interval_s <= 0 else REFERENCE_S / interval_s
         return Segment(
             segment=self.frame // self._settings.segment_stride,
             frame=self.frame,
@@ -114,6 +121,4 @@ class Pair:
 
 def is_far(interval_s: float, settings: PrepareSettings) -> bool:
     """Whether the time between the frames of a pair is far from the one that is wanted."""
-    if settings.pair == NEIGHBOURS:
-        return False
-    return not 1 / _FAR < interval_s / float(settings.pair) < _FAR
+    return settings.pair_s is not None and not 1 / _FAR < interval_s / settings.pair_s < _FAR

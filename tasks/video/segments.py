@@ -18,6 +18,11 @@ class VideoReport(BaseModel):
         repeated_share: share of the frames that repeat the one before.
         interval_s: median time between the two pictures of a pair; 0 without any.
         num_far: segments whose time between the two is far from `prepare.pair`.
+        num_cuts, num_cut_off: hard cuts, and segments whose pair would lie on both sides of one, where that is looked
+            at (`prepare.scene_cuts`).
+        num_searched, num_found: frames in which a face was looked for, and those of them with one that could be used.
+        mean_score: of these faces, 0..1; 0 where the detector gives no scores.
+        num_asked, num_agreed: how often the second opinion was asked, and how often it agreed.
     """
 
     sha256: str = ""
@@ -36,6 +41,13 @@ class VideoReport(BaseModel):
     repeated_share: float = 0.0
     interval_s: float = 0.0
     num_far: int = 0
+    num_cuts: int = 0
+    num_cut_off: int = 0
+    num_searched: int = 0
+    num_found: int = 0
+    mean_score: float = 0.0
+    num_asked: int = 0
+    num_agreed: int = 0
     seconds: float = 0.0
 
 

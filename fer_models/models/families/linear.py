@@ -15,6 +15,7 @@ from fer_models.models.backbones import mini_xception
 from fer_models.models.families import Family, Recipe
 from fer_models.models.histograms import GreyGradients, OrientationHistograms
 from fer_models.models.inputs import GreyFaces, input_layers
+from fer_models.models.motion import HeadMotionRemoval
 from fer_models.models.network import Network
 from fer_models.segments import SegmentShape
 from fer_models.settings import ModelSettings, Settings
@@ -31,6 +32,8 @@ def _hog(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
 
 def _hof(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
     floor_px = _STILL_PX * recipe.shape.side_px / SegmentShape().side_px
+    if recipe.settings.head_motion != "keep":
+        optical_flow = HeadMotionRemoval(recipe.settings.head_motion, name="head_motion_removal")(optical_flow)
     histograms = OrientationHistograms(8, signed=True, floor=floor_px, name="hof")
     return layers.Flatten(name="hof_vector")(histograms(optical_flow))
 

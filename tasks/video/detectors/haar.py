@@ -2,14 +2,13 @@
 
 import functools
 import threading
-from pathlib import Path
 
 import cv2
 import numpy as np
 from cv2.data import haarcascades
 
 from tasks.video.boxes import Box
-from tasks.video.detectors.detector import Picture
+from tasks.video.detectors.detector import Face, Picture
 
 _CASCADE = "haarcascade_frontalface_default.xml"
 #: Side of the cascade's own window; no smaller face can be found.
@@ -24,8 +23,8 @@ _SEARCH_WINDOWS, _LOOK_WINDOWS = 3, 1
 _LEAST_SHARE = 0.2
 
 
-def load(model: Path | None = None) -> "Haar":
-    """The detector; its cascade comes with OpenCV, so `model` is not used."""
+def load() -> "Haar":
+    """The detector; its cascade comes with OpenCV."""
     return Haar(_load_cascade(threading.get_ident()))
 
 
@@ -41,7 +40,7 @@ class Haar:
     def __init__(self, cascade: cv2.CascadeClassifier) -> None:
         self._cascade = cascade
 
-    def detect(self, picture: Picture, window: Box, low_px: int, high_px: int | None = None) -> list[Box]:
+    def detect(self, picture: Picture, window: Box, low_px: int, high_px: int | None = None) -> list[Face]:
         """See `Detector.detect`."""
         grey = picture.grey[window.y : window.y + window.height, window.x : window.x + window.width]
         if not grey.size or min(grey.shape) < low_px:
@@ -51,7 +50,7 @@ class Haar:
         else:
             found = self._scan(grey, _LOOK_SIDE_PX / low_px, 1.15, _LOOK_WINDOWS, low_px, high_px)
             found = found or self._scan(grey, _SECOND_LOOK_SIDE_PX / low_px, 1.05, _LOOK_WINDOWS, low_px, high_px)
-        return [Box(window.x + box.x, window.y + box.y, box.width, box.height) for box in found]
+        return [Face(Box(window.x + box.x, window.y + box.y, box.width, box.height)) for box in found]
 
     def _scan(
         self, grey: np.ndarray, scale: float, step: float, num_windows: int, low_px: int, high_px: int | None

@@ -15,7 +15,7 @@ import numpy as np
 
 from fer_models.errors import UserError
 from tasks.video.boxes import Box
-from tasks.video.detectors.detector import Picture
+from tasks.video.detectors.detector import Face, Picture, eye_line_deg, square_inside
 
 #: Outputs of the network for cells of so many px, and the numbers that each gives a cell.
 _CELLS_PX = (8, 16, 32)
@@ -29,13 +29,12 @@ _SAME_OVERLAP = 0.3
 _MOST_CANDIDATES = 500
 
 
-def load(model: Path | None) -> "YuNet":
+def load(model: Path) -> "YuNet":
     """The detector of a model file.
 
     Raises:
         UserError: it is not a YuNet model.
     """
-    assert model, "the settings ask for it"
     return YuNet(_load_network(model.absolute(), model.stat().st_mtime_ns, threading.get_ident()))
 
 
@@ -83,7 +82,7 @@ class YuNet:
     def __init__(self, network: cv2.FaceDetectorYN) -> None:
         self._network = network
 
-    def detect(self, picture: Picture, window: Box, low_px: int, high_px: int | None = None) -> list[Box]:
+    def detect(self, picture: Picture, window: Box, low_px: int, high_px: int | None = None) -> list[Face]:
         """See `Detector.detect`. A box is the square around the network's, which is higher than wide."""
         if min(window.width, window.height) < low_px:
             return []
@@ -93,17 +92,13 @@ class YuNet:
         self._network.setInputSize((width, height))
         self._network.setScoreThreshold(_LOOK_SCORE if high_px else _SEARCH_SCORE)
         found = self._network.detect(bgr)[1]
-        boxes = [_square(face[:4] / scale, window) for face in (found if found is not None else [])]
-        return [box for box in boxes if low_px <= box.width <= (high_px or box.width)]
+        faces = [_face(row, scale, window) for row in (found if found is not None else [])]
+        return [face for face in faces if low_px <= face.box.width <= (high_px or face.box.width)]
 
 
-def _square(rectangle: np.ndarray, window: Box) -> Box:
-    """A square with the centre of a rectangle (x, y, width, height in px of the window) and its longer side.
-
-    It is moved into the window where it sticks out.
-    """
-    x, y, width, height = (float(value) for value in rectangle)
-    side = min(round(max(width, height)), window.width, window.height)
-    left = min(max(round(x + width / 2 - side / 2), 0), window.width - side)
-    top = min(max(round(y + height / 2 - side / 2), 0), window.height - side)
-    return Box(window.x + left, window.y + top, side, side)
+def _face(row: np.ndarray, scale: float, window: Box) -> Face:
+    """A row of `FaceDetectorYN`: x, y, width, height, five points (the eyes first), score, in px of the window."""
+    x, y, width, height = (float(value) for value in row[:4] / scale)
+    side = max(width, height)
+    box = square_inside((x + width / 2, y + height / 2), side, window)
+    return Face(box, float(row[14]), eye_line_deg(row[4:6] / scale, row[6:8] / scale, side))
