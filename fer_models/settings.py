@@ -161,6 +161,15 @@ class TrainingSettings(Settings):
     early_stopping_patience: PositiveInt | None = Field(
         None, description="stop after this many epochs without a better monitored value"
     )
+    pretrained: Literal["frozen", "fine_tune"] = Field(
+        "fine_tune",
+        description="layers whose weights others trained stay as they are, or are trained too after a warm-up of the "
+        "others; their normalisation always stays",
+    )
+    pretrained_warmup: Share = Field(0.2, description="`fine_tune`: share of the budget in which they stay")
+    pretrained_rate: float = Field(
+        0.1, gt=0, le=1, description="`fine_tune`: then they learn at this share of the learning rate, without decay"
+    )
     label_smoothing: Share = Field(0.0, description="share of each label that is spread evenly over the classes")
     mixup: float = Field(
         0.0, ge=0, description="mix pairs and labels by shares drawn from Beta(mixup, mixup); 0: don't"

@@ -98,16 +98,29 @@ def check_randomisation(
 def layers_from_the_top(model: keras.Model) -> dict[str, list[keras.Layer]]:
     """The layers with learned weights, from the logits down.
 
-    Layers that the streams have alike are one step, and so are a convolution and its normalisation.
+    Those that lead from one feature map of a stream to the next are one step, such as a convolution and its
+    normalisation, and what the streams have alike is one too.
     """
     streams = model_network(model).feature_maps
+    maps = {one.layer for maps in streams.values() for one in maps}
+    reached: dict[str, str] = {}
     cascade: dict[str, list[keras.Layer]] = {}
     for layer in reversed(model.layers):
-        if isinstance(layer, keras.layers.Dense | keras.layers.Conv2D | keras.layers.BatchNormalization):
-            stream = next((name for name in streams if layer.name.startswith(f"{name}_")), "")
-            step = layer.name.removeprefix(f"{stream}_").removesuffix("_norm")
-            cascade.setdefault(step, []).append(layer)
+        stream = next((name for name in streams if layer.name.startswith(f"{name}_")), "")
+        own = layer.name.removeprefix(f"{stream}_")
+        if layer.name in maps:
+            reached[stream] = own.removesuffix("_relu")
+        if isinstance(layer, _LEARNED):
+            cascade.setdefault(reached.get(stream, own), []).append(layer)
     return cascade
+
+
+_LEARNED = (
+    keras.layers.Dense,
+    keras.layers.Conv2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.BatchNormalization,
+)
 
 
 def _draw_anew(layer: keras.Layer, key: str) -> None:
@@ -120,11 +133,12 @@ def _draw_anew(layer: keras.Layer, key: str) -> None:
             start = np.ones if variable.name in ("gamma", "moving_variance") else np.zeros
             variable.assign(start(variable.shape, np.float32))
         return
-    kernel = layer.kernel_initializer
-    seeded = type(kernel).from_config({**kernel.get_config(), "seed": zlib.crc32(key.encode())})
-    layer.kernel.assign(seeded(layer.kernel.shape))
-    if layer.bias is not None:
-        layer.bias.assign(layer.bias_initializer(layer.bias.shape))
+    for variable in layer.weights:
+        drawn = getattr(layer, f"{variable.name.removesuffix('_kernel')}_initializer")
+        config = drawn.get_config()
+        if "seed" in config:
+            config["seed"] = zlib.crc32(key.removesuffix(f"/{variable.name}").encode())
+        variable.assign(type(drawn).from_config(config)(variable.shape))
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -41,6 +41,10 @@ def _linear(name: str, title: str, *features: str, is_baseline: bool = True) -> 
     return Arm(name, title, "linear", {"features": features}, is_baseline=is_baseline, is_solved=True)
 
 
+def _fer2013(name: str, title: str, **options: Any) -> Arm:
+    return _two_stream(f"fer2013-{name}", f"FER2013, {title}", spatial="mini-xception", **options)
+
+
 ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
@@ -59,11 +63,18 @@ ARMS: dict[str, Arm] = {
         _linear("hof-svm", "HOF + linear SVM", "hof"),
         _linear("majority", "Most frequent class"),
         _linear("fer2013-hog-svm", "FER2013 features + HOG + SVM", "mini-xception", "hog", is_baseline=False),
+        _fer2013("spatial-only", "spatial stream only", streams=("spatial",), pooling="flatten"),
+        _fer2013("flatten-concatenate", "flatten + concatenate", pooling="flatten", fusion="concatenate"),
+        _fer2013("flatten-sum", "flatten + sum", pooling="flatten", fusion="sum"),
+        _fer2013("flatten-average", "flatten + average", pooling="flatten", fusion="average"),
+        _fer2013("gap-concatenate", "GAP + concatenate", pooling="gap", fusion="concatenate"),
+        _fer2013("gap-sum", "GAP + sum", pooling="gap", fusion="sum"),
+        _fer2013("gap-average", "GAP + average", pooling="gap", fusion="average"),
     )
 }
 
 #: The six fusion models of the published study.
-FUSION_ARMS = tuple(name for name, arm in ARMS.items() if arm.options.get("fusion") and "width" not in arm.options)
+FUSION_ARMS = tuple(name for name, arm in ARMS.items() if set(arm.options) == {"pooling", "fusion"})
 #: The baselines that stand in every study unless it names its arms.
 CLASSIC_ARMS = tuple(name for name, arm in ARMS.items() if arm.is_solved and arm.is_baseline)
 #: The six, their single streams and the classic baselines.

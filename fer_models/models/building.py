@@ -13,6 +13,7 @@ from fer_models.labels import EMOTIONS
 from fer_models.models.arms import Arm
 from fer_models.models.families import Recipe, load_family
 from fer_models.models.families.two_stream import recognise
+from fer_models.models.lineage import Lineage
 from fer_models.models.network import Network
 from fer_models.segments import SegmentShape
 from fer_models.settings import AugmentationSettings, ModelSettings
@@ -33,6 +34,7 @@ class EmotionProbabilities(keras.layers.Layer):
         labels: class names in the order of the outputs.
         prepare: the preparation settings that the training data was made with, for use on new videos.
         network: the model's structure, as `Network` gives it.
+        lineage: what it began with and whom it has seen, as `Lineage` gives it.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class EmotionProbabilities(keras.layers.Layer):
         labels: Sequence[str],
         prepare: dict[str, Any] | None = None,
         network: dict[str, Any] | None = None,
+        lineage: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.labels = tuple(labels)
         self.prepare = prepare
         self.network = network
+        self.lineage = lineage
 
     def call(self, logits: Any) -> Any:
         return keras.ops.softmax(logits, axis=-1)
@@ -55,7 +59,7 @@ class EmotionProbabilities(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         more = {"labels": list(self.labels), "prepare": self.prepare, "network": self.network}
-        return {**super().get_config(), **more}
+        return {**super().get_config(), **more, "lineage": self.lineage}
 
 
 #: Makes the initializer of a layer's weights from the layer's name.
@@ -80,10 +84,12 @@ def build_model(
     seed: int = 0,
     shape: SegmentShape = SegmentShape(),
     weights: Mapping[str, Path] = MappingProxyType({}),
+    lineage: Lineage = Lineage(),
 ) -> keras.Model:
     """Build one arm for segments of a shape, with fresh weights drawn from `seed`.
 
-    Weights that others trained, as `weights_of` names them, are read from the files that are given, by name.
+    Weights that others trained, as `weights_of` names them, are read from the files that are given, by name. The model
+    carries its lineage, whatever it is.
 
     Inputs: those that its family takes, see `fer_models.models.network.model_inputs`. Output: probabilities, float32
     (batch, len(labels)), in the order of `labels`.
@@ -102,7 +108,8 @@ def build_model(
     )
     inputs, logits, network = family.build(family.options.model_validate(arm.options), recipe)
     carried = network.model_copy(update={"views": settings.views}).model_dump(mode="json")
-    probabilities = EmotionProbabilities(labels, prepare, carried, dtype="float32", name=_OUTPUT)(logits)
+    records = (prepare, carried, lineage.model_dump(mode="json"))
+    probabilities = EmotionProbabilities(labels, *records, dtype="float32", name=_OUTPUT)(logits)
     return keras.Model(inputs, probabilities, name=arm.name.replace("-", "_"))
 
 
@@ -141,6 +148,12 @@ def model_network(model: keras.Model) -> Network:
     """The structure that a model carries; of one that was saved before models carried it, what its layers tell."""
     carried = model.get_layer(_OUTPUT).network
     return Network.model_validate(carried) if carried else recognise(model)
+
+
+def model_lineage(model: keras.Model) -> Lineage | None:
+    """What a model says of its lineage; None for one that was saved before models said it."""
+    carried = model.get_layer(_OUTPUT).lineage
+    return None if carried is None else Lineage.model_validate(carried)
 
 
 def load_model(path: Any) -> keras.Model:

@@ -10,9 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import layers, ops
 
 from fer_models.models.motion import HeadMotionRemoval
+from fer_models.models.resizing import resizing
 from fer_models.segments import SegmentShape
 from fer_models.settings import AugmentationSettings, ModelSettings
 
@@ -54,7 +55,7 @@ class GreyFaces(keras.layers.Layer):
 
     def call(self, faces: Any) -> Any:
         grey = ops.sum(ops.cast(faces, "float32") * np.array([0.299, 0.587, 0.114], np.float32), axis=-1)
-        rows, columns = (_resizing(side, self.side_px) for side in faces.shape[1:3])
+        rows, columns = (resizing(side, self.side_px) for side in faces.shape[1:3])
         resized = ops.matmul(ops.matmul(rows, grey), columns.T)  # (batch, side_px, side_px)
         return ops.expand_dims(resized, -1) / 127.5 - 1.0
 
@@ -63,15 +64,6 @@ class GreyFaces(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "side_px": self.side_px}
-
-
-def _resizing(side_px: int, new_px: int) -> np.ndarray:
-    """Weights, float32 (new_px, side_px), of the old pixels in each new one: bilinear, without aliasing."""
-    step = side_px / new_px
-    centres = (np.arange(new_px) + 0.5) * step - 0.5
-    distances = np.abs(centres[:, np.newaxis] - np.arange(side_px))
-    weights = np.maximum(1.0 - distances / max(step, 1.0), 0.0)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 @keras.saving.register_keras_serializable(package="fer_models")
@@ -241,11 +233,19 @@ def input_layers(shape: SegmentShape) -> list[Any]:
 
 
 def input_pictures(
-    face: Any, optical_flow: Any, settings: ModelSettings, augmentation: AugmentationSettings | None, seed: int
+    face: Any,
+    optical_flow: Any,
+    settings: ModelSettings,
+    augmentation: AugmentationSettings | None,
+    seed: int,
+    grey_px: int | None = None,
 ) -> dict[str, Any]:
     """Pictures of both streams, float32 (batch, S, S, 3).
 
     The published model augments drawn pictures; corrected augments the physics, then draws.
+
+    Args:
+        grey_px: the face is that of `GreyFaces`, of this side, for a network that others trained.
     """
     spatial = FaceScaling(name="face_scaling")(face)
     if settings.form == "published":
@@ -256,11 +256,15 @@ def input_pictures(
         temporal = keras.layers.Identity(dtype="float32", name="optical_flow_px")(optical_flow)
         if augmentation:
             spatial, temporal = _augment(spatial, temporal, augmentation, True, seed)
-        spatial = FaceStandardisation(name="face_standardisation")(spatial)
         if settings.head_motion != "keep":
             temporal = HeadMotionRemoval(settings.head_motion, name="head_motion_removal")(temporal)
+        if not grey_px:
+            spatial = FaceStandardisation(name="face_standardisation")(spatial)
         scale_px = settings.optical_flow_scale_px * face.shape[1] / SegmentShape().side_px
         temporal = OpticalFlowComponents(scale_px, name="optical_flow_picture")(temporal)
+    if grey_px:
+        values = layers.Rescaling(255.0, dtype="float32", name="face_values")(spatial)
+        spatial = GreyFaces(grey_px, name="grey_faces")(values)
     return {"spatial": spatial, "temporal": temporal}
 
 

@@ -43,6 +43,7 @@ class Network(Settings):
         logits: the layer whose output the loss is of; a linear one, whose input are the model's features.
         feature_maps: by stream the maps that Grad-CAM can look at, from the input on.
         views: what a prediction is the mean of, as in `ModelSettings`.
+        pretrained: layers whose weights others trained.
     """
 
     family: str
@@ -51,6 +52,7 @@ class Network(Settings):
     logits: str
     feature_maps: dict[str, tuple[FeatureMap, ...]]
     views: Views = "none"
+    pretrained: tuple[str, ...] = ()
 
     @field_serializer("shape")
     def _plain(self, shape: SegmentShape) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fer_models.segments import Batch, SegmentInputs, SegmentSource, mirrored, s
 from fer_models.settings import TrainingSettings, Views
 from fer_models.training.losses import SoftTargetLoss, soft_targets
 from fer_models.training.mixing import draw_mixing, with_mixing
-from fer_models.training.optimizers import AveragedWeights, make_optimizer
+from fer_models.training.optimizers import AveragedWeights, Pace, make_optimizer
 from fer_models.training.progress import Epoch
 from fer_models.training.sampling import batches_of_steps, steps_of_pass
 from fer_models.training.schedules import learning_rate
@@ -54,9 +54,11 @@ class Engine:
         self.model = model
         self._treatment = TREATMENTS[settings.treatment]
         self._settings = settings
+        self._network = model_network(model)
         if not model.compiled:
-            model.compile(make_optimizer(settings), jit_compile=_uses_xla())
-        self._trainer = keras.Model(model.inputs, layer_output(model, model_network(model).logits))
+            pace = self._pace_pretrained(labels)
+            model.compile(make_optimizer(settings, pace), jit_compile=_uses_xla())
+        self._trainer = keras.Model(model.inputs, layer_output(model, self._network.logits))
         if self._mixes:
             self._trainer = with_mixing(self._trainer)
         loss = self._treatment.loss(labels, self.num_classes)
@@ -67,6 +69,26 @@ class Engine:
             jit_compile=_uses_xla(),
         )
         self._averages = AveragedWeights(model.optimizer, self._trainer.trainable_variables)
+
+    def _pace_pretrained(self, labels: np.ndarray) -> Pace | None:
+        """Freeze the layers whose weights others trained, or say how they are trained; None where nothing is.
+
+        Their normalisation is not trainable from the start.
+        """
+        settings, pretrained = self._settings, [self.model.get_layer(name) for name in self._network.pretrained]
+        if settings.pretrained == "frozen":
+            for layer in pretrained:
+                layer.trainable = False
+        slow = {id(variable) for layer in pretrained for variable in layer.trainable_variables}
+        numbers = tuple(n for n, variable in enumerate(self.model.trainable_variables) if id(variable) in slow)
+        wait_steps = round(settings.pretrained_warmup * self._num_steps(labels))
+        return Pace(numbers, settings.pretrained_rate, wait_steps) if numbers else None
+
+    def _num_steps(self, labels: np.ndarray, seed: int = 0) -> int:
+        """Of the whole training."""
+        settings = self._settings
+        num_rows = len(self._treatment.rows(labels, seed, 0))
+        return settings.steps or settings.epochs * steps_of_pass(num_rows, settings.batch_size)
 
     @property
     def _mixes(self) -> bool:
@@ -132,7 +154,7 @@ class Engine:
         def draw(number: int) -> np.ndarray:
             return self._treatment.rows(labels, seed, number)
 
-        steps = settings.steps or settings.epochs * steps_of_pass(len(draw(0)), settings.batch_size)
+        steps = self._num_steps(labels, seed)
         first, end = (number * steps // settings.epochs for number in (epoch, epoch + 1))
         return list(batches_of_steps(first, end, draw, settings.batch_size, seed))
 

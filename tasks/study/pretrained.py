@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm
@@ -32,6 +31,6 @@ def weight_files(arm: Arm) -> dict[str, Path]:
     return {name: get(name) for name in weights_of(arm)}
 
 
-def weights_part(arm: Arm) -> dict[str, Any]:
-    """What a run's name says of them."""
-    return {"weights": [get_record(name).sha256 for name in weights_of(arm)]}
+def weights_part(arm: Arm) -> list[str]:
+    """What a run's name says of them: the SHA-256 of each."""
+    return [get_record(name).sha256 for name in weights_of(arm)]

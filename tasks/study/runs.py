@@ -125,10 +125,11 @@ def _identity(arm: Arm) -> dict[str, Any]:
     """What an arm is, in the spelling of `tasks.config.digests`: two-stream arms had fields for their options."""
     if arm.family != "two-stream":
         part = {"family": arm.family, "options": dict(arm.options), "solved": arm.is_solved}
-        return part | weights_part(arm)
+        return part | {"weights": weights_part(arm)}
     printed = _PRINTED_THEN.get(arm.name.partition("+")[0])
     defaults = {"streams": ("spatial", "temporal"), "fusion": None, "width": None}
-    return {"name": "", "title": "", "printed_accuracy": printed, "imbalance": None, **defaults, **arm.options}
+    part = {"name": "", "title": "", "printed_accuracy": printed, "imbalance": None, **defaults, **arm.options}
+    return part | ({"weights": weights_part(arm)} if weights_part(arm) else {})
 
 
 def treatment_of(settings: StudySettings, arm: Arm) -> str:

@@ -1,11 +1,11 @@
 """The mini-Xception of FER2013 (Arriaga et al. 2017, after Chollet 2017): expressions of single grey faces.
 
-Its layers have the names of the file that the weights come from (`fer2013-mini-xception` of `tasks.weights.registry`),
+Its layers have the names of the file that the weights come from (`WEIGHTS`, in `tasks.weights.registry`),
 after a prefix. They may stand in a model of their own (`build_mini_xception`) or among the layers of another one, that
 begins with `fer_models.models.inputs.GreyFaces`; `load_weights` fills them in either.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,11 @@ import numpy as np
 from keras import layers
 
 from fer_models.errors import UserError
+from fer_models.models.network import FeatureMap
+from fer_models.models.weight_files import read_finite, read_hdf5
 
+#: Name of the file of its weights.
+WEIGHTS = "fer2013-mini-xception"
 SIDE_PX = 64
 #: What its probabilities are of, in the project's words.
 CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -26,6 +30,9 @@ MAP_BEFORE = "add_3"
 #: Filters of the four residual blocks, each of which halves the side.
 _FILTERS = (16, 32, 64, 128)
 _HEAD = "conv2d_7"
+#: By feature map, px of the network's own input: the centre of its first cell's receptive field, the distance of such
+#: centres. Where pooling begins outside of a map of odd side, the centre stays.
+_FIELDS = {"activation_2": (2, 1), "add_1": (3, 2), "add_2": (5, 4), "add_3": (5, 8), "add_4": (13, 16)}
 _WEIGHTED = (
     *(f"conv2d_{number}" for number in range(1, 8)),
     *(f"separable_conv2d_{number}" for number in range(1, 9)),
@@ -65,6 +72,13 @@ class _Layers:
     def halved(self, number: int, x: Any) -> Any:
         return layers.MaxPooling2D(3, 2, padding="same", **self._common(f"max_pooling2d_{number}"))(x)
 
+    def every_other(self, number: int, x: Any) -> Any:
+        """Every second cell each way, for the 1x1 convolution that steps so in the published network.
+
+        TensorFlow 2.21 with oneDNN writes beyond its memory when it computes the gradient of such a step.
+        """
+        return layers.AveragePooling2D(1, 2, **self._common(f"every_other_{number}"))(x)
+
     def sum(self, number: int, both: list[Any]) -> Any:
         return layers.Add(**self._common(f"add_{number}"))(both)
 
@@ -87,13 +101,39 @@ def features(grey: Any, prefix: str = "", precision: str = "float32", initialize
         x = make.convolution(f"conv2d_{number}", x, 8, 3)  # (batch, 62, 62, 8), then (batch, 60, 60, 8)
         x = make.relu(number, make.normalised(number, x))
     for block, filters in enumerate(_FILTERS, start=1):  # sides 30, 15, 8, 4
-        past = make.convolution(f"conv2d_{block + 2}", x, filters, 1, strides=2, padding="same")
+        past = make.convolution(f"conv2d_{block + 2}", make.every_other(block, x), filters, 1)
         past = make.normalised(3 * block, past)
         x = make.normalised(3 * block + 1, make.separable(2 * block - 1, x, filters))
         x = make.relu(block + 2, x)
         x = make.normalised(3 * block + 2, make.separable(2 * block, x, filters))
         x = make.sum(block, [make.halved(block, x), past])
     return x
+
+
+def frozen_normalisation(model: keras.Model, prefix: str) -> None:
+    """Let the network's normalisation stay as it was trained, in training too: batches here are others than there."""
+    for layer in model.layers:
+        if layer.name in layer_names(prefix) and isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+
+
+def layer_names(prefix: str) -> tuple[str, ...]:
+    """The layers of `features` that have weights."""
+    return tuple(prefix + name for name in _WEIGHTED if name != _HEAD)
+
+
+def published_name(layer: str) -> str | None:
+    """The name in the published file of a layer of this network; None for a layer of another."""
+    return max((name for name in _WEIGHTED if layer == name or layer.endswith(f"_{name}")), key=len, default=None)
+
+
+def feature_maps(prefix: str, face_px: int) -> tuple[FeatureMap, ...]:
+    """The maps that Grad-CAM can look at, from the input on, for faces that are stored at a side of so many px."""
+    scale = face_px / SIDE_PX
+    return tuple(
+        FeatureMap(layer=prefix + name, first_px=(first + 0.5) * scale - 0.5, step_px=step * scale)
+        for name, (first, step) in _FIELDS.items()
+    )
 
 
 def probabilities(last_map: Any, prefix: str = "", initializers: Initializers | None = None) -> Any:
@@ -147,38 +187,26 @@ def load_weights(model: keras.Model, path: Path, prefix: str = "") -> None:
 
 def _read(path: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """Arrays of a file by `<layer>/<variable>`, float32 of the wanted shapes, all finite."""
-    try:
-        with path.open("rb") as content, h5py.File(content, "r") as file:  # so that HDF5 opens and locks nothing itself
-            stored = _datasets(file)
-            return {name: _read_one(path, name, shape, stored.get(name)) for name, shape in wanted.items()}
-    except UserError:
-        raise
-    except Exception as error:  # h5py raises of many kinds for a broken file
-        if isinstance(error, OSError) and error.errno:
-            raise UserError(f"{path} cannot be read ({error.strerror}).") from error
-        raise UserError(f"{path} is not a whole HDF5 file of weights.") from error
+
+    def read(datasets: Mapping[str, h5py.Dataset]) -> dict[str, np.ndarray]:
+        stored = dict(_named(datasets))
+        return {name: _read_one(path, name, shape, stored.get(name)) for name, shape in wanted.items()}
+
+    return read_hdf5(path, read)
 
 
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """The arrays that lie in the file itself, by `<layer>/<variable>`; links to other files are not followed."""
-    found: dict[str, h5py.Dataset] = {}
-
-    def keep(name: str, item: Any) -> None:
+def _named(datasets: Mapping[str, h5py.Dataset]) -> Iterator[tuple[str, h5py.Dataset]]:
+    """The arrays by `<layer>/<variable>`."""
+    for name, item in datasets.items():
         top, *within = name.split("/")
-        if isinstance(item, h5py.Dataset) and top == "model_weights" and len(within) > 1:
-            found[f"{within[0]}/{within[-1].removesuffix(':0')}"] = item
-
-    file.visititems(keep)
-    return found
+        if top == "model_weights" and len(within) > 1:
+            yield f"{within[0]}/{within[-1].removesuffix(':0')}", item
 
 
 def _read_one(path: Path, name: str, shape: tuple[int, ...], stored: h5py.Dataset | None) -> np.ndarray:
     what = f"{path} does not hold the mini-Xception of FER2013"
-    if stored is None or stored.external or stored.is_virtual:
+    if stored is None:
         raise UserError(f"{what}: it has no {name}.")
     if stored.shape != shape or stored.dtype.kind != "f":
         raise UserError(f"{what}: its {name} is {stored.dtype} {stored.shape}, not float32 {shape}.")
-    values = stored[()].astype(np.float32)
-    if not np.isfinite(values).all():
-        raise UserError(f"{path} is damaged: its {name} holds values that are not finite.")
-    return values
+    return read_finite(path, name, stored)

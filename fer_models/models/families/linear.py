@@ -43,7 +43,7 @@ def _mini_xception(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
     grey = GreyFaces(mini_xception.SIDE_PX, name="grey_faces")(face)
     last = mini_xception.features(grey, _PREFIX, initializers=recipe.initializers)
     body = keras.Model(face, last)
-    if path := recipe.weights.get(MINI_XCEPTION):
+    if path := recipe.weights.get(mini_xception.WEIGHTS):
         mini_xception.load_weights(body, path, _PREFIX)
     for layer in body.layers:
         layer.trainable = False
@@ -51,7 +51,6 @@ def _mini_xception(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
     return layers.Concatenate(name="mini_xception_vector")([layers.Flatten()(one) for one in maps])
 
 
-MINI_XCEPTION = "fer2013-mini-xception"
 _PREFIX = "mini_xception_"
 #: Makes a vector from `face` and `optical_flow`.
 _FEATURES: dict[str, Callable[[Any, Any, Recipe], Any]] = {"hog": _hog, "hof": _hof, "mini-xception": _mini_xception}
@@ -102,7 +101,10 @@ def build(options: LinearOptions, recipe: Recipe) -> tuple[list[Any], Any, Netwo
         vectors = [NoFeatures(name="no_features")(face)]
     x = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="features")(vectors)
     last = layers.Dense(recipe.num_classes, kernel_initializer=recipe.last_initializer, dtype="float32", name=_HEAD)
-    network = Network(family=FAMILY.name, shape=recipe.shape, head=_HEAD, logits=_HEAD, feature_maps={})
+    pretrained = mini_xception.layer_names(_PREFIX) if "mini-xception" in options.features else ()
+    network = Network(
+        family=FAMILY.name, shape=recipe.shape, head=_HEAD, logits=_HEAD, feature_maps={}, pretrained=pretrained
+    )
     return [face, optical_flow], last(x), network
 
 
@@ -118,7 +120,7 @@ def methods(arms: Sequence[LinearOptions], settings: ModelSettings) -> str:
 
 def weights(options: LinearOptions) -> tuple[str, ...]:
     """Those of the networks among the features."""
-    return (MINI_XCEPTION,) if "mini-xception" in options.features else ()
+    return (mini_xception.WEIGHTS,) if "mini-xception" in options.features else ()
 
 
 FAMILY = Family("linear", LinearOptions, needs, streams, build, methods, weights)

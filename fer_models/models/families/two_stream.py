@@ -2,7 +2,7 @@
 
 After *Fusion approaches for spatiotemporal facial expression recognition* (two-stream CNN, Zhang et al. 2019): five
 convolutions a stream, and two dense layers. The form `modern` has four with batch normalisation, and no dense layer
-before the last.
+before the last. The spatial stream may be a network that others trained instead.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,18 @@ from typing import Any, Literal
 import keras
 from keras import layers
 
+from fer_models.models.backbones import mini_xception
 from fer_models.models.families import Family, Recipe
 from fer_models.models.inputs import input_layers, input_pictures
 from fer_models.models.network import FeatureMap, Network
+from fer_models.models.resizing import ResizedMap
 from fer_models.segments import SegmentShape
 from fer_models.settings import ModelSettings, PositiveInt, Settings
 
 _FUSIONS = {"concatenate": layers.Concatenate, "sum": layers.Add, "average": layers.Average}
 _HEAD, _LOGITS = "dense1", "logits"
+#: Before the names of the layers of a network that others trained.
+_BACKBONE = "spatial_"
 #: Of the statistics of batch normalisation: a few passes over little data must be enough to know them.
 _MOMENTUM = 0.9
 
@@ -73,12 +77,20 @@ class TwoStreamOptions(Settings):
         pooling: how a stream's last map becomes a vector.
         fusion: how two streams become one vector; none for a single stream.
         width: fixes the width, whatever the study's settings say.
+        spatial: the spatial stream is of the same kind as the temporal one, or a mini-Xception that was trained on
+            FER2013.
     """
 
     streams: tuple[Literal["spatial", "temporal"], ...] = ("spatial", "temporal")
     pooling: Literal["flatten", "gap"]
     fusion: Literal["concatenate", "sum", "average"] | None = None
     width: PositiveInt | None = None
+    spatial: Literal["own", "mini-xception"] = "own"
+
+    @property
+    def has_backbone(self) -> bool:
+        """Whether its spatial stream is a network that others trained."""
+        return self.spatial == "mini-xception" and "spatial" in self.streams
 
 
 def needs(options: TwoStreamOptions) -> SegmentShape:
@@ -90,12 +102,10 @@ def build(options: TwoStreamOptions, recipe: Recipe) -> tuple[list[Any], Any, Ne
     """Inputs, logits and the record of an arm; a single stream takes both inputs too, and uses one."""
     settings, precision = recipe.settings, recipe.precision
     face, optical_flow = input_layers(recipe.shape)
-    pictures = input_pictures(face, optical_flow, settings, recipe.augmentation, recipe.seed)
+    grey_px = mini_xception.SIDE_PX if options.has_backbone else None
+    pictures = input_pictures(face, optical_flow, settings, recipe.augmentation, recipe.seed, grey_px)
     width = options.width or settings.width
-    vectors = [
-        _vector(build_stream(pictures[name], name, width, recipe), name, options.pooling, recipe)
-        for name in options.streams
-    ]
+    vectors = _vectors(options, pictures, width, recipe)
     x = _FUSIONS[options.fusion](dtype=precision, name="fusion")(vectors) if options.fusion else vectors[0]
     if settings.form != "modern":
         x = _dense(_HEAD, recipe)(x)
@@ -105,7 +115,11 @@ def build(options: TwoStreamOptions, recipe: Recipe) -> tuple[list[Any], Any, Ne
     # no ReLU follows the last layer, so it keeps Keras's default kind of weights
     last = layers.Dense(recipe.num_classes, kernel_initializer=recipe.last_initializer, dtype="float32", name=_LOGITS)
     logits = last(x)
-    return [face, optical_flow], logits, describe(options.streams, recipe.shape, settings.form)
+    network = describe(options.streams, recipe.shape, settings.form)
+    if options.has_backbone:
+        maps = network.feature_maps | {"spatial": mini_xception.feature_maps(_BACKBONE, recipe.shape.side_px)}
+        network = network.model_copy(update={"feature_maps": maps, "pretrained": mini_xception.layer_names(_BACKBONE)})
+    return [face, optical_flow], logits, network
 
 
 def describe(streams: tuple[str, ...], shape: SegmentShape, form: str) -> Network:
@@ -181,14 +195,55 @@ def _fields(stream: Stream) -> list[tuple[float, float]]:
     return fields
 
 
-def _vector(feature_map: Any, name: str, pooling: str, recipe: Recipe) -> Any:
-    """One stream's last map as a vector. The published Flatten averages the map first, which makes it GAP."""
-    precision = recipe.precision
-    if pooling == "gap":
-        return layers.GlobalAveragePooling2D(dtype=precision, name=f"{name}_gap")(feature_map)
-    if recipe.settings.form == "published":
-        feature_map = layers.AveragePooling2D(3, 2, dtype=precision, name=f"{name}_last_pool")(feature_map)
-    return layers.Flatten(dtype=precision, name=f"{name}_flatten")(feature_map)
+def _vectors(options: TwoStreamOptions, pictures: dict[str, Any], width: int, recipe: Recipe) -> list[Any]:
+    """The vector of each stream, in order."""
+    maps = {
+        name: _mini_xception(pictures[name], recipe)
+        if name == "spatial" and options.has_backbone
+        else _own_map(build_stream(pictures[name], name, width, recipe), name, options.pooling, recipe)
+        for name in options.streams
+    }
+    if options.has_backbone and options.fusion in ("sum", "average"):
+        maps["spatial"] = _fitted(maps["spatial"], maps["temporal"], options.pooling, recipe)
+    pooling = layers.GlobalAveragePooling2D if options.pooling == "gap" else layers.Flatten
+    return [pooling(dtype=recipe.precision, name=f"{name}_{options.pooling}")(one) for name, one in maps.items()]
+
+
+def _own_map(feature_map: Any, name: str, pooling: str, recipe: Recipe) -> Any:
+    """A stream's last map as it becomes a vector. The published Flatten averages it first, which makes it GAP."""
+    if pooling == "flatten" and recipe.settings.form == "published":
+        return layers.AveragePooling2D(3, 2, dtype=recipe.precision, name=f"{name}_last_pool")(feature_map)
+    return feature_map
+
+
+def _mini_xception(grey: Any, recipe: Recipe) -> Any:
+    """The last map of the network that was trained on FER2013, (batch, 4, 4, 128)."""
+    last = mini_xception.features(grey, _BACKBONE, recipe.precision, recipe.initializers)
+    body = keras.Model(grey, last)
+    if path := recipe.weights.get(mini_xception.WEIGHTS):
+        mini_xception.load_weights(body, path, _BACKBONE)
+    mini_xception.frozen_normalisation(body, _BACKBONE)
+    return last
+
+
+def _fitted(feature_map: Any, other: Any, pooling: str, recipe: Recipe) -> Any:
+    """A map that becomes a vector as long as that of another one, so that the two can be summed.
+
+    What is flattened takes the other's grid, so that equal cells look at about the same part of the face. Channels
+    become those of the other by a convolution of 1x1 that is learned, with ReLU, as the other has.
+    """
+    x = feature_map
+    if pooling == "flatten":
+        x = ResizedMap(other.shape[1], dtype=recipe.precision, name="spatial_resized")(x)
+    name = "spatial_projection"
+    return layers.Conv2D(
+        other.shape[-1],
+        1,
+        activation="relu",
+        kernel_initializer=recipe.initializers(name),
+        dtype=recipe.precision,
+        name=name,
+    )(x)
 
 
 def _dense(name: str, recipe: Recipe, **more: Any) -> layers.Dense:
@@ -216,7 +271,17 @@ def methods(arms: Sequence[TwoStreamOptions], settings: ModelSettings) -> str:
     size = f"width {settings.width}"
     if settings.form != "modern":
         size += f" with {settings.head_units} units in each of two dense layers"
-    return f"{what} of {size}, in {settings.form} form,"
+    with_backbone = sum(arm.has_backbone for arm in arms)
+    some = "" if with_backbone == len(arms) else " some of them"
+    backbone = (
+        f"{some} with a mini-Xception that was trained on FER2013 as the spatial stream," if with_backbone else ""
+    )
+    return f"{what} of {size}, in {settings.form} form,{backbone}"
 
 
-FAMILY = Family("two-stream", TwoStreamOptions, needs, lambda options: options.streams, build, methods)
+def weights(options: TwoStreamOptions) -> tuple[str, ...]:
+    """Those of the spatial stream, where others trained it."""
+    return (mini_xception.WEIGHTS,) if options.has_backbone else ()
+
+
+FAMILY = Family("two-stream", TwoStreamOptions, needs, lambda options: options.streams, build, methods, weights)
