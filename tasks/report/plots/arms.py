@@ -44,6 +44,8 @@ def plot_arms(arms: Sequence[ArmScores], num_classes: int) -> Figure:
     axes.set_yticks(range(len(arms)), [arm.title for arm in arms])
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_xlim(0, 1.06)
-    axes.set_xlabel("UAR of videos of unseen people: mean (diamond), 95 % interval over people (bar), seeds (dots)")
+    figure.supxlabel(
+        "UAR of videos of unseen people: mean (diamond), 95 % interval over people (bar), seeds (dots)", fontsize=10
+    )
     axes.spines[["top", "right"]].set_visible(False)
     return figure

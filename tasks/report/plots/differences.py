@@ -46,7 +46,7 @@ def plot_differences(differences: Sequence[Difference], null_band: float | None,
     axes.set_ylim(len(differences) - 0.4, -0.6)
     largest = max((abs(value) for one in differences for value in (one.low, one.high)), default=0.1)
     axes.set_xlim(-105 * max(largest, margin), 105 * max(largest, margin))
-    axes.set_xlabel("difference of mean UAR, points (95 % interval over people and seeds)")
+    figure.supxlabel("difference of mean UAR, points (95 % interval over people and seeds)", fontsize=10)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     figure.legend(frameon=False, fontsize=9, loc="outside upper right", ncols=2)
