@@ -107,7 +107,6 @@ def modern() -> StudySettings:
             weight_decay=0.05,
             ema=0.99,
             schedule=CosineSchedule(warmup=0.1),
-            monitor="val_loss",
             choose="last",
             refit="train_and_validation",
             precision="auto",
