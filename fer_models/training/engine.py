@@ -58,6 +58,15 @@ class Engine:
             weighted_metrics=["accuracy"],
             jit_compile=_uses_xla(),
         )
+        self._make_variables(labels[:1])
+
+    def _make_variables(self, labels: np.ndarray) -> None:
+        """Make those of optimizer, loss and metrics; made in the first step, they have TensorFlow trace it twice."""
+        self.model.optimizer.build(self._trainer.trainable_variables)
+        logits, weights = np.zeros((len(labels), self.num_classes), np.float32), np.ones(len(labels), np.float32)
+        for make in (self._trainer.compute_loss, self._trainer.compute_metrics):
+            make(None, labels, logits, weights)
+        self._trainer.reset_metrics()
 
     @property
     def num_classes(self) -> int:
