@@ -4,11 +4,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from multiprocessing import active_children
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import FPS, draw_moving_face, draw_wall, report_of, video_file
 
@@ -21,15 +22,17 @@ from tasks.preparation.workers import Job, prepare_videos, worker_pool
 
 SETTINGS = PrepareSettings()
 LONG = "long"
+#: Between two looks at who reads a file; to look takes time that the others lack.
+_PAUSE_S = 0.02
 
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four short videos of different subjects and a long one, which takes seconds to prepare."""
+    """Four short videos of different subjects and a long one, which takes a second to prepare."""
     folder = tmp_path_factory.mktemp("films")
     for subject in range(4):
         write_video(folder / f"{subject}.mp4", draw_moving_face(1.0, 20, subject=subject), FPS)
-    write_video(folder / f"{LONG}.mp4", draw_wall(40, (1280, 960)) * 10, FPS)
+    write_video(folder / f"{LONG}.mp4", draw_wall(40, (1280, 960)) * 4, FPS)
     return folder
 
 
@@ -40,28 +43,28 @@ def jobs(films: Path, tmp_path: Path) -> list[Job]:
     return [Job(video.path.stem, video, shard_path(tmp_path / "shards", video.sha256)) for video in videos]
 
 
-def processes_that_read(path: Path) -> Iterator[int]:
-    """The other processes that have a file open at this moment."""
-    for process in Path("/proc").glob("[0-9]*"):
+def processes_that_read(path: Path, among: Iterable[int]) -> Iterator[int]:
+    """The processes that have a file open at this moment."""
+    for process in among:
         with suppress(OSError):  # it ended meanwhile
-            if int(process.name) != os.getpid() and any(link.readlink() == path for link in process.glob("fd/*")):
-                yield int(process.name)
+            if any(link.readlink() == path for link in Path(f"/proc/{process}/fd").iterdir()):
+                yield process
 
 
 def process_that_reads(path: Path) -> int:
     """The process that has a file open, as soon as one has; a cluster may have to start first."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        for process in processes_that_read(path):
+        for process in processes_that_read(path, set(psutil.pids()) - {os.getpid()}):
             return process
-        time.sleep(0.002)
+        time.sleep(_PAUSE_S)
     raise AssertionError(f"nobody reads {path}")
 
 
 def hurt_who_reads(path: Path, fault: signal.Signals, until: threading.Event) -> None:
-    """Send a signal to every process that opens a file, as soon as it has."""
-    while not until.wait(0.002):
-        for process in processes_that_read(path):
+    """Send a signal to every child of this process that opens a file, as soon as it has."""
+    while not until.wait(_PAUSE_S):
+        for process in processes_that_read(path, [child.pid for child in psutil.Process().children()]):
             with suppress(OSError):
                 os.kill(process, fault)
 

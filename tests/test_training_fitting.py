@@ -536,10 +536,13 @@ def test_a_finished_run_trains_nothing(undisturbed, trained_epochs, monkeypatch)
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
 
 
-def test_a_seed_gives_one_run(tmp_path):
-    """With everything random switched on, in compiled steps on as many threads as there are."""
+def test_a_seed_gives_one_run(tmp_path, monkeypatch):
+    """With everything random switched on, in compiled steps on as many threads as there are; each is traced once."""
     import tensorflow as tf
 
+    traced: list[None] = []
+    plain = keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda *arguments: traced.append(None) or plain(*arguments))
     settings = PLAIN.model_copy(update={"augmentation": AugmentationSettings(rotation_deg=10), "epochs": 2})
     tf.config.run_functions_eagerly(False)
     try:
@@ -548,6 +551,7 @@ def test_a_seed_gives_one_run(tmp_path):
         tf.config.run_functions_eagerly(True)
     assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
     assert_same(final_weights(tmp_path / "first"), final_weights(tmp_path / "again"))
+    assert len(traced) == len(runs)
 
 
 def test_another_seed_gives_another_run(tmp_path, undisturbed):

@@ -1,12 +1,6 @@
-"""Every treatment of class imbalance through a whole training, on a set where rare classes are lost without one.
+"""Every treatment of class imbalance through a whole training, on a set where rare classes are lost without one."""
 
-Run as a program (`python test_training_treatments.py FILE`) this trains with each loss and writes its losses.
-"""
-
-import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +27,6 @@ pytestmark = pytest.mark.trains
 REFITTING = [name for name, treatment in TREATMENTS.items() if treatment.refit]
 #: Those whose training differs by what the backend computes.
 LOSSES = ("focal", "logit_adjustment", "one_vs_rest")
-ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = TrainingSettings(
     epochs=5, batch_size=16, learning_rate=0.01, augmentation=None, schedule=ConstantSchedule(), monitor="val_loss"
 )
@@ -176,20 +169,3 @@ def validation_losses(folder: Path) -> dict[str, list[float]]:
         final = score(VALIDATION.labels, probabilities(folder / name), "abcd").loss
         losses[name] = [*(epoch.val_loss for epoch in progress.history), final]
     return losses
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the reference is TensorFlow's")
-def test_jax_trains_as_tensorflow_does(tmp_path):
-    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
-    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiling is what takes time here
-    out = tmp_path / "losses.json"
-    done = subprocess.run([sys.executable, __file__, out], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    on_tensorflow = validation_losses(tmp_path / "tensorflow")
-    for name, losses in json.loads(out.read_text()).items():
-        assert losses == pytest.approx(on_tensorflow[name], rel=1e-3), name
-
-
-if __name__ == "__main__":
-    out = Path(sys.argv[1])
-    out.write_text(json.dumps(validation_losses(out.parent / "jax")), encoding="utf-8")

@@ -64,11 +64,21 @@ class Engine:
         loss = self._treatment.loss(labels, self.num_classes)
         self._trainer.compile(
             model.optimizer,
-            loss=SoftTargetLoss(loss) if self._mixes or settings.label_smoothing else loss,
+            loss=SoftTargetLoss(loss) if self._softens else loss,
             weighted_metrics=["accuracy"],
             jit_compile=_uses_xla(),
         )
+        self._make_variables(labels[:1])
         self._averages = AveragedWeights(model.optimizer, self._trainer.trainable_variables)
+
+    def _make_variables(self, labels: np.ndarray) -> None:
+        """Make those of optimizer, loss and metrics; made in the first step, they have TensorFlow trace it twice."""
+        self.model.optimizer.build(self._trainer.trainable_variables)
+        logits, weights = np.zeros((len(labels), self.num_classes), np.float32), np.ones(len(labels), np.float32)
+        targets = soft_targets(labels, self.num_classes, 0.0) if self._softens else labels
+        for make in (self._trainer.compute_loss, self._trainer.compute_metrics):
+            make(None, targets, logits, weights)
+        self._trainer.reset_metrics()
 
     def _pace_pretrained(self, labels: np.ndarray) -> Pace | None:
         """Freeze the layers whose weights others trained, or say how they are trained; None where nothing is.
@@ -93,6 +103,10 @@ class Engine:
     @property
     def _mixes(self) -> bool:
         return bool(self._settings.mixup or self._settings.cutmix)
+
+    @property
+    def _softens(self) -> bool:
+        return bool(self._mixes or self._settings.label_smoothing)
 
     @property
     def num_classes(self) -> int:
@@ -136,7 +150,7 @@ class Engine:
         """What the trainer takes for these rows: inputs, labels or their shares, and how much each row counts."""
         settings, labels = self._settings, train.labels[rows]
         inputs, row_weights = model_inputs(self.model, train.batch(rows)), weights[labels].astype(np.float32)
-        if not (self._mixes or settings.label_smoothing):
+        if not self._softens:
             return inputs, labels, row_weights
         targets = soft_targets(labels, self.num_classes, settings.label_smoothing)
         if self._mixes:
