@@ -161,6 +161,12 @@ class TrainingSettings(Settings):
     early_stopping_patience: PositiveInt | None = Field(
         None, description="stop after this many epochs without a better monitored value"
     )
+    initial_weights: str | None = Field(
+        None,
+        min_length=1,
+        description="begin with weights instead of fresh ones, in each layer whose name and shapes agree: a name of "
+        "`fer weights list`, or a path of an earlier run's model.keras or of a file of weights of Keras (.weights.h5)",
+    )
     pretrained: Literal["frozen", "fine_tune"] = Field(
         "fine_tune",
         description="layers whose weights others trained stay as they are, or are trained too after a warm-up of the "

@@ -13,6 +13,10 @@ from conftest import FACE_SHAPE, FPS, OPTICAL_FLOW_SHAPE, draw_moving_face, vide
 from typer.testing import CliRunner
 
 from fer_models.errors import UserError
+from fer_models.models.arms import ARMS
+from fer_models.models.building import build_model
+from fer_models.models.lineage import Lineage, video_marks
+from fer_models.settings import ModelSettings
 from flows.cli import app
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
@@ -20,6 +24,7 @@ from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import build_manifest
 from tasks.corpus.sample.corpus import write_video
 from tasks.dataset.audit import audit, audit_tables, present_split
+from tasks.dataset.earlier_training import check_earlier_training
 from tasks.dataset.findings import Check, Finding, Severity
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import write_ledger
@@ -276,6 +281,39 @@ def test_a_copy_on_the_same_side_is_no_leak(settings: StudySettings, tmp_path: P
     code, output = run_audit(settings, lambda split: split.replace({"side": {"test": "train"}}), tmp_path)
     assert (code, output.strip()) == (0, "No leak found in 5 videos of 5 people.")
     assert len(pd.read_csv(tmp_path / "data" / "studies" / "corrected" / "audit.csv")) == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "people"),
+    [(["Anna", "Carl"], None), (["Dora"], "1 of the people who are tested: Dora"), ([], None), (None, "not known")],
+)
+def test_who_was_seen_by_the_model_of_the_initial_weights_is_told(
+    tables: Tables, seen: list[str] | None, people: str | None
+) -> None:
+    """One video of hers is enough, whichever; what the other has is not asked."""
+    ledger, split, _ = tables
+    split = present_split(ledger, split.assign(fold_name="0"), ("anger", "fear"))
+    contents = ledger.loc[ledger["subject"].isin(seen or []) & (ledger["emotion"] == "fear"), "sha256"]
+    lineage = None if seen is None else Lineage(videos=video_marks(contents))
+    found = list(check_earlier_training(lineage, ledger, split))
+    assert len(found) == (people is not None)
+    assert all(people in one.what for one in found)
+    if seen == ["Dora"]:
+        assert found[0].severity is Severity.ERROR
+        assert found[0].where == ("Dora/anger (test)", "Dora/fear (test)")
+
+
+@pytest.mark.trains
+def test_the_audit_asks_the_model(settings: StudySettings, tmp_path: Path) -> None:
+    layout = Layout.of(settings)
+    ledger = pd.read_parquet(layout.ledger)
+    lineage = Lineage(videos=video_marks(ledger.loc[ledger["subject"] == "Dora", "sha256"]))
+    model = build_model(ARMS["gap-sum"], ModelSettings(form="modern", width=2), lineage=lineage)
+    model.save(tmp_path / "model.keras")
+    training = settings.training.model_copy(update={"initial_weights": str(tmp_path / "model.keras")})
+    found = audit(settings.model_copy(update={"training": training}))
+    assert ("seen before", "error") in summary(found)
+    assert "seen before" not in dict(summary(audit(settings)))
 
 
 def test_before_the_split_the_next_command_is_named(tmp_path: Path) -> None:

@@ -333,6 +333,7 @@ def test_only_these_modules_know_the_test_side():
         "tasks/study/test_set.py",
         "tasks/report/facts.py",
         "tasks/dataset/audit.py",
+        "tasks/dataset/earlier_training.py",
         "tasks/dataset/file_properties.py",
     }
     assert naming == {"tasks/dataset/splits.py", "tasks/dataset/index.py"} | after_training

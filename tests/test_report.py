@@ -250,6 +250,21 @@ def test_runs_that_ended_too_early_are_counted(tmp_path: Path) -> None:
         assert "In 1 of 2 runs val_uar still climbed when the training ended" in text
 
 
+def test_weights_that_arms_began_with_are_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.weights.h5").write_bytes(b"weights")
+    arms = ["gap-sum", "fer2013-gap-sum"]
+    source = make_source(tmp_path, arms=arms, **{"training.initial_weights": str(tmp_path / "mine.weights.h5")})
+    first = source.results[0].seeds[0].evaluations[0]
+    object.__setattr__(first, "weights_taken", (4, 7))
+    for text in read_report(source):
+        assert "FER2013, GAP + sum began with fer2013-mini-xception (MIT, SHA-256 59534287fdfb; trained on FER" in text
+        assert "GAP + sum; FER2013, GAP + sum began with mine.weights.h5 (licence unknown, SHA-256 " in text
+        assert "Of the initial weights, GAP + sum took 4 of its 7." in text
+    (tmp_path / "plain").mkdir()
+    for text in read_report(make_source(tmp_path / "plain", arms=ARMS)):
+        assert "began with" not in text
+
+
 def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
     source = make_source(tmp_path, arms=ARMS)
     films = source.ledger

@@ -9,8 +9,9 @@ import pytest
 
 from fer_models.errors import UserError
 from fer_models.models.arms import ARMS, Arm
-from fer_models.models.building import model_prepare
+from fer_models.models.building import model_lineage, model_prepare
 from fer_models.models.families import FAMILIES, Family
+from fer_models.models.lineage import Lineage, Origin
 from fer_models.segments import SegmentShape
 from fer_models.settings import Settings
 from flows.train import _named, of_fold
@@ -20,7 +21,10 @@ from tasks.config.settings import StudySettings
 from tasks.dataset.index import SCHEMA, subset_file
 from tasks.dataset.splits import SUBSETS
 from tasks.study import precision, runs
+from tasks.study.initial_weights import TRANSFERS_FILE, count_taken
+from tasks.study.pretrained import origins_of
 from tasks.study.runs import Run, build_run_model, check_needs, plan_runs, training_of
+from tasks.tracking.mlflow_log import _origin_tags
 
 EMOTIONS = ("anger", "fear")
 
@@ -128,7 +132,7 @@ def test_former_names_of_arms_name_the_same_runs(base):
     assert (treated.name, treated.treatment) == ("published-listing+focal", "focal")
 
 
-def test_the_size_of_faces_is_that_of_the_model_and_names_the_run(base):
+def test_the_size_of_faces_is_that_of_the_model_and_names_the_run(base, tmp_path):
     larger = change(base, prepare={"face_size_px": 64})
     layout = Layout.of(larger)
     for subset in SUBSETS:
@@ -140,7 +144,7 @@ def test_the_size_of_faces_is_that_of_the_model_and_names_the_run(base):
     layout.ledger.write_bytes(Layout.of(base).ledger.read_bytes())
     assert not folders(larger) & folders(base)
     for settings, side_px in ((base, 48), (larger, 64)):
-        model = build_run_model(settings, plan_runs(settings)[0])
+        model = build_run_model(settings, plan_runs(settings)[0], tmp_path)
         assert {tensor.shape[1:3] for tensor in model.inputs} == {(side_px, side_px)}
         assert carried_prepare(model_prepare(model)).face_size_px == side_px
 
@@ -222,9 +226,66 @@ def test_a_model_of_crops_carries_how_large_they_were(base):
         path = subset_file(layout.index, 0, subset)
         path.parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows).to_parquet(path)
-    model = build_run_model(settings, plan_runs(base)[0])
+    model = build_run_model(settings, plan_runs(base)[0], settings.data_root)
     assert carried_crops(model_prepare(model)) == Crops.of([(40, 48)])
     assert carried_prepare(model_prepare(model)) == settings.prepare
+
+
+def test_a_model_carries_what_it_saw_and_began_with(base, tmp_path):
+    """And what the models before it saw and began with."""
+    settings = change(base, model={"width": 4, "head_units": 8})
+    index = subset_file(Layout.of(base).index, 0, "validation")
+    pd.read_parquet(index).assign(sha256="c" * 64).to_parquet(index)
+    first = build_run_model(settings, plan_runs(settings)[0], tmp_path)
+    own = Lineage(videos=("c" * 16,))
+    assert model_lineage(first) == own
+    assert not (tmp_path / TRANSFERS_FILE).exists()
+    before = Lineage(origins=(Origin(name="others", sha256="0" * 64),), videos=("earlier",))
+    first.get_layer("probabilities").lineage = before.model_dump(mode="json")
+    first.save(tmp_path / "model.keras")
+    later = change(settings, training={"initial_weights": str(tmp_path / "model.keras")}, arms=("gap-sum", "hog-svm"))
+    run, solved = plan_runs(later)[:2]
+    (origin,) = origins_of(later.training, run.arm)
+    assert (origin.name, origin.licence) == ("model.keras", None)
+    found = model_lineage(build_run_model(later, run, tmp_path))
+    assert found == Lineage(origins=(origin, *before.origins), videos=("c" * 16, "earlier"))
+    assert count_taken(tmp_path) == (26, 26)
+    assert model_lineage(build_run_model(later, solved, tmp_path / "solved")) == own, "its features are fixed"
+    assert _origin_tags(later, run) == {
+        "weights": "model.keras",
+        "weights.sha256": origin.sha256,
+        "weights.licence": "not known",
+        "weights.trained_on": "not known",
+    }
+    assert _origin_tags(settings, run) == {}
+
+
+def test_of_initial_weights_the_content_names_the_run(base, tmp_path):
+    paths = [tmp_path / name for name in ("first.weights.h5", "copy.weights.h5", "other.weights.h5")]
+    for path, content in zip(paths, (b"1", b"1", b"2"), strict=True):
+        path.write_bytes(content)
+    first, copy, other = (folders(change(base, training={"initial_weights": str(path)})) for path in paths)
+    assert first == copy
+    assert not first & other
+    assert not first & folders(base)
+    with pytest.raises(UserError, match=r"none\.weights\.h5 cannot be read"):
+        folders(change(base, training={"initial_weights": str(tmp_path / "none.weights.h5")}))
+
+
+def test_weights_that_nothing_takes_are_refused_in_a_sentence(base, tmp_path):
+    settings = change(base, model={"width": 4, "head_units": 8}, arms=("temporal-only",))
+    model = build_run_model(settings, plan_runs(settings)[0], tmp_path)
+    model.save(tmp_path / "model.keras")
+    later = change(settings, training={"initial_weights": str(tmp_path / "model.keras")}, model={"form": "modern"})
+    with pytest.raises(UserError, match=r"temporal-only, seed 1, fold 0 cannot begin with .*: none of its 16 weights"):
+        build_run_model(later, plan_runs(later)[0], tmp_path)
+    assert not (tmp_path / TRANSFERS_FILE).exists()
+
+
+def test_other_ways_to_train_pretrained_layers_name_other_runs(base):
+    for how in ({"pretrained": "frozen"}, {"pretrained_warmup": 0.5}, {"pretrained_rate": 0.5}):
+        assert not folders(base) & folders(change(base, training=how))
+    assert folders(base) == folders(change(base, training={"pretrained": "fine_tune", "pretrained_rate": 0.1}))
 
 
 def test_a_run_is_found_under_a_former_name_of_its_arm(tmp_path: Path) -> None:

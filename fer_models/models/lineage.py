@@ -54,5 +54,5 @@ def video_mark(sha256: str) -> str:
 
 
 def video_marks(contents: Iterable[str]) -> tuple[str, ...]:
-    """The marks of some videos by their SHA-256, sorted, each once."""
-    return tuple(sorted(set(map(video_mark, contents))))
+    """The marks of some videos by their SHA-256, sorted, each once; a video without content has none."""
+    return tuple(sorted(set(map(video_mark, contents)) - {""}))

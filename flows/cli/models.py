@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import UserError
-from fer_models.settings import ModelSettings
+from fer_models.settings import ModelSettings, TrainingSettings
 from flows.cli.options import Chosen, Debug, Force, StudyCommand, from_home, study_options
 from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
@@ -108,8 +108,22 @@ def models(
         model = build_model(arm, settings.model, settings.corpus.emotions)
         table.add_row(arm.name, arm.title, f"{model.count_params():,}", "yes" if arm.name in settings.arms else "")
     out.print(table)
+    for origin, names in _origins(settings.training).items():
+        out.print(escape(f"{', '.join(names)}: begin with {origin}"), soft_wrap=True, highlight=False)
     if equivalence:
         _show_equivalences(settings.arms, settings.model)
+
+
+def _origins(training: TrainingSettings) -> dict[str, list[str]]:
+    """Weights that arms begin with, in words, and the names of those arms."""
+    from fer_models.models.arms import ARMS
+    from tasks.study.pretrained import origins_of
+
+    found: dict[str, list[str]] = {}
+    for arm in ARMS.values():
+        for origin in origins_of(training, arm):
+            found.setdefault(origin.in_words(), []).append(arm.name)
+    return found
 
 
 def _show_equivalences(arms: Sequence[str], settings: ModelSettings) -> None:

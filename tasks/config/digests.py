@@ -16,7 +16,7 @@ from fer_models.settings import ModelSettings, Settings, TrainingSettings
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import WITH_MODEL_FILE, WITH_WEIGHTS
 from tasks.config.settings import StudySettings
-from tasks.weights.cache import cache_folder, find
+from tasks.weights.cache import cache_folder, find, provenance
 from tasks.weights.registry import get_record
 
 #: Raised when the meaning of a shard's column changes; part of the preparation digest.
@@ -42,6 +42,7 @@ _LATER: dict[str, tuple[str, ...]] = {
         "ema",
         "choose",
         "refit",
+        "initial_weights",
         "pretrained",
         "pretrained_warmup",
         "pretrained_rate",
@@ -77,8 +78,14 @@ def model_part(settings: ModelSettings) -> dict[str, Any]:
 
 
 def training_part(settings: TrainingSettings) -> dict[str, Any]:
-    """Training settings in the same spelling."""
+    """Training settings in the same spelling; of initial weights the content counts, wherever they lie.
+
+    Raises:
+        UserError: there are no such weights.
+    """
     values = _values(settings)
+    if settings.initial_weights is not None:
+        values["initial_weights"] = provenance(settings.initial_weights).sha256
     values["augmentation"] = settings.augmentation and _values(settings.augmentation)
     values["imbalance"] = values.pop("treatment")
     return values

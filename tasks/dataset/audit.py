@@ -17,6 +17,7 @@ from fer_models.errors import UserError
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.subject_names import look_alikes
+from tasks.dataset.earlier_training import check_earlier_training, lineage_of
 from tasks.dataset.file_properties import check_properties
 from tasks.dataset.findings import Check, Finding, Severity
 from tasks.dataset.folds import TEST
@@ -27,6 +28,7 @@ from tasks.preparation.in_use import using_shards
 from tasks.preparation.ledger import is_usable, read_ledger
 from tasks.preparation.shards import list_shards, named_shard
 from tasks.progress import progress
+from tasks.storage.locations import local_path
 
 #: Never to remove a split: other studies may stand on it.
 _NEW_SPLIT = "`fer prepare`, set another split.seed (which leaves this split to the studies that use it), `fer split`."
@@ -51,7 +53,15 @@ def audit(settings: StudySettings) -> list[Finding]:
     ledger = read_ledger(layout.ledger, emotions)
     split = present_split(ledger, read_split(layout.split), emotions)
     with using_shards(settings, "audit"):
-        return audit_tables(ledger, split, layout.prepared)
+        findings = audit_tables(ledger, split, layout.prepared)
+    earlier = settings.training.initial_weights or ""
+    if earlier.endswith(".keras"):
+        findings += check_earlier_training(lineage_of(local_path(earlier)), ledger, split)
+    return _worst_first(findings)
+
+
+def _worst_first(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
 
 
 def present_split(ledger: pd.DataFrame, split: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
@@ -89,7 +99,7 @@ def audit_tables(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path) -> l
         ),
         *_left_out(Check.FACES, "without a shard", used[~has_shard], "Run `fer prepare`, then `fer audit` again."),
     ]
-    return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
+    return _worst_first(findings)
 
 
 def check_subjects(split: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ class Check(StrEnum):
     NAMES = "look-alike names"
     LABELS = "labels"
     PROPERTIES = "file properties"
+    EARLIER_TRAINING = "seen before"
 
 
 @dataclass(frozen=True)

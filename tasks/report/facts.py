@@ -28,6 +28,7 @@ from tasks.preparation.ledger import count_outcomes, is_usable
 from tasks.report.input import ReportInput
 from tasks.report.remarks import motion_remarks
 from tasks.study.comparison import HEADLINE, ArmResult
+from tasks.study.pretrained import origins_of
 from tasks.study.published import NOTES, published_accuracies
 
 _MOST_LOST = 40
@@ -42,6 +43,8 @@ class Facts:
         against_classic: which models are shown to be better than the best classic baseline; empty without one.
         trained, solved: what the arms are, a phrase a family.
         streams: of input pictures, that any arm has.
+        origins: of weights that arms began with: in words, and the titles of those arms.
+        taken: by the title of an arm, how many of its weights came from `training.initial_weights`, and of how many.
         against_best: by arm the verdict of the best arm against it.
         num_called: pairs of arms of which one is better.
         optimism: how much higher the UAR had been, had the test subset chosen the epoch.
@@ -65,6 +68,8 @@ class Facts:
     trained: list[str]
     solved: list[str]
     streams: list[str]
+    origins: dict[str, list[str]]
+    taken: dict[str, tuple[int, int]]
     pairs: Sequence[PairComparison]
     against_best: dict[str, str]
     num_called: int
@@ -124,6 +129,12 @@ def describe(source: ReportInput) -> Facts:
         trained=_families(source, solved=False),
         solved=_families(source, solved=True),
         streams=sorted({stream for result in source.results for stream in streams_of(result.arm)}),
+        origins=_origins(source),
+        taken={
+            result.arm.title: counts
+            for result in source.results
+            if (counts := result.seeds[0].evaluations[0].weights_taken)
+        },
         pairs=source.pairs,
         against_best={result.arm.name: _verdict(source, result) for result in source.results},
         num_called=sum(pair.verdict in ("better", "worse") for pair in source.pairs),
@@ -217,6 +228,15 @@ def _families(source: ReportInput, solved: bool) -> list[str]:
             options = [family.options.model_validate(arm.options) for arm in arms]
             phrases.append(family.methods(options, source.settings.model))
     return phrases
+
+
+def _origins(source: ReportInput) -> dict[str, list[str]]:
+    """Weights that arms began with, in words, and the titles of those arms."""
+    found: dict[str, list[str]] = {}
+    for result in source.results:
+        for origin in origins_of(source.settings.training, result.arm):
+            found.setdefault(origin.in_words(), []).append(result.arm.title)
+    return found
 
 
 def _subsets(source: ReportInput) -> list[dict[str, Any]]:

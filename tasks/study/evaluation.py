@@ -29,6 +29,7 @@ from tasks.storage.files import atomic_write, broken_files, find_json, set_aside
 from tasks.storage.local_copies import synced_folder
 from tasks.study.checkpoints import MODEL_FILE, epoch_weights, read_validation
 from tasks.study.explanations import EXPLANATION_FILE, RunExplanation, explain_run
+from tasks.study.initial_weights import count_taken
 from tasks.study.runs import Run, run_arrays, training_progress
 from tasks.study.scoring import (
     fit_video_temperature,
@@ -57,6 +58,8 @@ class Evaluation(BaseModel):
         still_climbed: whether validation still rose when the training ended.
         optimism_gap: how much higher the UAR of videos had been, had the test subset chosen the epoch, as the published
             study let it; for the report's methods section only. None when the epochs were not kept.
+        weights_taken: how many of the model's weights were those of `training.initial_weights`, and how many it has;
+            None where it began with others.
     """
 
     arm: Annotated[str, AfterValidator(present_name)]
@@ -73,6 +76,7 @@ class Evaluation(BaseModel):
     validation_uar: float
     still_climbed: bool = False
     optimism_gap: float | None
+    weights_taken: tuple[int, int] | None = None
     scores: dict[str, float]
 
     @property
@@ -161,6 +165,7 @@ def _evaluate(
         validation_uar=training.history[training.best_epoch - 1].val_uar,
         still_climbed=still_climbs(training.history),
         optimism_gap=_optimism_gap(run, training, model, arrays, test.rows, emotions),
+        weights_taken=count_taken(run.folder),
         scores=score_tables(videos, segments, emotions),
     )
     for name, table in ((PREDICTIONS_FILE, segments), (VIDEOS_FILE, videos)):

@@ -6,8 +6,10 @@ from pathlib import Path
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm
 from fer_models.models.building import weights_of
+from fer_models.models.lineage import Origin
+from fer_models.settings import TrainingSettings
 from tasks.progress import echo
-from tasks.weights.cache import find, get
+from tasks.weights.cache import find, get, provenance
 from tasks.weights.registry import get_record
 
 
@@ -29,6 +31,14 @@ def fetch_weights(arms: Sequence[Arm]) -> None:
 def weight_files(arm: Arm) -> dict[str, Path]:
     """The files of what an arm begins with, by name; raises `UserError` when one can't be had."""
     return {name: get(name) for name in weights_of(arm)}
+
+
+def origins_of(training: TrainingSettings, arm: Arm) -> tuple[Origin, ...]:
+    """Where the first weights of an arm come from, as far as they are not fresh; raises `UserError` as `provenance`."""
+    named: list[str] = list(weights_of(arm))
+    if training.initial_weights is not None and not arm.is_solved:
+        named.append(training.initial_weights)
+    return tuple(provenance(name) for name in named)
 
 
 def weights_part(arm: Arm) -> list[str]:

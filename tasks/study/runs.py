@@ -15,9 +15,10 @@ import keras
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm, former_name
 from fer_models.models.building import build_model, needs_of
+from fer_models.models.lineage import Lineage, video_marks
 from fer_models.models.motion import motion_scale_px
 from fer_models.segments import SegmentArrays, SegmentShape
-from fer_models.settings import TrainingSettings
+from fer_models.settings import ModelSettings, TrainingSettings
 from fer_models.training.fitting import fit
 from fer_models.training.progress import Epoch, Progress, still_climbs
 from fer_models.training.solving import solve
@@ -33,8 +34,9 @@ from tasks.progress import echo, progress
 from tasks.storage.files import broken_files, find_json, is_whole, set_aside, write_text
 from tasks.storage.local_copies import synced_folder
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints
+from tasks.study.initial_weights import give_initial_weights, initial_weights
 from tasks.study.precision import gains_from_bfloat16
-from tasks.study.pretrained import absent_weights, weight_files, weights_part
+from tasks.study.pretrained import absent_weights, origins_of, weight_files, weights_part
 
 #: Raised when the same settings and data give another model than before.
 CODE_VERSION = 2
@@ -172,16 +174,26 @@ def _in_words(shape: SegmentShape) -> str:
     return f"{frames} with optical flow" if shape.has_optical_flow else frames
 
 
-def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
-    """A run's model with fresh weights."""
+def _model_settings(settings: StudySettings, run: Run) -> ModelSettings:
+    """Those of the study; the scale of motion is measured on the training subset where they ask for it."""
     model = settings.model
-    if model.optical_flow_quantile:
-        train = run_arrays(settings, run, TRAIN)
-        scale_px = motion_scale_px(train, model.head_motion, model.optical_flow_quantile, run.seed)
-        model = model.model_copy(update={"optical_flow_scale_px": scale_px})
-    return build_model(
+    if not model.optical_flow_quantile:
+        return model
+    train = run_arrays(settings, run, TRAIN)
+    scale_px = motion_scale_px(train, model.head_motion, model.optical_flow_quantile, run.seed)
+    return model.model_copy(update={"optical_flow_scale_px": scale_px})
+
+
+def build_run_model(settings: StudySettings, run: Run, folder: Path) -> keras.Model:
+    """A run's model as its training begins.
+
+    Args:
+        folder: where a table of the initial weights is left, where the settings ask for some.
+    """
+    stored = initial_weights(settings.training, run.arm)
+    model = build_model(
         run.arm,
-        model,
+        _model_settings(settings, run),
         labels=settings.corpus.emotions,
         augmentation=settings.training.augmentation,
         precision=training_of(settings, run.arm).precision,
@@ -189,7 +201,18 @@ def build_run_model(settings: StudySettings, run: Run) -> keras.Model:
         seed=run.seed,
         shape=shape_of(settings),
         weights=weight_files(run.arm),
+        lineage=_lineage(settings, run).joined((stored and stored.lineage) or Lineage()),
     )
+    if stored:
+        give_initial_weights(model, stored, str(settings.training.initial_weights), run.name, folder)
+    return model
+
+
+def _lineage(settings: StudySettings, run: Run) -> Lineage:
+    """What a model of this run begins with, and whom it sees."""
+    seen = read_seen(Layout.of(settings).index, run.split_fold, settings.corpus.emotions)
+    origins = origins_of(settings.training, run.arm)
+    return Lineage(origins=origins, videos=video_marks(seen["sha256"]))
 
 
 def _crops(settings: StudySettings, run: Run) -> Crops | None:
@@ -233,7 +256,7 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         training = training_of(settings, run.arm)
         checkpoints = RunCheckpoints(working.path, training.keep_epochs)
         train_model = solve if run.arm.is_solved else fit
-        build = functools.partial(build_run_model, settings, run)
+        build = functools.partial(build_run_model, settings, run, working.path)
         result = train_model(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
     keras.backend.clear_session()
     if len(result.history) == epochs and still_climbs(result.history):

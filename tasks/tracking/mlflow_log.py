@@ -40,6 +40,8 @@ from tasks.storage.locations import as_remote
 from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.study.evaluation import Evaluation
+from tasks.study.initial_weights import TRANSFERS_FILE
+from tasks.study.pretrained import origins_of
 from tasks.study.runs import Run, training_of, training_progress, treatment_of
 from tasks.tracking.connection import connect, is_local, shown, sync_artifacts, tracking_uri
 from tasks.tracking.mlflow_database import artifacts_of
@@ -130,6 +132,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         "family": run.arm.family,
         **options,
         "streams": " + ".join(streams_of(run.arm)),
+        **_origin_tags(settings, run),
         "backend": keras.backend.backend(),
         **_revision(),
     }
@@ -140,6 +143,19 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     client.log_batch(created.info.run_id, params=[Param(name, _text(value)) for name, value in parameters.items()])
     write_json(run.folder / _RECORD, _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
     return created.info.run_id
+
+
+def _origin_tags(settings: StudySettings, run: Run) -> dict[str, str]:
+    """Where the first weights of a run come from."""
+    origins = origins_of(settings.training, run.arm)
+    unknown = "not known"
+    columns = {
+        "weights": [one.name for one in origins],
+        "weights.sha256": [one.sha256 for one in origins],
+        "weights.licence": [one.licence or unknown for one in origins],
+        "weights.trained_on": [one.trained_on or unknown for one in origins],
+    }
+    return {name: " + ".join(values) for name, values in columns.items() if values}
 
 
 def log_epoch(run_id: str, epoch: Epoch, client: mlflow.MlflowClient | None = None) -> None:
@@ -177,6 +193,9 @@ def log_evaluation(
         with local_copy(folder) as copy:
             for path in finished_files(copy):
                 mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")
+        with local_copy(run.folder) as copy:
+            if (transfers := copy / TRANSFERS_FILE).is_file():
+                mlflow.log_artifact(str(transfers))
         mlflow.log_dict(settings.recorded(), "settings.yaml")
         model_id = _log_model(settings, run)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")

@@ -6,31 +6,16 @@ The folder is `FER_WEIGHTS`, else `$XDG_CACHE_HOME/fer/weights`, else `~/.cache/
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from fer_models.errors import UserError
+from fer_models.models.lineage import Origin
 from tasks.progress import echo
 from tasks.storage.disk import make_folder
 from tasks.storage.files import atomic_write
 from tasks.storage.locations import local_path
 from tasks.weights.fetching import fetch
 from tasks.weights.registry import WEIGHTS, Weights, get_record
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What a record of a study says of weights that it began with.
-
-    Args:
-        name: of the registry, else the file's own.
-        licence, trained_on: None for a file that is not in the registry.
-    """
-
-    name: str
-    sha256: str
-    licence: str | None
-    trained_on: str | None
 
 
 def cache_folder() -> Path:
@@ -87,7 +72,7 @@ def get(name: str) -> Path:
     return path
 
 
-def provenance(name_or_path: str | Path) -> Provenance:
+def provenance(name_or_path: str | Path) -> Origin:
     """Where weights come from: those of a name of the registry, or of a file, which is known by its content.
 
     Raises:
@@ -96,18 +81,18 @@ def provenance(name_or_path: str | Path) -> Provenance:
     if name_or_path in WEIGHTS:
         return _provenance_of(WEIGHTS[str(name_or_path)])
     path = local_path(name_or_path)
-    if isinstance(name_or_path, str) and not path.is_file():
+    if isinstance(name_or_path, str) and not path.suffix and not path.is_file():
         return _provenance_of(get_record(name_or_path))
     try:
         sha256 = _sha256(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from error
     known = [weights for weights in WEIGHTS.values() if weights.sha256 == sha256]
-    return _provenance_of(known[0]) if known else Provenance(path.name, sha256, None, None)
+    return _provenance_of(known[0]) if known else Origin(name=path.name, sha256=sha256)
 
 
-def _provenance_of(weights: Weights) -> Provenance:
-    return Provenance(weights.name, weights.sha256, weights.licence, weights.trained_on)
+def _provenance_of(weights: Weights) -> Origin:
+    return Origin(name=weights.name, sha256=weights.sha256, licence=weights.licence, trained_on=weights.trained_on)
 
 
 def _check_writable(folder: Path) -> None:

@@ -1,0 +1,78 @@
+"""First weights of a run out of those of an earlier one, or of any file: `training.initial_weights`.
+
+Leaves a table of what became of each weight in the run's folder.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from fer_models.errors import UserError
+from fer_models.models.arms import Arm
+from fer_models.models.initial_weights import StoredWeights, Transfer, begin_with, read_weights
+from fer_models.settings import TrainingSettings
+from tasks.progress import echo
+from tasks.storage.locations import local_path
+from tasks.storage.spreadsheets import write_csv
+from tasks.weights.cache import get
+from tasks.weights.registry import WEIGHTS
+
+TRANSFERS_FILE = "initial_weights.csv"
+
+
+def initial_weights(training: TrainingSettings, arm: Arm) -> StoredWeights | None:
+    """What an arm's training begins with; None without any, and for an arm whose features are fixed.
+
+    Raises:
+        UserError: the file can't be had or read.
+    """
+    if training.initial_weights is None or arm.is_solved:
+        return None
+    return read_weights(weights_path(training.initial_weights))
+
+
+def weights_path(name_or_path: str) -> Path:
+    """The file of that name of the registry, which is fetched if need be, or at that path."""
+    return get(name_or_path) if name_or_path in WEIGHTS else local_path(name_or_path)
+
+
+def give_initial_weights(model: keras.Model, stored: StoredWeights, source: str, run_name: str, folder: Path) -> None:
+    """Give a fresh model what agrees, and leave the table of it in the run's folder.
+
+    Raises:
+        UserError: nothing agrees.
+    """
+    transfers = begin_with(model, stored)
+    counts = Counter(one.outcome for one in transfers)
+    if not counts["taken"]:
+        raise UserError(
+            f"{run_name} cannot begin with {source}: none of its {len(stored.arrays)} weights fits a layer of "
+            "this arm by name and shape; choose arms that it fits, or leave training.initial_weights out."
+        )
+    if not (folder / TRANSFERS_FILE).is_file():  # else it is the second training, of a refit
+        others = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if outcome != "taken")
+        echo(f"{run_name} begins with {counts['taken']} weights of {source}" + (f" ({others})" if others else "") + ".")
+        write_csv(folder / TRANSFERS_FILE, pd.DataFrame([_row(one) for one in transfers]))
+
+
+def _row(one: Transfer) -> dict[str, str]:
+    def text(shape: tuple[int, ...] | None) -> str:
+        return "" if shape is None else "x".join(map(str, shape)) or "1"
+
+    return {
+        "weight": one.weight,
+        "outcome": one.outcome,
+        "shape": text(one.shape),
+        "stored_shape": text(one.stored_shape),
+    }
+
+
+def count_taken(folder: Path) -> tuple[int, int] | None:
+    """How many of a run's weights were taken, and how many its model has; None when it began with fresh ones."""
+    path = folder / TRANSFERS_FILE
+    if not path.is_file():
+        return None
+    outcomes = pd.read_csv(path)["outcome"]
+    return int((outcomes == "taken").sum()), int((outcomes != "not in the model").sum())
