@@ -108,6 +108,8 @@ def models(
         model = build_model(arm, settings.model, settings.corpus.emotions)
         table.add_row(arm.name, arm.title, f"{model.count_params():,}", "yes" if arm.name in settings.arms else "")
     out.print(table)
+    if any(arm.num_members for arm in settings.all_arms()):
+        out.print(f"Beside each trained arm of the study stands the ensemble of its {len(settings.seeds)} seeds.")
     if equivalence:
         _show_equivalences(settings.arms, settings.model)
 

@@ -41,6 +41,7 @@ class Facts:
         rival: the best of the baselines, or of the other models where the best is a baseline itself; if there is any.
         against_classic: which models are shown to be better than the best classic baseline; empty without one.
         trained, solved: what the arms are, a phrase a family.
+        has_ensembles: whether some are ensembles of the others.
         streams: of input pictures, that any arm has.
         against_best: by arm the verdict of the best arm against it.
         num_called: pairs of arms of which one is better.
@@ -64,6 +65,7 @@ class Facts:
     against_classic: str
     trained: list[str]
     solved: list[str]
+    has_ensembles: bool
     streams: list[str]
     pairs: Sequence[PairComparison]
     against_best: dict[str, str]
@@ -123,6 +125,7 @@ def describe(source: ReportInput) -> Facts:
         against_classic=_against_classic(source),
         trained=_families(source, solved=False),
         solved=_families(source, solved=True),
+        has_ensembles=any(result.arm.num_members for result in source.results),
         streams=sorted({stream for result in source.results for stream in streams_of(result.arm)}),
         pairs=source.pairs,
         against_best={result.arm.name: _verdict(source, result) for result in source.results},
@@ -210,9 +213,10 @@ def _against_classic(source: ReportInput) -> str:
 def _families(source: ReportInput, solved: bool) -> list[str]:
     """What the arms are, a phrase a family: those that are solved for, or those that are trained."""
     phrases = []
+    found = [result.arm for result in source.results if not result.arm.num_members and result.arm.is_solved == solved]
     for name in dict.fromkeys(result.arm.family for result in source.results):
         family = load_family(name)
-        arms = [result.arm for result in source.results if result.arm.family == name and result.arm.is_solved == solved]
+        arms = [arm for arm in found if arm.family == name]
         if arms:
             options = [family.options.model_validate(arm.options) for arm in arms]
             phrases.append(family.methods(options, source.settings.model))
