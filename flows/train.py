@@ -44,13 +44,15 @@ def train(
     due = [one for one in runs if not one.trained]
     study_run = mlflow_log.open_study(settings)
     failures: dict[str, FerError] = {}
+    here = due
     with using_shards(settings, "train"):
         if training == "workers":
             parameters = {"preset": preset, "config": config, "overrides": overrides}
-            failures = train_on_workers(due, parameters, settings.execution.retries)
-        else:
+            here = [one for one in due if one.members]  # which wait for all others
+            failures = train_on_workers([one for one in due if not one.members], parameters, settings.execution.retries)
+        if here:
             with gpu_slot():
-                for one in due:
+                for one in here:
                     result = train_arm(settings, one, study_run, return_state=True).result(raise_on_failure=False)
                     if isinstance(result, FerError):
                         failures[one.name] = result

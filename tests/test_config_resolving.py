@@ -276,6 +276,8 @@ def test_digests_are_those_of_version_0_1() -> None:
         parts = model_part(settings.model), training_part(settings.training)
         found[name] = (prepare_digest(settings.prepare), digest(*parts), digest(study_part(settings)))
     assert found == VERSION_0_1
+    settings = resolve_settings("sample", overrides=overrides | {"ensemble": "seeds"})
+    assert digest(study_part(settings)) != VERSION_0_1["sample"][2]
 
 
 def test_options_of_an_adapter_belong_to_its_corpus_alone(tmp_path: Path) -> None:

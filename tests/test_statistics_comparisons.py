@@ -124,3 +124,26 @@ def test_two_arms_that_no_seed_moves_are_judged_with_one_seed():
     assert (pair.verdict, pair.null_band) == ("better", 0.0)
     (mixed,) = compare_arms({"good": good, "bad": replace(bad, varies_by_seed=True)}, "uar")
     assert (mixed.verdict, mixed.null_band) == ("no difference shown", None)
+
+
+def test_an_ensemble_does_not_change_what_is_known_of_two_arms():
+    arms = {"a": arm(0.1, 0), "b": arm(0.2, 3)}
+    one = arm(0.05, 6, 1)
+    ensemble = replace(one, predicted=np.repeat(one.predicted, 3, axis=0), is_ensemble=True)
+    (alone,) = compare_arms(arms, "uar", num_resamples=500)
+    three = compare_arms({**arms, "ensemble": ensemble}, "uar", num_resamples=500)
+    pairs = {(pair.first, pair.second): pair for pair in three}
+    assert pairs["a", "b"].null_band == alone.null_band
+    assert pairs["a", "b"].interval_95 == alone.interval_95
+    noise = measure_seed_noise(np.array([other.scores("uar") for other in arms.values()]))
+    assert pairs["a", "ensemble"].null_band == noise.band(4), "its own noise is that of one run"
+    assert pairs["a", "ensemble"].null_band == pytest.approx(alone.null_band * np.sqrt(2))
+
+
+def test_ensembles_alone_show_nothing():
+    ensembles = {}
+    for number, share in enumerate((0.0, 0.9)):
+        one = arm(share, number, 1)
+        ensembles[str(share)] = replace(one, predicted=np.repeat(one.predicted, 3, axis=0), is_ensemble=True)
+    (pair,) = compare_arms(ensembles, "uar")
+    assert (pair.verdict, pair.null_band) == ("no difference shown", None)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from fer_models.errors import UserError
-from fer_models.models.arms import ARMS, Arm
+from fer_models.models.arms import ARMS, Arm, get_arm
 from fer_models.models.building import model_lineage, model_prepare
 from fer_models.models.families import FAMILIES, Family
 from fer_models.models.lineage import Lineage, Origin
@@ -23,7 +23,7 @@ from tasks.dataset.splits import SUBSETS
 from tasks.study import precision, runs
 from tasks.study.initial_weights import TRANSFERS_FILE, count_taken
 from tasks.study.pretrained import origins_of
-from tasks.study.runs import Run, build_run_model, check_needs, plan_runs, training_of
+from tasks.study.runs import Run, build_run_model, check_needs, plan_runs, train_run, training_of
 from tasks.tracking.mlflow_log import _origin_tags
 
 EMOTIONS = ("anger", "fear")
@@ -80,6 +80,43 @@ def test_treatments_multiply_arms(base):
 def test_what_is_solved_for_stands_in_a_study_once(base):
     settings = change(base, arms=("gap-sum", "hog-svm"), treatments=("none", "focal"))
     assert [arm.name for arm in settings.all_arms()] == ["gap-sum+none", "gap-sum+focal", "hog-svm"]
+
+
+def test_an_ensemble_comes_after_its_members(base):
+    settings = change(base, arms=("gap-sum", "hog-svm"), seeds=2, treatments=("none", "focal"), ensemble="seeds")
+    assert names(settings)[:8] == [
+        "gap-sum+none, seed 1, fold 0",
+        "gap-sum+none, seed 2, fold 0",
+        "gap-sum+none.ensemble2, fold 0",
+        "gap-sum+focal, seed 1, fold 0",
+        "gap-sum+focal, seed 2, fold 0",
+        "gap-sum+focal.ensemble2, fold 0",
+        "hog-svm, seed 1, fold 0",
+        "hog-svm, seed 2, fold 0",
+    ]
+    ensembles = [run for run in plan_runs(settings) if run.members]
+    assert [one.name for one in ensembles[1].members] == names(settings)[3:5]
+    assert (ensembles[1].arm.title, ensembles[1].seeds) == ("GAP + sum, focal, ensemble of 2 seeds", "1 + 2")
+    assert ensembles[1].arm == get_arm("gap-sum+focal.ensemble2")
+    with pytest.raises(UserError, match=r"`ensemble: seeds` adds"):
+        change(base, arms=("gap-sum.ensemble2",)).all_arms()
+
+
+def test_ensembles_change_no_other_run_and_follow_their_members(base):
+    settings = change(base, seeds=2, ensemble="seeds")
+    added = folders(settings) - folders(change(base, seeds=2))
+    assert folders(settings) > folders(change(base, seeds=2))
+    assert len(added) == 4
+    assert folders(change(base, ensemble="seeds")) == folders(base), "one seed has none"
+    others = folders(change(settings, training={"epochs": 3})), folders(change(settings, seeds=(1, 3)))
+    assert not any(added & other for other in others)
+
+
+def test_an_ensemble_waits_for_its_members(base):
+    run = next(run for run in plan_runs(change(base, seeds=2, ensemble="seeds")) if run.members)
+    with pytest.raises(UserError, match="lacks gap-sum, seed 1, fold 0; gap-sum, seed 2, fold 0; `fer train`"):
+        train_run(base, run, lambda epoch: None)
+    assert not run.folder.exists()
 
 
 def test_an_arm_can_name_its_treatment(base):

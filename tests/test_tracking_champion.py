@@ -10,12 +10,10 @@ import pytest
 
 from fer_models.labels import EMOTIONS
 from fer_models.models.arms import get_arm
-from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.intervals import interval
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
-from tasks.study.comparison import ArmResult, SeedResult
-from tasks.study.scoring import labels_of
+from tasks.study.comparison import ArmResult, SeedResult, arm_predictions
 from tasks.tracking import champion
 from tasks.tracking.champion import promote_if_better
 from tasks.tracking.connection import connect
@@ -45,12 +43,9 @@ def videos(share_right: float, seed: int, first_subject: int = 0) -> pd.DataFram
 
 
 def arm_result(name: str, share_right: float, first_subject: int = 0) -> ArmResult:
-    tables = [videos(share_right, seed, first_subject) for seed in range(NUM_SEEDS)]
-    predictions = ArmPredictions(
-        labels=labels_of(tables[0], EMOTIONS),
-        subjects=tables[0]["subject"].to_numpy(str),
-        predicted=np.stack([labels_of(table, EMOTIONS, "predicted") for table in tables]),
-    )
+    num_runs = 1 if get_arm(name).num_members else NUM_SEEDS
+    tables = [videos(share_right, seed, first_subject) for seed in range(num_runs)]
+    predictions = arm_predictions(tables, EMOTIONS, get_arm(name))
     scores = predictions.scores("uar")
     seeds = tuple(
         SeedResult(
@@ -123,6 +118,18 @@ def test_only_a_clear_difference_takes_the_title(study: Study) -> None:
     assert "is the new champion, +" in sentence
     assert "(version 1, gap-sum): better" in sentence
     assert study.registered == ["gap-sum", "flatten-sum"]
+
+
+def test_an_ensemble_takes_the_title_from_another_one(study: Study) -> None:
+    """Neither tells of seed noise; the models that it is put together from do."""
+    study.run(arm_result("gap-sum", 0.4), arm_result("gap-sum.ensemble3", 0.5))
+    assert "is not made champion, +" in study.run(
+        arm_result("flatten-sum", 0.4), arm_result("flatten-sum.ensemble3", 0.53)
+    )
+    sentence = study.run(arm_result("flatten-sum", 0.7), arm_result("flatten-sum.ensemble3", 0.95))
+    assert "Flatten + sum, ensemble of 3 seeds (UAR" in sentence
+    assert "(version 1, gap-sum.ensemble3): better" in sentence
+    assert study.registered == ["gap-sum.ensemble3", "flatten-sum.ensemble3"]
 
 
 def test_a_champion_of_other_videos_is_not_compared(study: Study) -> None:

@@ -1,5 +1,6 @@
 """The arms of a study: a registry of model configurations. `fer_models.models.building` builds one."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ class Arm:
         is_baseline: the other arms are to be better than it.
         is_solved: the layer of its logits is solved for (`fer_models.training.solving`), and the layers before it stay
             as they were built; else it is trained by gradient steps.
+        num_members: of an ensemble: the models of the same arm, one a seed, whose probabilities it averages; else 0.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Arm:
     treatment: str | None = None
     is_baseline: bool = False
     is_solved: bool = False
+    num_members: int = 0
 
 
 def _two_stream(name: str, title: str, is_baseline: bool = False, **options: Any) -> Arm:
@@ -99,9 +102,13 @@ def former_name(name: str) -> str:
 def get_arm(name: str) -> Arm:
     """The arm of that name; `gap-sum+focal` is `gap-sum` trained with focal loss, whatever the study's settings say.
 
+    `gap-sum.ensemble3` is the ensemble of `gap-sum` with three seeds.
+
     Raises:
         UserError: there is no such arm or treatment, naming the nearest one.
     """
+    if ensemble := _ENSEMBLE.fullmatch(name):
+        return ensemble_of(get_arm(ensemble["member"]), int(ensemble["number"]))
     name = present_name(name)
     plain, plus, treatment = name.partition("+")
     if plain not in ARMS:
@@ -115,3 +122,18 @@ def get_arm(name: str) -> Arm:
         )
     title = f"{ARMS[plain].title}, {treatment.replace('_', ' ')}"
     return replace(ARMS[plain], name=name, title=title, treatment=treatment)
+
+
+#: A dot, as no arm and no treatment has one; how many members, as a title must be known from a name alone.
+_ENSEMBLE = re.compile(r"(?P<member>[^.]+)\.ensemble(?P<number>[1-9]\d*)")
+
+
+def ensemble_of(arm: Arm, num_members: int) -> Arm:
+    """The ensemble of an arm's models with so many seeds."""
+    name, title = f"{arm.name}.ensemble{num_members}", f"{arm.title}, ensemble of {num_members} seeds"
+    return replace(arm, name=name, title=title, num_members=num_members)
+
+
+def member_name(ensemble: Arm) -> str:
+    """The name of the arm whose models an ensemble is of."""
+    return ensemble.name.removesuffix(f".ensemble{ensemble.num_members}")

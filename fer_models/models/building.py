@@ -62,6 +62,21 @@ class EmotionProbabilities(keras.layers.Layer):
         return {**super().get_config(), **more, "lineage": self.lineage}
 
 
+@keras.saving.register_keras_serializable(package="fer_models")
+class LogOfMean(keras.layers.Layer):
+    """Probabilities of several models, each float32 (batch, classes) in 0..1 -> logits of their mean, of that shape."""
+
+    def call(self, probabilities: Sequence[Any]) -> Any:
+        mean = sum(probabilities[1:], start=probabilities[0]) / len(probabilities)
+        return keras.ops.log(keras.ops.maximum(mean, _LEAST))
+
+    def compute_output_spec(self, probabilities: Sequence[Any]) -> Any:
+        return keras.KerasTensor(probabilities[0].shape, dtype=self.compute_dtype)
+
+
+#: A probability whose logarithm is taken in place of that of 0.
+_LEAST = 1e-30
+
 #: Makes the initializer of a layer's weights from the layer's name.
 Initializers = Callable[[str], keras.Initializer]
 
@@ -107,13 +122,43 @@ def build_model(
         weights,
     )
     inputs, logits, network = family.build(family.options.model_validate(arm.options), recipe)
-    carried = network.model_copy(update={"views": settings.views}).model_dump(mode="json")
-    records = (prepare, carried, lineage.model_dump(mode="json"))
+    network = network.model_copy(update={"views": settings.views})
+    return _model(arm, inputs, logits, labels, prepare, network, lineage)
+
+
+def build_ensemble(arm: Arm, members: Sequence[keras.Model]) -> keras.Model:
+    """One model that gives the mean of the probabilities of its members, with their inputs, labels and views.
+
+    It has no feature maps, as those of its members are several. The mean of probabilities is that of Lakshminarayanan
+    et al. 2017, Simple and scalable predictive uncertainty estimation using deep ensembles.
+
+    Args:
+        members: trained models of one arm; they become part of the new one.
+    """
+    first = members[0]
+    inputs = [keras.Input(batch_shape=one.shape, dtype=one.dtype, name=one.name) for one in first.inputs]
+    named = [keras.Model(one.inputs, one.output, name=f"member_{number}") for number, one in enumerate(members, 1)]
+    logits = LogOfMean(dtype="float32", name=_MEAN)([one(inputs) for one in named])
+    network = model_network(first).model_copy(update={"head": _MEAN, "logits": _MEAN, "feature_maps": {}})
+    return _model(arm, inputs, logits, model_labels(first), model_prepare(first), network, model_lineage(first))
+
+
+def _model(
+    arm: Arm,
+    inputs: list[Any],
+    logits: Any,
+    labels: Sequence[str],
+    prepare: dict[str, Any] | None,
+    network: Network,
+    lineage: Lineage | None,
+) -> keras.Model:
+    records = (prepare, network.model_dump(mode="json"), lineage.model_dump(mode="json") if lineage else None)
     probabilities = EmotionProbabilities(labels, *records, dtype="float32", name=_OUTPUT)(logits)
     return keras.Model(inputs, probabilities, name=arm.name.replace("-", "_"))
 
 
 _OUTPUT = "probabilities"
+_MEAN = "log_of_mean"
 
 
 def streams_of(arm: Arm) -> tuple[str, ...]:

@@ -119,8 +119,12 @@ def describe(equivalences: Sequence[Equivalence]) -> str:
 
 
 def _can_have_a_twin(arm: Arm, arms: Sequence[Arm]) -> bool:
-    """Whether another arm is of its family; segments of one frame are what they are compared on."""
-    return sum(other.family == arm.family for other in arms) > 1 and needs_of(arm).num_frames == 1
+    """Whether another arm is of its family; segments of one frame are what they are compared on.
+
+    Ensembles are what their members are, so they are not looked at.
+    """
+    alike = [other for other in arms if other.family == arm.family and not other.num_members]
+    return not arm.num_members and len(alike) > 1 and needs_of(arm).num_frames == 1
 
 
 def _width(arm: Arm, settings: ModelSettings) -> int:

@@ -40,7 +40,8 @@ class Network(Settings):
         family: of `fer_models.models.families`.
         shape: what a segment must hold for it.
         head: the first layer that all inputs have come together for.
-        logits: the layer whose output the loss is of; a linear one, whose input are the model's features.
+        logits: the layer whose output the loss is of; a linear one, whose input are the model's features, but for an
+            ensemble, which is not trained.
         feature_maps: by stream the maps that Grad-CAM can look at, from the input on.
         views: what a prediction is the mean of, as in `ModelSettings`.
         pretrained: layers whose weights others trained.

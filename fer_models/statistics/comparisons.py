@@ -30,7 +30,7 @@ class PairComparison:
         p_permutation: swaps of whole subjects.
         p_mcnemar: for reference, see `mcnemar_test`.
         null_band: what seed noise alone keeps within in 95 % of cases; 0 for arms that do not vary by seed, None where
-            one does and there is one seed.
+            one does and nothing tells of seed noise, as one seed and ensembles do not.
         verdict: "better", "worse", "equivalent within ±2 points" (with the margin in use) or "no difference shown".
     """
 
@@ -64,23 +64,24 @@ def compare_arms(
     (`benchmarks/false_positives.py` prints both).
 
     Arms are "equivalent" when the 90 % interval lies within the margin (two one-sided tests at 5 %, Schuirmann 1987);
-    that is not corrected for the number of pairs. One seed says nothing of seed noise, so it shows neither.
+    that is not corrected for the number of pairs. One seed says nothing of seed noise, so it shows neither; nor do
+    ensembles alone.
 
     Raises:
         UserError: fewer than two arms, an unknown reference, or arms of other items or numbers of seeds.
     """
     _check(arms, reference)
     names, predictions = list(arms), list(arms.values())
-    varying = [arm.scores(metric) for arm in predictions if arm.varies_by_seed]
-    noise = measure_seed_noise(np.array(varying)) if varying else None
+    showing = [arm.scores(metric) for arm in predictions if arm.shows_seed_noise]
+    noise = measure_seed_noise(np.array(showing)) if showing else None
     pairs = _pairs(names, reference)
     differences = measure_differences(predictions, pairs, metric, num_resamples, seed)
     adjusted = holm([difference.p for difference in differences])
     comparisons = []
     for (i, j), difference, p_holm in zip(pairs, differences, adjusted, strict=True):
         p_permutation = permutation_test(predictions[i], predictions[j], metric, seed)
-        num_varying = predictions[i].varies_by_seed + predictions[j].varies_by_seed
-        band = 0.0 if not num_varying else noise.band(num_varying) if noise else None
+        weight = predictions[i].seed_weight + predictions[j].seed_weight
+        band = 0.0 if not weight else noise.band(weight) if noise else None
         comparisons.append(
             PairComparison(
                 first=names[i],

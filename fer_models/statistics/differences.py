@@ -15,11 +15,16 @@ multiple tests, the readers being seeds, each of one arm only. It is never taken
 variance of the difference itself. Degrees of freedom are Satterthwaite's.
 
 With six subjects the part of subjects is often far too small by luck, and of many pairs some is lucky. It is
-therefore drawn halfway to its mean over all pairs of arms of which as many vary by seed, as in Smyth 2004, Linear
-models and empirical Bayes methods for assessing differential expression in microarray experiments, without counting
-the degrees of freedom that this gains.
+therefore drawn halfway to its mean over all pairs of arms of which as many vary by seed, and as many are ensembles, as
+in Smyth 2004, Linear models and empirical Bayes methods for assessing differential expression in microarray
+experiments, without counting the degrees of freedom that this gains.
 
 Runs of two arms with one seed may share initial weights; taking them to be independent errs to the safe side.
+
+An ensemble is one model of all seeds, given as S equal rows. They tell nothing of sd, so it has no part in the pooled
+one; its own noise is taken to be that of a single run, sd^2 (`ArmPredictions.seed_weight`). That errs to the safe
+side, as does the covariance over subjects of equal rows, from which nothing is left out, and as does taking it to be
+independent of its members.
 """
 
 from collections.abc import Sequence
@@ -69,16 +74,15 @@ def measure_differences(
     """
     scores = np.array([arm.scores(metric) for arm in arms])  # (arms, seeds)
     means = scores.mean(axis=1)
-    varies = np.array([arm.varies_by_seed for arm in arms])
-    noise = measure_seed_noise(scores[varies])
-    num_varying = varies[:, None].astype(int) + varies
-    from_seeds = num_varying * (noise.difference_variance(1) if noise else 0.0)
-    from_subjects = _subject_variances(arms, metric, from_seeds, num_varying, num_resamples, seed)
+    weights = np.array([arm.seed_weight for arm in arms])
+    noise = measure_seed_noise(scores[[arm.shows_seed_noise for arm in arms]])
+    from_seeds = (weights[:, None] + weights) * (noise.difference_variance(1) if noise else 0.0)
+    from_subjects = _subject_variances(arms, metric, from_seeds, num_resamples, seed)
     subject_degrees = len(arms[0].counts.support) - 1
     differences = []
     for first, second in pairs:
         parts = [(float(from_subjects[first, second]), subject_degrees)]
-        if noise and num_varying[first, second]:
+        if noise and weights[first] + weights[second]:
             parts.append((float(from_seeds[first, second]), noise.degrees))
         variance = sum(part for part, _ in parts)
         degrees = variance**2 / sum(part**2 / n for part, n in parts) if variance else subject_degrees
@@ -90,7 +94,6 @@ def _subject_variances(
     arms: Sequence[ArmPredictions],
     metric: Metric,
     from_seeds: np.ndarray,
-    num_varying: np.ndarray,
     num_resamples: int,
     seed: int,
 ) -> np.ndarray:
@@ -111,6 +114,8 @@ def _subject_variances(
     variances = np.maximum(variances, 0.0)
     upper = np.triu(np.ones((num_arms, num_arms), bool), 1)
     means = np.zeros_like(variances)
-    for number in np.unique(num_varying[upper]):
-        means[num_varying == number] = variances[upper & (num_varying == number)].mean()
+    kinds = np.array([arm.varies_by_seed + 2 * arm.is_ensemble for arm in arms])  # no two sums of two are alike
+    of_pairs = kinds[:, None] + kinds
+    for kind in np.unique(of_pairs[upper]):
+        means[of_pairs == kind] = variances[upper & (of_pairs == kind)].mean()
     return (variances + means) / 2

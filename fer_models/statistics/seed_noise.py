@@ -20,24 +20,24 @@ class SeedNoise:
         degrees: degrees of freedom of `sd`, arms * (seeds - 1).
         num_seeds: seeds that the mean of an arm is taken over.
 
-    Of two arms none, one or both may vary by seed.
+    A `weight` is the sum of the `seed_weight` of two arms: 2 where both vary by seed.
     """
 
     sd: float
     degrees: int
     num_seeds: int
 
-    def difference_variance(self, num_varying: int = 2) -> float:
+    def difference_variance(self, weight: int = 2) -> float:
         """Variance of the difference of two arms' means over seeds, from the seeds alone."""
-        return self.sd**2 * num_varying / self.num_seeds
+        return self.sd**2 * weight / self.num_seeds
 
-    def band(self, num_varying: int = 2) -> float:
+    def band(self, weight: int = 2) -> float:
         """Half width of the band that this difference stays within by seed noise alone, in 95 % of cases."""
-        return float(student_t.ppf(0.975, self.degrees)) * sqrt(self.difference_variance(num_varying))
+        return float(student_t.ppf(0.975, self.degrees)) * sqrt(self.difference_variance(weight))
 
 
 def measure_seed_noise(scores: np.ndarray) -> SeedNoise | None:
-    """Seed noise from the scores (arms, seeds) of all arms that vary by seed; None without any, or for one seed.
+    """Seed noise from the scores (arms, seeds) of all arms that show it; None without any, or for one seed.
 
     Arms are taken to be about equally noisy: a few seeds an arm are too few to measure each by itself.
     """

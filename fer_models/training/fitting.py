@@ -23,7 +23,7 @@ from fer_models.segments import JoinedSegments, SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training.engine import Engine, listed, outputs, predict
-from fer_models.training.progress import Checkpoints, Epoch, Progress, chosen_epoch
+from fer_models.training.progress import Checkpoints, Epoch, Progress, chosen_epoch, monitored_value
 from fer_models.treatments import TREATMENTS
 
 #: Rows that are looked at in one piece.
@@ -140,14 +140,15 @@ def _train_epoch(
             f"at learning rate {steps.learning_rate:g}; the last batch held {listed(steps.last_names)}. "
             "Lower training.learning_rate."
         )
-    values = {"val_loss": scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}
     return Epoch(
         epoch=len(history) + 1,
         learning_rate=steps.learning_rate,
         train_loss=steps.loss,
         train_accuracy=steps.accuracy,
-        **values,
-        monitored=values[settings.monitor] * (-1.0 if settings.monitor == "val_loss" else 1.0),
+        val_loss=scores.loss,
+        val_accuracy=scores.accuracy,
+        val_uar=scores.uar,
+        monitored=monitored_value(scores, settings.monitor),
         seconds=round(time.monotonic() - start, 3),
     )
 

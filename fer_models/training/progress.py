@@ -1,11 +1,14 @@
 """How far a training run is: its finished epochs, and the checkpoints that go with them."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import keras
 import numpy as np
 from pydantic import BaseModel
+
+from fer_models.statistics.metrics import Scores
 
 #: Of a monitored value: a point of UAR or accuracy, or 0.01 nats.
 _NOTABLE_RISE = 0.01
@@ -100,3 +103,30 @@ class Checkpoints(Protocol):
 
     def finish(self, model: keras.Model, progress: Progress) -> None:
         """Leave the model as the run's result, and drop the checkpoints."""
+
+
+def take_one_epoch(
+    make: Callable[[], tuple[keras.Model, Epoch]], checkpoints: Checkpoints, on_epoch: Callable[[Epoch], None]
+) -> Progress:
+    """Leave the model of a training that takes one go in `checkpoints`, unless it is there.
+
+    Args:
+        make: the model, and the epoch that tells of it, whose `seconds` are measured here.
+    """
+    progress = checkpoints.progress()
+    if not progress:
+        start = time.monotonic()
+        model, epoch = make()
+        epoch = epoch.model_copy(update={"seconds": round(time.monotonic() - start, 3)})
+        name = "epoch-0001.keras"
+        progress = Progress(history=[epoch], last_checkpoint=name, best_checkpoint=name, best_epoch=1, finished=True)
+        checkpoints.commit(model, progress)
+    on_epoch(progress.history[0])
+    if best := checkpoints.load_best(progress):
+        checkpoints.finish(best, progress)
+    return progress
+
+
+def monitored_value(scores: Scores, monitor: str) -> float:
+    """The monitored value of validation scores, larger when better."""
+    return {"val_loss": -scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}[monitor]

@@ -4,7 +4,6 @@ In and out as of `fer_models.training.fitting.fit`, with one epoch. C is chosen 
 temperature that turns the machine's decisions into probabilities (Guo et al. 2017).
 """
 
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from fer_models.models.building import model_network
 from fer_models.segments import JoinedSegments, Mirrored, SegmentInputs, SegmentRows, SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.calibration import fit_temperature
-from fer_models.statistics.metrics import Scores, score
+from fer_models.statistics.metrics import score
 from fer_models.training.engine import outputs, predict
-from fer_models.training.progress import Checkpoints, Epoch, Progress
+from fer_models.training.progress import Checkpoints, Epoch, Progress, monitored_value, take_one_epoch
 from fer_models.training.refitting import NEVER, unscaled
 from fer_models.treatments import TREATMENTS
 
@@ -50,21 +49,15 @@ def solve(
     pairs are mirrored at random, the machine learns from each row both ways. With `refit` the machine of the chosen C
     and temperature is found again from the rows of both subsets.
     """
-    progress = checkpoints.progress()
-    if not progress:
-        start = time.monotonic()
+
+    def make() -> tuple[keras.Model, Epoch]:
         model = build()
         epoch, probabilities = _solve(model, train, validation, settings)
         if settings.refit != "none":
             checkpoints.keep_validation(validation.names, probabilities)
-        epoch = epoch.model_copy(update={"seconds": round(time.monotonic() - start, 3)})
-        name = "epoch-0001.keras"
-        progress = Progress(history=[epoch], last_checkpoint=name, best_checkpoint=name, best_epoch=1, finished=True)
-        checkpoints.commit(model, progress)
-    on_epoch(progress.history[0])
-    if best := checkpoints.load_best(progress):
-        checkpoints.finish(best, progress)
-    return progress
+        return model, epoch
+
+    return take_one_epoch(make, checkpoints, on_epoch)
 
 
 def _solve(
@@ -80,7 +73,7 @@ def _solve(
         kernel, bias = fit_machine(data.features, data.labels, data.weights, cost)
         temperature = fit_temperature(validation.labels, softmax(seen @ kernel + bias, axis=1))
         scores = score(validation.labels, softmax((seen @ kernel + bias) / temperature, axis=1), classes)
-        found.append((_monitored(scores, settings), cost, temperature))
+        found.append((monitored_value(scores, settings.monitor), cost, temperature))
     _, cost, temperature = max(found, key=lambda one: one[0])  # the smallest C of equals
     kernel, bias = fit_machine(data.features, data.labels, data.weights, cost)
     layer.set_weights([kernel / temperature, bias / temperature])
@@ -99,16 +92,10 @@ def _solve(
         val_loss=scores.loss,
         val_accuracy=scores.accuracy,
         val_uar=scores.uar,
-        monitored=_monitored(scores, settings),
+        monitored=monitored_value(scores, settings.monitor),
         seconds=0.0,
     )
     return epoch, probabilities
-
-
-def _monitored(scores: Scores, settings: TrainingSettings) -> float:
-    """The monitored value, larger when better."""
-    values = {"val_loss": -scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}
-    return values[settings.monitor]
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,8 @@ def models(
     out.print(table)
     for origin, names in _origins(settings.training).items():
         out.print(escape(f"{', '.join(names)}: begin with {origin}"), soft_wrap=True, highlight=False)
+    if any(arm.num_members for arm in settings.all_arms()):
+        out.print(f"Beside each trained arm of the study stands the ensemble of its {len(settings.seeds)} seeds.")
     if equivalence:
         _show_equivalences(settings.arms, settings.model)
 

@@ -51,12 +51,16 @@ _LATER: dict[str, tuple[str, ...]] = {
         "cutmix",
     ),
     "AugmentationSettings": ("gamma", "erasing"),
+    "StudySettings": ("ensemble",),
 }
 
 
 def _values(settings: Settings) -> dict[str, Any]:
     """The values of a group, without those that came later and have their default, which changes nothing."""
-    values = settings.model_dump(mode="json")
+    return _without_defaults(settings, settings.model_dump(mode="json"))
+
+
+def _without_defaults(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
     for name in _LATER.get(type(settings).__name__, ()):
         if values[name] == type(settings).model_fields[name].default:
             del values[name]
@@ -101,7 +105,7 @@ def study_part(settings: StudySettings) -> dict[str, Any]:
         "corpus": {"subsets": ["s"], **decisive["corpus"]},
         "arms": [former_name(arm) for arm in settings.arms],
     }
-    return decisive | parts
+    return _without_defaults(settings, decisive) | parts
 
 
 def prepare_digest(settings: PrepareSettings) -> str:

@@ -14,8 +14,9 @@ from pydantic import (
     model_validator,
 )
 
+from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS, canonical_emotion
-from fer_models.models.arms import STUDY_ARMS, Arm, get_arm
+from fer_models.models.arms import STUDY_ARMS, Arm, ensemble_of, get_arm
 from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
 from fer_models.treatments import TreatmentName
 from tasks.config.path_types import DataPath, LocalPath
@@ -189,6 +190,11 @@ class StudySettings(Settings):
     seeds: tuple[int, ...] = Field(
         (1,), min_length=1, description="every arm is trained once with each; 3 instead of a list stands for 1, 2, 3"
     )
+    ensemble: Literal["none", "seeds"] = Field(
+        "none",
+        description="`seeds`: beside every arm that is trained with several seeds stands an ensemble, which averages "
+        "the probabilities of its models",
+    )
     equivalence_margin: float = Field(
         0.02, gt=0, lt=1, description="arms whose scores differ by less are equivalent for the verdict"
     )
@@ -232,11 +238,18 @@ class StudySettings(Settings):
     def all_arms(self) -> list[Arm]:
         """The arms of the study, each with each treatment, but for those that are solved for, which stand there once.
 
+        An ensemble comes after the arm that it is of.
+
         Raises:
-            UserError: there is no such arm.
+            UserError: there is no such arm, or it is an ensemble.
         """
-        return [
-            get_arm(f"{arm}+{how}" if how else arm)
-            for arm in self.arms
-            for how in (() if get_arm(arm).is_solved else self.treatments) or (None,)
-        ]
+        arms: list[Arm] = []
+        for name in self.arms:
+            if get_arm(name).num_members:
+                raise UserError(f"{name} cannot be among the arms: `ensemble: seeds` adds the ensembles of all arms.")
+            for how in (() if get_arm(name).is_solved else self.treatments) or (None,):
+                arm = get_arm(f"{name}+{how}" if how else name)
+                arms.append(arm)
+                if self.ensemble == "seeds" and len(self.seeds) > 1 and not arm.is_solved:
+                    arms.append(ensemble_of(arm, len(self.seeds)))
+        return arms

@@ -42,6 +42,7 @@ class Facts:
         rival: the best of the baselines, or of the other models where the best is a baseline itself; if there is any.
         against_classic: which models are shown to be better than the best classic baseline; empty without one.
         trained, solved: what the arms are, a phrase a family.
+        has_ensembles: whether some are ensembles of the others.
         streams: of input pictures, that any arm has.
         origins: of weights that arms began with: in words, and the titles of those arms.
         taken: by the title of an arm, how many of its weights came from `training.initial_weights`, and of how many.
@@ -67,6 +68,7 @@ class Facts:
     against_classic: str
     trained: list[str]
     solved: list[str]
+    has_ensembles: bool
     streams: list[str]
     origins: dict[str, list[str]]
     taken: dict[str, tuple[int, int]]
@@ -128,13 +130,10 @@ def describe(source: ReportInput) -> Facts:
         against_classic=_against_classic(source),
         trained=_families(source, solved=False),
         solved=_families(source, solved=True),
+        has_ensembles=any(result.arm.num_members for result in source.results),
         streams=sorted({stream for result in source.results for stream in streams_of(result.arm)}),
         origins=_origins(source),
-        taken={
-            result.arm.title: counts
-            for result in source.results
-            if (counts := result.seeds[0].evaluations[0].weights_taken)
-        },
+        taken=_weights_taken(source),
         pairs=source.pairs,
         against_best={result.arm.name: _verdict(source, result) for result in source.results},
         num_called=sum(pair.verdict in ("better", "worse") for pair in source.pairs),
@@ -173,6 +172,11 @@ def describe(source: ReportInput) -> Facts:
         figures={result.arm.name: source.shown_figures(result) for result in source.results},
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def _weights_taken(source: ReportInput) -> dict[str, tuple[int, int]]:
+    of_arms = {result.arm.title: result.seeds[0].evaluations[0].weights_taken for result in source.results}
+    return {title: counts for title, counts in of_arms.items() if counts}
 
 
 def _optimism(source: ReportInput) -> float | None:
@@ -221,9 +225,10 @@ def _against_classic(source: ReportInput) -> str:
 def _families(source: ReportInput, solved: bool) -> list[str]:
     """What the arms are, a phrase a family: those that are solved for, or those that are trained."""
     phrases = []
+    found = [result.arm for result in source.results if not result.arm.num_members and result.arm.is_solved == solved]
     for name in dict.fromkeys(result.arm.family for result in source.results):
         family = load_family(name)
-        arms = [result.arm for result in source.results if result.arm.family == name and result.arm.is_solved == solved]
+        arms = [arm for arm in found if arm.family == name]
         if arms:
             options = [family.options.model_validate(arm.options) for arm in arms]
             phrases.append(family.methods(options, source.settings.model))

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from fer_models.models.equivalence import Equivalence, find_equivalences
 from fer_models.statistics.comparisons import PairComparison
+from fer_models.statistics.seed_noise import measure_seed_noise
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.index import read_subset
@@ -50,8 +52,9 @@ class ReportInput:
     @property
     def null_band(self) -> float | None:
         """How far apart the same arm with other seeds stays; None where one seed, or no arm, tells of it."""
-        vary = {result.arm.name for result in self.results if result.predictions.varies_by_seed}
-        return next((pair.null_band for pair in self.pairs if {pair.first, pair.second} <= vary), None)
+        showing = [one.predictions.scores("uar") for one in self.results if one.predictions.shows_seed_noise]
+        noise = measure_seed_noise(np.array(showing)) if showing else None
+        return noise.band() if noise else None
 
     @property
     def num_folds(self) -> int:

@@ -19,7 +19,7 @@ from tasks.report.input import ReportInput
 from tasks.storage.files import write_text
 from tasks.storage.local_copies import synced_folder
 from tasks.storage.spreadsheets import write_csv
-from tasks.study.comparison import ArmResult
+from tasks.study.comparison import ArmResult, SeedResult
 
 HTML_FILE = "index.html"
 MARKDOWN_FILE = "report.md"
@@ -118,7 +118,7 @@ def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
     rows = [
         {
             "arm": result.arm.name,
-            "seed": seed.seed,
+            "seed": _seed(result, seed),
             "num_parameters": result.num_parameters,
             "best_epoch": " ".join(str(evaluation.best_epoch) for evaluation in seed.evaluations),
             "temperature": " ".join(f"{evaluation.temperature:.4g}" for evaluation in seed.evaluations),
@@ -130,13 +130,17 @@ def _results_table(results: Sequence[ArmResult]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _seed(result: ArmResult, seed: SeedResult) -> int | str:
+    return "all" if result.arm.num_members else seed.seed
+
+
 def _folds_table(source: ReportInput) -> pd.DataFrame:
     """One row per arm, seed and fold."""
     names = fold_names(source.split)
     rows = [
         {
             "arm": result.arm.name,
-            "seed": seed.seed,
+            "seed": _seed(result, seed),
             "fold": names[evaluation.split_fold],
             "num_videos": evaluation.num_test_videos,
             **evaluation.scores,

@@ -13,7 +13,8 @@ from fer_models.errors import UserError
 from fer_models.models.building import load_model
 from fer_models.training.progress import Progress
 from tasks.storage.disk import make_folder
-from tasks.storage.files import atomic_write, find_json, remove_temporary_files, write_json
+from tasks.storage.files import atomic_write, find_json, remove_temporary_files, set_aside, write_json
+from tasks.storage.local_copies import local_copy
 from tasks.storage.stored_names import path_below
 
 MODEL_FILE = "model.keras"
@@ -97,6 +98,23 @@ class RunCheckpoints:
 def read_progress(folder: Path) -> Progress | None:
     """How far the run in a folder is; None when it has not finished an epoch, or what tells has lost its content."""
     return find_json(folder / PROGRESS_FILE, Progress)
+
+
+def load_trained(folder: Path, name: str) -> keras.Model:
+    """The model of the run of that name, in its folder.
+
+    Raises:
+        UserError: it cannot be loaded. What has lost its content is set aside.
+    """
+    path = folder / MODEL_FILE
+    try:
+        with local_copy(path) as copy:
+            return load_model(copy)
+    except UserError as error:
+        if getattr(error.__cause__, "errno", None) is not None or isinstance(error.__cause__, MemoryError):
+            raise  # a fault of the disk or of the machine, not of the content
+        set_aside(path)
+        raise UserError(f"{error} Run `fer train` again, which trains {name} anew.") from error
 
 
 def read_validation(folder: Path, names: np.ndarray) -> np.ndarray:

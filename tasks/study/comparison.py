@@ -80,7 +80,7 @@ def compare(evaluated: Sequence[tuple[Path, Evaluation]], emotions: Sequence[str
         )
         arm = get_arm(name)
         covered = [seed.videos[seed.videos["num_segments"] > 0] for seed in seeds]
-        predictions = arm_predictions(covered, emotions, varies_by_seed=not arm.is_solved)
+        predictions = arm_predictions(covered, emotions, arm)
         results.append(ArmResult(arm, seeds, predictions, interval(predictions, "uar")))
     return results
 
@@ -103,15 +103,19 @@ def _read_predictions(path: Path) -> pd.DataFrame:
     return table
 
 
-def arm_predictions(
-    of_seeds: Sequence[pd.DataFrame], emotions: Sequence[str], varies_by_seed: bool = True
-) -> ArmPredictions:
-    """What an arm predicted, from a table a seed with the columns subject, emotion and predicted, in one order."""
+def arm_predictions(of_seeds: Sequence[pd.DataFrame], emotions: Sequence[str], arm: Arm | None) -> ArmPredictions:
+    """What an arm predicted, from a table a seed with the columns subject, emotion and predicted, in one order.
+
+    An ensemble has one table, which stands for each of its seeds. None is an arm of which nothing is known.
+    """
+    predicted = np.stack([labels_of(videos, emotions, "predicted") for videos in of_seeds])
+    num_members = arm.num_members if arm else 0
     return ArmPredictions(
         labels=labels_of(of_seeds[0], emotions),
         subjects=of_seeds[0]["subject"].to_numpy(str),
-        predicted=np.stack([labels_of(videos, emotions, "predicted") for videos in of_seeds]),
-        varies_by_seed=varies_by_seed,
+        predicted=np.repeat(predicted, num_members, axis=0) if num_members else predicted,
+        varies_by_seed=not (arm and arm.is_solved),
+        is_ensemble=num_members > 0,
     )
 
 

@@ -17,7 +17,6 @@ from pydantic import AfterValidator, BaseModel
 
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm, present_name
-from fer_models.models.building import load_model
 from fer_models.segments import SegmentSource
 from fer_models.training.engine import predict
 from fer_models.training.progress import Progress, still_climbs
@@ -27,7 +26,7 @@ from tasks.dataset.folds import VALIDATION
 from tasks.dataset.index import read_subset
 from tasks.storage.files import atomic_write, broken_files, find_json, set_aside, write_json
 from tasks.storage.local_copies import synced_folder
-from tasks.study.checkpoints import MODEL_FILE, epoch_weights, read_validation
+from tasks.study.checkpoints import epoch_weights, load_trained, read_validation
 from tasks.study.explanations import EXPLANATION_FILE, RunExplanation, explain_run
 from tasks.study.initial_weights import count_taken
 from tasks.study.runs import Run, run_arrays, training_progress
@@ -143,7 +142,7 @@ def _evaluate(
 ) -> Evaluation:
     emotions = settings.corpus.emotions
     arrays = test.load()
-    model = _load(run)
+    model = load_trained(run.folder, run.name)
     probabilities = predict(model, arrays)
     segments = predicted_segments(test.rows, probabilities, emotions)
     validation_rows = read_subset(Layout.of(settings).index, run.split_fold, VALIDATION, emotions)
@@ -184,17 +183,6 @@ def _validation_probabilities(settings: StudySettings, run: Run, model: keras.Mo
     if settings.training.refit == "none":
         return predict(model, arrays)
     return read_validation(run.folder, arrays.names)
-
-
-def _load(run: Run) -> keras.Model:
-    path = run.folder / MODEL_FILE
-    try:
-        return load_model(path)
-    except UserError as error:
-        if getattr(error.__cause__, "errno", None) is not None or isinstance(error.__cause__, MemoryError):
-            raise  # a fault of the disk or of the machine, not of the content
-        set_aside(path)
-        raise UserError(f"{error} Run `fer train` again, which trains {run.name} anew.") from error
 
 
 def _optimism_gap(

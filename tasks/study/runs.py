@@ -5,21 +5,23 @@ Nothing here opens the test subset.
 
 import functools
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm, former_name
-from fer_models.models.building import build_model, needs_of
+from fer_models.models.building import build_ensemble, build_model, needs_of
 from fer_models.models.lineage import Lineage, video_marks
 from fer_models.models.motion import motion_scale_px
 from fer_models.segments import SegmentArrays, SegmentShape
 from fer_models.settings import ModelSettings, TrainingSettings
 from fer_models.training.fitting import fit
+from fer_models.training.joining import join
 from fer_models.training.progress import Epoch, Progress, still_climbs
 from fer_models.training.solving import solve
 from tasks.config.digests import digest, model_part, prepare_digest, training_part
@@ -33,28 +35,40 @@ from tasks.preparation.ledger import read_ledger
 from tasks.progress import echo, progress
 from tasks.storage.files import broken_files, find_json, is_whole, set_aside, write_text
 from tasks.storage.local_copies import synced_folder
-from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints
+from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints, load_trained, read_validation
 from tasks.study.initial_weights import give_initial_weights, initial_weights
 from tasks.study.precision import gains_from_bfloat16
 from tasks.study.pretrained import absent_weights, origins_of, weight_files, weights_part
 
 #: Raised when the same settings and data give another model than before.
 CODE_VERSION = 2
+#: Raised when the same members give another ensemble than before.
+ENSEMBLE_CODE_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run of a study. `fold`, the number of its fold, is None in a study of one fold."""
+    """One training run of a study. `fold`, the number of its fold, is None in a study of one fold.
+
+    That of an ensemble has the runs whose models it is of as `members`; its `seed` is that of the first.
+    """
 
     arm: Arm
     seed: int
     fold: int | None
     folder: Path
     fold_name: str = ""
+    members: tuple["Run", ...] = ()
 
     @property
     def name(self) -> str:
-        return f"{self.arm.name}, seed {self.seed}" + ("" if self.fold is None else f", fold {self.fold_name}")
+        seed = "" if self.members else f", seed {self.seed}"
+        return self.arm.name + seed + ("" if self.fold is None else f", fold {self.fold_name}")
+
+    @property
+    def seeds(self) -> str:
+        """Its seed, or those of its members, in words."""
+        return " + ".join(str(one.seed) for one in self.members or (self,))
 
     @property
     def split_fold(self) -> int:
@@ -68,7 +82,7 @@ class Run:
 
 
 def plan_runs(settings: StudySettings) -> list[Run]:
-    """The runs of a study, fold by fold, in the order of its arms and seeds.
+    """The runs of a study, fold by fold, in the order of its arms and seeds; an ensemble comes after its members.
 
     Arms that begin with weights which are not on this machine are left out, unless they are trained.
 
@@ -81,9 +95,9 @@ def plan_runs(settings: StudySettings) -> list[Run]:
     split = split_of_study(read_split(layout.split), read_ledger(layout.ledger, emotions), emotions)
     names = fold_names(split)
     runs = [run for fold in names for run in _runs_of_fold(settings, layout, fold, names)]
-    due = {run.arm.name for run in runs if not run.trained}
+    due = {run.arm.name for run in runs if not (run.members or run.trained)}
     absent = {arm.name: absent_weights(arm) for arm in settings.all_arms() if arm.name in due}
-    if found := [run for run in runs if not absent.get(run.arm.name)]:
+    if found := [run for run in runs if not any(absent.get(one.arm.name) for one in run.members or (run,))]:
         return found
     missing = dict.fromkeys(name for names in absent.values() for name in names)
     raise UserError(f"Every arm needs weights that are not on this machine; run `fer weights get {' '.join(missing)}`.")
@@ -102,14 +116,23 @@ def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, names: Map
         },
     )
     part = f"fold{fold}-" if several else ""
-    runs = []
+    runs: list[Run] = []
     for arm in settings.all_arms():
+        if arm.num_members:
+            runs.append(_ensemble_run(arm, layout.runs, part, tuple(runs[-arm.num_members :])))
+            continue
         training = settings.training.model_copy(update={"treatment": treatment_of(settings, arm)})
         what = digest(*common, training_part(training), _identity(arm))
         for seed in settings.seeds:
             folder = layout.runs / f"{former_name(arm.name)}-{part}seed{seed}-{digest(what, {'seed': seed})}"
             runs.append(Run(arm, seed, fold if several else None, folder, names[fold] if several else ""))
     return runs
+
+
+def _ensemble_run(arm: Arm, folder: Path, part: str, members: tuple[Run, ...]) -> Run:
+    """The run of an ensemble. Its members decide its result, and their folders' names hold all that decides theirs."""
+    what = digest({"members": [one.folder.name for one in members], "code": ENSEMBLE_CODE_VERSION})
+    return replace(members[0], arm=arm, folder=folder / f"{arm.name}-{part}{what}", members=members)
 
 
 #: Part of what version 0.1 named runs by, and so never changed, whatever `tasks.study.published` holds.
@@ -149,7 +172,7 @@ def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
 
 def num_epochs(settings: StudySettings, arm: Arm) -> int:
     """The most that the training of an arm takes."""
-    return 1 if arm.is_solved else settings.training.epochs
+    return 1 if arm.is_solved or arm.num_members else settings.training.epochs
 
 
 def shape_of(settings: StudySettings) -> SegmentShape:
@@ -185,11 +208,13 @@ def _model_settings(settings: StudySettings, run: Run) -> ModelSettings:
 
 
 def build_run_model(settings: StudySettings, run: Run, folder: Path) -> keras.Model:
-    """A run's model as its training begins.
+    """A run's model as its training begins; an ensemble's with the weights of its members.
 
     Args:
         folder: where a table of the initial weights is left, where the settings ask for some.
     """
+    if run.members:
+        return build_ensemble(run.arm, [load_trained(member.folder, member.name) for member in run.members])
     stored = initial_weights(settings.training, run.arm)
     model = build_model(
         run.arm,
@@ -227,12 +252,17 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
     """Train a run, or go on with it; a run that is done is not touched.
 
     What has lost its content in its folder is set aside, and the run goes on from what is left, or starts anew.
+
+    Raises:
+        UserError: it is an ensemble, and a member is not trained yet.
     """
     for path in broken_files(run.folder):
         set_aside(path)
     done = find_json(run.folder / PROGRESS_FILE, Progress)
     if run.trained and done:
         return done
+    if missing := [member.name for member in run.members if not member.trained]:
+        raise UserError(f"It averages trained models and lacks {'; '.join(missing)}; `fer train` trains them first.")
     train, validation = (run_arrays(settings, run, subset) for subset in (TRAIN, VALIDATION))
     if done:
         echo(f"{run.name}: going on after epoch {len(done.history)}")
@@ -255,14 +285,23 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
 
         training = training_of(settings, run.arm)
         checkpoints = RunCheckpoints(working.path, training.keep_epochs)
-        train_model = solve if run.arm.is_solved else fit
         build = functools.partial(build_run_model, settings, run, working.path)
-        result = train_model(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
+        if run.members:
+            kept = functools.partial(_kept_validation, run.members)
+            result = join(build, train, validation, training, checkpoints, kept, tell)
+        else:
+            train_model = solve if run.arm.is_solved else fit
+            result = train_model(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
     keras.backend.clear_session()
     if len(result.history) == epochs and still_climbs(result.history):
         budget = "epochs" if settings.training.steps is None else "steps"
         echo(f"{run.name}: {settings.training.monitor} still climbed at the end; more training.{budget} may give more.")
     return result
+
+
+def _kept_validation(members: Sequence[Run], names: np.ndarray) -> np.ndarray:
+    """The mean of what members kept of the validation segments of these names, (n,): float32 (n, classes)."""
+    return np.stack([read_validation(member.folder, names) for member in members]).mean(axis=0)
 
 
 def training_progress(run: Run) -> Progress:

@@ -14,7 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from fer_models.errors import UserError
-from fer_models.models.arms import get_arm
+from fer_models.models.arms import Arm, get_arm, member_name
 from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.comparisons import compare_arms
 from tasks.config.layout import Layout
@@ -41,7 +41,8 @@ def promote_if_better(settings: StudySettings, study_run: mlflow_log.StudyRun, r
     with local_copy(path) as copy:
         client.log_artifact(study_run.run_id, str(copy), _ARTIFACTS)
     champion = _champion(client, settings.name)
-    deserved, sentence = _judge(champion, study_run, best, table, settings)
+    members = [one for one in results if best.arm.num_members and one.arm.name == member_name(best.arm)]
+    deserved, sentence = _judge(champion, study_run, best, table, settings, members)
     if deserved:
         version = _register(client, settings, study_run, best)
         sentence += f" It is version {version} of the registered model {settings.name!r}."
@@ -69,7 +70,14 @@ def _judge(
     best: ArmResult,
     table: pd.DataFrame,
     settings: StudySettings,
+    members: Sequence[ArmResult],
 ) -> tuple[bool, str]:
+    """Whether the best arm becomes the champion, and why.
+
+    Args:
+        table: its predictions.
+        members: the arm that it is an ensemble of, if it is one: two ensembles alone tell nothing of seed noise.
+    """
     chance = 1 / len(settings.corpus.emotions)
     scored = f"{best.arm.title} (UAR {100 * best.interval.estimate:.1f} %)"
     if champion is None:
@@ -82,16 +90,17 @@ def _judge(
     who = f"the champion (version {champion.version}, {champion.tags.get('arm')})"
     if theirs is None:
         return False, f"{scored} is not made champion: the predictions of {who} cannot be read any more."
-    ours, others = (
-        _arm_predictions(one, settings.corpus.emotions, varies)
-        for one, varies in ((table, not best.arm.is_solved), (theirs, not _is_solved(champion)))
-    )
     if _items(table) != _items(theirs):
         return False, f"{scored} is not made champion: {who} was tested on other videos, so they cannot be compared."
-    num_seeds = min(ours.num_seeds, others.num_seeds)
-    both = {"champion": others, "challenger": ours}
-    both = {name: replace(one, predicted=one.predicted[:num_seeds]) for name, one in both.items()}
-    (pair,) = compare_arms(both, "uar", reference="champion", margin=settings.equivalence_margin)
+    emotions = settings.corpus.emotions
+    arms = {
+        "champion": _arm_predictions(theirs, emotions, _arm_of(champion)),
+        "challenger": _arm_predictions(table, emotions, best.arm),
+        **{one.arm.name: _arm_predictions(predictions_table(one), emotions, one.arm) for one in members},
+    }
+    num_seeds = min(one.num_seeds for one in arms.values())
+    arms = {name: replace(one, predicted=one.predicted[:num_seeds]) for name, one in arms.items()}
+    pair = compare_arms(arms, "uar", reference="champion", margin=settings.equivalence_margin)[0]
     difference = f"{100 * pair.difference:+.1f} points against {who}: {pair.verdict}"
     if pair.verdict == "better":
         return True, f"{scored} is the new champion, {difference}."
@@ -111,16 +120,16 @@ def _items(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(rows["sha256"], rows["emotion"], strict=True))
 
 
-def _is_solved(champion: ModelVersion) -> bool:
+def _arm_of(champion: ModelVersion) -> Arm | None:
     try:
-        return get_arm(champion.tags.get("arm", "")).is_solved
+        return get_arm(champion.tags.get("arm", ""))
     except UserError:  # of another version of this package
-        return False
+        return None
 
 
-def _arm_predictions(table: pd.DataFrame, emotions: Sequence[str], varies_by_seed: bool) -> ArmPredictions:
+def _arm_predictions(table: pd.DataFrame, emotions: Sequence[str], arm: Arm | None) -> ArmPredictions:
     ordered = [rows.sort_values(["sha256", "video_id"]) for _, rows in table.groupby("seed")]
-    return arm_predictions(ordered, emotions, varies_by_seed)
+    return arm_predictions(ordered, emotions, arm)
 
 
 def _register(
@@ -139,7 +148,7 @@ def _register(
     if not client.search_registered_models(f"name = '{settings.name}'"):
         client.create_registered_model(settings.name)
     version = client.create_model_version(settings.name, f"models:/{model_id}", run_id, model_id=model_id)
-    tags = {"fer.study_run": study_run.run_id, "arm": best.arm.name, "seed": str(run.seed)}
+    tags = {"fer.study_run": study_run.run_id, "arm": best.arm.name, "seed": run.seeds}
     tags["video_uar"] = f"{fmean(seed.scores['video_uar'] for seed in best.seeds):.4f}"
     for name, value in tags.items():
         client.set_model_version_tag(settings.name, version.version, name, value)

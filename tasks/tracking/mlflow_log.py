@@ -125,7 +125,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         "mlflow.parentRunId": study_run.run_id,
         "fer.kind": "arm",
         "arm": run.arm.name,
-        "seed": str(run.seed),
+        "seed": run.seeds,
         "fold": "all" if run.fold is None else run.fold_name,
         "treatment": treatment_of(settings, run.arm),
         "precision": training_of(settings, run.arm).precision,
@@ -137,7 +137,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
         **_revision(),
     }
     created = client.create_run(study_run.experiment_id, run_name=run.name, tags=tags)
-    parameters = {"arm": run.arm.name, "seed": run.seed, "family": run.arm.family, **options}
+    parameters = {"arm": run.arm.name, "seed": run.seeds, "family": run.arm.family, **options}
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
     parameters["training.treatment"] = treatment_of(settings, run.arm)
     client.log_batch(created.info.run_id, params=[Param(name, _text(value)) for name, value in parameters.items()])
