@@ -285,7 +285,12 @@ def test_a_copy_on_the_same_side_is_no_leak(settings: StudySettings, tmp_path: P
 
 @pytest.mark.parametrize(
     ("seen", "people"),
-    [(["Anna", "Carl"], None), (["Dora"], "1 of the people who are tested: Dora"), ([], None), (None, "not known")],
+    [
+        (["Anna", "Carl"], None),
+        (["Dora"], "1 of the people who are tested: Dora"),
+        ([], "not known"),
+        (None, "not known"),
+    ],
 )
 def test_who_was_seen_by_the_model_of_the_initial_weights_is_told(
     tables: Tables, seen: list[str] | None, people: str | None

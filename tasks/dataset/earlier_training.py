@@ -28,11 +28,11 @@ def check_earlier_training(lineage: Lineage | None, ledger: pd.DataFrame, split:
     """Subjects of a test subset of whom the model of the initial weights has seen a video, of whichever subset.
 
     Args:
-        lineage: of that model; None where it says none.
+        lineage: of that model; None where it says none. One without videos says nothing of them either.
         split: as of `tasks.dataset.audit.present_split`.
     """
-    if lineage is None:
-        what = "not known whom the model of the initial weights has seen: it was saved before models said so"
+    if not (lineage and lineage.videos):
+        what = "not known whom the model of the initial weights has seen: it does not say so"
         yield Finding(Check.EARLIER_TRAINING, Severity.NOTE, what, (), "Train it again, if its data are at hand.")
         return
     marks = set(lineage.videos)
