@@ -80,6 +80,15 @@ def _own_prefect_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_heartbeats() -> Iterator[None]:
+    """Flows that run in this process give no signs of life: for the thread that does, each waits up to a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "prefect" in sys.modules:
+            patch.setattr("prefect.flow_engine.BaseFlowRunEngine.heartbeat_seconds", None)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _disk_is_not_waited_for(request: pytest.FixtureRequest) -> Iterator[None]:
     """Where no power is cut nothing has to be on the disk, so that this process waits for nothing; its children do."""
