@@ -114,6 +114,7 @@ def test_the_report_escapes_what_comes_from_outside() -> None:
     source = '{% import "text.j2" as text with context %}{{ text.protocol() }}|{{ text.methods()|paragraphs }}'
     facts = {"settings": settings, "num_folds": 2, "num_meant": 3, "num_lost": 1, "num_seeds": 1, "optimism": None}
     facts |= {"streams": ["spatial", "temporal"], "trained": ["Networks"], "solved": [], "num_climbing": 0}
+    facts |= {"has_ensembles": False, "origins": [], "taken": {}}
     page = _environment(is_html=True).from_string(source).render(facts)
     assert page.count("given by &lt;script&gt;a_b&lt;/script&gt;.csv") == 2
     assert "<script>" not in page

@@ -11,8 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import keras
@@ -49,9 +48,8 @@ from tasks.storage.files import (
     write_table,
     write_text,
 )
-from tasks.study import evaluation
+from tasks.study import checkpoints
 from tasks.study.checkpoints import MODEL_FILE
-from tasks.study.runs import Run
 from tasks.video.segments import VideoReport
 
 Damage = Callable[[Path], None]
@@ -104,9 +102,9 @@ def test_a_model_that_cannot_be_read_now_is_not_set_aside(
         raise UserError(f"{path} is not a model.") from cause
 
     (tmp_path / MODEL_FILE).touch()
-    monkeypatch.setattr(evaluation, "load_model", refuse)
+    monkeypatch.setattr(checkpoints, "load_model", refuse)
     with pytest.raises(UserError):
-        evaluation._load(cast(Run, SimpleNamespace(folder=tmp_path, name="a run")))
+        checkpoints.load_trained(tmp_path, "a run")
     assert (tmp_path / MODEL_FILE).exists() != is_broken
 
 

@@ -21,8 +21,8 @@ SPLIT = PrepareSettings(segment_stride=4, scene_cuts="split")
 
 def two_scenes() -> list[np.ndarray]:
     """One person at the left for 24 frames, then another one, larger, far at the right before another wall."""
-    first = draw_moving_face(0.6, CUT, size=(480, 240), scale_px=60, person=3, start=0.2)
-    second = draw_moving_face(0.6, 34, size=(480, 240), scale_px=66, person=5, start=0.72)
+    first = draw_moving_face(0.6, CUT, size=(480, 240), scale_px=60, subject=3, start=0.2)
+    second = draw_moving_face(0.6, 34, size=(480, 240), scale_px=66, subject=5, start=0.72)
     return [*first, *[255 - (255 - frame) // 2 for frame in second]]
 
 
