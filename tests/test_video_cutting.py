@@ -42,7 +42,9 @@ def test_the_face_of_the_later_frame_is_stored_with_the_motion_that_ends_there(t
     write_video(path, draw_moving_face(3.0), FPS)
     settings = PrepareSettings(segment_stride=4, pair="neighbours")
     first, last = (prepare_video(path, settings.model_copy(update={"face": face}))[0] for face in ("first", "last"))
-    assert [segment.frame for segment in last] == [segment.frame for segment in first]
+    assert [segment.segment for segment in last] == [segment.segment for segment in first]
+    assert [segment.frame for segment in last] == [segment.frame + 1 for segment in first], "where its face is"
+    assert [segment.pts_s for segment in last] == pytest.approx([segment.pts_s + 1 / FPS for segment in first])
     assert [segment.box for segment in last] == [segment.box for segment in first]
     for one, other in zip(first, last, strict=True):
         moved_px = 3.0 * 48 / one.box[2]

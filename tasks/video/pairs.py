@@ -26,6 +26,7 @@ class _Second:
 
     grey: np.ndarray
     face: np.ndarray | None
+    frame: int
     pts_s: float
     picture: int
     off_s: float
@@ -86,7 +87,7 @@ class Pair:
         grey = frame.grey_crop(self._box, self._settings.face_size_px, self._roll_deg)
         side_px = self._settings.face_size_px
         face = frame.rgb_crop(self._box, side_px, self._roll_deg) if self._settings.face == "last" else None
-        return _Second(grey, face, frame.pts_s, self._pictures.current, off_s)
+        return _Second(grey, face, frame.index, frame.pts_s, self._pictures.current, off_s)
 
     def segment(self) -> Segment | None:
         """The segment, all of whose frames have passed; None when damage, a cut or another size left no second one."""
@@ -102,8 +103,8 @@ class Pair:
         factor = 1.0 if counted or interval_s <= 0 else REFERENCE_S / interval_s
         return Segment(
             segment=self.frame // self._settings.segment_stride,
-            frame=self.frame,
-            pts_s=self._pts_s,
+            frame=self.frame if second.face is None else second.frame,
+            pts_s=self._pts_s if second.face is None else second.pts_s,
             box=self._box,
             num_faces=self._num_faces,
             face=self._face if second.face is None else second.face,
