@@ -63,7 +63,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 def server() -> Iterator[int]:
     """Port of a server with a password."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
+        thread = threading.Thread(target=listening.serve_forever, args=[0.01])  # s to a shutdown
         thread.start()
         yield listening.server_port
         listening.shutdown()
@@ -99,7 +99,8 @@ def test_a_sound_machine_has_no_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "looking leaves no trace"
 
 
-def test_an_error_exits_with_one_and_is_told_with_its_remedy(tmp_path: Path) -> None:
+def test_an_error_exits_with_one_and_is_told_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_ask_keras", lambda: ("tensorflow", ["cpu:0"], False))  # which takes seconds
     (tmp_path / "data").write_text("a file")
     result = CliRunner().invoke(app, ["doctor", "--preset", "sample", "--data-root", str(tmp_path / "data")])
     assert result.exit_code == 1

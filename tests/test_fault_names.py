@@ -118,7 +118,7 @@ def server() -> Iterator[tuple[str, list[str]]]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=[0.01])  # s to a shutdown
         thread.start()
         try:
             yield f"http://127.0.0.1:{running.server_port}", requests

@@ -68,8 +68,8 @@ def test_a_mistake_exits_with_one_and_without_a_stack_trace(tmp_path: Path) -> N
 
 
 def test_brackets_in_a_path_are_shown_as_they_are(tmp_path: Path) -> None:
-    result = fer("predict", "no[b]model.keras", "x.mp4", cwd=tmp_path)
-    assert "no[b]model.keras" in result.stderr
+    result = fer("study", "--config", "no[b]study.yaml", cwd=tmp_path)
+    assert "no[b]study.yaml" in result.stderr
     assert "arms=[gap-sum]" in fer("train", "--help", cwd=tmp_path).stdout
 
 

@@ -5,13 +5,16 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import wait
 from contextlib import suppress
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from conftest import FPS, draw_moving_face, draw_wall, report_of, video_file
+from pebble import ProcessFuture, ProcessPool
 
 from fer_models.errors import StorageError
 from tasks.config.prepare_settings import PrepareSettings
@@ -75,7 +78,7 @@ def hurt_who_reads(path: Path, fault: signal.Signals, until: threading.Event) ->
     [
         (signal.SIGSEGV, 60.0, Outcome.CRASHED, "worker process died"),
         (signal.SIGKILL, 60.0, Outcome.CRASHED, "worker process died"),  # as by the kernel when memory runs out
-        (signal.SIGSTOP, 5.0, Outcome.TIMEOUT, "longer than 5 s"),  # a process that hangs
+        (signal.SIGSTOP, 3.0, Outcome.TIMEOUT, "longer than 3 s"),  # a process that hangs
     ],
 )
 def test_a_worker_that_dies_or_hangs_costs_one_video_one_attempt(
@@ -137,11 +140,22 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     os.system(f"umount {folder}")
 
 
-def test_a_full_disk_stops_the_run_with_one_sentence_and_leaves_nothing(jobs: list[Job], full_disk: Path) -> None:
+def test_a_full_disk_stops_the_run_with_one_sentence_and_leaves_nothing(
+    jobs: list[Job], full_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduled: list[ProcessFuture] = []
+    schedule = ProcessPool.schedule
+
+    def spy(*arguments: Any, **options: Any) -> ProcessFuture:
+        scheduled.append(schedule(*arguments, **options))
+        return scheduled[-1]
+
+    monkeypatch.setattr(ProcessPool, "schedule", spy)
     (full_disk / "shards").mkdir()
     crowded = [Job(job.video_id, job.video, shard_path(full_disk / "shards", job.video.sha256)) for job in jobs[1:]]
     with pytest.raises(StorageError, match=r"shards cannot be written \(No space left on device\); what is prepared"):
         prepare_videos(crowded, SETTINGS, workers=2, timeout_s=60.0)
+    assert not wait(scheduled, timeout=0).not_done, "what was given up is at an end"
     whole = [path for path in full_disk.rglob("*.parquet") if not path.name.startswith(".")]
     assert all(report_of(path).outcome is Outcome.OK for path in whole)
     elsewhere = prepare_videos(jobs[1:], SETTINGS, workers=2, timeout_s=60.0)

@@ -71,6 +71,8 @@ def _run(jobs: Sequence[Job], settings: PrepareSettings, workers: int, timeout_s
     finally:
         for future in futures:
             future.cancel()  # does nothing to those that ended
+        # a child that is ended too late may have taken another video already
+        wait(futures, timeout=_CANCEL_S if pool.active else 0.0)
 
 
 def worker_pool(workers: int) -> ProcessPool:
@@ -98,6 +100,8 @@ _ONE_AT_A_TIME = threading.Lock()
 _pools: dict[int, ProcessPool] = {}
 #: How often it is asked whether a pool is broken.
 _LOOK_S = 1.0
+#: In which a pool that goes on has ended what was cancelled.
+_CANCEL_S = 10.0
 
 
 def _open_pool(workers: int) -> ProcessPool:
