@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet
-# A file of tests is run by one process; each process of them takes up to 3 GB.
+# A file of tests is run by one process; each process of them takes up to 3 GB. Files are taken in the order of their
+# names: xdist's own order puts those with few tests last, which are the longest, and one process would wait for the other.
 PYTEST := $(BIN)/python -m pytest
-SHARED_OUT := --numprocesses logical --maxprocesses 4 --dist loadfile
+SHARED_OUT := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RUNTIME := --extra auth --extra dask --extra postgres --extra s3 --constraint requirements.lock --python-version 3.12
 
 .DEFAULT_GOAL := help
