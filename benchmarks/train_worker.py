@@ -19,7 +19,7 @@ from runs import peak_of_this_process_mb
 
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import SegmentArrays, pair_arrays
 from fer_models.settings import ModelSettings, TrainingSettings
 from fer_models.training import sampling
 from fer_models.training.engine import Engine
@@ -41,7 +41,7 @@ def random_segments(num: int, seed: int = 0) -> SegmentArrays:
         part[:] = rng.normal(0, 0.2, part.shape)
     names = np.array([f"video{row // 40}#{row % 40}" for row in range(num)])
     faces = rng.integers(0, 256, (num, 48, 48, 3), np.uint8)
-    return SegmentArrays(faces, optical_flows, rng.integers(0, 6, num), np.arange(num) // 40, names)
+    return pair_arrays(faces, optical_flows, rng.integers(0, 6, num), np.arange(num) // 40, names)
 
 
 def make_engine(model: ModelSettings, settings: TrainingSettings) -> Engine:

@@ -9,9 +9,13 @@ import numpy as np
 Batch = dict[str, np.ndarray]
 
 
+#: Inputs that are pictures, (b, T, S, S, channels).
+PICTURES = ("face", "optical_flow")
+
+
 def mirrored(batch: Batch) -> Batch:
     """The same segments left to right: what moved to the left moves to the right."""
-    turned = {name: values[..., ::-1, :] for name, values in batch.items()}
+    turned = batch | {name: batch[name][..., ::-1, :] for name in PICTURES if name in batch}
     if "optical_flow" in turned:
         turned["optical_flow"] = turned["optical_flow"] * np.array([-1, 1], turned["optical_flow"].dtype)
     return turned
@@ -19,8 +23,9 @@ def mirrored(batch: Batch) -> Batch:
 
 def shifted(batch: Batch, right: int, down: int) -> Batch:
     """The same segments moved by so many px; what the border leaves open shows its edge."""
-    moved = {}
-    for name, values in batch.items():
+    moved = dict(batch)
+    for name in batch.keys() & PICTURES:
+        values = batch[name]
         rows, columns = (
             np.clip(np.arange(side) - by, 0, side - 1)
             for side, by in zip(values.shape[-3:-1], (down, right), strict=True)
@@ -61,8 +66,9 @@ class SegmentInputs(Protocol):
         """The segments of these rows, int (b,), in their order.
 
         Returns:
-            `face`, uint8 RGB (b, T, S, S, 3), 0..255, and `optical_flow`, float16 (b, T, S, S, 2), dx and dy in px at
-            the stored scale, each where the segments have it.
+            `face`, uint8 RGB (b, T, S, S, 3), 0..255, `optical_flow`, float16 (b, T, S, S, 2), dx and dy in px at the
+            stored scale, where the segments have it, and `seen`, bool (b, T), which of the frames show the face; in
+            place of those that do not stand the nearest ones that do.
         """
 
 
@@ -84,28 +90,43 @@ class SegmentSource(SegmentInputs, Protocol):
 
 
 @dataclass(frozen=True)
-class PairInputs:
-    """Pairs in memory: a face crop each, and the optical flow from its time on.
+class FrameInputs:
+    """Segments in memory, as windows over frames that they may share.
 
     Args:
-        faces: uint8 RGB (n, S, S, 3).
-        optical_flows: float16 (n, S, S, 2), dx and dy in px at the stored scale (see `tasks.preparation.shards`).
+        faces: uint8 RGB (m, S, S, 3), the face crops of all frames.
+        optical_flows: float16 (m, S, S, 2), dx and dy in px at the stored scale from each frame on (see
+            `tasks.preparation.shards`); None where the frames have none.
+        windows: int (n, T), the frames of each segment.
+        seen: bool (n, T), see `SegmentInputs.batch`.
     """
 
     faces: np.ndarray
-    optical_flows: np.ndarray
+    optical_flows: np.ndarray | None
+    windows: np.ndarray
+    seen: np.ndarray
 
     @property
     def shape(self) -> SegmentShape:
         """Of each segment."""
-        return SegmentShape(num_frames=1, side_px=self.faces.shape[1])
+        return SegmentShape(self.windows.shape[1], self.faces.shape[1], self.optical_flows is not None)
 
     def __len__(self) -> int:
-        return len(self.faces)
+        return len(self.windows)
 
     def batch(self, rows: np.ndarray) -> Batch:
         """As of `SegmentInputs`."""
-        return {"face": self.faces[rows][:, None], "optical_flow": self.optical_flows[rows][:, None]}
+        frames = self.windows[rows]
+        batch = {"face": self.faces[frames]}
+        if self.optical_flows is not None:
+            batch["optical_flow"] = self.optical_flows[frames]
+        return batch | {"seen": self.seen[rows]}
+
+
+def pair_inputs(faces: np.ndarray, optical_flows: np.ndarray) -> FrameInputs:
+    """Segments of one frame each; arguments as of `FrameInputs`."""
+    windows = np.arange(len(faces))[:, None]
+    return FrameInputs(faces, optical_flows, windows, np.ones(windows.shape, bool))
 
 
 @dataclass(frozen=True)
@@ -188,9 +209,17 @@ class JoinedSegments:
 
 
 @dataclass(frozen=True)
-class SegmentArrays(PairInputs):
+class SegmentArrays(FrameInputs):
     """The same with what they are trained and judged by, see `SegmentSource`."""
 
     labels: np.ndarray
     videos: np.ndarray
     names: np.ndarray
+
+
+def pair_arrays(
+    faces: np.ndarray, optical_flows: np.ndarray, labels: np.ndarray, videos: np.ndarray, names: np.ndarray
+) -> SegmentArrays:
+    """Segments of one frame each, with what they are trained and judged by."""
+    inputs = pair_inputs(faces, optical_flows)
+    return SegmentArrays(faces, optical_flows, inputs.windows, inputs.seen, labels, videos, names)

@@ -68,7 +68,7 @@ class OneLayer(Settings):
 
 def build(options: OneLayer, recipe: Recipe) -> tuple[list[Any], Any, Network]:
     """One convolution over the face; motion has no part in it."""
-    face, _ = input_layers(recipe.shape)
+    face = input_layers(recipe.shape)["face"]
     kernel = recipe.initializers("only_conv")
     x = layers.Conv2D(options.filters, 5, 4, "valid", activation="relu", kernel_initializer=kernel, name="only_conv")(
         FaceScaling()(face)
@@ -231,6 +231,7 @@ def test_shards_and_arrays_have_faces_of_that_size(study: StudySettings) -> None
     assert {name: values.shape for name, values in batch.items()} == {
         "face": (2, 1, SIDE_PX, SIDE_PX, 3),
         "optical_flow": (2, 1, SIDE_PX, SIDE_PX, 2),
+        "seen": (2, 1),
     }
 
 

@@ -22,7 +22,7 @@ from fer_models.explanation.gradcam import gradcam
 from fer_models.models.arms import Arm
 from fer_models.models.building import build_model
 from fer_models.models.families import FAMILIES
-from fer_models.segments import PairInputs
+from fer_models.segments import pair_inputs
 from fer_models.settings import ModelSettings
 from fer_models.training.engine import predict
 from flows.cli import app
@@ -198,9 +198,9 @@ def test_the_family_of_contributing(example: Callable[..., ModuleType]) -> None:
     example("small", FAMILIES)
     (line,) = re.findall(r"`(Arm\(.+?\))`", TEXTS["CONTRIBUTING.md"])
     arm: Arm = eval(line, {"Arm": Arm})
-    model = build_model(arm, ModelSettings(), shape=PairInputs(np.empty((1, *FACE_SHAPE)), np.empty(0)).shape)
     faces = np.random.default_rng(0).integers(0, 255, (3, *FACE_SHAPE)).astype(np.uint8)
-    segments = PairInputs(faces, np.zeros((3, *OPTICAL_FLOW_SHAPE), np.float16))
+    segments = pair_inputs(faces, np.zeros((3, *OPTICAL_FLOW_SHAPE), np.float16))
+    model = build_model(arm, ModelSettings(), shape=segments.shape)
     assert predict(model, segments).sum(axis=1) == pytest.approx(1)
     assert model.get_layer("conv1").filters == arm.options["filters"]
     maps = gradcam(model, segments, np.arange(3), np.zeros(3, int))

@@ -7,7 +7,7 @@ import pytest
 from fer_models.explanation.gradcam import GradCam, gradcam
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
-from fer_models.segments import PairInputs
+from fer_models.segments import pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 from tasks.study.precision import is_limited
 
@@ -40,9 +40,9 @@ def random_inputs(num: int = len(CLASSES)) -> tuple[np.ndarray, np.ndarray]:
     return faces, rng.normal(0, 0.2, (num, 48, 48, 2)).astype(np.float16)
 
 
-def explained() -> tuple[PairInputs, np.ndarray, np.ndarray]:
+def explained() -> tuple[pair_inputs, np.ndarray, np.ndarray]:
     """The segments, those of them that are explained, and the class of each."""
-    return PairInputs(*random_inputs()), np.arange(len(CLASSES)), CLASSES
+    return pair_inputs(*random_inputs()), np.arange(len(CLASSES)), CLASSES
 
 
 def exact_maps(model: keras.Model, streams: list[str], convolution: int) -> list[np.ndarray]:
@@ -128,7 +128,7 @@ def test_a_bright_spot_that_alone_drives_the_logit_is_found():
         weight.assign(np.ones(weight.shape) if weight.path.endswith("kernel") else np.zeros(weight.shape))
     faces = np.zeros((1, 48, 48, 3), np.uint8)
     faces[0, 13:16, 29:32] = 255
-    segments = PairInputs(faces, np.zeros((1, 48, 48, 2), np.float32))
+    segments = pair_inputs(faces, np.zeros((1, 48, 48, 2), np.float32))
     found = gradcam(model, segments, np.array([0]), np.array([0]))["spatial"][0]
     rows, columns = np.nonzero(found > 0.9)
     assert rows.mean() == pytest.approx(14, abs=1.5)
@@ -147,7 +147,7 @@ def test_the_model_stays_as_it_was():
     optimizer = model.optimizer
     faces, optical_flows = random_inputs()
     before = faces.copy(), optical_flows.copy()
-    gradcam(model, PairInputs(faces, optical_flows), np.arange(len(CLASSES)), CLASSES)
+    gradcam(model, pair_inputs(faces, optical_flows), np.arange(len(CLASSES)), CLASSES)
     assert {layer.name: layer.trainable for layer in model.layers} == flags
     assert flags["dense1"] is flags["temporal_conv2"] is False
     assert flags["dense2"] is True

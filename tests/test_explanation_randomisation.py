@@ -15,7 +15,7 @@ from fer_models.explanation.randomisation import (
 )
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
-from fer_models.segments import PairInputs
+from fer_models.segments import pair_inputs
 from fer_models.settings import ModelSettings
 
 pytestmark = pytest.mark.trains
@@ -24,7 +24,7 @@ STEPS = ["logits", "dense2", "dense1", "conv5", "conv4", "conv3", "conv2", "conv
 NUM = 9
 
 
-def inputs() -> tuple[PairInputs, np.ndarray, np.ndarray]:
+def inputs() -> tuple[pair_inputs, np.ndarray, np.ndarray]:
     """Segments, rows and classes: a bright patch on noise, and motion within it; where it is tells the class."""
     rng = np.random.default_rng(0)
     labels = np.arange(NUM) % 3
@@ -34,7 +34,7 @@ def inputs() -> tuple[PairInputs, np.ndarray, np.ndarray]:
         place = slice(6 + 13 * label, 18 + 13 * label)
         faces[row, place, place] += 150
         optical_flows[row, place, place] += 0.5
-    return PairInputs(faces, optical_flows), np.arange(NUM), labels
+    return pair_inputs(faces, optical_flows), np.arange(NUM), labels
 
 
 def tiny(arm: str = "gap-sum", form: str = "corrected") -> keras.Model:
@@ -83,7 +83,7 @@ class Breaking(GradCam):
 
     looks = 0
 
-    def cells(self, segments: PairInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+    def cells(self, segments: pair_inputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
         self.looks += 1
         if self.looks == 3:
             raise KeyboardInterrupt
@@ -113,7 +113,7 @@ class Watching(GradCam):
         super().__init__(model, NUM)
         self.seen: list[dict[str, np.ndarray]] = []
 
-    def cells(self, segments: PairInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+    def cells(self, segments: pair_inputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
         layers = [layer for layers in layers_from_the_top(self.model).values() for layer in layers]
         self.seen.append({layer.name: layer.get_weights()[0].copy() for layer in layers})
         return {stream: segments.faces[rows].mean(axis=-1)[:, ::3, ::3] for stream in self.streams}
@@ -142,7 +142,7 @@ def test_maps_that_show_the_picture_alone_fail(trained: GradCam) -> None:
 
 def test_a_stream_without_maps_does_not_pass(trained: GradCam) -> None:
     class Blind(GradCam):
-        def cells(self, segments: PairInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+        def cells(self, segments: pair_inputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
             found = super().cells(segments, rows, classes)
             return found | {"temporal": np.zeros_like(found["temporal"])}
 

@@ -18,7 +18,7 @@ from fer_models.explanation.gradcam import GradCam, gradcam
 from fer_models.explanation.randomisation import check_randomisation
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
-from fer_models.segments import PairInputs
+from fer_models.segments import pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 
 pytestmark = [
@@ -53,7 +53,7 @@ def test_jax_builds_trains_and_explains_as_tensorflow_does(on_jax: Path) -> None
     """A model trained one step on JAX gives the same maps on TensorFlow."""
     computed = np.load(on_jax / MAPS_FILE)
     model = keras.saving.load_model(on_jax / MODEL_FILE, compile=False)
-    segments = PairInputs(computed["faces"], computed["optical_flows"])
+    segments = pair_inputs(computed["faces"], computed["optical_flows"])
     maps = gradcam(model, segments, np.arange(6), np.arange(6))
     for stream, found in maps.items():
         assert np.ptp(found) > 0.5
@@ -73,7 +73,7 @@ def train_a_step_and_explain(folder: Path) -> None:
     for weight, old in zip(model.trainable_weights, before, strict=True):
         assert old.ndim == 1 or np.abs(np.asarray(weight) - old).max() > 0
     before = [np.asarray(weight).copy() for weight in model.weights]
-    explained = PairInputs(faces, optical_flows), np.arange(6), np.arange(6)
+    explained = pair_inputs(faces, optical_flows), np.arange(6), np.arange(6)
     maps = gradcam(model, *explained)
     check = check_randomisation(GradCam(model, 6), *explained, seed=1, num_draws=1)
     assert all(np.ptp(values) > 0 and np.abs(values).max() < 1 for values in check.means.values()), check

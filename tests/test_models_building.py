@@ -22,7 +22,7 @@ from fer_models.models.building import (
 from fer_models.models.families import Recipe
 from fer_models.models.families.two_stream import build_stream, recognise
 from fer_models.models.network import layer_output, model_inputs
-from fer_models.segments import PairInputs, SegmentShape
+from fer_models.segments import SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 from tasks.study.precision import is_limited
 from tasks.study.published import PUBLISHED
@@ -310,7 +310,7 @@ def test_a_saved_model_carries_its_structure(arm, side_px, tmp_path: Path):
 def test_segments_become_the_inputs_of_a_model_in_its_order_and_types():
     faces, optical_flows = random_inputs(3)
     model = small("gap-sum")
-    face, motion = model_inputs(model, PairInputs(faces, optical_flows.astype(np.float16)).batch(np.array([2, 0])))
+    face, motion = model_inputs(model, pair_inputs(faces, optical_flows.astype(np.float16)).batch(np.array([2, 0])))
     np.testing.assert_array_equal(face, faces[[2, 0]])
     np.testing.assert_array_equal(motion, optical_flows[[2, 0]].astype(np.float16))
     assert (face.dtype, motion.dtype) == (np.uint8, np.float32)

@@ -16,7 +16,7 @@ from fer_models.models.building import (
     model_prepare,
 )
 from fer_models.models.equivalence import find_equivalences
-from fer_models.segments import PairInputs
+from fer_models.segments import pair_inputs
 from fer_models.settings import ModelSettings
 from fer_models.training.engine import predict
 from tasks.study.precision import is_limited
@@ -34,10 +34,10 @@ def member(seed: int, **arguments) -> keras.Model:
     return model
 
 
-def segments(number: int = 5) -> PairInputs:
+def segments(number: int = 5) -> pair_inputs:
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (number, 48, 48, 3), np.uint8)
-    return PairInputs(faces, rng.normal(0, 0.2, (number, 48, 48, 2)).astype(np.float32))
+    return pair_inputs(faces, rng.normal(0, 0.2, (number, 48, 48, 2)).astype(np.float32))
 
 
 def test_an_ensemble_is_the_mean_of_its_members_and_comes_back_from_its_file(tmp_path: Path) -> None:

@@ -5,11 +5,10 @@ from dataclasses import replace
 import keras
 import pytest
 
-from fer_models.models import equivalence
+from fer_models.models import equivalence, streams
 from fer_models.models.arms import ARMS, STUDY_ARMS, Arm
 from fer_models.models.building import build_model
 from fer_models.models.equivalence import Equivalence, describe, find_equivalences, grouped
-from fer_models.models.families import two_stream
 from fer_models.settings import ModelSettings
 
 PUBLISHED, CORRECTED = ModelSettings(form="published"), ModelSettings(form="corrected")
@@ -81,12 +80,12 @@ def test_an_arm_of_another_width_is_another_function():
 
 @pytest.mark.parametrize("other", [keras.layers.Maximum, keras.layers.Multiply])
 def test_a_changed_fusion_is_not_the_same(other, monkeypatch):
-    monkeypatch.setitem(two_stream._FUSIONS, "average", other)
+    monkeypatch.setitem(streams._FUSIONS, "average", other)
     assert find("gap-sum", "gap-average") == ()
 
 
 def test_a_changed_pooling_is_not_the_same(monkeypatch):
-    monkeypatch.setattr(two_stream.layers, "GlobalAveragePooling2D", keras.layers.GlobalMaxPooling2D)
+    monkeypatch.setattr(streams.layers, "GlobalAveragePooling2D", keras.layers.GlobalMaxPooling2D)
     assert find("flatten-sum", "gap-sum") == ()
 
 

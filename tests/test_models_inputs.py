@@ -17,6 +17,7 @@ from fer_models.models.inputs import (
     input_layers,
     input_pictures,
 )
+from fer_models.models.motion import HeadMotionRemoval
 from fer_models.segments import SegmentShape
 from fer_models.settings import AugmentationSettings, ModelSettings
 
@@ -303,8 +304,40 @@ def test_layers_come_back_from_their_config(layer):
 @pytest.mark.parametrize("side_px", [48, 96])
 def test_the_same_motion_is_drawn_alike_at_every_size_of_face(side_px):
     """Motion is in px of the stored face, so on twice the side it is twice as many."""
-    face, optical_flow = input_layers(SegmentShape(side_px=side_px))
-    picture = input_pictures(face, optical_flow, ModelSettings(optical_flow_scale_px=0.25), None, 0)["temporal"]
+    inputs = input_layers(SegmentShape(side_px=side_px))
+    picture = input_pictures(inputs, ModelSettings(optical_flow_scale_px=0.25), None, 0)["temporal"]
     motion = np.full((1, side_px, side_px, 2), 0.1 * side_px / 48, np.float32)
-    drawn = keras.Model([face, optical_flow], picture)([np.zeros((1, side_px, side_px, 3), np.uint8), motion])
+    drawn = keras.Model(list(inputs.values()), picture)([np.zeros((1, side_px, side_px, 3), np.uint8), motion])
     assert np.asarray(drawn)[0, 5, 5, 0] == pytest.approx(0.4)
+
+
+def test_frames_of_a_segment_are_moved_alike() -> None:
+    """One draw a segment: T equal frames stay equal, and are what a single one becomes."""
+    layer = augmentation(mirror=True, zoom=0.2, rotation_deg=20, brightness=0.2, erasing=1.0)
+    again = augmentation(mirror=True, zoom=0.2, rotation_deg=20, brightness=0.2, erasing=1.0)
+    faces, motion = random_pairs(6)
+    single = as_arrays(layer([faces, motion], training=True))
+    several = as_arrays(again([np.stack([one] * 3, axis=1) for one in (faces, motion)], training=True))
+    for alone, frames in zip(single, several, strict=True):
+        for number in range(3):
+            np.testing.assert_allclose(frames[:, number], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [FaceStandardisation(), HsvOpticalFlowPicture(), OpticalFlowComponents(0.4), HeadMotionRemoval("remove_shift")],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_each_frame_is_drawn_as_it_is_alone(layer) -> None:
+    faces, motion = random_pairs(6)
+    pictures = faces if isinstance(layer, FaceStandardisation) else motion
+    alone = as_arrays([layer(pictures)])[0]
+    frames = as_arrays([layer(pictures.reshape(2, 3, *pictures.shape[1:]))])[0]
+    np.testing.assert_allclose(frames.reshape(alone.shape), alone, atol=1e-6)
+
+
+def test_faces_without_motion_are_augmented_too() -> None:
+    faces, motion = random_pairs(4)
+    (alone,) = as_arrays(augmentation(zoom=0.2, gamma=0.3, erasing=0.5)([faces], training=True))
+    both = as_arrays(augmentation(zoom=0.2, gamma=0.3, erasing=0.5)([faces, motion], training=True))
+    np.testing.assert_allclose(alone, both[0], atol=1e-6)

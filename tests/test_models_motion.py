@@ -9,7 +9,7 @@ import pytest
 from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model
 from fer_models.models.motion import HeadMotionRemoval, motion_scale_px
-from fer_models.segments import PairInputs
+from fer_models.segments import pair_inputs
 from fer_models.settings import HeadMotion, ModelSettings
 
 SIDE = 48
@@ -46,10 +46,10 @@ def test_a_similarity_transform_is_taken_out(turn: float, zoom: float) -> None:
 def test_scales_are_those_of_the_pixels() -> None:
     flows = np.zeros((10, 96, 96, 2), np.float16)
     flows[:, :, :9, 0] = 2.0  # 9 % of a face of 96 px, where 2 px are 1 px of one of 48 px
-    segments = PairInputs(np.zeros((10, 96, 96, 3), np.uint8), flows)
+    segments = pair_inputs(np.zeros((10, 96, 96, 3), np.uint8), flows)
     assert motion_scale_px(segments, "keep", 0.95, 1) == pytest.approx(1.0)
     assert motion_scale_px(segments, "keep", 0.5, 1) == pytest.approx(0.02), "stillness is no scale"
-    assert motion_scale_px(PairInputs(segments.faces, flows + 3), "remove_shift", 0.95, 1) == pytest.approx(1.0)
+    assert motion_scale_px(pair_inputs(segments.faces, flows + 3), "remove_shift", 0.95, 1) == pytest.approx(1.0)
 
 
 def test_a_model_takes_the_head_out_itself_and_comes_back_from_its_file(tmp_path: Path) -> None:

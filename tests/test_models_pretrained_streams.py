@@ -17,7 +17,7 @@ from fer_models.models.equivalence import find_equivalences
 from fer_models.models.families.two_stream import FAMILY, TwoStreamOptions
 from fer_models.models.inputs import GreyFaces
 from fer_models.models.resizing import ResizedMap
-from fer_models.segments import PairInputs, SegmentShape
+from fer_models.segments import SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 
 pytestmark = pytest.mark.trains
@@ -125,7 +125,7 @@ def test_a_saved_model_says_the_same(tmp_path: Path) -> None:
 def test_it_can_be_explained_and_the_explanation_checked() -> None:
     model = build_model(ARMS["fer2013-gap-concatenate"], SMALL)
     explainer = GradCam(model, 4)
-    segments = PairInputs(*random_inputs(4))
+    segments = pair_inputs(*random_inputs(4))
     rows, classes = np.arange(4), np.array([0, 1, 2, 3])
     cells = explainer.cells(segments, rows, classes)
     assert {stream: one.shape for stream, one in cells.items()} == {"spatial": (4, 15, 15), "temporal": (4, 12, 12)}

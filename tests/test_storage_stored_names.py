@@ -9,7 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from fer_models.errors import UserError
 from fer_models.models.building import load_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import SegmentArrays, pair_arrays
 from fer_models.settings import TrainingSettings
 from fer_models.training.fitting import fit
 from fer_models.training.progress import Progress
@@ -128,7 +128,7 @@ def test_a_ledger_without_the_name_of_a_shard_is_told(tmp_path: Path, name: obje
 def side(num: int = 2) -> SegmentArrays:
     rows = np.arange(num)
     faces, flows = np.zeros((num, 48, 48, 3), np.uint8), np.zeros((num, 48, 48, 2), np.float16)
-    return SegmentArrays(faces, flows, rows % 2, rows, rows.astype(str))
+    return pair_arrays(faces, flows, rows % 2, rows, rows.astype(str))
 
 
 @pytest.mark.parametrize("name", ["../victim", "/victim", "epochs/../../victim"])

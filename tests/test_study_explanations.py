@@ -19,7 +19,7 @@ from fer_models.errors import UserError
 from fer_models.explanation.gradcam import gradcam
 from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model
-from fer_models.segments import PairInputs, SegmentArrays
+from fer_models.segments import pair_arrays, pair_inputs
 from fer_models.training.engine import predict
 from fer_models.training.progress import Progress
 from flows.cli import app
@@ -180,7 +180,7 @@ def test_the_maps_of_a_tile_are_those_of_the_model_that_it_names(world: World) -
     tile = world.tiles[2]
     model = load_model(world.layout.runs / tile.origin.checkpoint)
     explained = np.array([EMOTIONS.index(tile.explained)])
-    segment = PairInputs(tile.face[None], tile.optical_flow[None])
+    segment = pair_inputs(tile.face[None], tile.optical_flow[None])
     maps = gradcam(model, segment, np.array([0]), explained, tile.origin.convolution)
     assert set(maps) == set(tile.maps)
     for stream, found in maps.items():
@@ -224,7 +224,7 @@ def test_mean_maps_are_those_of_recognised_segments(world: World) -> None:
 def test_segments_are_of_as_many_videos_as_there_are() -> None:
     labels, videos = np.repeat([0, 1], 6), np.array(list("aaabbc" + "dddddd"))
     empty = np.empty(0)
-    arrays = SegmentArrays(empty, empty, labels, videos, videos)
+    arrays = pair_arrays(empty, empty, labels, videos, videos)
     chosen = choose_segments(arrays, np.arange(12), 3, seed=5)
     assert labels[chosen].tolist() == [0, 0, 0, 1, 1, 1]
     assert sorted(videos[chosen[:3]]) == ["a", "b", "c"]

@@ -19,7 +19,7 @@ import pytest
 from fer_models.errors import FerError, TrainingDiverged, UserError
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model, load_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import SegmentArrays, pair_arrays
 from fer_models.settings import (
     AugmentationSettings,
     ConstantSchedule,
@@ -65,12 +65,12 @@ def segments(num: int, seed: int = 0) -> SegmentArrays:
         faces[row, 8 * label : 8 * label + 8, 16:32] += 100
         optical_flows[row, :, 8 * label : 8 * label + 8, 0] += 0.5
     names = np.array([f"video{row // 3}#{row % 3}" for row in range(num)])
-    return SegmentArrays(faces, optical_flows, labels, np.arange(num) // 3, names)
+    return pair_arrays(faces, optical_flows, labels, np.arange(num) // 3, names)
 
 
 TRAIN, VALIDATION = segments(12), segments(9, seed=1)
 #: The training rows under other labels: the better a model learns, the worse it does here.
-CONTRARY = SegmentArrays(TRAIN.faces, TRAIN.optical_flows, (TRAIN.labels + 1) % 6, TRAIN.videos, TRAIN.names)
+CONTRARY = pair_arrays(TRAIN.faces, TRAIN.optical_flows, (TRAIN.labels + 1) % 6, TRAIN.videos, TRAIN.names)
 
 
 def build(settings: TrainingSettings, dropout: float = 0.0) -> keras.Model:
@@ -204,7 +204,7 @@ def test_predictions_do_not_depend_on_how_rows_fill_batches(monkeypatch):
 def test_class_weights_reach_the_loss(tmp_path):
     """With one class drowned by the others, weights lift its share of the loss."""
     kept = np.r_[np.arange(0, 12), np.arange(0, 12, 6), np.arange(0, 12, 6)]
-    subset = SegmentArrays(
+    subset = pair_arrays(
         *(getattr(TRAIN, field)[kept] for field in ("faces", "optical_flows", "labels", "videos", "names"))
     )
     once = PLAIN.model_copy(update={"epochs": 1, "batch_size": 16})
@@ -226,7 +226,7 @@ def test_the_training_loss_and_accuracy_are_those_of_the_whole_epoch(tmp_path):
     still = PLAIN.model_copy(update={"epochs": 1, "learning_rate": 1e-12, "class_weights": True})
     predicted = predict(build(still), TRAIN).argmax(axis=1)
     labels = np.where(np.arange(12) < 5, predicted, (predicted + 1) % 6)
-    subset = SegmentArrays(TRAIN.faces, TRAIN.optical_flows, labels, TRAIN.videos, TRAIN.names)
+    subset = pair_arrays(TRAIN.faces, TRAIN.optical_flows, labels, TRAIN.videos, TRAIN.names)
     one, four = (
         train(tmp_path / str(size), still.model_copy(update={"batch_size": size}), train=subset).history[0]
         for size in (12, 3)
@@ -256,7 +256,7 @@ def test_a_fault_in_the_data_is_named_by_its_rows(eagerly, tmp_path):
 
     optical_flows = TRAIN.optical_flows.copy()
     optical_flows[7] = np.nan
-    subset = SegmentArrays(TRAIN.faces, optical_flows, TRAIN.labels, TRAIN.videos, TRAIN.names)
+    subset = pair_arrays(TRAIN.faces, optical_flows, TRAIN.labels, TRAIN.videos, TRAIN.names)
     tf.config.run_functions_eagerly(eagerly)
     try:
         with pytest.raises(FerError, match=r"\bvideo2#1\b"):
@@ -361,7 +361,7 @@ def test_a_refit_is_the_training_on_both_subsets_for_the_chosen_epochs(refitted,
     assert progress.best_epoch < 4, "else the test would not tell the chosen epoch from the last"
     first = train(tmp_path / "first", REFIT.model_copy(update={"refit": "none"}), validation=CONTRARY)
     assert without_seconds(progress.history) == without_seconds(first.history)
-    both = SegmentArrays(
+    both = pair_arrays(
         *(
             np.concatenate([getattr(TRAIN, field), getattr(CONTRARY, field)])
             for field in ("faces", "optical_flows", "labels", "videos", "names")

@@ -8,7 +8,7 @@ import pytest
 
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import pair_arrays
 from fer_models.settings import ConstantSchedule, ModelSettings, TrainingSettings
 from fer_models.training.fitting import fit
 from fer_models.training.mixing import Mixing, PairMixing, draw_mixing
@@ -82,7 +82,7 @@ def test_a_run_with_soft_labels_learns_and_resumes_exactly(tmp_path: Path) -> No
     labels = np.arange(12) % 6
     faces = np.repeat(np.repeat(RNG.integers(0, 256, (12, 6, 6, 3), np.uint8), 8, axis=1), 8, axis=2)
     flows = RNG.normal(0, 0.2, (12, 48, 48, 2)).astype(np.float16)
-    rows = SegmentArrays(faces, flows, labels, np.arange(12), np.array([f"video{row}#0" for row in range(12)]))
+    rows = pair_arrays(faces, flows, labels, np.arange(12), np.array([f"video{row}#0" for row in range(12)]))
     settings = TrainingSettings(
         epochs=3,
         steps=30,

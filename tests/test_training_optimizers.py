@@ -8,7 +8,7 @@ import pytest
 
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model, load_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import pair_arrays
 from fer_models.settings import ConstantSchedule, ModelSettings, TrainingSettings
 from fer_models.training.engine import Engine
 from fer_models.training.fitting import fit
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.trains
 
 RNG = np.random.default_rng(0)
 NAMES = np.array([f"video{row}#0" for row in range(12)])
-ROWS = SegmentArrays(
+ROWS = pair_arrays(
     RNG.integers(0, 256, (12, 48, 48, 3), np.uint8),
     RNG.normal(0, 0.2, (12, 48, 48, 2)).astype(np.float16),
     np.arange(12) % 6,

@@ -15,7 +15,7 @@ from test_training_fitting import TRAIN, VALIDATION, Interrupted, interrupt_afte
 from fer_models.models.arms import ARMS
 from fer_models.models.backbones.mini_xception import build_mini_xception, layer_names
 from fer_models.models.building import build_model, load_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import SegmentArrays, pair_arrays
 from fer_models.settings import ConstantSchedule, CosineSchedule, ModelSettings, TrainingSettings
 from fer_models.training.fitting import fit
 from fer_models.training.optimizers import Pace, make_optimizer
@@ -189,4 +189,4 @@ def _of_faces(rows: list[tuple[Path, int]]) -> SegmentArrays:
     faces = np.stack([cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path, _ in rows])
     names = np.array([path.name for path, _ in rows])
     still = np.zeros((*faces.shape[:3], 2), np.float16)
-    return SegmentArrays(faces, still, np.array([label for _, label in rows]), np.arange(len(rows)), names)
+    return pair_arrays(faces, still, np.array([label for _, label in rows]), np.arange(len(rows)), names)

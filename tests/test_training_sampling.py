@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from fer_models.segments import PairInputs, SegmentArrays, SegmentShape
+from fer_models.segments import FrameInputs, SegmentShape, mirrored, pair_arrays, pair_inputs, shifted
 from fer_models.training.sampling import batches_of_steps, class_weights, epoch_batches, steps_of_pass
 from fer_models.treatments import TREATMENTS
 
@@ -118,7 +118,21 @@ def test_class_weights_of_one_class_only():
 
 def test_length_is_the_number_of_segments():
     nothing = np.zeros(3)
-    assert len(SegmentArrays(nothing, nothing, np.zeros(3, int), nothing, nothing)) == 3
+    assert len(pair_arrays(nothing, nothing, np.zeros(3, int), nothing, nothing)) == 3
+
+
+def test_segments_share_frames() -> None:
+    rng = np.random.default_rng(0)
+    faces = rng.integers(0, 256, (4, 48, 48, 3), np.uint8)
+    windows, seen = np.array([[0, 1, 2], [1, 2, 2]]), np.array([[True, True, True], [True, True, False]])
+    inputs = FrameInputs(faces, None, windows, seen)
+    assert (len(inputs), inputs.shape) == (2, SegmentShape(num_frames=3, side_px=48, has_optical_flow=False))
+    batch = inputs.batch(np.array([1, 0]))
+    assert set(batch) == {"face", "seen"}
+    np.testing.assert_array_equal(batch["face"], faces[[[1, 2, 2], [0, 1, 2]]])
+    np.testing.assert_array_equal(batch["seen"], seen[[1, 0]])
+    for changed in (mirrored(batch), shifted(batch, 1, 2)):
+        np.testing.assert_array_equal(changed["seen"], batch["seen"])
 
 
 @pytest.mark.parametrize("side_px", [48, 64])
@@ -126,7 +140,7 @@ def test_a_batch_has_the_rows_that_are_asked_for_with_an_axis_of_time(side_px):
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (5, side_px, side_px, 3), np.uint8)
     optical_flows = rng.normal(0, 1, (5, side_px, side_px, 2)).astype(np.float16)
-    inputs = PairInputs(faces, optical_flows)
+    inputs = pair_inputs(faces, optical_flows)
     assert (len(inputs), inputs.shape) == (5, SegmentShape(num_frames=1, side_px=side_px, has_optical_flow=True))
     batch = inputs.batch(np.array([3, 0, 3]))
     assert (batch["face"].dtype, batch["optical_flow"].dtype) == (np.uint8, np.float16)

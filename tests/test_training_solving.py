@@ -9,7 +9,7 @@ from sklearn.svm import LinearSVC
 
 from fer_models.models.arms import CLASSIC_ARMS, get_arm
 from fer_models.models.building import build_model, load_model, model_network
-from fer_models.segments import Mirrored, PairInputs, SegmentArrays, mirrored
+from fer_models.segments import Mirrored, SegmentArrays, mirrored, pair_arrays, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings, TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training import solving
@@ -32,7 +32,7 @@ def striped(number: int, seed: int) -> SegmentArrays:
     faces = (110 + 60 * waves + rng.normal(0, 25, (number, 48, 48))).clip(0, 255).astype(np.uint8)
     flows = np.stack([np.cos(angles), np.sin(angles)], axis=-1)[:, None, None] + rng.normal(0, 0.7, (number, 48, 48, 2))
     names = np.array([f"v{i}#0" for i in range(number)])
-    return SegmentArrays(np.repeat(faces[..., None], 3, -1), flows.astype(np.float16), labels, names, names)
+    return pair_arrays(np.repeat(faces[..., None], 3, -1), flows.astype(np.float16), labels, names, names)
 
 
 TRAIN, VALIDATION, TEST = striped(80, 0), striped(40, 1), striped(120, 2)
@@ -104,7 +104,7 @@ def test_mirrored_rows_are_learnt_from(tmp_path: Path) -> None:
 
 
 def test_a_mirror_turns_pictures_and_motion() -> None:
-    batch = PairInputs(TEST.faces, TEST.optical_flows).batch(np.arange(3))
+    batch = pair_inputs(TEST.faces, TEST.optical_flows).batch(np.arange(3))
     turned = mirrored(batch)
     np.testing.assert_array_equal(turned["face"][:, 0, :, 0], batch["face"][:, 0, :, -1])
     np.testing.assert_array_equal(turned["optical_flow"][:, 0, :, 0, 0], -batch["optical_flow"][:, 0, :, -1, 0])

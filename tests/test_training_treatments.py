@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from fer_models.models.building import EmotionProbabilities, load_model
-from fer_models.segments import SegmentArrays
+from fer_models.segments import SegmentArrays, pair_arrays
 from fer_models.settings import ConstantSchedule, TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training.engine import predict
@@ -39,7 +39,7 @@ def clouds(counts: tuple[int, ...], seed: int) -> SegmentArrays:
     points = 2.0 * np.eye(4)[labels, 1:] + rng.normal(0, 0.8, (len(labels), 3))
     faces = np.zeros((len(labels), 1, 1, 3), np.uint8)
     rows = np.arange(len(labels))
-    return SegmentArrays(faces, points[:, None, None].astype(np.float16), labels, rows, rows.astype(str))
+    return pair_arrays(faces, points[:, None, None].astype(np.float16), labels, rows, rows.astype(str))
 
 
 TRAIN, VALIDATION = clouds((160, 40, 16, 16), seed=0), clouds((60, 60, 60, 60), seed=99)

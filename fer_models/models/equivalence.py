@@ -19,7 +19,7 @@ import numpy as np
 from fer_models.models.arms import Arm
 from fer_models.models.building import build_model, model_network, needs_of
 from fer_models.models.network import layer_output, model_inputs
-from fer_models.segments import PairInputs, SegmentShape
+from fer_models.segments import SegmentShape, pair_inputs
 from fer_models.settings import ModelSettings
 
 _SMALL = {"width": 4, "head_units": 16}
@@ -166,7 +166,7 @@ def _look(probe: _Probe, head_scale: float = 1.0) -> tuple[np.ndarray, np.ndarra
         rng = np.random.default_rng(draw)
         side = (SegmentShape().side_px,) * 2
         faces = rng.integers(0, 256, (_NUM_SEGMENTS, *side, 3), np.uint8)
-        segments = PairInputs(faces, rng.normal(0, 0.2, (_NUM_SEGMENTS, *side, 2)).astype(np.float32))
+        segments = pair_inputs(faces, rng.normal(0, 0.2, (_NUM_SEGMENTS, *side, 2)).astype(np.float32))
         for weight in _weights(probe):
             fan_in = np.prod(weight.shape[:-1])
             scale = np.sqrt(2.0 / fan_in) if len(weight.shape) > 1 else 0.1  # He et al. 2015: the signal keeps its size

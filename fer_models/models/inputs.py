@@ -6,6 +6,7 @@ All layers are backend-neutral and save with the model.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -17,10 +18,13 @@ from fer_models.models.resizing import resizing
 from fer_models.segments import SegmentShape
 from fer_models.settings import AugmentationSettings, ModelSettings
 
+#: The axes of a picture, whatever stands before them: the batch, or the batch and the frames.
+_PICTURE = (-3, -2, -1)
+
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class FaceScaling(keras.layers.Layer):
-    """uint8 RGB faces (batch, 48, 48, 3) in 0..255 -> float32 in 0..1."""
+    """uint8 RGB faces (batch, .., S, S, 3) in 0..255 -> float32 in 0..1."""
 
     def call(self, faces: Any) -> Any:
         return ops.cast(faces, "float32") / 255.0
@@ -31,11 +35,11 @@ class FaceScaling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class FaceStandardisation(keras.layers.Layer):
-    """Faces (batch, 48, 48, 3) to mean 0 and standard deviation 1 each: light and skin count less, features more."""
+    """Faces (batch, .., S, S, 3) to mean 0 and standard deviation 1 each: light and skin count less, features more."""
 
     def call(self, faces: Any) -> Any:
-        centred = faces - ops.mean(faces, axis=(1, 2, 3), keepdims=True)
-        return centred / (ops.std(faces, axis=(1, 2, 3), keepdims=True) + 1e-3)
+        centred = faces - ops.mean(faces, axis=_PICTURE, keepdims=True)
+        return centred / (ops.std(faces, axis=_PICTURE, keepdims=True) + 1e-3)
 
     def compute_output_spec(self, faces: Any) -> Any:
         return keras.KerasTensor(faces.shape, dtype="float32")
@@ -43,7 +47,7 @@ class FaceStandardisation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class GreyFaces(keras.layers.Layer):
-    """uint8 RGB faces (batch, S, S, 3) in 0..255 -> grey float32 (batch, side_px, side_px, 1) in -1..1.
+    """uint8 RGB faces (batch, .., S, S, 3) in 0..255 -> grey float32 (batch, .., side_px, side_px, 1) in -1..1.
 
     Grey by the weights of ITU-R BT.601, as OpenCV has it; resized bilinearly, where that reduces over all pixels that a
     new one covers. For networks that others trained on grey faces. Takes float32 of the same range too.
@@ -55,12 +59,12 @@ class GreyFaces(keras.layers.Layer):
 
     def call(self, faces: Any) -> Any:
         grey = ops.sum(ops.cast(faces, "float32") * np.array([0.299, 0.587, 0.114], np.float32), axis=-1)
-        rows, columns = (resizing(side, self.side_px) for side in faces.shape[1:3])
-        resized = ops.matmul(ops.matmul(rows, grey), columns.T)  # (batch, side_px, side_px)
+        rows, columns = (resizing(side, self.side_px) for side in faces.shape[-3:-1])
+        resized = ops.matmul(ops.matmul(rows, grey), columns.T)  # (batch, .., side_px, side_px)
         return ops.expand_dims(resized, -1) / 127.5 - 1.0
 
     def compute_output_spec(self, faces: Any) -> Any:
-        return keras.KerasTensor((faces.shape[0], self.side_px, self.side_px, 1), dtype="float32")
+        return keras.KerasTensor((*faces.shape[:-3], self.side_px, self.side_px, 1), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "side_px": self.side_px}
@@ -68,7 +72,7 @@ class GreyFaces(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class HsvOpticalFlowPicture(keras.layers.Layer):
-    """The published drawing: (dx, dy) in px (batch, H, W, 2) -> RGB float32 (batch, H, W, 3) in 0..1.
+    """The published drawing: (dx, dy) in px (batch, .., H, W, 2) -> RGB float32 (batch, .., H, W, 3) in 0..1.
 
     Hue is the direction, saturation is full, value is the magnitude stretched to 0..255 per picture, all in 8 bit
     as OpenCV draws it. The stretching loses the speed; the study did it and `form: published` repeats it.
@@ -78,8 +82,8 @@ class HsvOpticalFlowPicture(keras.layers.Layer):
         optical_flow = ops.cast(optical_flow, "float32")
         dx, dy = optical_flow[..., 0], optical_flow[..., 1]
         magnitude = ops.sqrt(dx * dx + dy * dy)
-        low = ops.min(magnitude, axis=(1, 2), keepdims=True)
-        high = ops.max(magnitude, axis=(1, 2), keepdims=True)
+        low = ops.min(magnitude, axis=(-2, -1), keepdims=True)
+        high = ops.max(magnitude, axis=(-2, -1), keepdims=True)
         value = ops.floor((magnitude - low) / ops.maximum(high - low, 1e-12) * 255.0) / 255.0
         angle_deg = ops.arctan2(dy, dx) * (180.0 / math.pi)
         hue_deg = 2.0 * ops.floor(ops.where(angle_deg < 0, angle_deg + 360.0, angle_deg) / 2.0)
@@ -96,7 +100,7 @@ class HsvOpticalFlowPicture(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class OpticalFlowComponents(keras.layers.Layer):
-    """(dx, dy) in px (batch, H, W, 2) -> (dx, dy, magnitude) / scale, float32 (batch, H, W, 3).
+    """(dx, dy) in px (batch, .., H, W, 2) -> (dx, dy, magnitude) / scale, float32 (batch, .., H, W, 3).
 
     One fixed scale for all pictures keeps the speed; values are clipped to -3..3 against flow outliers.
     """
@@ -119,9 +123,10 @@ class OpticalFlowComponents(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class PairedAugmentation(keras.layers.Layer):
-    """One random affine map a pair, applied to the face and to its motion image alike; active in training only.
+    """One random affine map a segment, applied to all of its faces and motion images alike; active in training only.
 
-    Takes `[faces, motion]`, float32 (batch, H, W, 3) and (batch, H, W, C), and returns the same shapes.
+    Takes `[faces, motion]` or `[faces]`, float32 (batch, H, W, 3) and (batch, H, W, C), or with frames (batch, T, H, W,
+    3) and (batch, T, H, W, C), and returns the same shapes.
 
     Args:
         settings: fields of `AugmentationSettings`.
@@ -138,19 +143,22 @@ class PairedAugmentation(keras.layers.Layer):
         self.supports_jit = keras.backend.backend() != "tensorflow"  # TensorFlow warps with an op that XLA lacks
 
     def call(self, inputs: list[Any], training: bool = False) -> list[Any]:
-        faces, motion = inputs
         if not training:
-            return [faces, motion]
-        linear, offset = self._draw_maps(ops.shape(faces)[0], faces.shape[1])
-        both = ops.concatenate([faces, motion], axis=-1)
+            return inputs
+        flat = [_frames_as_channels(pictures) for pictures in inputs]
+        linear, offset = self._draw_maps(ops.shape(flat[0])[0], flat[0].shape[1])
         a, b, c, d = linear
         zero = ops.zeros_like(a)
         transforms = ops.stack([a, b, offset[0], c, d, offset[1], zero, zero], axis=-1)
-        both = ops.image.affine_transform(both, transforms, interpolation="bilinear", fill_mode="nearest")
-        faces, motion = both[..., : faces.shape[-1]], both[..., faces.shape[-1] :]
-        if self.move_vectors:
+        moved = ops.image.affine_transform(
+            ops.concatenate(flat, axis=-1), transforms, interpolation="bilinear", fill_mode="nearest"
+        )
+        num_channels = flat[0].shape[-1]
+        faces, motion = self._change_light(moved[..., :num_channels]), moved[..., num_channels:]
+        if self.move_vectors and len(inputs) == 2:
             motion = self._turn_vectors(motion, linear)
-        return self._erase(self._change_light(faces), motion)
+        erased = self._erase([faces, motion][: len(inputs)])
+        return [_channels_as_frames(one, like.shape) for one, like in zip(erased, inputs, strict=True)]
 
     def _uniform(self, size: Any, half_range: float) -> Any:
         return keras.random.uniform((size,), -half_range, half_range, seed=self.seed_generator)
@@ -174,11 +182,12 @@ class PairedAugmentation(keras.layers.Layer):
 
     @staticmethod
     def _turn_vectors(motion: Any, linear: list[Any]) -> Any:
-        """Content moves by the inverse of the sampling map, and so do its velocity vectors."""
-        a, b, c, d = (ops.reshape(entry, (-1, 1, 1)) for entry in linear)
+        """Content moves by the inverse of the sampling map, and so do its velocity vectors, (batch, H, W, T * 2)."""
+        a, b, c, d = (ops.reshape(entry, (-1, 1, 1, 1)) for entry in linear)
         determinant = a * d - b * c
-        dx, dy = motion[..., 0], motion[..., 1]
-        return ops.stack([(d * dx - b * dy) / determinant, (a * dy - c * dx) / determinant], axis=-1)
+        dx, dy = motion[..., 0::2], motion[..., 1::2]
+        turned = ops.stack([(d * dx - b * dy) / determinant, (a * dy - c * dx) / determinant], axis=-1)
+        return ops.reshape(turned, (-1, *motion.shape[1:]))
 
     def _change_light(self, faces: Any) -> Any:
         size = ops.shape(faces)[0]
@@ -191,10 +200,11 @@ class PairedAugmentation(keras.layers.Layer):
             faces = ops.clip(faces, 1e-3, 1.0) ** power
         return faces
 
-    def _erase(self, faces: Any, motion: Any) -> list[Any]:
+    def _erase(self, pictures: list[Any]) -> list[Any]:
         """Random erasing (Zhong et al. 2020): the mean of the face, and no motion, in the same rectangle of both."""
         if not self.settings.erasing:
-            return [faces, motion]
+            return pictures
+        faces = pictures[0]
         size = ops.shape(faces)[0]
         chosen = self._uniform(size, 0.5) + 0.5 < self.settings.erasing
         inside = [
@@ -204,7 +214,7 @@ class PairedAugmentation(keras.layers.Layer):
         ]
         mask = chosen[:, None, None, None] & inside[0][:, :, None, None] & inside[1][:, None, :, None]
         means = ops.mean(faces, axis=(1, 2, 3), keepdims=True)
-        return [ops.where(mask, means, faces), ops.where(mask, 0.0, motion)]
+        return [ops.where(mask, means, faces), *(ops.where(mask, 0.0, motion) for motion in pictures[1:])]
 
     def compute_output_spec(self, inputs: list[Any], training: bool = False) -> list[Any]:
         return [keras.KerasTensor(x.shape, dtype="float32") for x in inputs]
@@ -218,55 +228,79 @@ class PairedAugmentation(keras.layers.Layer):
         }
 
 
-def input_layers(shape: SegmentShape) -> list[Any]:
-    """The inputs of a model of single frames.
+def _frames_as_channels(pictures: Any) -> Any:
+    """Pictures (batch, H, W, C) as they are; with frames (batch, T, H, W, C) -> (batch, H, W, T * C)."""
+    if len(pictures.shape) == 4:
+        return pictures
+    _, frames, height, width, channels = pictures.shape
+    return ops.reshape(ops.transpose(pictures, (0, 2, 3, 1, 4)), (-1, height, width, frames * channels))
+
+
+def _channels_as_frames(flat: Any, shape: tuple[Any, ...]) -> Any:
+    """The reverse, for pictures that had that shape."""
+    if len(shape) == 4:
+        return flat
+    _, frames, height, width, channels = shape
+    return ops.transpose(ops.reshape(flat, (-1, height, width, frames, channels)), (0, 3, 1, 2, 4))
+
+
+def input_layers(shape: SegmentShape, all_frames: bool = False, seen: bool = False) -> dict[str, Any]:
+    """The inputs of a model of single frames, or of all frames of a segment.
 
     Returns:
-        `face`, uint8 RGB (batch, S, S, 3), 0..255, and `optical_flow`, float32 (batch, S, S, 2), dx and dy in px at
-        the stored scale, in the time that `prepare.pair` says.
+        By name: `face`, uint8 RGB (batch, S, S, 3), 0..255, and where the segments have it `optical_flow`, float32
+        (batch, S, S, 2), dx and dy in px at the stored scale, in the time that `prepare.pair` says. With `all_frames`
+        (batch, T, S, S, 3) and (batch, T, S, S, 2), and, if asked for, `seen`, bool (batch, T), which of them show the
+        face.
     """
+    frames = (shape.num_frames,) if all_frames else ()
     side = (shape.side_px, shape.side_px)
-    return [
-        keras.Input((*side, 3), dtype="uint8", name="face"),
-        keras.Input((*side, 2), dtype="float32", name="optical_flow"),
-    ]
+    inputs = {"face": keras.Input((*frames, *side, 3), dtype="uint8", name="face")}
+    if shape.has_optical_flow:
+        inputs["optical_flow"] = keras.Input((*frames, *side, 2), dtype="float32", name="optical_flow")
+    if seen:
+        inputs["seen"] = keras.Input((shape.num_frames,), dtype="bool", name="seen")
+    return inputs
 
 
 def input_pictures(
-    face: Any,
-    optical_flow: Any,
+    inputs: Mapping[str, Any],
     settings: ModelSettings,
     augmentation: AugmentationSettings | None,
     seed: int,
     grey_px: int | None = None,
 ) -> dict[str, Any]:
-    """Pictures of both streams, float32 (batch, S, S, 3).
+    """Pictures of the streams, `spatial` and, where there is optical flow, `temporal`: float32 (batch, .., S, S, 3).
 
     The published model augments drawn pictures; corrected augments the physics, then draws.
 
     Args:
+        inputs: as from `input_layers`.
         grey_px: the face is that of `GreyFaces`, of this side, for a network that others trained.
     """
-    spatial = FaceScaling(name="face_scaling")(face)
-    if settings.form == "published":
-        temporal = HsvOpticalFlowPicture(name="optical_flow_picture")(optical_flow)
-        if augmentation:
-            spatial, temporal = _augment(spatial, temporal, augmentation, False, seed)
-    else:
-        temporal = keras.layers.Identity(dtype="float32", name="optical_flow_px")(optical_flow)
-        if augmentation:
-            spatial, temporal = _augment(spatial, temporal, augmentation, True, seed)
-        if settings.head_motion != "keep":
-            temporal = HeadMotionRemoval(settings.head_motion, name="head_motion_removal")(temporal)
-        if not grey_px:
-            spatial = FaceStandardisation(name="face_standardisation")(spatial)
-        scale_px = settings.optical_flow_scale_px * face.shape[1] / SegmentShape().side_px
-        temporal = OpticalFlowComponents(scale_px, name="optical_flow_picture")(temporal)
+    published = settings.form == "published"
+    pictures = [FaceScaling(name="face_scaling")(inputs["face"])]
+    if "optical_flow" in inputs:
+        optical_flow = inputs["optical_flow"]
+        if published:
+            pictures.append(HsvOpticalFlowPicture(name="optical_flow_picture")(optical_flow))
+        else:
+            pictures.append(layers.Identity(dtype="float32", name="optical_flow_px")(optical_flow))
+    if augmentation:
+        augment = PairedAugmentation(augmentation.model_dump(), not published, seed + 2, name="augmentation")
+        pictures = augment(pictures)
+    spatial = pictures[0]
     if grey_px:
         values = layers.Rescaling(255.0, dtype="float32", name="face_values")(spatial)
         spatial = GreyFaces(grey_px, name="grey_faces")(values)
+    elif not published:
+        spatial = FaceStandardisation(name="face_standardisation")(spatial)
+    if len(pictures) == 1:
+        return {"spatial": spatial}
+    temporal = pictures[1]
+    if not published:
+        if settings.head_motion != "keep":
+            temporal = HeadMotionRemoval(settings.head_motion, name="head_motion_removal")(temporal)
+        scale_px = settings.optical_flow_scale_px * inputs["face"].shape[-2] / SegmentShape().side_px
+        temporal = OpticalFlowComponents(scale_px, name="optical_flow_picture")(temporal)
     return {"spatial": spatial, "temporal": temporal}
-
-
-def _augment(spatial: Any, temporal: Any, settings: AugmentationSettings, move_vectors: bool, seed: int) -> Any:
-    return PairedAugmentation(settings.model_dump(), move_vectors, seed + 2, name="augmentation")([spatial, temporal])

@@ -22,7 +22,7 @@ _SMALLEST_PX = 0.02
 
 @keras.saving.register_keras_serializable(package="fer_models")
 class HeadMotionRemoval(keras.layers.Layer):
-    """Optical flow (batch, S, S, 2), dx and dy -> the same without the motion of the head, float32.
+    """Optical flow (batch, .., S, S, 2), dx and dy -> the same without the motion of the head, float32.
 
     Args:
         head_motion: `remove_shift` takes the median of dx and of dy away; `remove_similarity` the shift, turn and zoom
@@ -36,13 +36,13 @@ class HeadMotionRemoval(keras.layers.Layer):
 
     def call(self, optical_flow: Any) -> Any:
         flow = ops.cast(optical_flow, "float32")
-        side = flow.shape[1]
+        side = flow.shape[-2]
         pixels = ops.reshape(flow, (-1, side * side, 2))
         if self.head_motion == "remove_shift":
             head = ops.median(pixels, axis=1, keepdims=True)
         else:
             head = self._similarity(pixels, side)
-        return ops.reshape(pixels - head, (-1, side, side, 2))
+        return ops.reshape(pixels - head, (-1, *flow.shape[1:]))
 
     def _similarity(self, pixels: Any, side: int) -> Any:
         """The motion of each pixel under the best similarity transform, (batch, S * S, 2)."""

@@ -22,11 +22,14 @@ class FeatureMap(Settings):
     Args:
         layer: whose output it is.
         first_px, step_px: centres of the receptive fields of its cells along each axis, px of the input.
+        first_frame, step_frames: the same in time of a map (batch, T', H, W, C), which has frames; in frames.
     """
 
     layer: str
     first_px: float
     step_px: float
+    first_frame: float = 0.0
+    step_frames: float = 1.0
 
     def centres(self, size: int) -> np.ndarray:
         """Where its cells look, px of the input (size,)."""
@@ -61,7 +64,7 @@ class Network(Settings):
 
 
 def model_inputs(model: keras.Model, batch: Batch) -> list[np.ndarray]:
-    """A batch as a model takes it: its inputs in order, optical flow as float32, single frames without the time axis.
+    """A batch as a model takes it: its inputs in order, optical flow as float32, the first frame for single frames.
 
     This is the one place where segments become the input of a model.
     """
@@ -70,7 +73,7 @@ def model_inputs(model: keras.Model, batch: Batch) -> list[np.ndarray]:
 
 def _as_input(values: np.ndarray, rank: int) -> np.ndarray:
     frames = values[:, 0] if rank < values.ndim else values
-    return frames if frames.dtype == np.uint8 else frames.astype(np.float32)
+    return frames.astype(np.float32) if frames.dtype == np.float16 else frames
 
 
 def layer_output(model: keras.Model, name: str) -> Any:

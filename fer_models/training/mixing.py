@@ -53,9 +53,9 @@ def draw_mixing(size: int, settings: TrainingSettings, rng: np.random.Generator)
 
 
 class PairMixing(keras.layers.Layer):
-    """Mixes a batch of pictures and vectors, each (b, ..., H, W, C), as `[*tensors, partner, share, rectangle]` say.
+    """Mixes a batch of pictures and vectors, each (b, .., H, W, C), as `[*tensors, partner, share, rectangle]` say.
 
-    Their types stay what they are. A part of training, never of a model that is saved.
+    Their types stay what they are, and what is no picture stays whole. A part of training, never of a saved model.
     """
 
     def call(self, inputs: list[Any]) -> list[Any]:
@@ -64,6 +64,8 @@ class PairMixing(keras.layers.Layer):
 
     @staticmethod
     def _mix(tensor: Any, partner: Any, share: Any, rectangle: Any) -> Any:
+        if len(tensor.shape) < 4:
+            return tensor
         rows, columns = (
             (np.arange(side, dtype="float32") + 0.5) / side for side in (tensor.shape[-3], tensor.shape[-2])
         )

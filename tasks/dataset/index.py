@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from fer_models.errors import UserError
 from fer_models.labels import label_numbers
-from fer_models.segments import SegmentArrays
+from fer_models.segments import SegmentArrays, pair_arrays
 from tasks.config.digests import digest
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
 from tasks.dataset.splits import KEY, SUBSETS
@@ -138,7 +138,7 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
         raise UserError("The index holds no segment; run `fer split` again.")
     labels = label_numbers(index["emotion"], emotions)
     names = (index["video_id"] + "#" + index["segment"].astype(str)).to_numpy()
-    return SegmentArrays(faces, optical_flows, labels, index["video_id"].to_numpy(), names)
+    return pair_arrays(faces, optical_flows, labels, index["video_id"].to_numpy(), names)
 
 
 def _check_rows(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fer_models.errors import UserError, VideoFault
 from fer_models.models.building import load_model, model_labels, model_prepare
-from fer_models.segments import PairInputs
+from fer_models.segments import pair_inputs
 from fer_models.training.engine import predict
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
@@ -136,4 +136,4 @@ def _probabilities(model: keras.Model, segments: Sequence[Segment]) -> np.ndarra
     """The mean probability of each class over the segments of a video."""
     faces = np.stack([segment.face for segment in segments])
     optical_flows = np.stack([segment.optical_flow for segment in segments])
-    return predict(model, PairInputs(faces, optical_flows)).mean(axis=0)
+    return predict(model, pair_inputs(faces, optical_flows)).mean(axis=0)

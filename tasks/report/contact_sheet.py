@@ -38,9 +38,11 @@ def read_thumbnails(rows: pd.DataFrame, prepared: Path, emotions: Sequence[str])
     """The images of index rows, by class in the order of `emotions`. `prepared` is the folder above the shards."""
     rows = rows.reset_index(drop=True)
     arrays = load_arrays(rows, prepared, tuple(emotions))
+    shown = arrays.batch(np.arange(len(rows)))
+    faces, optical_flows = shown["face"][:, 0], shown["optical_flow"][:, 0].astype(np.float32)
     return {
         emotion: [
-            Thumbnail(str(rows.loc[i, "subject"]), arrays.faces[i], arrays.optical_flows[i].astype(np.float32))
+            Thumbnail(str(rows.loc[i, "subject"]), faces[i], optical_flows[i])
             for i in np.flatnonzero(arrays.labels == label)
         ]
         for label, emotion in enumerate(emotions)

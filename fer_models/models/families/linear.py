@@ -5,7 +5,7 @@ is a support vector machine whose weights `fer_models.training.solving` finds. F
 al. 2015, *Facial expression recognition and histograms of oriented gradients: a comprehensive study*.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -25,12 +25,13 @@ _HEAD = "logits"
 _STILL_PX = 0.1
 
 
-def _hog(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
+def _hog(inputs: Mapping[str, Any], recipe: Recipe) -> Any:
     histograms = OrientationHistograms(9, signed=False, name="hog")
-    return layers.Flatten(name="hog_vector")(histograms(GreyGradients(name="grey_gradients")(face)))
+    return layers.Flatten(name="hog_vector")(histograms(GreyGradients(name="grey_gradients")(inputs["face"])))
 
 
-def _hof(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
+def _hof(inputs: Mapping[str, Any], recipe: Recipe) -> Any:
+    optical_flow = inputs["optical_flow"]
     floor_px = _STILL_PX * recipe.shape.side_px / SegmentShape().side_px
     if recipe.settings.head_motion != "keep":
         optical_flow = HeadMotionRemoval(recipe.settings.head_motion, name="head_motion_removal")(optical_flow)
@@ -38,11 +39,11 @@ def _hof(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
     return layers.Flatten(name="hof_vector")(histograms(optical_flow))
 
 
-def _mini_xception(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
+def _mini_xception(inputs: Mapping[str, Any], recipe: Recipe) -> Any:
     """Two feature maps: the last one, and the one before, which says more of where things are."""
-    grey = GreyFaces(mini_xception.SIDE_PX, name="grey_faces")(face)
+    grey = GreyFaces(mini_xception.SIDE_PX, name="grey_faces")(inputs["face"])
     last = mini_xception.features(grey, _PREFIX, initializers=recipe.initializers)
-    body = keras.Model(face, last)
+    body = keras.Model(inputs["face"], last)
     if path := recipe.weights.get(mini_xception.WEIGHTS):
         mini_xception.load_weights(body, path, _PREFIX)
     for layer in body.layers:
@@ -52,8 +53,12 @@ def _mini_xception(face: Any, optical_flow: Any, recipe: Recipe) -> Any:
 
 
 _PREFIX = "mini_xception_"
-#: Makes a vector from `face` and `optical_flow`.
-_FEATURES: dict[str, Callable[[Any, Any, Recipe], Any]] = {"hog": _hog, "hof": _hof, "mini-xception": _mini_xception}
+#: Makes a vector from the inputs.
+_FEATURES: dict[str, Callable[[Mapping[str, Any], Recipe], Any]] = {
+    "hog": _hog,
+    "hof": _hof,
+    "mini-xception": _mini_xception,
+}
 _WORDS = {
     "hog": "histograms of oriented gradients (HOG) of the face",
     "hof": "histograms of oriented optical flow",
@@ -94,18 +99,18 @@ def streams(options: LinearOptions) -> tuple[str, ...]:
 
 
 def build(options: LinearOptions, recipe: Recipe) -> tuple[list[Any], Any, Network]:
-    """Inputs, logits and the record of an arm; it takes both inputs, and uses those that it needs."""
-    face, optical_flow = input_layers(recipe.shape)
-    vectors = [_FEATURES[feature](face, optical_flow, recipe) for feature in options.features]
+    """Inputs, logits and the record of an arm; it takes all inputs, and uses those that it needs."""
+    inputs = input_layers(recipe.shape)
+    vectors = [_FEATURES[feature](inputs, recipe) for feature in options.features]
     if not vectors:
-        vectors = [NoFeatures(name="no_features")(face)]
+        vectors = [NoFeatures(name="no_features")(inputs["face"])]
     x = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="features")(vectors)
     last = layers.Dense(recipe.num_classes, kernel_initializer=recipe.last_initializer, dtype="float32", name=_HEAD)
     pretrained = mini_xception.layer_names(_PREFIX) if "mini-xception" in options.features else ()
     network = Network(
         family=FAMILY.name, shape=recipe.shape, head=_HEAD, logits=_HEAD, feature_maps={}, pretrained=pretrained
     )
-    return [face, optical_flow], last(x), network
+    return list(inputs.values()), last(x), network
 
 
 def methods(arms: Sequence[LinearOptions], settings: ModelSettings) -> str:
