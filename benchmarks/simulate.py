@@ -27,13 +27,13 @@ from tasks.outcomes import Outcome
 from tasks.preparation import workers
 from tasks.preparation.shards import open_shard
 from tasks.video.fingerprint import VideoFile
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 RESULTS = Path(__file__).parent / "results"
 WORK_S = 0.001
 SUBJECTS = 100
 EMOTIONS = ("anger", "fear")
-SEGMENT = Segment(0, 0, 0.0, (0, 0, 48, 48), 1, np.zeros((48, 48, 3)), np.zeros((48, 48, 2)))
+SEGMENT = FaceFrame(0, 0, 0.0, (0, 0, 48, 48), 1, np.zeros((48, 48, 3)), np.zeros((48, 48, 2)))
 #: The server takes task runs in behind the flow run; when it took none in for so long, it has all that it will have.
 _QUIET_S = 20.0
 

@@ -27,7 +27,7 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     with using_shards(settings, "split"):
         subsets = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
         echo_look_alikes(subsets)
-        counts = build_index(ledger, subsets, layout.prepared, layout.index)
+        counts = build_index(ledger, subsets, layout.prepared, layout.index, settings.prepare.windows)
     names = fold_names(subsets)
     for fold, rows in counts.groupby("fold"):
         where = "Split" if len(names) == 1 else f"Fold {names[fold]}"

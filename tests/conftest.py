@@ -23,7 +23,7 @@ from tasks.corpus.sample.drawing import FaceArtist, Pose, compose, draw_backgrou
 from tasks.corpus.sample.people import draw_person  # noqa: E402
 from tasks.preparation.shards import find_reports, open_shard, read_images_of  # noqa: E402
 from tasks.video.fingerprint import VideoFile, content_sha256, content_state  # noqa: E402
-from tasks.video.segments import Segment, VideoReport  # noqa: E402
+from tasks.video.segments import FaceFrame, VideoReport  # noqa: E402
 
 FPS = 25
 #: Of the arrays of a segment, by default.
@@ -137,7 +137,7 @@ def draw_wall(num_frames: int, size: tuple[int, int] = (320, 240)) -> list[np.nd
     return [wall.copy() for _ in range(num_frames)]
 
 
-def write_shard(path: Path, segments: Sequence[Segment], report: VideoReport) -> None:
+def write_shard(path: Path, segments: Sequence[FaceFrame], report: VideoReport) -> None:
     """A shard of segments that are in memory, which the report counts; it is of the video that its name says."""
     known = {"sha256": path.stem, "num_covered": len(segments)}
     report = report.model_copy(update=known)
@@ -154,8 +154,8 @@ def report_of(shard: Path) -> VideoReport:
     return report
 
 
-def images_of(shard: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Faces, uint8 (n, 48, 48, 3), and optical flows, float16 (n, 48, 48, 2), of a shard."""
+def images_of(shard: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Faces, uint8 (n, 48, 48, 3), and optical flows, float16 (n, 48, 48, 2) or None, of a shard."""
     ((_, faces, optical_flows),) = read_images_of([shard])
     return faces, optical_flows
 

@@ -23,7 +23,7 @@ from tasks.preparation.batches import Attempts
 from tasks.preparation.ledger import count_outcomes, find_previous, read_ledger, select_videos
 from tasks.preparation.scan import conclude, due_jobs, most_failures, scan_corpus
 from tasks.study.runs import plan_runs
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 FIRST, SECOND = ("anger", "fear", "sadness"), ("boredom", "joy", "neutral")
 ALIKE = {"joy": "happiness"}  # as the project spells it
@@ -68,7 +68,7 @@ class Root:
             )
             images = np.zeros(FACE_SHAPE, np.uint8), np.zeros(OPTICAL_FLOW_SHAPE, np.float16)
             write_shard(
-                job.shard, [Segment(i, 16 * i, 0.5 * i, (0, 0, 9, 9), 1, *images) for i in range(covered)], report
+                job.shard, [FaceFrame(i, 16 * i, 0.5 * i, (0, 0, 9, 9), 1, *images) for i in range(covered)], report
             )
             attempts.add({job.video.sha256: report})
         conclude(scan, settings, attempts)
@@ -78,7 +78,7 @@ class Root:
         layout = Layout.of(settings)
         ledger = read_ledger(layout.ledger, settings.corpus.emotions)
         split = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
-        build_index(ledger, split, layout.prepared, layout.index)
+        build_index(ledger, split, layout.prepared, layout.index, settings.prepare.windows)
         return split
 
 

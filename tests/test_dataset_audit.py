@@ -30,7 +30,7 @@ from tasks.outcomes import Outcome
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 SUBJECTS = {"Anna": "train", "Ben": "train", "Carl": "validation", "Dora": "test"}
 Tables = tuple[pd.DataFrame, pd.DataFrame, Path]
@@ -44,7 +44,7 @@ def make_faces(seed: int, number: int = 3) -> np.ndarray:
 
 def write_faces(prepared: Path, sha256: str, faces: np.ndarray) -> None:
     segments = [
-        Segment(i, i, 0.0, (0, 0, 48, 48), 1, face, np.zeros(OPTICAL_FLOW_SHAPE)) for i, face in enumerate(faces)
+        FaceFrame(i, i, 0.0, (0, 0, 48, 48), 1, face, np.zeros(OPTICAL_FLOW_SHAPE)) for i, face in enumerate(faces)
     ]
     assert faces.shape[1:] == FACE_SHAPE
     write_shard(shard_path(prepared / "shards", sha256), segments, VideoReport(outcome=Outcome.OK))

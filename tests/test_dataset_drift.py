@@ -28,7 +28,7 @@ from tasks.outcomes import Outcome
 from tasks.preparation.ledger import read_ledger
 from tasks.preparation.scan import Conclusion
 from tasks.preparation.shards import shard_path
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 
 def column(name: str, values: Sequence[object]) -> pd.DataFrame:
@@ -127,7 +127,7 @@ class World:
             path = shard_path(self.layout.shards, sha256)
             noise = self.rng.integers(0, 256, FACE_SHAPE).astype(np.uint8)
             face = cv2.GaussianBlur(noise, (0, 0), blur) if blur else noise
-            segment = Segment(0, 0, 0.0, (5, 5, side_px, side_px), 1, face, np.zeros(OPTICAL_FLOW_SHAPE))
+            segment = FaceFrame(0, 0, 0.0, (5, 5, side_px, side_px), 1, face, np.zeros(OPTICAL_FLOW_SHAPE))
             write_shard(path, [segment] * 3, VideoReport(sha256=sha256, outcome=Outcome.OK))
             row: dict[str, object] = {
                 "video_id": f"{prefix}{index}",

@@ -9,12 +9,15 @@ import pytest
 from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 
 from fer_models.errors import UserError, WrongShard
+from fer_models.segments import SegmentShape
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.dataset.index import SCHEMA, build_index, index_digest, load_arrays, read_seen, read_subset, subset_file
 from tasks.outcomes import Outcome
-from tasks.preparation.shards import shard_path
-from tasks.video.segments import Segment, VideoReport
+from tasks.preparation.shards import open_shard, read_images_of, shard_path
+from tasks.video.segments import FaceFrame, VideoReport
 
 EMOTIONS = ("anger", "fear", "sadness")
+WINDOWS = PrepareSettings(segment_stride=4).windows
 #: video -> subject, emotion, side, outcome, segments of its shard
 VIDEOS = {
     "v3": ("ben", "fear", "test", Outcome.OK, [0, 4, 6]),
@@ -30,11 +33,11 @@ def sha_of(video_id: str) -> str:
     return video_id[1] * 64
 
 
-def make_segment(video_id: str, segment: int) -> Segment:
+def make_segment(video_id: str, segment: int) -> FaceFrame:
     rng = np.random.default_rng([int(video_id[1]), segment])
     face = rng.integers(0, 256, FACE_SHAPE).astype(np.uint8)
     optical_flow = rng.normal(0, 1, OPTICAL_FLOW_SHAPE).astype(np.float16)
-    return Segment(segment, 4 * segment, 0.16 * segment, (segment, 2, 30, 40), 1, face, optical_flow)
+    return FaceFrame(segment, 4 * segment, 0.16 * segment, (segment, 2, 30, 40), 1, face, optical_flow)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,7 @@ def make_ledger() -> pd.DataFrame:
                 "emotion": emotion,
                 "outcome": str(outcome),
                 "num_covered": len(segments),
+                "num_segments": 7,
                 "sha256": sha_of(video_id),
                 "shard": shard_path(Path("shards"), sha_of(video_id)).as_posix(),
             }
@@ -76,7 +80,7 @@ def make_split() -> pd.DataFrame:
 
 @pytest.fixture
 def folder(prepared: Path, tmp_path: Path) -> Path:
-    build_index(make_ledger(), make_split(), prepared, tmp_path / "index")
+    build_index(make_ledger(), make_split(), prepared, tmp_path / "index", WINDOWS)
     return tmp_path / "index"
 
 
@@ -101,7 +105,7 @@ def test_every_usable_segment_stands_in_order_with_its_side(index: pd.DataFrame)
 
 
 def test_the_counts_of_each_side_are_returned(prepared: Path, tmp_path: Path) -> None:
-    counts = build_index(make_ledger(), make_split(), prepared, tmp_path)
+    counts = build_index(make_ledger(), make_split(), prepared, tmp_path, WINDOWS)
     assert counts.to_numpy().tolist() == [
         [0, "test", 1, 1, 3],
         [0, "train", 1, 1, 2],
@@ -112,7 +116,7 @@ def test_the_counts_of_each_side_are_returned(prepared: Path, tmp_path: Path) ->
 def test_a_video_stands_on_another_side_in_another_fold(prepared: Path, tmp_path: Path) -> None:
     turned = make_split().assign(fold=1)
     turned["side"] = turned["side"].map({"train": "test", "test": "validation", "validation": "train"})
-    build_index(make_ledger(), pd.concat([make_split(), turned]), prepared, tmp_path)
+    build_index(make_ledger(), pd.concat([make_split(), turned]), prepared, tmp_path, WINDOWS)
     assert set(read_subset(tmp_path, 1, "test", EMOTIONS)["subject"]) == {"anna"}
     assert set(read_subset(tmp_path, 0, "test", EMOTIONS)["subject"]) == {"ben"}
 
@@ -133,8 +137,9 @@ def test_arrays_are_the_shards_images_in_the_order_of_the_rows(
     arrays = load_arrays(rows, prepared, EMOTIONS)
     for at, row in enumerate(rows.itertuples()):
         expected = make_segment(row.video_id, row.segment)
-        np.testing.assert_array_equal(arrays.faces[at], expected.face)
-        np.testing.assert_array_equal(arrays.optical_flows[at], expected.optical_flow)
+        batch = arrays.batch(np.array([at]))
+        np.testing.assert_array_equal(batch["face"][0, 0], expected.face)
+        np.testing.assert_array_equal(batch["optical_flow"][0, 0], expected.optical_flow)
         assert EMOTIONS[arrays.labels[at]] == row.emotion
         assert (arrays.videos[at], arrays.names[at]) == (row.video_id, f"{row.video_id}#{row.segment}")
 
@@ -142,7 +147,8 @@ def test_arrays_are_the_shards_images_in_the_order_of_the_rows(
 def test_a_part_of_the_index_gives_that_part_of_the_arrays(index: pd.DataFrame, prepared: Path) -> None:
     rows = index[index["side"] == "test"].iloc[[2, 0]].reset_index(drop=True)
     arrays = load_arrays(rows, prepared, EMOTIONS)
-    np.testing.assert_array_equal(arrays.faces, [make_segment("v3", 6).face, make_segment("v3", 0).face])
+    faces = arrays.batch(np.arange(2))["face"][:, 0]
+    np.testing.assert_array_equal(faces, [make_segment("v3", 6).face, make_segment("v3", 0).face])
 
 
 def test_labels_follow_the_order_of_the_classes(index: pd.DataFrame, prepared: Path) -> None:
@@ -152,7 +158,7 @@ def test_labels_follow_the_order_of_the_classes(index: pd.DataFrame, prepared: P
 
 def test_nothing_usable_gives_an_empty_index(prepared: Path, tmp_path: Path) -> None:
     ledger = make_ledger().assign(outcome="no_face")
-    counts = build_index(ledger, make_split(), prepared, tmp_path)
+    counts = build_index(ledger, make_split(), prepared, tmp_path, WINDOWS)
     assert counts["segments"].sum() == len(read_subset(tmp_path, 0, "test", EMOTIONS)) == 0
 
 
@@ -205,7 +211,7 @@ def test_two_shards_that_were_swapped_are_told(index: pd.DataFrame, copy: Path, 
     second.write_bytes(kept)
     for read in (
         lambda: load_arrays(index, copy, EMOTIONS),
-        lambda: build_index(make_ledger(), make_split(), copy, tmp_path / "again"),
+        lambda: build_index(make_ledger(), make_split(), copy, tmp_path / "again", WINDOWS),
     ):
         with pytest.raises(
             WrongShard, match=r"(1{64}|3{64})\.parquet is not what its name says: it holds the video .*(3{12}|1{12})"
@@ -249,7 +255,7 @@ def test_an_index_that_lacks_values_is_told_and_made_anew(folder: Path, prepared
         spoilt.to_parquet(path)
         with pytest.raises(UserError, match=rf"train\.parquet lacks values of {column}; run `fer split` again"):
             read_subset(folder, 0, "train", ("anger",))
-    build_index(make_ledger(), make_split(), prepared, folder)
+    build_index(make_ledger(), make_split(), prepared, folder, WINDOWS)
     pd.testing.assert_frame_equal(read_subset(folder, 0, "train", ("anger",)), whole)
 
 
@@ -257,3 +263,61 @@ def test_a_side_under_the_name_of_another_is_told(folder: Path) -> None:
     subset_file(folder, 0, "test").replace(subset_file(folder, 0, "train"))
     with pytest.raises(UserError, match="holds another subset than its name says"):
         read_subset(folder, 0, "train", ("fear",))
+
+
+#: Two frames of each segment of four, one segment every two frames.
+SEQUENCES = PrepareSettings(segment_length=4, segment_stride=2, frames_per_segment=2, pair="none").windows
+#: Frames of v3 that show the face: all but number 4, so that segment 1 (2, 4) and segment 2 (4, 6) lack one.
+FRAMES = (0, 2, 6, 8)
+
+
+@pytest.fixture
+def sequences(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder above the shard of v3, whose segments have two frames and share them, and its index."""
+    faces = np.random.default_rng(0).integers(0, 256, (9, *FACE_SHAPE)).astype(np.uint8)
+    rows = [FaceFrame(frame // 2, frame, frame / 25, (frame, 2, 30, 40), 1, faces[frame], None) for frame in FRAMES]
+    report = VideoReport(outcome=Outcome.OK, num_segments=4, num_covered=4, num_kept=len(rows), sha256=sha_of("v3"))
+    prepared = tmp_path / "prepared"
+    with open_shard(shard_path(prepared / "shards", sha_of("v3")), FACE_SHAPE[0], has_optical_flow=False) as writer:
+        for row in rows:
+            writer.add(row)
+        writer.close(report)
+    ledger = make_ledger()
+    ledger = ledger[ledger["video_id"] == "v3"].assign(num_segments=4)
+    build_index(ledger, make_split(), prepared, tmp_path / "index", SEQUENCES)
+    return prepared, tmp_path / "index"
+
+
+def test_segments_of_several_frames_share_them(sequences: tuple[Path, Path]) -> None:
+    prepared, folder = sequences
+    index = read_subset(folder, 0, "test", EMOTIONS)
+    assert index["segment"].tolist() == [0, 1, 2, 3]
+    assert index["frame"].tolist() == [0, 2, 4, 6], "where each begins, whether that frame shows the face or not"
+    assert index["frames"].map(list).tolist() == [[0, 2], [2, 2], [6, 6], [6, 8]]
+    assert index["seen"].map(list).tolist() == [[True, True], [True, False], [False, True], [True, True]]
+    arrays = load_arrays(index, prepared, EMOTIONS)
+    assert arrays.shape == SegmentShape(num_frames=2, side_px=FACE_SHAPE[0], has_optical_flow=False)
+    assert len(arrays.faces) == len(FRAMES), "no frame is held twice"
+    ((_, stored, flows),) = read_images_of([shard_path(prepared / "shards", sha_of("v3"))])
+    assert flows is None
+    batch = arrays.batch(np.array([2, 0]))
+    np.testing.assert_array_equal(batch["face"], stored[[[2, 2], [0, 1]]])
+    assert batch["seen"].tolist() == [[False, True], [True, True]]
+
+
+@pytest.mark.parametrize(("column", "value"), [("frames", [0, 3]), ("rows", [0, 9]), ("rows", [0])])
+def test_an_index_of_other_frames_is_told(sequences: tuple[Path, Path], column: str, value: list[int]) -> None:
+    prepared, folder = sequences
+    path = subset_file(folder, 0, "test")
+    index = pd.read_parquet(path)
+    index.at[0, column] = value
+    index.to_parquet(path)
+    with pytest.raises(UserError, match="run `fer split` again"):
+        load_arrays(read_subset(folder, 0, "test", EMOTIONS), prepared, EMOTIONS)
+
+
+def test_an_index_without_the_rows_of_its_frames_is_told(sequences: tuple[Path, Path]) -> None:
+    path = subset_file(sequences[1], 0, "test")
+    pd.read_parquet(path).drop(columns="seen").to_parquet(path)
+    with pytest.raises(UserError, match="lacks values of seen; run `fer split` again"):
+        read_subset(sequences[1], 0, "test", EMOTIONS)

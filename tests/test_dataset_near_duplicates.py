@@ -19,7 +19,7 @@ from tasks.dataset.near_duplicates import (
     show_the_same,
 )
 from tasks.outcomes import Outcome
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 
 def crop_of(subject: int, size_px: int = 48) -> np.ndarray:
@@ -147,7 +147,7 @@ def test_faces_are_compared_at_one_size_whatever_they_are_stored_at(tmp_path: Pa
     paths = []
     for side_px in (48, 64):
         face = crop_of(3, side_px)
-        segment = Segment(0, 0, 0.0, (0, 0, 130, 130), 1, face, np.zeros((side_px, side_px, 2), np.float16))
+        segment = FaceFrame(0, 0, 0.0, (0, 0, 130, 130), 1, face, np.zeros((side_px, side_px, 2), np.float16))
         paths.append(tmp_path / f"{side_px}.parquet")
         write_shard(paths[-1], [segment], VideoReport(outcome=Outcome.OK))
     stored, larger = map(sample_faces, paths)

@@ -86,7 +86,7 @@ def train(settings: StudySettings, echo: Say) -> None:
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     split = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
     echo(split=read_split(layout.split).to_csv(index=False))
-    build_index(ledger, split, layout.prepared, layout.index)
+    build_index(ledger, split, layout.prepared, layout.index, settings.prepare.windows)
     echo(indexed=True)
     study_run = mlflow_log.open_study(settings)
     echo(study=study_run.run_id)

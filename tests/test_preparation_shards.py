@@ -16,10 +16,11 @@ from tasks.preparation.shards import (
     read_all_faces,
     read_faces,
     read_image_batches,
+    read_images_of,
     read_rows,
     shard_path,
 )
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 REPORT = VideoReport(
     sha256="ab" * 32,
@@ -41,10 +42,10 @@ REPORT = VideoReport(
 )
 
 
-def make_segments(number: int, seed: int = 0, side_px: int = 48) -> list[Segment]:
+def make_segments(number: int, seed: int = 0, side_px: int = 48) -> list[FaceFrame]:
     rng = np.random.default_rng(seed)
     return [
-        Segment(
+        FaceFrame(
             segment=2 * i,
             frame=8 * i,
             pts_s=0.04 * i,
@@ -90,7 +91,7 @@ def test_faces_of_another_size_come_back(tmp_path: Path, side_px: int) -> None:
     np.testing.assert_array_equal(optical_flows, [row.optical_flow for row in segments])
     np.testing.assert_array_equal(next(read_all_faces([path])), faces)
     np.testing.assert_array_equal(read_faces(path)[0], faces)
-    ((batch, motion),) = read_image_batches(path)
+    ((_, batch, motion),) = read_image_batches(path)
     assert (batch.shape, motion.shape) == (faces.shape, optical_flows.shape)
 
 
@@ -116,7 +117,7 @@ def test_the_memory_order_of_an_image_does_not_matter(
 ) -> None:
     (plain,) = make_segments(1)
     face, optical_flow = change(plain.face), change(plain.optical_flow)
-    segment = Segment(0, 0, 0.0, (0, 0, 48, 48), 1, face, optical_flow)
+    segment = FaceFrame(0, 0, 0.0, (0, 0, 48, 48), 1, face, optical_flow)
     write_shard(tmp_path / "a.parquet", [segment], REPORT)
     faces, optical_flows = images_of(tmp_path / "a.parquet")
     np.testing.assert_array_equal(faces[0], face)
@@ -141,7 +142,7 @@ def test_a_video_without_segments_has_a_shard_with_a_report(tmp_path: Path, outc
 
 def test_motion_is_stored_in_px_with_half_precision(tmp_path: Path) -> None:
     optical_flow = np.full(OPTICAL_FLOW_SHAPE, [3.0, -0.25])
-    segment = Segment(0, 0, 0.0, (0, 0, 48, 48), 1, np.zeros(FACE_SHAPE, np.uint8), optical_flow)
+    segment = FaceFrame(0, 0, 0.0, (0, 0, 48, 48), 1, np.zeros(FACE_SHAPE, np.uint8), optical_flow)
     write_shard(tmp_path / "a.parquet", [segment], REPORT)
     stored = images_of(tmp_path / "a.parquet")[1][0]
     assert stored[..., 0].min() == stored[..., 0].max() == 3.0
@@ -178,10 +179,9 @@ def test_batches_of_images_are_the_images(tmp_path: Path, rows_per_group: int) -
     pq.write_table(table, tmp_path / "b" / "a.parquet", row_group_size=rows_per_group)
     batches = list(read_image_batches(tmp_path / "b" / "a.parquet"))
     assert len(batches) > 1
-    for stacked, whole in zip(
-        map(np.concatenate, zip(*batches, strict=True)), images_of(tmp_path / "a.parquet"), strict=True
-    ):
-        np.testing.assert_array_equal(stacked, whole)
+    whole = next(read_images_of([tmp_path / "a.parquet"]))
+    for stacked, values in zip(map(np.concatenate, zip(*batches, strict=True)), whole, strict=True):
+        np.testing.assert_array_equal(stacked, values)
 
 
 READERS = {
@@ -218,7 +218,7 @@ WRONG = {
     ),
     "fewer rows": (
         lambda path, _: write_named(path, REPORT.model_copy(update={"num_covered": 3})),
-        "has 2 segments where 3 were written",
+        "has 2 rows where 3 were written",
     ),
     "no video at all": (
         lambda path, _: write_named(path, REPORT.model_copy(update={"sha256": ""})),

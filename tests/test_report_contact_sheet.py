@@ -12,7 +12,7 @@ from tasks.outcomes import Outcome
 from tasks.preparation.shards import shard_path
 from tasks.report.contact_sheet import choose_segments, read_thumbnails
 from tasks.report.plots.contact_sheet import Thumbnail, plot_contact_sheet
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 EMOTIONS = ("anger", "fear")
 
@@ -76,7 +76,7 @@ def test_the_images_are_those_of_the_rows(tmp_path: Path) -> None:
     index = make_index(subjects=3, videos=1, segments=4)
     for number, (shard, rows) in enumerate(index.groupby("shard")):
         segments = [
-            Segment(
+            FaceFrame(
                 int(row),
                 int(row),
                 0.0,

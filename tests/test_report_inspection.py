@@ -127,7 +127,7 @@ def test_the_picture_is_the_frame_of_its_box(settings: StudySettings) -> None:
         assert moment.picture is not None
         x, y, width, height = map(round, moment.box)
         cut = Image.fromarray(moment.picture[y : y + height, x : x + width]).resize((48, 48), Image.Resampling.BOX)
-        assert np.abs(np.asarray(cut).astype(int) - moment.face).mean() < 4
+        assert np.abs(np.asarray(cut).astype(int) - moment.faces[0]).mean() < 4
     assert share_of(rendered(figure), GREEN) > 0.004
 
 
@@ -136,8 +136,8 @@ def test_faces_and_motion_are_those_of_the_shard(settings: StudySettings) -> Non
     row = find_video(read_ledger(Layout.of(settings).ledger, EMOTIONS), "moving")
     faces, optical_flows = images_of(Layout.of(settings).prepared / row["shard"])
     for moment in video.moments:
-        assert np.array_equal(moment.face, faces[moment.frame // 4])
-        assert np.array_equal(moment.optical_flow, optical_flows[moment.frame // 4].astype(np.float32))
+        assert np.array_equal(moment.faces, faces[[moment.frame // 4]])
+        assert np.array_equal(moment.optical_flows, optical_flows[[moment.frame // 4]].astype(np.float32))
     assert video.timeline
     means = np.linalg.norm(optical_flows.astype(np.float32), axis=-1).mean(axis=(1, 2))
     assert video.timeline.motions_px == pytest.approx(means)
@@ -170,10 +170,10 @@ def test_the_wheel_is_the_key_of_the_colours() -> None:
 
 def test_segments_without_a_face_are_shown_too(settings: StudySettings) -> None:
     video = look_at(settings, "half")
-    without = [moment for moment in video.moments if moment.face is None]
+    without = [moment for moment in video.moments if moment.faces is None]
     assert len(without) == 2
     assert all(moment.frame < 20 and moment.remark == "no face found" for moment in without)
-    assert all(moment.frame >= 20 for moment in video.moments if moment.face is not None)
+    assert all(moment.frame >= 20 for moment in video.moments if moment.faces is not None)
     assert video.verdict == "A face was found in 4 of 9 segments."
     assert video.timeline
     assert list(video.timeline.covered) == [5, 6, 7, 8]
@@ -207,7 +207,7 @@ def test_a_failed_video_says_why_and_shows_what_it_can(
 def test_a_video_whose_file_is_gone_is_drawn_from_its_shard(settings: StudySettings) -> None:
     video = look_at(settings, "gone")
     assert [moment.picture for moment in video.moments] == [None] * 3
-    assert all(moment.face is not None for moment in video.moments)
+    assert all(moment.faces is not None for moment in video.moments)
     assert "drawn from the shard alone" in " ".join(texts(plot_inspection(video)).split())
 
 

@@ -70,7 +70,7 @@ class World:
         }
         ledger = write_ledger(self.layout.ledger, manifest, reports, {})
         split = manifest[list(KEY)].assign(fold=0, side=TEST)
-        build_index(ledger, split, self.layout.prepared, self.layout.index)
+        build_index(ledger, split, self.layout.prepared, self.layout.index, self.settings.prepare.windows)
         self.rows = read_subset(self.layout.index, 0, TEST, EMOTIONS)
         self.arrays = load_arrays(self.rows, self.layout.prepared, EMOTIONS)
         self.test = TestSet(self.rows, self.rows, self.layout.prepared, lambda: self.arrays)

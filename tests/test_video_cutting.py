@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import FPS, draw_moving_face, draw_wall, images_of, report_of, video_file, write_images, write_shard
+from pydantic import ValidationError
 
 from tasks.config.digests import prepare_digest
 from tasks.config.prepare_settings import PrepareSettings
@@ -11,7 +12,7 @@ from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import read_rows, shard_path
 from tasks.video.cutting import prepare_video
-from tasks.video.segments import VideoReport
+from tasks.video.segments import NO_SEGMENT, VideoReport
 
 EVERY_FOUR = PrepareSettings(segment_stride=4)
 
@@ -188,3 +189,88 @@ def test_a_shard_of_another_video_is_made_again(moving_face: Path, tmp_path: Pat
     shard.parent.mkdir(parents=True, exist_ok=True)
     shard_path(tmp_path / "shards", "cd").replace(shard)
     assert prepare_file(video, shard, PrepareSettings()).outcome is Outcome.OK
+
+
+def sequence(stride: int, frames: int = 16, **changes: object) -> PrepareSettings:
+    return PrepareSettings(segment_stride=stride, frames_per_segment=frames, **changes)
+
+
+@pytest.mark.parametrize("stride", [2, 16])
+def test_every_frame_of_a_segment_is_kept_once(moving_face: Path, stride: int) -> None:
+    """34 frames: the segments end with frame 31, or 33 at a stride of 2; the motion of the last frame is not known."""
+    frames, report = prepare_video(moving_face, sequence(stride))
+    end = 32 if stride == 16 else 33
+    assert [frame.frame for frame in frames] == list(range(end))
+    assert report.num_segments == report.num_covered == (2 if stride == 16 else 10)
+    assert report.num_rows == report.num_kept == len(frames)
+    starts = {frame.frame: frame.segment for frame in frames if frame.segment != NO_SEGMENT}
+    assert starts == {start: start // stride for start in range(0, end, stride)}
+
+
+def test_frames_of_a_segment_are_what_they_are_alone(moving_face: Path) -> None:
+    """The same frames, faces and motions as those of segments that begin with them."""
+    alone = {frame.frame: frame for frame in prepare_video(moving_face, PrepareSettings(segment_stride=4))[0]}
+    together = {frame.frame: frame for frame in prepare_video(moving_face, sequence(16, 4))[0]}
+    assert set(alone) < set(together) == set(range(0, 32, 4))
+    for number, frame in alone.items():
+        assert frame.box == together[number].box
+        np.testing.assert_array_equal(frame.face, together[number].face)
+        np.testing.assert_array_equal(frame.optical_flow, together[number].optical_flow)
+
+
+def test_three_px_come_back_from_every_frame_of_a_segment(tmp_path: Path) -> None:
+    path = tmp_path / "moving.mp4"
+    write_video(path, draw_moving_face(3.0), FPS)
+    frames, _ = prepare_video(path, sequence(16))
+    assert face_dx_px(frames) == pytest.approx(3.0, abs=0.3)
+
+
+@pytest.mark.parametrize(("share", "covered"), [(0.25, 2), (0.5, 1), (1.0, 0)])
+def test_a_segment_is_covered_when_enough_of_its_frames_show_the_face(
+    tmp_path: Path, share: float, covered: int
+) -> None:
+    """Of the first 16 frames 4 show it, of the next 12."""
+    path = tmp_path / "half.mp4"
+    write_video(path, draw_wall(12) + draw_moving_face(0.0, 16) + draw_wall(4), FPS)
+    frames, report = prepare_video(path, sequence(16, 4, min_covered_share=share))
+    assert [frame.frame for frame in frames] == [12, 16, 20, 24]
+    assert (report.num_segments, report.num_covered, report.num_kept) == (2, covered, 4)
+    assert report.outcome is (Outcome.OK if covered else Outcome.NO_FACE)
+
+
+def test_without_motion_a_segment_can_be_one_frame(moving_face: Path, tmp_path: Path) -> None:
+    settings = PrepareSettings(segment_length=1, segment_stride=1, pair="none")
+    frames, report = prepare_video(moving_face, settings)
+    assert [frame.frame for frame in frames] == list(range(34)), "the last one too"
+    assert all(frame.optical_flow is None for frame in frames)
+    assert report.num_covered == 34
+    shard = shard_path(tmp_path, video_file(moving_face).sha256)
+    prepare_file(video_file(moving_face), shard, settings)
+    faces, optical_flows = images_of(shard)
+    assert (len(faces), optical_flows) == (34, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"frames_per_segment": 17}, "a segment has 16 frames"),
+        ({"frames_per_segment": 2, "pair": "first_last"}, "first_last is for segments of one kept frame"),
+        ({"frames_per_segment": 2, "face": "last"}, "where a segment has one pair"),
+        ({"segment_length": 1}, "a segment of one frame"),
+        ({"pair": "none", "face": "last"}, "where a segment has one pair"),
+    ],
+)
+def test_settings_of_frames_that_do_not_go_together(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        PrepareSettings(**changes)
+
+
+@pytest.mark.parametrize(("frames", "kept"), [(1, None), (4, 8)])
+def test_a_shard_of_segments_of_one_frame_is_what_it_always_was(
+    moving_face: Path, tmp_path: Path, frames: int, kept: int | None
+) -> None:
+    shard = shard_path(tmp_path, video_file(moving_face).sha256)
+    report = prepare_file(video_file(moving_face), shard, sequence(16, frames))
+    assert (report.num_kept, report_of(shard).num_kept) == (kept, kept)
+    assert (b"num_kept" in shard.read_bytes()) == (frames > 1)
+    assert len(read_rows(shard)) == report.num_rows

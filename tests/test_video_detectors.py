@@ -23,7 +23,7 @@ from tasks.video.boxes import Box, overlap
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import load_detector
-from tasks.video.segments import Segment
+from tasks.video.segments import FaceFrame
 
 BLOB_PX = 88
 #: Side of the boxes that the network gives, in its own px: the reduced side of a blob of `BLOB_PX`, whether it is
@@ -64,7 +64,7 @@ def draw_blobs(num_frames: int, step_px: int, *starts: tuple[int, int]) -> list[
     return frames
 
 
-def boxes_of(segments: list[Segment]) -> list[Box]:
+def boxes_of(segments: list[FaceFrame]) -> list[Box]:
     return [Box(*segment.box) for segment in segments]
 
 

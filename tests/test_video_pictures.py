@@ -17,7 +17,7 @@ from tasks.video.decoding import Video, decode
 from tasks.video.frames import Frame
 from tasks.video.pairs import is_far
 from tasks.video.pictures import Pictures
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 SPEED_PX_S = 60.0
 DENSE = PrepareSettings(segment_stride=4)
@@ -38,7 +38,7 @@ def repeated(pictures: Frames, pattern: Iterable[int]) -> Frames:
     return [picture for number, picture in enumerate(pictures) for _ in range(times[number % len(times)])]
 
 
-def speed_px_s(segments: Iterable[Segment], seconds: float = 1 / 30) -> np.ndarray:
+def speed_px_s(segments: Iterable[FaceFrame], seconds: float = 1 / 30) -> np.ndarray:
     """What the stored motion says of the speed of the face, in px of the video a second."""
     return np.array(
         [np.median(s.optical_flow[14:38, 14:34, 0].astype(float)) * s.box[2] / 48 / seconds for s in segments]
@@ -47,7 +47,7 @@ def speed_px_s(segments: Iterable[Segment], seconds: float = 1 / 30) -> np.ndarr
 
 def prepare(
     folder: Path, frames: Frames, rate: int, settings: PrepareSettings = DENSE, **how: object
-) -> tuple[list[Segment], VideoReport]:
+) -> tuple[list[FaceFrame], VideoReport]:
     path = folder / "clip.mp4"
     encode(path, frames, rate=rate, **how)  # type: ignore[arg-type]
     segments, report = prepare_video(path, settings)

@@ -19,7 +19,7 @@ from tasks.video.boxes import Box, overlap
 from tasks.video.cutting import prepare_video
 from tasks.video.faces import FaceTracker
 from tasks.video.second_opinion import SecondOpinion
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 PATCH_PX, PATCH_Y = 110, 70
 
@@ -59,7 +59,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def share_of_patch(segments: list[Segment], report: VideoReport) -> float:
+def share_of_patch(segments: list[FaceFrame], report: VideoReport) -> float:
     """Share of a video's segments whose box is the patch."""
     of_patch = [segment for segment in segments if overlap(Box(*segment.box), patch_box(segment.frame)) > 0.2]
     return len(of_patch) / report.num_segments

@@ -33,7 +33,15 @@ def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
 
 #: Settings that came after version 0.1, by the group that they are in.
 _LATER: dict[str, tuple[str, ...]] = {
-    "PrepareSettings": ("face", "face_size_px", "confirm", "align", "scene_cuts"),
+    "PrepareSettings": (
+        "frames_per_segment",
+        "min_covered_share",
+        "face",
+        "face_size_px",
+        "confirm",
+        "align",
+        "scene_cuts",
+    ),
     "ModelSettings": ("views", "head_motion", "optical_flow_quantile"),
     "TrainingSettings": (
         "steps",

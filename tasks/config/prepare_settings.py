@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from fer_models.settings import PositiveInt, Settings
+from fer_models.windows import Windows
 from tasks.config.path_types import LocalPath
 from tasks.config.registries import DETECTORS, WITH_EYES, WITH_MODEL_FILE, one_of
 
@@ -13,15 +14,18 @@ from tasks.config.registries import DETECTORS, WITH_EYES, WITH_MODEL_FILE, one_o
 NOBODY = "none"
 #: The two frames of a pair are neighbours in the file, as in the published study, whatever the time between them.
 NEIGHBOURS = "neighbours"
+#: There are no pairs: no motion is computed, and none is stored.
+NO_MOTION = "none"
 #: They are the first and the last frame of the segment: onset and apex, where the corpus is cut so.
 FIRST_LAST = "first_last"
 
 
 def _read_pair(value: Any) -> Any:
     is_time = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
-    if not is_time and value not in (NEIGHBOURS, FIRST_LAST):
+    if not is_time and value not in (NEIGHBOURS, FIRST_LAST, NO_MOTION):
         raise ValueError(
-            f"it should be a time in seconds, above 0 and at most 1 such as 0.0333, or {NEIGHBOURS}, or {FIRST_LAST}"
+            "it should be a time in seconds, above 0 and at most 1 such as 0.0333, or "
+            f"{NEIGHBOURS}, {FIRST_LAST} or {NO_MOTION}"
         )
     return value
 
@@ -29,15 +33,25 @@ def _read_pair(value: Any) -> Any:
 class PrepareSettings(Settings):
     """What determines the content of a shard; its digest names the folder of the shards."""
 
-    segment_length: int = Field(
-        16, ge=2, description="frames in a segment; a pair of them is used: the first and a later one"
-    )
+    segment_length: PositiveInt = Field(16, description="frames from the first of a segment to its last")
     segment_stride: PositiveInt = Field(16, description="frames from one segment's start to the next")
-    pair: Annotated[float | Literal["neighbours", "first_last"], BeforeValidator(_read_pair)] = Field(
+    frames_per_segment: PositiveInt = Field(
+        1,
+        description="frames of a segment that are kept, evenly spaced from its first on, each with the motion to a "
+        "later one: 1 for models of single frames, more for those of sequences. Segments that overlap share them",
+    )
+    min_covered_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="share of the kept frames of a segment that must show the face; the others repeat the nearest",
+    )
+    pair: Annotated[float | Literal["neighbours", "first_last", "none"], BeforeValidator(_read_pair)] = Field(
         1 / 30,
+        validate_default=True,
         description="seconds between the two frames of a pair: the second is the frame nearest to that time with "
         "another picture, and motion is scaled to 1/30 s. `neighbours`: the next frame of the file; px per frame. "
-        "`first_last`: the segment's last frame; px from the first to it",
+        "`first_last`: the segment's last frame; px from the first to it. `none`: no motion is computed or stored",
     )
     face: Literal["first", "last"] = Field(
         "first", description="the frame of the pair whose face is stored, with the motion that begins or ends there"
@@ -72,6 +86,31 @@ class PrepareSettings(Settings):
         description="`split`: at a hard cut the face is searched anew, and no pair is taken from both sides of it",
     )
 
+    @field_validator("frames_per_segment")
+    @classmethod
+    def _within_the_segment(cls, frames: int, others: ValidationInfo) -> int:
+        if frames > (length := others.data.get("segment_length", frames)):
+            raise ValueError(f"a segment has {length} frames (prepare.segment_length), so it can be {length} at most")
+        return frames
+
+    @field_validator("pair")
+    @classmethod
+    def _fits_the_segment(cls, pair: float | str, others: ValidationInfo) -> float | str:
+        if pair == FIRST_LAST and others.data.get("frames_per_segment", 1) > 1:
+            raise ValueError(f"{FIRST_LAST} is for segments of one kept frame; take a time or {NEIGHBOURS}")
+        if pair != NO_MOTION and others.data.get("segment_length") == 1:
+            raise ValueError(
+                f"a segment of one frame (prepare.segment_length) has no motion: take {NO_MOTION}, or 2 frames or more"
+            )
+        return pair
+
+    @field_validator("face")
+    @classmethod
+    def _is_of_a_pair(cls, face: str, others: ValidationInfo) -> str:
+        if face == "last" and (others.data.get("frames_per_segment", 1) > 1 or others.data.get("pair") == NO_MOTION):
+            raise ValueError("the last frame of a pair can be stored where a segment has one pair; take first")
+        return face
+
     @field_validator("detector_model")
     @classmethod
     def _given_where_needed(cls, model: Path | None, others: ValidationInfo) -> Path | None:
@@ -96,6 +135,16 @@ class PrepareSettings(Settings):
         if align == "eyes" and detector not in (None, *WITH_EYES):
             raise ValueError(f"detector {detector} does not say where the eyes are; {' and '.join(WITH_EYES)} do")
         return align
+
+    @property
+    def windows(self) -> Windows:
+        """Which frames of a video its segments are made of."""
+        return Windows(self.segment_length, self.segment_stride, self.frames_per_segment, self.min_covered_share)
+
+    @property
+    def has_optical_flow(self) -> bool:
+        """Whether motion is computed and stored."""
+        return self.pair != NO_MOTION
 
     @property
     def pair_s(self) -> float | None:

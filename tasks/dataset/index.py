@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from fer_models.errors import UserError
 from fer_models.labels import label_numbers
-from fer_models.segments import SegmentArrays, pair_arrays
+from fer_models.segments import SegmentArrays
+from fer_models.windows import Windows
 from tasks.config.digests import digest
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
 from tasks.dataset.splits import KEY, SUBSETS
@@ -41,14 +42,22 @@ SCHEMA = pa.schema(
         ("prepared", pa.string()),
     ]
 )
+#: Columns of an index of segments of several frames: their rows of the shard, their numbers, and whether they are those
+#: of the segment or the nearest to one that does not show the face.
+_OF_FRAMES = pa.schema(
+    [("rows", pa.list_(pa.int32())), ("frames", pa.list_(pa.int32())), ("seen", pa.list_(pa.bool_()))]
+)
 _OF_SHARD = ("segment", "frame", "pts_s", "box")
 
 
-def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folder: Path) -> pd.DataFrame:
+def build_index(
+    ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folder: Path, windows: Windows
+) -> pd.DataFrame:
     """Write the segments of the split's usable videos, one file per fold and subset, so that each can be opened alone.
 
     Args:
         prepared: the folder above the shards.
+        windows: the segments that they were prepared for.
 
     Returns:
         The number of subjects, videos and segments of each fold and subset.
@@ -56,23 +65,46 @@ def build_index(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path, folde
     usable = ledger[is_usable(ledger)]
     shards = usable["shard"].unique()
     tables = read_rows_of([named_shard(prepared, shard) for shard in shards])
-    rows_of = {shard: rows.select(list(_OF_SHARD)) for shard, rows in zip(shards, tables, strict=True)}
+    num_segments = usable.groupby("shard", sort=False)["num_segments"].first()
+    rows_of = {shard: _segments(rows, windows, num_segments[shard]) for shard, rows in zip(shards, tables, strict=True)}
+    schema = SCHEMA if windows.num_frames == 1 else pa.unify_schemas([SCHEMA, _OF_FRAMES])
     counts = []
     for (fold, subset), members in split[split["side"].isin(SUBSETS)].groupby(["fold", "side"]):
         videos = usable.merge(members[KEY], on=KEY).sort_values("video_id")
         parts = [_rows(video, {"side": subset, "prepared": prepared.name}, rows_of) for video in videos.itertuples()]
-        table = pa.concat_tables([SCHEMA.empty_table(), *parts])
+        table = pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
         write_table(subset_file(folder, fold, subset), table)
         counts.append((fold, subset, videos["subject"].nunique(), len(videos), len(table)))
     return pd.DataFrame(counts, columns=["fold", "side", "subjects", "videos", "segments"])
+
+
+def _segments(shard: pa.Table, windows: Windows, num_segments: int) -> pa.Table:
+    """The segments of a shard by their first frames, and where their frames stand in it."""
+    if windows.num_frames == 1:
+        return shard.select(list(_OF_SHARD)).append_column("row", pa.array(np.arange(len(shard)), pa.int32()))
+    frames = shard["frame"].to_numpy()
+    segments, rows, seen = windows.covered(frames, num_segments)
+    first = shard.take(rows[:, 0])
+    return pa.table(
+        {
+            "segment": segments,
+            "frame": segments * windows.stride,
+            "pts_s": first["pts_s"],
+            "box": first["box"],
+            "row": rows[:, 0],
+            "rows": rows.tolist(),
+            "frames": frames[rows].tolist(),
+            "seen": seen.tolist(),
+        }
+    )
 
 
 def _rows(video: Any, more: Mapping[str, str], rows_of: Mapping[str, pa.Table]) -> pa.Table:
     rows = rows_of[video.shard]
     values = {name: getattr(video, name) for name in ("video_id", "subject", "emotion", "sha256", "shard")}
     columns = {name: pa.array([value] * len(rows), pa.string()) for name, value in {**values, **more}.items()}
-    columns["row"] = pa.array(np.arange(len(rows)), pa.int32())
-    return pa.table({**columns, **{name: rows[name] for name in _OF_SHARD}}).select(SCHEMA.names).cast(SCHEMA)
+    found = pa.table({**columns, **{name: rows[name] for name in rows.column_names}})
+    return found.select([*SCHEMA.names, *(name for name in _OF_FRAMES.names if name in rows.column_names)])
 
 
 def subset_file(folder: Path, fold: int, subset: str) -> Path:
@@ -90,7 +122,10 @@ def read_subset(folder: Path, fold: int, subset: str, emotions: Sequence[str]) -
     index = find_frame(path)
     if index is None:
         raise UserError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
-    if lacking := [name for name in SCHEMA.names if name not in index or index[name].isna().any()]:
+    of_frames = _OF_FRAMES.names if index.columns.isin(_OF_FRAMES.names).any() else []
+    lacking = [name for name in (*SCHEMA.names, *of_frames) if name not in index or index[name].isna().any()]
+    if lacking or (of_frames and index[of_frames].map(len).stack().nunique() > 1):
+        lacking = lacking or of_frames
         raise UserError(f"{path} lacks values of {', '.join(lacking)}; run `fer split` again, which makes a new one.")
     found = set(index["emotion"])
     if not found <= set(emotions) or (subset != TEST and found != set(emotions)):
@@ -121,47 +156,73 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
         )
     positions = pd.Series(np.arange(len(index))).groupby(index["shard"].to_numpy()).indices
     shards = [named_shard(prepared, shard) for shard in positions]
-    rows, numbers = index["row"].to_numpy(), index[["segment", "frame"]].to_numpy()
+    rows, frames, seen = _windows(index)
+    used = [np.unique(rows[at]) for at in positions.values()]
+    starts = np.cumsum([0, *map(len, used)])
+    places = np.empty(rows.shape, np.int64)
     show = progress("Fetching shards", len(positions)) if as_remote(prepared) else nullcontext(lambda note: None)
     faces: np.ndarray | None = None
     optical_flows: np.ndarray | None = None
     with show as advance:
-        of_shards = zip(shards, positions.values(), read_images_of(shards), strict=True)
-        for shard, at, (shard_numbers, shard_faces, shard_flows) in of_shards:
-            _check_rows(shard, index.iloc[at], rows[at], numbers[at], shard_numbers)
-            if faces is None or optical_flows is None:
-                faces = np.empty((len(index), *shard_faces.shape[1:]), shard_faces.dtype)
-                optical_flows = np.empty((len(index), *shard_flows.shape[1:]), shard_flows.dtype)
-            faces[at], optical_flows[at] = shard_faces[rows[at]], shard_flows[rows[at]]
+        for number, (at, images) in enumerate(zip(positions.values(), read_images_of(shards), strict=True)):
+            _check_rows(shards[number], index.iloc[at], rows[at], frames[at], seen[at], images.numbers)
+            if faces is None:
+                faces = np.empty((starts[-1], *images.faces.shape[1:]), images.faces.dtype)
+                if (flows := images.optical_flows) is not None:
+                    optical_flows = np.empty((starts[-1], *flows.shape[1:]), flows.dtype)
+            places[at] = starts[number] + np.searchsorted(used[number], rows[at])
+            faces[starts[number] : starts[number + 1]] = images.faces[used[number]]
+            if optical_flows is not None and images.optical_flows is not None:
+                optical_flows[starts[number] : starts[number + 1]] = images.optical_flows[used[number]]
             advance("")
-    if faces is None or optical_flows is None:
+    if faces is None:
         raise UserError("The index holds no segment; run `fer split` again.")
     labels = label_numbers(index["emotion"], emotions)
     names = (index["video_id"] + "#" + index["segment"].astype(str)).to_numpy()
-    return pair_arrays(faces, optical_flows, labels, index["video_id"].to_numpy(), names)
+    return SegmentArrays(faces, optical_flows, places, seen, labels, index["video_id"].to_numpy(), names)
+
+
+def _windows(index: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the shard of each segment, the frames that stand there, int (n, T), and which it sees, bool (n, T)."""
+    if "rows" not in index:
+        rows, frames = (index[name].to_numpy()[:, None] for name in ("row", "frame"))
+        return rows, frames, np.ones(rows.shape, bool)
+    rows, frames, seen = (np.stack(index[name].to_list()) for name in _OF_FRAMES.names)
+    return rows, frames, seen
 
 
 def _check_rows(
-    shard: Path, index: pd.DataFrame, rows: np.ndarray, numbers: np.ndarray, shard_numbers: np.ndarray
+    shard: Path, index: pd.DataFrame, rows: np.ndarray, frames: np.ndarray, seen: np.ndarray, numbers: np.ndarray
 ) -> None:
     """Raise `UserError` when the index means other segments than those that stand in its rows of a shard.
 
     Args:
         index: its rows of the shard.
-        rows: int (n,), where they stand in the shard.
-        numbers: of their segments and frames, int (n, 2); `shard_numbers` those of the shard, int (m, 2).
+        rows: int (n, T), where they stand in the shard.
+        frames: int (n, T), their numbers.
+        seen: bool (n, T), whether they are those of the segment.
+        numbers: int (m, 2), of the segments that begin with the shard's frames, and of these.
     """
     others = index.loc[index["sha256"] != shard.stem, "sha256"]
-    outside = rows[(rows < 0) | (rows >= len(shard_numbers))]
+    outside = rows[(rows < 0) | (rows >= len(numbers))]
     if len(others):
         found = f"names it as that of the video {others.iloc[0][:12]}.."
     elif len(outside):
-        found = f"names row {outside[0]} of its {len(shard_numbers)} rows"
-    elif (differ := (shard_numbers[rows] != numbers).any(axis=1)).any():
-        found = f"means other segments, number {numbers[differ][0, 0]} for one"
+        found = f"names row {outside[0]} of its {len(numbers)} rows"
+    elif (differ := _other_segments(index["segment"].to_numpy(), rows, frames, seen, numbers)).any():
+        found = f"means other segments, number {index['segment'][differ].iloc[0]} for one"
     else:
         return
     raise UserError(f"The index does not fit {shard}: it {found}; run `fer split` again, which makes a new one.")
+
+
+def _other_segments(
+    segments: np.ndarray, rows: np.ndarray, frames: np.ndarray, seen: np.ndarray, numbers: np.ndarray
+) -> np.ndarray:
+    """Which segments are not those of the shard, bool (n,); arguments as of `_check_rows`."""
+    begins = seen[:, 0] & (numbers[rows[:, 0], 0] != segments)
+    different: np.ndarray = begins | (numbers[rows, 1] != frames).any(axis=1)
+    return different
 
 
 def index_digest(index: pd.DataFrame) -> str:

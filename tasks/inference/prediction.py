@@ -10,7 +10,7 @@ import pandas as pd
 
 from fer_models.errors import UserError, VideoFault
 from fer_models.models.building import load_model, model_labels, model_prepare
-from fer_models.segments import pair_inputs
+from fer_models.segments import FrameInputs
 from fer_models.training.engine import predict
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
@@ -22,7 +22,7 @@ from tasks.video.cutting import CROPS_ADVICE, prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import load_confirming, load_detector
 from tasks.video.image_sequences import is_image_sequence
-from tasks.video.segments import Segment
+from tasks.video.segments import FaceFrame
 
 #: Less than all other classes together.
 _LOW_CONFIDENCE = 0.5
@@ -110,9 +110,12 @@ def _first_size(path: Path) -> tuple[int, int] | None:
 
 def _predict(model: keras.Model, path: Path, settings: PrepareSettings, remark: str) -> dict[str, object]:
     emotions = model_labels(model)
-    segments, report = prepare_video(path, settings)
-    usable = bool(segments) and report.outcome in (Outcome.OK, Outcome.TRUNCATED)
-    probabilities = _probabilities(model, segments) if usable else np.full(len(emotions), np.nan)
+    frames, report = prepare_video(path, settings)
+    usable = report.num_covered > 0 and report.outcome in (Outcome.OK, Outcome.TRUNCATED)
+    probabilities = np.full(len(emotions), np.nan)
+    if usable:
+        segments = segment_inputs(frames, report.num_segments, settings)
+        probabilities = predict(model, segments).mean(axis=0)
     coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
     remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), remark]
     if usable and coverage < _LOW_COVERAGE:
@@ -123,7 +126,7 @@ def _predict(model: keras.Model, path: Path, settings: PrepareSettings, remark: 
         "video": str(path),
         "outcome": str(report.outcome),
         "message": "; ".join(filter(None, remarks)),
-        "num_segments": len(segments) if usable else 0,
+        "num_segments": report.num_covered if usable else 0,
         "predicted": emotions[int(probabilities.argmax())] if usable else "",
         "confidence": float(probabilities.max()),
         "coverage": coverage,
@@ -132,8 +135,17 @@ def _predict(model: keras.Model, path: Path, settings: PrepareSettings, remark: 
     }
 
 
-def _probabilities(model: keras.Model, segments: Sequence[Segment]) -> np.ndarray:
-    """The mean probability of each class over the segments of a video."""
-    faces = np.stack([segment.face for segment in segments])
-    optical_flows = np.stack([segment.optical_flow for segment in segments])
-    return predict(model, pair_inputs(faces, optical_flows)).mean(axis=0)
+def segment_inputs(frames: Sequence[FaceFrame], num_segments: int, settings: PrepareSettings) -> FrameInputs:
+    """The covered segments of a video in memory.
+
+    Args:
+        frames: as from `prepare_video`, at least one.
+        num_segments: of the video, covered or not.
+    """
+    faces = np.stack([frame.face for frame in frames])
+    flows = [frame.optical_flow for frame in frames if frame.optical_flow is not None]
+    windows, seen = np.arange(len(frames))[:, None], np.ones((len(frames), 1), bool)
+    if settings.frames_per_segment > 1:
+        numbers = np.array([frame.frame for frame in frames])
+        _, windows, seen = settings.windows.covered(numbers, num_segments)
+    return FrameInputs(faces, np.stack(flows) if settings.has_optical_flow else None, windows, seen)

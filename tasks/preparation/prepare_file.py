@@ -10,7 +10,7 @@ from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.shards import find_reports, open_shard
 from tasks.storage.files import is_whole
-from tasks.video.cutting import cut_segments
+from tasks.video.cutting import cut_frames
 from tasks.video.fingerprint import VideoFile
 from tasks.video.segments import VideoReport
 
@@ -34,8 +34,8 @@ def prepare_file(video: VideoFile, shard: Path, settings: PrepareSettings, repla
     start = time.monotonic()
     video.check_unchanged()
     try:
-        with open_shard(shard, settings.face_size_px) as writer:
-            report = cut_segments(video.path, settings, writer.add)
+        with open_shard(shard, settings.face_size_px, settings.has_optical_flow) as writer:
+            report = cut_frames(video.path, settings, writer.add)
             if report.outcome in TRANSIENT:
                 raise VideoFault(report.outcome, report.message)
             if report.outcome in (Outcome.UNDECODABLE, Outcome.TRUNCATED):

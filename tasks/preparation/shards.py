@@ -1,20 +1,24 @@
-"""A shard: one Parquet file per video, one row per segment, named after the video's content.
+"""A shard: one Parquet file per video, one row per frame that its segments keep, named after the video's content.
 
-Columns: segment, frame, pts_s (seconds since the first frame of the video), interval_s (seconds between the two
-pictures of the pair; see `tasks.video.pictures` for videos that repeat frames), box (x, y, width, height in px),
-num_faces, face (uint8 RGB SxSx3, S being `prepare.face_size_px`) and optical_flow (float16 SxSx2, dx and dy at that
-scale), both raw bytes in C order. Optical flow is in px per 1/30 s, scaled to it from `interval_s`: at 30 frames/s that
-is px a frame, and a camera's rate does not show in it. With `prepare.pair: neighbours` it is unscaled, in px a frame;
-with `first_last` unscaled too, in px from the first frame of the segment to its last.
+With `prepare.frames_per_segment: 1` each segment has one row, its own. With more they share frames: a segment is a
+window over the rows (`fer_models.windows`), and a frame without a face has none.
+
+Columns: segment (number of the one that begins with the frame, -1 where none does), frame, pts_s (seconds since the
+first frame of the video), interval_s (seconds between the two pictures of the pair; see `tasks.video.pictures` for
+videos that repeat frames), box (x, y, width, height in px), num_faces, face (uint8 RGB SxSx3, S being
+`prepare.face_size_px`) and optical_flow (float16 SxSx2, dx and dy at that scale), both raw bytes in C order. Optical
+flow is in px per 1/30 s, scaled to it from `interval_s`: at 30 frames/s that is px a frame, and a camera's rate does
+not show in it. With `prepare.pair: neighbours` it is unscaled, in px a frame; with `first_last` unscaled too, in px
+from the first frame of the segment to its last. With `none` there is no such column.
 `num_faces` counts the faces of at least `min_face_px` in the last search of a whole frame: the first frame, whenever
 the followed face was out of sight, and again after 250 frames at most (`tasks.video.faces`). Numbered images carry no
 times; each number counts as 1/30 s.
 
 The file's metadata holds the `VideoReport`, so that a shard alone tells what became of its video. A video without
-usable segments has a shard too, with no rows.
+usable segments has a shard too.
 
 Whoever reads a shard learns at once whether it holds what its name says: the video, the settings of its folder, and as
-many segments as were written.
+many rows as were written.
 """
 
 import math
@@ -22,6 +26,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,11 +37,11 @@ from fer_models.errors import WrongShard
 from tasks.outcomes import Outcome
 from tasks.storage.files import atomic_write, find_footers, list_files, read_tables, readable, whole_shard
 from tasks.storage.stored_names import path_below
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 
-def _schema(side_px: int) -> pa.Schema:
-    return pa.schema(
+def _schema(side_px: int, has_optical_flow: bool) -> pa.Schema:
+    schema = pa.schema(
         [
             ("segment", pa.int32()),
             ("frame", pa.int32()),
@@ -48,6 +53,7 @@ def _schema(side_px: int) -> pa.Schema:
             ("optical_flow", pa.binary(side_px * side_px * 2 * np.dtype(np.float16).itemsize)),
         ]
     )
+    return schema if has_optical_flow else schema.remove(schema.get_field_index("optical_flow"))
 
 
 _REPORT_KEY = b"fer.video"
@@ -55,7 +61,7 @@ _REPORT_KEY = b"fer.video"
 _DIGEST = re.compile(r"[0-9a-f]{12}")
 #: The folder of the shards, below that of the settings.
 _FOLDER = "shards"
-#: Segments that are held before they are written: 256 are 4 MB, whatever the length of the video.
+#: Rows that are held before they are written: 256 are 4 MB, whatever the length of the video.
 _ROWS_PER_GROUP = 256
 
 
@@ -96,22 +102,22 @@ def _file_name(sha256: str) -> str:
 
 
 class ShardWriter:
-    """Takes the segments of a video one by one; made by `open_shard`."""
+    """Takes the frames of a video one by one; made by `open_shard`."""
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
-        self._held: list[Segment] = []
+        self._held: list[FaceFrame] = []
 
-    def add(self, segment: Segment) -> None:
-        """Append a segment."""
-        self._held.append(segment)
+    def add(self, frame: FaceFrame) -> None:
+        """Append a frame."""
+        self._held.append(frame)
         if len(self._held) == _ROWS_PER_GROUP:
             self._flush()
 
     def close(self, report: VideoReport) -> None:
         """Write what is held and the report; nothing can be added afterwards."""
         self._flush()
-        self._writer.add_key_value_metadata({_REPORT_KEY: report.model_dump_json()})
+        self._writer.add_key_value_metadata({_REPORT_KEY: report.model_dump_json(exclude_none=True)})
         self._writer.close()
 
     def _flush(self) -> None:
@@ -123,14 +129,16 @@ class ShardWriter:
             "box": [list(row.box) for row in self._held],
             "num_faces": [row.num_faces for row in self._held],
             "face": [row.face.astype(np.uint8).tobytes() for row in self._held],
-            "optical_flow": [row.optical_flow.astype(np.float16).tobytes() for row in self._held],
         }
+        if "optical_flow" in self._writer.schema.names:
+            flows = [row.optical_flow for row in self._held]
+            columns["optical_flow"] = [None if one is None else one.astype(np.float16).tobytes() for one in flows]
         self._writer.write_table(pa.Table.from_pydict(columns, schema=self._writer.schema))
         self._held = []
 
 
 @contextmanager
-def open_shard(path: Path, side_px: int) -> Iterator[ShardWriter]:
+def open_shard(path: Path, side_px: int, has_optical_flow: bool = True) -> Iterator[ShardWriter]:
     """Write a shard, whole or not at all: it gets its name when the block ends, `close` having been called.
 
     Whoever promises that it is there calls `tasks.storage.files.sync_names` before, once for many.
@@ -138,7 +146,7 @@ def open_shard(path: Path, side_px: int) -> Iterator[ShardWriter]:
     with (
         atomic_write(path, name_lasts=False) as temporary,
         temporary.open("wb") as file,
-        pq.ParquetWriter(file, _schema(side_px), compression="zstd") as writer,
+        pq.ParquetWriter(file, _schema(side_px, has_optical_flow), compression="zstd") as writer,
     ):
         yield ShardWriter(writer)
 
@@ -164,8 +172,8 @@ def _checked_report(path: Path, metadata: Mapping[bytes, bytes] | None, num_rows
         found = f"it holds the video with the SHA-256 {report.sha256[:12] or 'of nothing'}.."
     elif _DIGEST.fullmatch(folder) and report.prepare_digest not in ("", folder):
         found = f"it was made with the settings {report.prepare_digest}"
-    elif report.outcome is Outcome.OK and num_rows != report.num_covered:
-        found = f"it has {num_rows} segments where {report.num_covered} were written"
+    elif report.outcome is Outcome.OK and num_rows != report.num_rows:
+        found = f"it has {num_rows} rows where {report.num_rows} were written"
     else:
         return report
     raise WrongShard(f"{path} is not what its name says: {found}; `fer retry --video {path.stem}` makes it again.")
@@ -187,7 +195,7 @@ def _checked_file(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def read_rows(path: Path) -> pa.Table:
-    """What identifies a shard's segments, without the pixels."""
+    """What identifies a shard's frames, without the pixels."""
     return next(read_rows_of([path]))
 
 
@@ -196,13 +204,35 @@ def read_rows_of(paths: Sequence[Path]) -> Iterator[pa.Table]:
     return _checked_tables(paths, columns=["segment", "frame", "pts_s", "interval_s", "box", "num_faces"])
 
 
-def read_images_of(paths: Sequence[Path]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The segments of many shards, in order: the numbers of each and its frame, int (n, 2), faces, uint8
-    (n, S, S, 3), and optical flows, float16 (n, S, S, 2)."""
-    for table in _checked_tables(paths, columns=["segment", "frame", "face", "optical_flow"]):
-        numbers = np.stack([table["segment"].to_numpy(), table["frame"].to_numpy()], axis=1)
-        faces = _stack(table["face"], np.uint8, 3)
-        yield numbers, faces, _stack(table["optical_flow"], np.float16, 2)
+class Images(NamedTuple):
+    """The frames of a shard.
+
+    Args:
+        numbers: int (n, 2), of the segment that begins with each, and its own in the video.
+        faces: uint8 (n, S, S, 3).
+        optical_flows: float16 (n, S, S, 2); None where none is stored.
+    """
+
+    numbers: np.ndarray
+    faces: np.ndarray
+    optical_flows: np.ndarray | None
+
+
+_OF_IMAGES = ["segment", "frame", "face", "optical_flow"]
+
+
+def read_images_of(paths: Sequence[Path]) -> Iterator[Images]:
+    """The frames of many shards, in order."""
+    return map(_images, _checked_tables(paths, columns=_OF_IMAGES))
+
+
+def _images(table: pa.Table) -> Images:
+    has_optical_flow = "optical_flow" in table.column_names
+    return Images(
+        np.stack([table["segment"].to_numpy(), table["frame"].to_numpy()], axis=1),
+        _stack(table["face"], np.uint8, 3),
+        _stack(table["optical_flow"], np.float16, 2) if has_optical_flow else None,
+    )
 
 
 def read_all_faces(paths: Sequence[Path]) -> Iterator[np.ndarray]:
@@ -212,19 +242,17 @@ def read_all_faces(paths: Sequence[Path]) -> Iterator[np.ndarray]:
 
 
 def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Faces, uint8 (n, S, S, 3), and their boxes, int (n, 4), of the first segments of a shard, 256 at most."""
+    """Faces, uint8 (n, S, S, 3), and their boxes, int (n, 4), of the first frames of a shard, 256 at most."""
     with _checked_file(path) as file:
         table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=["face", "box"]))])
     return _stack(table["face"], np.uint8, 3), np.array(table["box"].to_pylist())
 
 
-def read_image_batches(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Faces and optical flows, as from `read_images_of`, a few rows at a time, for long videos."""
+def read_image_batches(path: Path) -> Iterator[Images]:
+    """The same of one shard, a few frames at a time, for long videos."""
     with _checked_file(path) as file:
-        for batch in file.iter_batches(_ROWS_PER_GROUP, columns=["face", "optical_flow"]):
-            table = pa.Table.from_batches([batch])
-            faces = _stack(table["face"], np.uint8, 3)
-            yield faces, _stack(table["optical_flow"], np.float16, 2)
+        for batch in file.iter_batches(_ROWS_PER_GROUP, columns=_OF_IMAGES):
+            yield _images(pa.Table.from_batches([batch]))
 
 
 def _stack(column: pa.ChunkedArray, dtype: type, channels: int) -> np.ndarray:

@@ -15,6 +15,7 @@ import pandas as pd
 from fer_models.errors import UserError
 from fer_models.names import composed
 from fer_models.suggest import nearest
+from fer_models.windows import Windows
 from tasks.config.layout import Layout
 from tasks.config.prepare_settings import FIRST_LAST, NEIGHBOURS, PrepareSettings
 from tasks.config.settings import StudySettings
@@ -93,7 +94,11 @@ def picture_name(video_id: str) -> str:
 
 @dataclass(frozen=True)
 class _Stored:
-    """What identifies a shard's segments, each (n, ...); n is 0 where there is no shard."""
+    """What identifies the segments of a shard that show a face, each (n, ...); n is 0 where there is no shard.
+
+    Args:
+        rows: int (n, T), where the frames of each stand in the shard; the other values are those of the first of them.
+    """
 
     segment: np.ndarray
     frame: np.ndarray
@@ -101,14 +106,21 @@ class _Stored:
     interval_s: np.ndarray
     box: np.ndarray
     num_faces: np.ndarray
+    rows: np.ndarray
 
     @classmethod
-    def read(cls, shard: Path | None) -> "_Stored":
-        rows = read_rows(shard).to_pydict() if shard else {}
-        if not rows.get("segment"):
+    def read(cls, shard: Path | None, windows: Windows, num_segments: int) -> "_Stored":
+        table = read_rows(shard) if shard else None
+        if not table:
             none = np.empty(0, int)
-            return cls(none, none, none, none, np.empty((0, 4), int), none)
-        return cls(**{name: np.array(values) for name, values in rows.items()})
+            return cls(none, none, none, none, np.empty((0, 4), int), none, np.empty((0, 1), int))
+        rows = np.arange(len(table))[:, None]
+        if windows.num_frames > 1:
+            segment, rows, _ = windows.covered(table["frame"].to_numpy(), num_segments)
+            table = table.take(rows[:, 0]).set_column(0, "segment", [segment])
+            table = table.set_column(1, "frame", [segment * windows.stride])
+        values = {name: np.array(table[name].to_pylist()) for name in table.column_names}
+        return cls(**values | {"box": values["box"].reshape(-1, 4)}, rows=rows)
 
     def time_of(self, frame: float, video: dict[str, Any]) -> float:
         """When a frame is shown: between those whose times are stored, evenly."""
@@ -119,21 +131,31 @@ class _Stored:
 
 @dataclass(frozen=True)
 class _Images:
-    """The images of a few segments by their first frame, and the mean motion of all, float (n,)."""
+    """The images of a few segments by their first frame, each (T, S, S, ..), and the mean motion of all, float (n,)."""
 
-    by_frame: dict[int, tuple[np.ndarray, np.ndarray]]
+    by_frame: dict[int, tuple[np.ndarray, np.ndarray | None]]
     motion_px: np.ndarray
 
     @classmethod
     def read(cls, shard: Path | None, stored: _Stored, frames: list[int]) -> "_Images":
-        by_frame, motion_px, row = {}, [np.empty(0)], 0
-        for faces, optical_flows in read_image_batches(shard) if shard else ():
-            motion_px.append(np.linalg.norm(optical_flows.astype(np.float32), axis=-1).mean(axis=(1, 2)))
-            for number, frame in enumerate(stored.frame[row : row + len(faces)].tolist()):
-                if frame in frames:
-                    by_frame[frame] = faces[number].copy(), optical_flows[number].astype(np.float32)
-            row += len(faces)
-        return cls(by_frame, np.concatenate(motion_px))
+        rows_of = dict(zip(stored.frame.tolist(), stored.rows.tolist(), strict=True))
+        wanted = {row for frame in frames for row in rows_of.get(frame, [])}
+        found, motion_px, first = {}, [np.empty(0)], 0
+        for _, faces, optical_flows in read_image_batches(shard) if shard else ():
+            if optical_flows is not None:
+                motion_px.append(np.linalg.norm(optical_flows.astype(np.float32), axis=-1).mean(axis=(1, 2)))
+            for row in wanted & set(range(first, first + len(faces))):
+                flow = None if optical_flows is None else optical_flows[row - first].astype(np.float32)
+                found[row] = faces[row - first].copy(), flow
+            first += len(faces)
+        by_frame = {}
+        for frame in frames:
+            images = [found[row] for row in rows_of.get(frame, [])]
+            flows = [flow for _, flow in images if flow is not None]
+            if images:
+                by_frame[frame] = np.stack([face for face, _ in images]), np.stack(flows) if flows else None
+        motion = np.concatenate(motion_px)
+        return cls(by_frame, motion[stored.rows].mean(axis=1) if len(motion) else motion)
 
 
 def gather(settings: StudySettings, video: dict[str, Any]) -> Inspected:
@@ -146,7 +168,7 @@ def gather(settings: StudySettings, video: dict[str, Any]) -> Inspected:
     path, outcome = Path(video["uri"]), Outcome(video["outcome"])
     shard = named_shard(layout.prepared, video["shard"]) if video["shard"] else None
     lost = shard is not None and not shard.is_file()
-    stored = _Stored.read(None if lost else shard)
+    stored = _Stored.read(None if lost else shard, settings.prepare.windows, video["num_segments"])
     frames = _choose_frames(video, stored, settings.prepare.segment_stride)
     images = _Images.read(None if lost else shard, stored, frames)
     stills, notices = look_into(path, frames, NUM_MOMENTS, outcome in TRANSIENT)
@@ -207,15 +229,15 @@ def _moment(
         return Moment(frame, pts_s, picture, remark="no face found" if searched else "")
     row = int(np.flatnonzero(stored.frame == frame)[0])
     box = stored.box[row]
-    face, optical_flow = images.by_frame[frame]
+    faces, optical_flows = images.by_frame[frame]
     return Moment(
         frame=frame,
         pts_s=float(stored.pts_s[row]),
         picture=picture,
         box=tuple((box * still.scale).tolist()) if still else None,
         box_px=int(box[2]),
-        face=face,
-        optical_flow=optical_flow,
+        faces=faces,
+        optical_flows=optical_flows,
         remark=f"one of {stored.num_faces[row]} faces" if stored.num_faces[row] > 1 else "",
     )
 
@@ -229,6 +251,7 @@ def _facts(video: dict[str, Any], settings: StudySettings, layout: Layout, store
         codec = " (assumed)"  # images carry no times
     widths = stored.box[:, 2]
     prepare = settings.prepare
+    kept = f", {prepare.frames_per_segment} of each kept" if prepare.frames_per_segment > 1 else ""
     return {
         "subject": video["subject"] or "unknown",
         "emotion": video["emotion"] or "unknown",
@@ -236,7 +259,7 @@ def _facts(video: dict[str, Any], settings: StudySettings, layout: Layout, store
         "length": f"{video['num_frames']:,} frames{lasts}{repeats}" if video["num_frames"] else "",
         "box width": f"{int(np.median(widths))} px (median), {widths.min()} to {widths.max()}" if len(widths) else "",
         **_face_facts(video, prepare),
-        "segments": f"{prepare.segment_length} frames, one every {prepare.segment_stride}",
+        "segments": f"{prepare.segment_length} frames, one every {prepare.segment_stride}{kept}",
         "motion": _motion(prepare, stored),
         "settings": layout.prepared.name,
         "SHA-256": video["sha256"][:12],
@@ -270,6 +293,8 @@ def _motion(prepare: PrepareSettings, stored: _Stored) -> str:
     """The unit of the motion, and the time that it was measured over."""
     if not len(stored.interval_s):
         return ""
+    if not prepare.has_optical_flow:
+        return "none is stored"
     unit = {NEIGHBOURS: "px a frame", FIRST_LAST: "px, first to last frame"}.get(str(prepare.pair), "px in 1/30 s")
     return f"{unit}, over {np.median(stored.interval_s):.3f} s (median)"
 

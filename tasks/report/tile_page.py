@@ -53,8 +53,8 @@ def gather_tile(layout: Layout, tile: Tile) -> TilePage:
         if still
         else None,
         box_px=box.width,
-        face=tile.face,
-        optical_flow=tile.optical_flow,
+        faces=tile.face[None],
+        optical_flows=tile.optical_flow[None],
     )
     origin = tile.origin
     facts = {

@@ -177,7 +177,8 @@ def num_epochs(settings: StudySettings, arm: Arm) -> int:
 
 def shape_of(settings: StudySettings) -> SegmentShape:
     """What the segments of a study hold."""
-    return SegmentShape(num_frames=1, side_px=settings.prepare.face_size_px, has_optical_flow=True)
+    prepare = settings.prepare
+    return SegmentShape(prepare.frames_per_segment, prepare.face_size_px, prepare.has_optical_flow)
 
 
 def check_needs(settings: StudySettings) -> None:

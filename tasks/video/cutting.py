@@ -1,4 +1,7 @@
-"""One video in; its segments and a report on it out, in memory. Runs in a worker process, without heavy imports."""
+"""One video in; the frames of its segments and a report on it out, in memory.
+
+Runs in a worker process, without heavy imports.
+"""
 
 import statistics
 from array import array
@@ -6,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fer_models.errors import VideoFault
 from tasks.config.prepare_settings import PrepareSettings
@@ -20,39 +25,48 @@ from tasks.video.pairs import Pair, is_far
 from tasks.video.pictures import NOTABLE_REPEATS, Pictures
 from tasks.video.scene_cuts import SceneCuts
 from tasks.video.second_opinion import SecondOpinion
-from tasks.video.segments import Segment, VideoReport
+from tasks.video.segments import FaceFrame, VideoReport
 
 #: What is advised where tiny frames show no face; a command may have another way to say it.
 CROPS_ADVICE = "set prepare.precropped=true"
 
 
-def prepare_video(path: Path, settings: PrepareSettings) -> tuple[list[Segment], VideoReport]:
-    """All segments of a video, in memory, and the report on it."""
-    segments: list[Segment] = []
-    report = cut_segments(path, settings, segments.append)
-    return segments, report
+def prepare_video(path: Path, settings: PrepareSettings) -> tuple[list[FaceFrame], VideoReport]:
+    """All frames of a video that its segments keep, in memory, and the report on it."""
+    frames: list[FaceFrame] = []
+    report = cut_frames(path, settings, frames.append)
+    return frames, report
 
 
-def cut_segments(path: Path, settings: PrepareSettings, keep: Callable[[Segment], None]) -> VideoReport:
-    """Hand each segment of a video to `keep`, in order, as soon as it is known to count; return the report.
+def cut_frames(path: Path, settings: PrepareSettings, keep: Callable[[FaceFrame], None]) -> VideoReport:
+    """Hand each frame of a video that its segments keep to `keep`, in order, as soon as it is known to count.
 
-    A segment counts when all its frames exist, and is covered when its first frame shows a usable face. Segments of a
-    video that does not end `ok` are handed over too: what is whole in a truncated file can be looked at. However long
-    the video, no more than the segments that overlap are held.
+    A segment counts when all its frames exist, and is covered when enough of those that are kept show a usable face,
+    see `fer_models.windows`. Frames of a video that does not end `ok` are handed over too: what is whole in a truncated
+    file can be looked at. However long the video, no more than a segment's length of them is held.
+
+    Returns:
+        What became of the video.
     """
-    video = Video()
-    cutter = _SegmentCutter(settings)
-    num_covered = 0
+    video, windows = Video(), settings.windows
+    cutter = _FrameCutter(settings)
+    kept = array("q")
     try:
         for frame in decode(path, video):
             cutter.take(frame)
-            for segment in cutter.whole(frame.index):
-                keep(segment)
-                num_covered += 1
+            for one in cutter.whole(frame.index):
+                keep(one)
+                kept.append(one.frame)
+        for one in cutter.rest(video.num_decoded):
+            keep(one)
+            kept.append(one.frame)
     except VideoFault as fault:
         return VideoReport(outcome=Outcome(fault.outcome), message=fault.message, **_facts(video))
-    num_segments = _num_segments(video.num_decoded, settings)
-    facts = _facts(video) | cutter.facts() | {"num_segments": num_segments, "num_covered": num_covered}
+    num_segments = windows.count(video.num_decoded)
+    facts = _facts(video) | cutter.facts() | {"num_segments": num_segments, "num_covered": len(kept)}
+    if windows.num_frames > 1:
+        covered = windows.covered(np.array(kept, np.int64), num_segments)
+        facts |= {"num_covered": len(covered.segments), "num_kept": len(kept)}
     outcome, message = _judge(video, facts, cutter, settings)
     return VideoReport(outcome=outcome, message=message, **facts)
 
@@ -64,7 +78,7 @@ _NOTABLE_RATE = 0.05
 _FRAMES_BETWEEN_SEARCHES = 4
 
 
-class _SegmentCutter:
+class _FrameCutter:
     """Takes the frames of a video one by one and keeps what its segments need.
 
     Precropped frames are used whole, whatever their size and shape: the stored square is the frame, resized.
@@ -72,6 +86,7 @@ class _SegmentCutter:
 
     def __init__(self, settings: PrepareSettings) -> None:
         self.settings = settings
+        self._windows = settings.windows
         confirming = load_confirming(settings)
         self.second = SecondOpinion(confirming) if confirming else None
         self.tracker = FaceTracker(load_detector(settings), settings.min_face_px, self.second)
@@ -94,19 +109,20 @@ class _SegmentCutter:
             self._size, self._found = size, None
         if self._cuts and not frame.damaged and self._cuts.take(frame):
             self._begin_scene()
-        starts = frame.index % self.settings.segment_stride == 0
-        if starts and not frame.damaged:
+        is_kept = self._windows.first_start(frame.index) is not None
+        if is_kept and not frame.damaged:
             self._find(frame)
         is_new = self.pictures.take(frame, None if self.settings.precropped or not self._found else self._found.box)
         if self._open:
             self._open = [pair for pair in self._open if not pair.offer(frame, is_new)]
-        if starts and frame.damaged:
+        if is_kept and frame.damaged:
             self.num_spoilt += 1
-        elif starts and self._found:
+        elif is_kept and self._found:
             pair = Pair(frame, self._found, self._num_faces, self.pictures, self.settings)
             self._pairs.append(pair)
-            self._open.append(pair)
-        elif starts and len(self.faceless) < 3:
+            if self.settings.has_optical_flow:
+                self._open.append(pair)
+        elif is_kept and len(self.faceless) < 3:
             self.faceless.append(frame)
 
     def _begin_scene(self) -> None:
@@ -129,16 +145,25 @@ class _SegmentCutter:
             if self._found and self._found.score is not None:
                 self._scores.append(self._found.score)
 
-    def whole(self, index: int) -> Iterator[Segment]:
-        """The segments, each once, whose last frame has been taken when frame `index` has."""
+    def whole(self, index: int) -> Iterator[FaceFrame]:
+        """The frames, each once, of which a segment is whole when frame `index` has been taken."""
         while self._pairs and self._pairs[0].last_frame <= index:
-            pair = self._pairs.popleft()
-            if segment := pair.segment():
-                self.intervals_s.append(segment.interval_s)
-                yield segment
-            else:
-                self.num_spoilt += pair.spoilt and not pair.cut_off
-                self._num_cut_off += pair.cut_off
+            yield from self._settle(self._pairs.popleft())
+
+    def rest(self, num_frames: int) -> Iterator[FaceFrame]:
+        """At the end of a video of so many frames, those that are left of which a segment is whole."""
+        for pair in self._pairs:
+            start = self._windows.first_start(pair.frame)
+            if start is not None and start + self._windows.length <= num_frames:
+                yield from self._settle(pair)
+
+    def _settle(self, pair: Pair) -> Iterator[FaceFrame]:
+        if frame := pair.face_frame():
+            self.intervals_s.append(frame.interval_s)
+            yield frame
+        else:
+            self.num_spoilt += pair.spoilt and not pair.cut_off
+            self._num_cut_off += pair.cut_off
 
     def facts(self) -> dict[str, Any]:
         """Of the report: what was found of faces, of repeats and of the time between the frames of pairs."""
@@ -156,25 +181,22 @@ class _SegmentCutter:
         }
 
 
-def _num_segments(num_frames: int, settings: PrepareSettings) -> int:
-    return max(0, (num_frames - settings.segment_length) // settings.segment_stride + 1)
-
-
 def _judge(
-    video: Video, facts: Mapping[str, Any], cutter: _SegmentCutter, settings: PrepareSettings
+    video: Video, facts: Mapping[str, Any], cutter: _FrameCutter, settings: PrepareSettings
 ) -> tuple[Outcome, str]:
     if not video.complete:
         why = f": {video.fault}" if video.fault else ""
         return Outcome.TRUNCATED, f"it breaks off after {video.num_decoded} frames{why}"
     if not facts["num_segments"]:
         count = "1 frame is" if video.num_decoded == 1 else f"{video.num_decoded} frames are"
-        rule = f"prepare.segment_length is {settings.segment_length} and can be as low as 2"
+        least = 2 if settings.has_optical_flow else 1
+        rule = f"prepare.segment_length is {settings.segment_length} and can be as low as {least}"
         return Outcome.TOO_SHORT, f"{count} fewer than one segment; {rule}"
     damaged = f"{video.num_damaged} of its {video.num_decoded} frames are damaged"
     face_remarks = _face_remarks(facts, settings)
     if facts["num_covered"]:
         return Outcome.OK, "; ".join([*_picture_remarks(video), *face_remarks, *_time_remarks(video, facts)])
-    if cutter.num_spoilt >= facts["num_segments"]:
+    if cutter.num_spoilt >= settings.windows.num_places(facts["num_segments"]):
         return Outcome.UNDECODABLE, damaged
     hint = f"; if its frames are face crops already, {CROPS_ADVICE}" if _is_tiny(video) else ""
     small = [face.box for frame in cutter.faceless for face in cutter.tracker.search(frame, 24)]
@@ -207,7 +229,8 @@ def _face_remarks(facts: Mapping[str, Any], settings: PrepareSettings) -> list[s
         remarks.append(f"{settings.confirm} saw no face {which}, and none was used there")
     if num_cuts := facts["num_cuts"]:
         cuts = "a scene cut" if num_cuts == 1 else f"{num_cuts} scene cuts"
-        lost = f", and {facts['num_cut_off']} of its segments were left out there" if facts["num_cut_off"] else ""
+        unit = "frames" if settings.frames_per_segment > 1 else "segments"
+        lost = f", and {facts['num_cut_off']} of its {unit} were left out there" if facts["num_cut_off"] else ""
         remarks.append(f"it holds {cuts}{lost}")
     return remarks
 

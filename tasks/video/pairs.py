@@ -1,4 +1,4 @@
-"""The pair of a segment: its first frame, and the later one that motion is measured to.
+"""A pair: a frame that is kept, and the later one that motion is measured to.
 
 Takes the frames of a video behind the first one by one, and keeps of them two crops and their times, never the frames.
 """
@@ -12,7 +12,7 @@ from tasks.video.detectors.detector import Face
 from tasks.video.frames import Frame
 from tasks.video.optical_flow import REFERENCE_S, pair_optical_flow
 from tasks.video.pictures import STILL_S, Pictures
-from tasks.video.segments import Segment
+from tasks.video.segments import NO_SEGMENT, FaceFrame
 
 #: Time stamps are rounded, to 1 ms in many files; a frame that is earlier by less has reached the time it should.
 _ROUNDING_S = 0.001
@@ -55,7 +55,7 @@ class Pair:
 
     @property
     def last_frame(self) -> int:
-        """Number of the segment's last frame."""
+        """Number of the last frame that the second one is looked for in: that of a segment which begins here."""
         return self.frame + self._settings.segment_length - 1
 
     def offer(self, frame: Frame, is_new: bool) -> bool:
@@ -89,8 +89,11 @@ class Pair:
         face = frame.rgb_crop(self._box, side_px, self._roll_deg) if self._settings.face == "last" else None
         return _Second(grey, face, frame.index, frame.pts_s, self._pictures.current, off_s)
 
-    def segment(self) -> Segment | None:
-        """The segment, all of whose frames have passed; None when damage, a cut or another size left no second one."""
+    def face_frame(self) -> FaceFrame | None:
+        """The first frame and its motion, once later ones have passed; None when damage, a cut, another size or the end
+        of the video left no second one."""
+        if not self._settings.has_optical_flow:
+            return self._row(None, 0.0, None)
         stands_still = self._new and self._new.pts_s - self._pictures.start_s(self._picture) > STILL_S
         second = (self._repeat if stands_still else None) or self._new or self._repeat
         if second is None:
@@ -101,14 +104,19 @@ class Pair:
         else:
             interval_s = self._pictures.interval_s(self._picture, second.picture)
         factor = 1.0 if counted or interval_s <= 0 else REFERENCE_S / interval_s
-        return Segment(
-            segment=self.frame // self._settings.segment_stride,
-            frame=self.frame if second.face is None else second.frame,
-            pts_s=self._pts_s if second.face is None else second.pts_s,
+        return self._row(second if second.face is not None else None, interval_s, self._optical_flow(second, factor))
+
+    def _row(self, second: _Second | None, interval_s: float, optical_flow: np.ndarray | None) -> FaceFrame:
+        """The first frame of the pair, or the second one in its place."""
+        segment, rest = divmod(self.frame, self._settings.segment_stride)
+        return FaceFrame(
+            segment=NO_SEGMENT if rest else segment,
+            frame=second.frame if second else self.frame,
+            pts_s=second.pts_s if second else self._pts_s,
             box=self._box,
             num_faces=self._num_faces,
-            face=self._face if second.face is None else second.face,
-            optical_flow=self._optical_flow(second, factor),
+            face=second.face if second and second.face is not None else self._face,
+            optical_flow=optical_flow,
             interval_s=interval_s,
         )
 

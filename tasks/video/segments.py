@@ -17,7 +17,8 @@ class VideoReport(BaseModel):
         duration_s: how long its frames are shown, by their times.
         repeated_share: share of the frames that repeat the one before.
         interval_s: median time between the two pictures of a pair; 0 without any.
-        num_far: segments whose time between the two is far from `prepare.pair`.
+        num_far: pairs whose time between the two is far from `prepare.pair`.
+        num_kept: frames that are stored, where segments have several; else each covered segment has its own.
         num_cuts, num_cut_off: hard cuts, and segments whose pair would lie on both sides of one, where that is looked
             at (`prepare.scene_cuts`).
         num_searched, num_found: frames in which a face was looked for, and those of them with one that could be used.
@@ -41,6 +42,7 @@ class VideoReport(BaseModel):
     repeated_share: float = 0.0
     interval_s: float = 0.0
     num_far: int = 0
+    num_kept: int | None = None
     num_cuts: int = 0
     num_cut_off: int = 0
     num_searched: int = 0
@@ -50,16 +52,26 @@ class VideoReport(BaseModel):
     num_agreed: int = 0
     seconds: float = 0.0
 
+    @property
+    def num_rows(self) -> int:
+        """Of its shard."""
+        return self.num_covered if self.num_kept is None else self.num_kept
+
+
+#: In place of the number of a segment.
+NO_SEGMENT = -1
+
 
 @dataclass(frozen=True)
-class Segment:
-    """A pair of frames with a face: one row of a shard.
+class FaceFrame:
+    """A frame with a face, and the motion from it on: one row of a shard.
 
     Args:
+        segment: number of the segment that begins with it; `NO_SEGMENT` where none does.
         pts_s: seconds since the first frame of the video.
         box: of the face, px of the video: x, y, width, height.
         face: uint8 RGB (S, S, 3).
-        optical_flow: float16 (S, S, 2), see `tasks.preparation.shards`.
+        optical_flow: float16 (S, S, 2), see `tasks.preparation.shards`; None where none is wanted.
     """
 
     segment: int
@@ -68,5 +80,5 @@ class Segment:
     box: tuple[int, int, int, int]
     num_faces: int
     face: np.ndarray
-    optical_flow: np.ndarray
+    optical_flow: np.ndarray | None
     interval_s: float = 0.0

@@ -85,5 +85,5 @@ def _draw_head(page: Page, video: Inspected) -> None:
         column, row = divmod(number, rows)
         draw_fact(page, MARGIN_IN + 3.5 * column, top + _FACT_IN * row, name, shorten(value, 36))
     draw_fact(page, MARGIN_IN, top + _FACT_IN * rows, "file", shorten(video.file, 120))
-    if any(moment.optical_flow is not None for moment in video.moments):
+    if any(moment.optical_flows is not None for moment in video.moments):
         draw_motion_legend(page)

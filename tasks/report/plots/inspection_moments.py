@@ -1,4 +1,7 @@
-"""Single frames of a video with their boxes, and below each the stored face and its motion as colours and arrows."""
+"""Single frames of a video with their boxes, and below each the stored face and its motion as colours and arrows.
+
+Of segments of several frames a strip of them follows, and one of their motion.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ _ARROW_STEP_PX = 6  # of the stored crop, from arrow to arrow
 _COLUMNS = {1: 1, 2: 2, 3: 3, 4: 4}
 _GAP_IN, _SQUARE_GAP_IN = 0.3, 0.08
 _MAX_BLOCK_IN, _MAX_FRAME_IN = 5.6, 3.2
+#: Frames of a segment that are shown side by side; of more, as many evenly spaced ones.
+_MOST_IN_STRIP = 8
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,8 @@ class Moment:
         picture: uint8 RGB (h, w, 3), or None where the file does not give it.
         box: x, y, width, height in px of the picture; None without a face.
         box_px: width of the box in px of the video.
-        face: uint8 RGB (S, S, 3), as stored; None without a face.
-        optical_flow: float (S, S, 2), dx and dy in px, as stored; None without a face.
+        faces: uint8 RGB (T, S, S, 3), those of the segment as stored; None without a face.
+        optical_flows: float (T, S, S, 2), dx and dy in px, as stored; None without a face or without motion.
         remark: what else is to be said, in a few words.
     """
 
@@ -40,8 +45,8 @@ class Moment:
     picture: np.ndarray | None = None
     box: tuple[float, float, float, float] | None = None
     box_px: int = 0
-    face: np.ndarray | None = None
-    optical_flow: np.ndarray | None = None
+    faces: np.ndarray | None = None
+    optical_flows: np.ndarray | None = None
     remark: str = ""
 
 
@@ -65,10 +70,11 @@ class _BlockSize:
     width_in: float
     frame_in: float  # height; 0 when no frame can be shown
     square_in: float  # side; 0 when no segment has a face
+    strips_in: float  # height of the strips of a segment's frames; 0 when each has one
 
     @property
     def height_in(self) -> float:
-        return 0.3 + self.frame_in + (self.square_in + 0.32 if self.square_in else 0.0)
+        return 0.3 + self.frame_in + (self.square_in + 0.32 if self.square_in else 0.0) + self.strips_in
 
 
 def _columns(moments: Sequence[Moment]) -> int:
@@ -80,8 +86,27 @@ def _block_size(moments: Sequence[Moment]) -> _BlockSize:
     width_in = min((WIDTH_IN - 2 * MARGIN_IN - (columns - 1) * _GAP_IN) / columns, _MAX_BLOCK_IN)
     shapes = [moment.picture.shape[:2] for moment in moments if moment.picture is not None]
     frame_in = max((min(width_in * height / width, _MAX_FRAME_IN) for height, width in shapes), default=0.0)
-    with_faces = any(moment.face is not None for moment in moments)
-    return _BlockSize(width_in, frame_in, (width_in - 2 * _SQUARE_GAP_IN) / 3 if with_faces else 0.0)
+    with_faces = [moment for moment in moments if moment.faces is not None]
+    strips = [_strips(moment) for moment in with_faces]
+    strips_in = max((sum(_strip_in(one, width_in) for one in both) for both in strips), default=0.0)
+    return _BlockSize(width_in, frame_in, (width_in - 2 * _SQUARE_GAP_IN) / 3 if with_faces else 0.0, strips_in)
+
+
+def _strips(moment: Moment) -> list[np.ndarray]:
+    """The faces of a segment of several frames side by side, and their motion, uint8 (S, k * S, 3) each."""
+    faces, optical_flows = moment.faces, moment.optical_flows
+    if faces is None or len(faces) == 1:
+        return []
+    chosen = np.unique(np.linspace(0, len(faces) - 1, min(len(faces), _MOST_IN_STRIP)).round().astype(int))
+    strips = [np.concatenate(list(faces[chosen]), axis=1)]
+    if optical_flows is not None:
+        strips.append(np.concatenate([draw_optical_flow(one) for one in optical_flows[chosen]], axis=1))
+    return strips
+
+
+def _strip_in(strip: np.ndarray, width_in: float) -> float:
+    """Height of a strip with the gap below it."""
+    return width_in * strip.shape[0] / strip.shape[1] + _SQUARE_GAP_IN
 
 
 def _draw_block(page: Page, moment: Moment, number: int, left: float, top: float, size: _BlockSize) -> None:
@@ -97,8 +122,15 @@ def _draw_block(page: Page, moment: Moment, number: int, left: float, top: float
     if size.frame_in:
         _draw_frame(page, moment, left, top, size)
         top += size.frame_in + 0.1
-    if moment.face is not None and moment.optical_flow is not None:
-        _draw_squares(page, moment.face, moment.optical_flow.astype(np.float32), left, top, size.square_in)
+    if moment.faces is not None:
+        flow = None if moment.optical_flows is None else moment.optical_flows[0].astype(np.float32)
+        _draw_squares(page, moment.faces[0], flow, left, top, size.square_in)
+        top += size.square_in + 0.28
+    for strip in _strips(moment):
+        axes = page.axes(left, top, size.width_in, _strip_in(strip, size.width_in) - _SQUARE_GAP_IN)
+        axes.imshow(strip, aspect="auto", interpolation="bicubic")
+        axes.axis("off")
+        top += _strip_in(strip, size.width_in)
 
 
 def _draw_frame(page: Page, moment: Moment, left: float, top: float, size: _BlockSize) -> None:
@@ -123,10 +155,14 @@ def _draw_frame(page: Page, moment: Moment, left: float, top: float, size: _Bloc
         )
 
 
-def _draw_squares(page: Page, face: np.ndarray, optical_flow: np.ndarray, left: float, top: float, side: float) -> None:
-    speed = np.linalg.norm(optical_flow, axis=-1)
-    pictures = (face, draw_optical_flow(optical_flow), _faded(face))
-    labels = ("face as stored", f"motion, mean {speed.mean():.2f} px", f"max {speed.max():.2f} px")
+def _draw_squares(
+    page: Page, face: np.ndarray, optical_flow: np.ndarray | None, left: float, top: float, side: float
+) -> None:
+    pictures, labels = [face], ["face as stored"]
+    if optical_flow is not None:
+        speed = np.linalg.norm(optical_flow, axis=-1)
+        pictures += [draw_optical_flow(optical_flow), _faded(face)]
+        labels += [f"motion, mean {speed.mean():.2f} px", f"max {speed.max():.2f} px"]
     for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         x = left + number * (side + _SQUARE_GAP_IN)
         axes = page.axes(x, top, side, side)
@@ -135,7 +171,8 @@ def _draw_squares(page: Page, face: np.ndarray, optical_flow: np.ndarray, left: 
         axes.set_yticks([])
         axes.spines[:].set_color("#c9ced4")
         page.text(x, top + side + 0.11, label, size=8, color=GREY)
-    _draw_arrows(axes, optical_flow)
+    if optical_flow is not None:
+        _draw_arrows(axes, optical_flow)
 
 
 def _draw_arrows(axes: Axes, optical_flow: np.ndarray) -> None:
