@@ -42,6 +42,9 @@ def cases(min_face_px: int) -> dict[str, Callable[[Path], object]]:
         "decode": decode_all,
         "segments": lambda path: prepare_video(path, PrepareSettings(min_face_px=min_face_px)),
         "dense": lambda path: prepare_video(path, PrepareSettings(min_face_px=min_face_px, segment_stride=2)),
+        "all_frames": lambda path: prepare_video(
+            path, PrepareSettings(min_face_px=min_face_px, segment_stride=2, frames_per_segment=16)
+        ),
         "blazeface": lambda path: prepare_video(path, PrepareSettings(min_face_px=min_face_px, detector="blazeface")),
         "study": study_reference.prepare,
         "study_loaded_once": lambda path: study_reference.prepare(path, study_reference.load_cascades()),
@@ -115,6 +118,7 @@ def main() -> None:
             results[name] |= {
                 "segments_over_decode": seconds["segments"] / seconds["decode"],
                 "dense_over_decode": seconds["dense"] / seconds["decode"],
+                "all_frames_over_dense": seconds["all_frames"] / seconds["dense"],
                 "blazeface_over_decode": seconds["blazeface"] / seconds["decode"],
                 "study_over_segments": seconds["study"] / seconds["segments"],
                 "study_over_dense": seconds["study"] / seconds["dense"],

@@ -13,6 +13,7 @@ from flows.train import train
 from tasks.config.layout import Layout
 from tasks.preparation.in_use import using_shards
 from tasks.steps.artifacts import show_summary
+from tasks.study.runs import check_needs
 from tasks.tracking.connection import tracking_uri
 
 
@@ -34,7 +35,8 @@ def full_study(
         training: `here`, one run after another, or on `workers`, each as a run of the deployment `fer-train/gpu`.
     """
     settings = settings_of(preset, config, overrides)
-    tracking_uri(Layout.of(settings))  # that there is none shows here, not in hours
+    tracking_uri(Layout.of(settings))  # that there is none, and what does not fit, shows here, not in hours
+    check_needs(settings)
     stop_after_crashes()
     with using_shards(settings, "study"):
         prepare(preset, config, overrides, allow_failures=True)

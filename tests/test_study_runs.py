@@ -147,7 +147,7 @@ def test_an_arm_that_needs_more_than_the_segments_hold_is_refused(base, monkeypa
         plan_runs(settings)
     assert str(refused.value) == (
         f"The arm long needs segments of {words}; those of this study are of 1 frame with optical flow. "
-        "Choose other arms, or prepare what it needs."
+        "Set prepare.frames_per_segment to 8 or more, or choose other arms."
     )
     check_needs(base)
 

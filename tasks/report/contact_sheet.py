@@ -39,10 +39,14 @@ def read_thumbnails(rows: pd.DataFrame, prepared: Path, emotions: Sequence[str])
     rows = rows.reset_index(drop=True)
     arrays = load_arrays(rows, prepared, tuple(emotions))
     shown = arrays.batch(np.arange(len(rows)))
-    faces, optical_flows = shown["face"][:, 0], shown["optical_flow"][:, 0].astype(np.float32)
+    flows = shown.get("optical_flow")
     return {
         emotion: [
-            Thumbnail(str(rows.loc[i, "subject"]), faces[i], optical_flows[i])
+            Thumbnail(
+                str(rows.loc[i, "subject"]),
+                shown["face"][i, 0],
+                None if flows is None else flows[i, 0].astype(np.float32),
+            )
             for i in np.flatnonzero(arrays.labels == label)
         ]
         for label, emotion in enumerate(emotions)

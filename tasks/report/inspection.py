@@ -251,7 +251,7 @@ def _facts(video: dict[str, Any], settings: StudySettings, layout: Layout, store
         codec = " (assumed)"  # images carry no times
     widths = stored.box[:, 2]
     prepare = settings.prepare
-    kept = f", {prepare.frames_per_segment} of each kept" if prepare.frames_per_segment > 1 else ""
+    kept = f"{prepare.frames_per_segment} of " if prepare.frames_per_segment > 1 else ""
     return {
         "subject": video["subject"] or "unknown",
         "emotion": video["emotion"] or "unknown",
@@ -259,7 +259,7 @@ def _facts(video: dict[str, Any], settings: StudySettings, layout: Layout, store
         "length": f"{video['num_frames']:,} frames{lasts}{repeats}" if video["num_frames"] else "",
         "box width": f"{int(np.median(widths))} px (median), {widths.min()} to {widths.max()}" if len(widths) else "",
         **_face_facts(video, prepare),
-        "segments": f"{prepare.segment_length} frames, one every {prepare.segment_stride}{kept}",
+        "segments": f"{kept}{prepare.segment_length} frames, one every {prepare.segment_stride}",
         "motion": _motion(prepare, stored),
         "settings": layout.prepared.name,
         "SHA-256": video["sha256"][:12],

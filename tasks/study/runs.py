@@ -189,8 +189,22 @@ def check_needs(settings: StudySettings) -> None:
         if not shape.offers(needed):
             raise UserError(
                 f"The arm {arm.name} needs segments of {_in_words(needed)}; those of this study are of "
-                f"{_in_words(shape)}. Choose other arms, or prepare what it needs."
+                f"{_in_words(shape)}. Set {_remedy(shape, needed)}, or choose other arms."
             )
+
+
+def _remedy(shape: SegmentShape, needed: SegmentShape) -> str:
+    """The settings that give segments what an arm lacks of them."""
+    frames = f"prepare.frames_per_segment to {needed.num_frames} or more"
+    motion = "prepare.pair to a time such as 0.0333"
+    return " and ".join(
+        words
+        for words, lacks in (
+            (frames, shape.num_frames < needed.num_frames),
+            (motion, shape.has_optical_flow < needed.has_optical_flow),
+        )
+        if lacks
+    )
 
 
 def _in_words(shape: SegmentShape) -> str:

@@ -24,7 +24,7 @@ class Timeline:
         num_segments: with and without a face.
         covered: int (n,), numbers of the segments with a face, ascending.
         widths_px: (n,) width of their boxes in px of the video.
-        motions_px: (n,) mean length of their optical flow, in px of the stored crop.
+        motions_px: (n,) mean length of their optical flow, in px of the stored crop; (0,) where there is none.
         shown: first frames of what the page shows above.
     """
 
@@ -40,7 +40,13 @@ class Timeline:
     @property
     def height_in(self) -> float:
         """What the strip takes of its page."""
-        return 2.75 if len(self.covered) else 1.1
+        return 1.15 + 0.8 * len(self.curves) if self.curves else 1.1
+
+    @property
+    def curves(self) -> list[tuple[np.ndarray, str, str]]:
+        """Values of the covered segments that are drawn over time, what they are, and their colour."""
+        curves = ((self.widths_px, "box width, px", BLUE), (self.motions_px, "motion, px", PURPLE))
+        return [curve for curve in curves if len(curve[0])]
 
 
 def draw_timeline(page: Page, timeline: Timeline, top_in: float) -> None:
@@ -51,14 +57,11 @@ def draw_timeline(page: Page, timeline: Timeline, top_in: float) -> None:
     label = page.text(MARGIN_IN, top_in + 0.41, "with a face", size=8.5, color=BLUE)
     page.text(MARGIN_IN + page.width_of(label), top_in + 0.41, ", without", size=8.5, color=VERMILION)
     strips = [coverage]
-    if len(timeline.covered):
-        for number, (values, name, colour) in enumerate(
-            ((timeline.widths_px, "box width, px", BLUE), (timeline.motions_px, "motion, px", PURPLE))
-        ):
-            axes = page.axes(left, top_in + 0.65 + number * 0.8, width, 0.68)
-            _draw_curve(axes, timeline, values, colour)
-            page.text(MARGIN_IN, top_in + 0.99 + number * 0.8, name, size=8.5, color=colour)
-            strips.append(axes)
+    for number, (values, name, colour) in enumerate(timeline.curves):
+        axes = page.axes(left, top_in + 0.65 + number * 0.8, width, 0.68)
+        _draw_curve(axes, timeline, values, colour)
+        page.text(MARGIN_IN, top_in + 0.99 + number * 0.8, name, size=8.5, color=colour)
+        strips.append(axes)
     for axes in strips:
         axes.set_xlim(0, max(timeline.num_frames, 1))
         axes.tick_params(labelsize=8, labelbottom=axes is strips[-1])
