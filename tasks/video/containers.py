@@ -38,7 +38,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     Raises:
         VideoFault: when it is not there, not a regular file, empty, or no container of `VIDEO_FORMATS`.
     """
-    _check_file(path)
+    check_file(path)
     options = {
         "format_whitelist": f"{VIDEO_FORMATS},{_SOUND_FORMATS}",
         "protocol_whitelist": "file",
@@ -117,7 +117,8 @@ def av_words(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise a `VideoFault` when a file cannot be read, is none such as a pipe, or is empty."""
     try:
         size_bytes, _ = content_state(path)
         with path.open("rb") as file:

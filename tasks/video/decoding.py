@@ -1,10 +1,11 @@
-"""Videos as a stream of frames: files decoded by PyAV (FFmpeg's libraries) on one thread, and numbered images."""
+"""Videos as a stream of frames: files decoded by PyAV (FFmpeg's libraries) on one thread, images by OpenCV."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import numpy as np
 
 from fer_models.errors import VideoFault
 from tasks.outcomes import Outcome
@@ -12,6 +13,7 @@ from tasks.video.containers import (
     MAX_PIXELS,
     av_words,
     check_disk,
+    check_file,
     is_cut,
     is_listed_beyond_end,
     is_short_of_frames,
@@ -20,7 +22,15 @@ from tasks.video.containers import (
 )
 from tasks.video.frame_times import FrameTimes
 from tasks.video.frames import Frame, StreamDisplay
-from tasks.video.image_sequences import IMAGES, SEQUENCE_FPS, is_image_sequence, read_image, sequence_images
+from tasks.video.image_sequences import (
+    IMAGES,
+    SEQUENCE_FPS,
+    STILL,
+    is_image_sequence,
+    is_still,
+    read_image,
+    sequence_images,
+)
 
 _INTERLACED = range(2, 6)  # FFmpeg's AV_FIELD_TT, BB, TB and BT: what the container says of a codec that does not
 #: A true frame rate that differs by less from the declared one is the declared one.
@@ -33,8 +43,8 @@ class Video:
 
     Args:
         width, height: of the first frame as it is shown, in px.
-        codec: FFmpeg's name of what the pictures are encoded with, or `IMAGES`.
-        declared_fps: frames a second by the container's header; 0 when it tells none.
+        codec: FFmpeg's name of what the pictures are encoded with, or `IMAGES` or `STILL`.
+        declared_fps: frames a second by the container's header; 0 when it tells none, as of a still.
         duration_s: how long the frames are shown, by their times.
         num_damaged: frames that could not be decoded as they were filmed, or build on such a frame.
         is_interlaced: whether frames hold two moments, in the even and in the odd lines.
@@ -67,7 +77,8 @@ def decode(path: Path, video: Video) -> Iterator[Frame]:
     """Yield the frames of a video in order of presentation, filling `video` in as they pass.
 
     Args:
-        path: a video file, a folder of numbered images, or a pattern of them (see `tasks.video.image_sequences`).
+        path: a video file, a folder of numbered images, a pattern of them, or an image file, which is a video of one
+            frame (see `tasks.video.image_sequences`).
 
     Raises:
         VideoFault: `undecodable` when it is no video or not one frame can be decoded, `truncated` when that is so
@@ -75,7 +86,9 @@ def decode(path: Path, video: Video) -> Iterator[Frame]:
             pattern. What breaks off later ends its frames early and leaves `video.complete` false; damage in the middle
             costs the frames that it spoils, which are marked.
     """
-    return _decode_images(path, video) if is_image_sequence(path) else _decode_file(path, video)
+    if is_image_sequence(path):
+        return _decode_images(path, video)
+    return _decode_still(path, video) if is_still(path) else _decode_file(path, video)
 
 
 def _decode_images(path: Path, video: Video) -> Iterator[Frame]:
@@ -97,10 +110,23 @@ def _decode_images(path: Path, video: Video) -> Iterator[Frame]:
             video.complete, video.fault = False, fault.message
             return
         video.width, video.height = width, height
-        frame = av.VideoFrame.from_ndarray(pixels, format="gray" if pixels.ndim == 2 else "bgr24")
         video.duration_s = (number - images[0].number + 1) / SEQUENCE_FPS
-        yield Frame(video.num_decoded, (number - images[0].number) / SEQUENCE_FPS, frame)
+        yield Frame(video.num_decoded, (number - images[0].number) / SEQUENCE_FPS, _as_frame(pixels))
         video.num_decoded += 1
+
+
+def _decode_still(path: Path, video: Video) -> Iterator[Frame]:
+    check_file(path)
+    pixels = read_image(path)
+    video.codec = STILL
+    video.height, video.width = pixels.shape[:2]
+    yield Frame(0, 0.0, _as_frame(pixels))
+    video.num_decoded = 1
+
+
+def _as_frame(pixels: np.ndarray) -> av.VideoFrame:
+    """A picture as `read_image` gives it."""
+    return av.VideoFrame.from_ndarray(pixels, format="gray" if pixels.ndim == 2 else "bgr24")
 
 
 def _decode_file(path: Path, video: Video) -> Iterator[Frame]:

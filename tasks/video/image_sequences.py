@@ -1,8 +1,9 @@
-"""Numbered images as a video: which images, in which order, what they are together, and the pixels of one.
+"""Images as videos: which numbered images, in which order, what they are together, and the pixels of one.
 
-Such a video is named by a folder whose numbered images share what stands before the number (`clip/0001.png`, ...) or,
-where several videos share a folder, by a pattern: in its last part the last `*` stands for the number
-(`anger/S010_004_*.png`). Only that one character has a meaning, so folders may have any name.
+A video of numbered images is named by a folder whose images share what stands before the number (`clip/0001.png`, ...)
+or, where several videos share a folder, by a pattern: in its last part the last `*` stands for the number
+(`anger/S010_004_*.png`). Only that one character has a meaning, so folders may have any name. A single image file is a
+still, a video of one frame.
 """
 
 import hashlib
@@ -19,12 +20,12 @@ import numpy as np
 from fer_models.errors import VideoFault
 from tasks.outcomes import Outcome
 
-IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"))
+IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"))
 #: Images carry no time; this is the rate of CK+ (Lucey et al. 2010). It gives `pts_s`, and so the time between the
 #: images of a pair: neighbouring numbers count as 1/30 s apart.
 SEQUENCE_FPS = 30.0
-#: Stands for numbered images where the codec of a video stands.
-IMAGES = "images"
+#: Stand for numbered images and for a still where the codec of a video stands.
+IMAGES, STILL = "images", "still"
 
 _NUMBERED = re.compile(r"(.*?)([0-9]+)\.[^.]+", re.DOTALL)
 
@@ -56,6 +57,11 @@ def holds_one_sequence(names: Iterable[str]) -> bool:
 def is_image_sequence(path: Path) -> bool:
     """Whether a path names a video by its images: it is a folder, or a pattern and no file."""
     return path.is_dir() or ("*" in path.name and is_image(path.name) and not path.exists())
+
+
+def is_still(path: Path) -> bool:
+    """Whether a path names a video of one frame: an image file, whether or not it is there."""
+    return is_image(path.name) and not is_image_sequence(path)
 
 
 def sequence_images(path: Path) -> list[NumberedImage]:
