@@ -17,6 +17,7 @@ ADAPTERS: dict[str, str] = {
     "ckplus": "tasks.corpus.adapters.ckplus",
     "ckplus48": "tasks.corpus.adapters.ckplus48",
     "folder": "tasks.corpus.adapters.folder",
+    "images": "tasks.corpus.adapters.images",
     "table": "tasks.corpus.adapters.table",
     "videos": "tasks.corpus.adapters.videos",
 }

@@ -1,13 +1,14 @@
 """What an adapter says of one video, and what adapters share."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fer_models.errors import UserError
 from fer_models.labels import canonical_emotion
 from tasks.outcomes import Outcome
-from tasks.video.image_sequences import holds_one_sequence
+from tasks.video.image_sequences import holds_one_sequence, is_image
 
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv", ".mpg", ".mpeg", ".m4v", ".wmv", ".asf", ".ogv", ".3gp", ".3g2")
@@ -21,7 +22,7 @@ class SourceVideo:
 
     Args:
         video_id: unique over all data sets.
-        path: a video file, or a folder or pattern of numbered images (see `tasks.video.image_sequences`).
+        path: a video file, a folder or pattern of numbered images, or an image (see `tasks.video.image_sequences`).
         subject: who is seen, under one name over all data sets; in the spelling of `fer_models.names.plain_name`.
         emotion: the project's word, empty when unknown.
         label_raw: the label as the corpus spells it.
@@ -65,10 +66,7 @@ def videos_below(folder: Path) -> list[Path]:
     videos: list[Path] = []
     stills: set[Path] = set()
     unreadable: list[OSError] = []
-    chains: dict[Path, tuple[str, ...]] = {folder: (os.path.realpath(folder),)}
-    for name, folders, files in os.walk(folder, onerror=unreadable.append, followlinks=True):
-        here = Path(name)
-        folders[:] = [child for child in folders if not child.startswith(".") and _leads_on(here / child, chains)]
+    for here, folders, files in _walk(folder, unreadable):
         found = [here / file for file in files if _is_video(file)]
         if found:
             videos += found
@@ -76,6 +74,26 @@ def videos_below(folder: Path) -> list[Path]:
         elif not folders and here not in stills and holds_one_sequence(files):
             videos.append(here)
     return sorted([*videos, *(Path(fault.filename) for fault in unreadable)])
+
+
+def images_below(folder: Path) -> list[Path]:
+    """All image files in and below a folder, sorted; hidden ones, links and unreadable folders as in `videos_below`."""
+    unreadable: list[OSError] = []
+    images = [here / file for here, _, files in _walk(folder, unreadable) for file in files if is_image(file)]
+    return sorted([*images, *(Path(fault.filename) for fault in unreadable)])
+
+
+def _walk(folder: Path, unreadable: list[OSError]) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Each folder from this one on, with the names of the folders and files in it.
+
+    Args:
+        unreadable: what folders cannot be read for is added to it.
+    """
+    chains: dict[Path, tuple[str, ...]] = {folder: (os.path.realpath(folder),)}
+    for name, folders, files in os.walk(folder, onerror=unreadable.append, followlinks=True):
+        here = Path(name)
+        folders[:] = [child for child in folders if not child.startswith(".") and _leads_on(here / child, chains)]
+        yield here, folders, files
 
 
 def _is_video(name: str) -> bool:
