@@ -172,9 +172,17 @@ class TrainingSettings(Settings):
         description="layers whose weights others trained stay as they are, or are trained too after a warm-up of the "
         "others; their normalisation always stays",
     )
-    pretrained_warmup: Share = Field(0.2, description="`fine_tune`: share of the budget in which they stay")
+    freeze: Literal["none", "warmup", "always"] = Field(
+        "none",
+        description="what becomes of layers that `initial_weights` filled: they learn like all others, or as with "
+        "`fine_tune`, or stay as they are. In the last two ways the head begins fresh: all layers from where the streams "
+        "have come together",
+    )
+    pretrained_warmup: Share = Field(
+        0.2, description="`fine_tune`, `freeze: warmup`: share of the budget in which they stay"
+    )
     pretrained_rate: float = Field(
-        0.1, gt=0, le=1, description="`fine_tune`: then they learn at this share of the learning rate, without decay"
+        0.1, gt=0, le=1, description="then they learn at this share of the learning rate, without decay"
     )
     label_smoothing: Share = Field(0.0, description="share of each label that is spread evenly over the classes")
     mixup: float = Field(
@@ -191,6 +199,13 @@ class TrainingSettings(Settings):
     precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(
         "float32", description="`auto`: mixed_bfloat16 on a machine that computes it faster, else float32"
     )
+
+    @field_validator("freeze")
+    @classmethod
+    def _has_what_it_holds(cls, freeze: str, others: ValidationInfo) -> str:
+        if freeze != "none" and others.data.get("initial_weights", "") is None:
+            raise ValueError("it is about layers that training.initial_weights fills; set that too")
+        return freeze
 
     @field_validator("steps")
     @classmethod

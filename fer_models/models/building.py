@@ -195,6 +195,11 @@ def model_network(model: keras.Model) -> Network:
     return Network.model_validate(carried) if carried else recognise(model)
 
 
+def carry_network(model: keras.Model, network: Network) -> None:
+    """Let a model carry another record of its structure."""
+    model.get_layer(_OUTPUT).network = network.model_dump(mode="json")
+
+
 def model_lineage(model: keras.Model) -> Lineage | None:
     """What a model says of its lineage; None for one that was saved before models said it."""
     carried = model.get_layer(_OUTPUT).lineage

@@ -4,7 +4,7 @@ A source is a model that this project saved, or an HDF5 file of weights as Keras
 `.hdf5` of Keras 2), of which arrays are read and nothing else.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,11 +15,13 @@ import numpy as np
 
 from fer_models.errors import UserError
 from fer_models.models.backbones.mini_xception import published_name
-from fer_models.models.building import load_model, model_labels, model_lineage, model_network
+from fer_models.models.building import carry_network, load_model, model_labels, model_lineage, model_network
 from fer_models.models.lineage import Lineage
 from fer_models.models.weight_files import read_finite, read_hdf5
 
-Outcome = Literal["taken", "other shape", "other layer", "other classes", "not in the source", "not in the model"]
+Outcome = Literal[
+    "taken", "other shape", "other layer", "other classes", "fresh head", "not in the source", "not in the model"
+]
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 _MOST_BYTES = 2**31
@@ -30,7 +32,8 @@ class StoredWeights:
     """What a file of weights holds.
 
     Args:
-        arrays: float32, by `<layer>/<variable>`, in files of Keras 3 `<layer>/<number of the variable>`.
+        arrays: float32, by `<layer>/<variable>`, in files of Keras 3 and of layers in which two variables have one name
+            `<layer>/<number of the variable>`.
         labels: what the outputs of a model are of; None where the file does not say.
         lineage: of a model that carries one.
     """
@@ -46,8 +49,8 @@ class Transfer:
 
     Args:
         weight: `<layer>/<variable>`.
-        outcome: why a weight of the model was not taken (`other layer`: it agrees, but not all of its layer), or that
-            one of the source has no place in the model.
+        outcome: why a weight of the model was not taken (`other layer`: it agrees, but not all of its layer; `fresh
+            head`: it agrees, and was to begin fresh), or that one of the source has no place in the model.
         shape, stored_shape: in the model and in the source; None where it is not.
     """
 
@@ -68,9 +71,9 @@ def read_weights(path: Path) -> StoredWeights:
     if path.suffix == ".keras":
         model = load_model(path)
         arrays = {
-            f"{layer.name}/{variable.name}": keras.ops.convert_to_numpy(variable)
+            f"{layer.name}/{name}": keras.ops.convert_to_numpy(variable)
             for layer in model.layers
-            for variable in layer.weights
+            for name, variable in zip(_names(layer), layer.weights, strict=True)
         }
         return StoredWeights(arrays, model_labels(model), model_lineage(model))
 
@@ -95,38 +98,65 @@ def _named(datasets: Mapping[str, h5py.Dataset]) -> Iterator[tuple[str, h5py.Dat
         yield f"{layer}/{variable.removesuffix(':0')}", dataset
 
 
-def begin_with(model: keras.Model, source: StoredWeights) -> list[Transfer]:
+def begin_with(model: keras.Model, source: StoredWeights, fresh_head: bool = False) -> list[Transfer]:
     """Give a model the weights that agree, and say what became of each, in the model's order.
 
     A layer is taken whole or not at all: an offset means nothing under another kernel. The last layer is left alone
     where the classes of the source are others, or in another order.
+
+    Args:
+        fresh_head: leave all layers from the head on as they are.
     """
-    last = model_network(model).logits
+    network = model_network(model)
     other_classes = source.labels is not None and source.labels != model_labels(model)
+    order = [layer.name for layer in model.layers]  # from the inputs on
+    head = order[order.index(network.head) :] if fresh_head else []
     transfers: list[Transfer] = []
     used: set[str] = set()
     for layer in model.layers:
-        keys = [_key(source.arrays, layer.name, one.name, number) for number, one in enumerate(layer.weights)]
+        names = _names(layer)
+        keys = [_key(source.arrays, layer.name, name, number) for number, name in enumerate(names)]
         used.update(key for key in keys if key)
         stored = [source.arrays[key] if key else None for key in keys]
         agree = [
             array is not None and array.shape == one.shape for one, array in zip(layer.weights, stored, strict=True)
         ]
-        fits: Outcome = (
-            "other classes" if layer.name == last and other_classes else "taken" if all(agree) else "other layer"
-        )
-        for variable, array in zip(layer.weights, stored, strict=True):
-            name, shape = f"{layer.name}/{variable.name}", tuple(variable.shape)
+        fits: Outcome = "taken" if all(agree) else "other layer"
+        if layer.name in head:
+            fits = "fresh head"
+        elif layer.name == network.logits and other_classes:
+            fits = "other classes"
+        for name, variable, array in zip(names, layer.weights, stored, strict=True):
+            weight, shape = f"{layer.name}/{name}", tuple(variable.shape)
             if array is None:
-                transfers.append(Transfer(name, "not in the source", shape, None))
+                transfers.append(Transfer(weight, "not in the source", shape, None))
             elif array.shape != shape:
-                transfers.append(Transfer(name, "other shape", shape, array.shape))
+                transfers.append(Transfer(weight, "other shape", shape, array.shape))
             else:
-                transfers.append(Transfer(name, fits, shape, shape))
+                transfers.append(Transfer(weight, fits, shape, shape))
                 if fits == "taken":
                     variable.assign(array)
     left = [(key, array.shape) for key, array in source.arrays.items() if key not in used]
     return transfers + [Transfer(key, "not in the model", None, shape) for key, shape in left]
+
+
+def hold_taken(model: keras.Model, transfers: Sequence[Transfer]) -> None:
+    """Let a model carry which of its layers were taken, so that its training can hold them (`training.freeze`).
+
+    Their normalisation stays as it was trained from now on: batches here are others than there.
+    """
+    taken = tuple(dict.fromkeys(one.weight.partition("/")[0] for one in transfers if one.outcome == "taken"))
+    carry_network(model, model_network(model).model_copy(update={"taken": taken}))
+    for name in taken:
+        for layer in model.get_layer(name)._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+
+
+def _names(layer: keras.Layer) -> list[str]:
+    """Of a layer's weights, in order; their numbers where two have one name, as in a layer of layers."""
+    names = [variable.name for variable in layer.weights]
+    return names if len(set(names)) == len(names) else list(map(str, range(len(names))))
 
 
 def _key(arrays: Mapping[str, np.ndarray], layer: str, variable: str, number: int) -> str | None:

@@ -48,6 +48,7 @@ class Network(Settings):
         feature_maps: by stream the maps that Grad-CAM can look at, from the input on.
         views: what a prediction is the mean of, as in `ModelSettings`.
         pretrained: layers whose weights others trained.
+        taken: layers that began with `training.initial_weights`, where `training.freeze` holds them.
     """
 
     family: str
@@ -57,6 +58,7 @@ class Network(Settings):
     feature_maps: dict[str, tuple[FeatureMap, ...]]
     views: Views = "none"
     pretrained: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
 
     @field_serializer("shape")
     def _plain(self, shape: SegmentShape) -> dict[str, Any]:

@@ -83,13 +83,17 @@ class Engine:
     def _pace_pretrained(self, labels: np.ndarray) -> Pace | None:
         """Freeze the layers whose weights others trained, or say how they are trained; None where nothing is.
 
-        Their normalisation is not trainable from the start.
+        So it is with those that an earlier training of ours gave. Their normalisation is not trainable from the start.
         """
-        settings, pretrained = self._settings, [self.model.get_layer(name) for name in self._network.pretrained]
-        if settings.pretrained == "frozen":
-            for layer in pretrained:
-                layer.trainable = False
-        slow = {id(variable) for layer in pretrained for variable in layer.trainable_variables}
+        settings, network = self._settings, self._network
+        for names, stay in (
+            (network.pretrained, settings.pretrained == "frozen"),
+            (network.taken, settings.freeze == "always"),
+        ):
+            for name in names if stay else ():
+                self.model.get_layer(name).trainable = False
+        earlier = {*network.pretrained, *network.taken}
+        slow = {id(one) for name in earlier for one in self.model.get_layer(name).trainable_variables}
         numbers = tuple(n for n, variable in enumerate(self.model.trainable_variables) if id(variable) in slow)
         wait_steps = round(settings.pretrained_warmup * self._num_steps(labels))
         return Pace(numbers, settings.pretrained_rate, wait_steps) if numbers else None

@@ -54,6 +54,7 @@ _LATER: dict[str, tuple[str, ...]] = {
         "pretrained",
         "pretrained_warmup",
         "pretrained_rate",
+        "freeze",
         "label_smoothing",
         "mixup",
         "cutmix",

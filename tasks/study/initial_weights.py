@@ -11,7 +11,7 @@ import pandas as pd
 
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm
-from fer_models.models.initial_weights import StoredWeights, Transfer, begin_with, read_weights
+from fer_models.models.initial_weights import StoredWeights, Transfer, begin_with, hold_taken, read_weights
 from fer_models.settings import TrainingSettings
 from tasks.progress import echo
 from tasks.storage.locations import local_path
@@ -38,22 +38,28 @@ def weights_path(name_or_path: str) -> Path:
     return get(name_or_path) if name_or_path in WEIGHTS else local_path(name_or_path)
 
 
-def give_initial_weights(model: keras.Model, stored: StoredWeights, source: str, run_name: str, folder: Path) -> None:
+def give_initial_weights(
+    model: keras.Model, stored: StoredWeights, training: TrainingSettings, run_name: str, folder: Path
+) -> None:
     """Give a fresh model what agrees, and leave the table of it in the run's folder.
 
     Raises:
         UserError: nothing agrees.
     """
-    transfers = begin_with(model, stored)
+    holds = training.freeze != "none"
+    transfers = begin_with(model, stored, fresh_head=holds)
+    if holds:
+        hold_taken(model, transfers)
     counts = Counter(one.outcome for one in transfers)
     if not counts["taken"]:
         raise UserError(
-            f"{run_name} cannot begin with {source}: none of its {len(stored.arrays)} weights fits a layer of "
-            "this arm by name and shape; choose arms that it fits, or leave training.initial_weights out."
+            f"{run_name} cannot begin with {training.initial_weights}: none of its {len(stored.arrays)} weights fits a "
+            "layer of this arm by name and shape; choose arms that it fits, or leave training.initial_weights out."
         )
     if not (folder / TRANSFERS_FILE).is_file():  # else it is the second training, of a refit
         others = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if outcome != "taken")
-        echo(f"{run_name} begins with {counts['taken']} weights of {source}" + (f" ({others})" if others else "") + ".")
+        told = f"{run_name} begins with {counts['taken']} weights of {training.initial_weights}"
+        echo(told + (f" ({others})" if others else "") + ".")
         write_csv(folder / TRANSFERS_FILE, pd.DataFrame([_row(one) for one in transfers]))
 
 

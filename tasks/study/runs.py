@@ -244,7 +244,7 @@ def build_run_model(settings: StudySettings, run: Run, folder: Path) -> keras.Mo
         lineage=_lineage(settings, run).joined((stored and stored.lineage) or Lineage()),
     )
     if stored:
-        give_initial_weights(model, stored, str(settings.training.initial_weights), run.name, folder)
+        give_initial_weights(model, stored, settings.training, run.name, folder)
     return model
 
 
