@@ -175,8 +175,8 @@ class TrainingSettings(Settings):
     freeze: Literal["none", "warmup", "always"] = Field(
         "none",
         description="what becomes of layers that `initial_weights` filled: they learn like all others, or as with "
-        "`fine_tune`, or stay as they are. In the last two ways the head begins fresh: all layers from where the streams "
-        "have come together",
+        "`fine_tune`, or stay as they are. In the last two ways the head, which takes what all streams found, begins "
+        "fresh",
     )
     pretrained_warmup: Share = Field(
         0.2, description="`fine_tune`, `freeze: warmup`: share of the budget in which they stay"

@@ -78,6 +78,29 @@ def _as_input(values: np.ndarray, rank: int) -> np.ndarray:
     return frames.astype(np.float32) if frames.dtype == np.float16 else frames
 
 
+def used_inputs(model: keras.Model) -> dict[str, Any]:
+    """The inputs that a model's output depends on, by name; a model may take others and make no use of them."""
+    found: dict[str, Any] = {}
+    seen: set[int] = set()
+    waiting = list(model.outputs)
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        operation, number, _ = tensor._keras_history
+        node = operation._inbound_nodes[number]
+        if node.is_input:
+            found[tensor.name] = tensor
+        elif isinstance(operation, keras.Model):  # a member of an ensemble
+            used = used_inputs(operation)
+            inner = zip(operation.inputs, node.input_tensors, strict=True)
+            waiting += [outer for one, outer in inner if one.name in used]
+        else:
+            waiting += node.input_tensors
+    return found
+
+
 def layer_output(model: keras.Model, name: str) -> Any:
     """The output of a layer."""
     return model.get_layer(name).output

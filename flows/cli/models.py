@@ -23,7 +23,7 @@ _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel
 @_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
 def predict(
     model: Annotated[str, typer.Argument(help="a model.keras of a study, a path or a URL")],
-    videos: Annotated[list[Path], typer.Argument(help="videos, or folders of them")],
+    videos: Annotated[list[Path], typer.Argument(help="videos or images, or folders of them")],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="also write a CSV file"),

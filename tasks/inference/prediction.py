@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,28 +11,33 @@ import pandas as pd
 
 from fer_models.errors import UserError, VideoFault
 from fer_models.models.building import load_model, model_labels, model_prepare
+from fer_models.models.network import used_inputs
 from fer_models.segments import FrameInputs
 from fer_models.training.engine import predict
-from tasks.config.prepare_settings import PrepareSettings
+from tasks.config.prepare_settings import NO_MOTION, PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
-from tasks.corpus.adapters.source import videos_below
+from tasks.corpus.adapters.source import images_below, videos_below
 from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
 from tasks.video.cutting import CROPS_ADVICE, prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import load_confirming, load_detector
-from tasks.video.image_sequences import is_image_sequence
-from tasks.video.segments import FaceFrame
+from tasks.video.image_sequences import is_image_sequence, is_still
+from tasks.video.segments import FaceFrame, VideoReport
 
 #: Less than all other classes together.
 _LOW_CONFIDENCE = 0.5
 #: Share of the segments that show a face below which a prediction speaks for a part of the video only.
 _LOW_COVERAGE = 0.5
+#: How an image is prepared, whatever the segments of the training were.
+_OF_STILLS = {"segment_length": 1, "frames_per_segment": 1, "pair": NO_MOTION, "face": "first"}
 
 
 def find_videos(sources: Sequence[Path]) -> list[Path]:
-    """The videos that are named: each file, and each video in or below each folder; a folder of images is one.
+    """The videos that are named: each file, and each video in or below each folder; a folder of numbered images is one.
+
+    A folder without videos stands for the images in and below it.
 
     Raises:
         UserError: one is not there, or is a model.
@@ -39,7 +45,11 @@ def find_videos(sources: Sequence[Path]) -> list[Path]:
     models = [str(source) for source in sources if source.suffix == ".keras"]
     if models:
         raise UserError(f"One model at a time: {models[0]!r} stands among the videos.")
-    videos = [path for source in sources for path in (videos_below(source) if source.is_dir() else [source])]
+    videos = [
+        path
+        for source in sources
+        for path in ((videos_below(source) or images_below(source)) if source.is_dir() else [source])
+    ]
     missing = [str(path) for path in videos if not (path.is_file() or is_image_sequence(path))]
     if missing or not videos:
         raise UserError(f"There is no video at {', '.join(missing or map(str, sources))}.")
@@ -87,6 +97,8 @@ def _choose(
     path: Path, settings: PrepareSettings, crops: Crops, precropped: bool | None
 ) -> tuple[PrepareSettings, str]:
     """How a video is prepared, and a remark where that is not as in the training, nor as it was asked for."""
+    if is_still(path):
+        settings = settings.model_copy(update=_OF_STILLS)
     if precropped is not None:
         return settings.model_copy(update={"precropped": precropped}), ""
     size = _first_size(path) if settings.precropped else None
@@ -110,11 +122,19 @@ def _first_size(path: Path) -> tuple[int, int] | None:
 
 def _predict(model: keras.Model, path: Path, settings: PrepareSettings, remark: str) -> dict[str, object]:
     emotions = model_labels(model)
-    frames, report = prepare_video(path, settings)
+    frames: list[FaceFrame] = []
+    if is_still(path) and (lacks := _lacking_in_stills(model)):
+        message = f"it is a single image, and this model looks at {lacks}; give it a video"
+        report = VideoReport(outcome=Outcome.TOO_SHORT, message=message)
+    else:
+        frames, report = prepare_video(path, settings)
     usable = report.num_covered > 0 and report.outcome in (Outcome.OK, Outcome.TRUNCATED)
     probabilities = np.full(len(emotions), np.nan)
     if usable:
         segments = segment_inputs(frames, report.num_segments, settings)
+        if segments.optical_flows is None and "optical_flow" in {one.name for one in model.inputs}:
+            unused = np.zeros((*segments.faces.shape[:3], 2), np.float16)
+            segments = replace(segments, optical_flows=unused)
         probabilities = predict(model, segments).mean(axis=0)
     coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
     remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), remark]
@@ -133,6 +153,14 @@ def _predict(model: keras.Model, path: Path, settings: PrepareSettings, remark: 
         "faces": "whole frames" if settings.precropped else "found",
         **{f"p_{emotion}": float(value) for emotion, value in zip(emotions, probabilities, strict=True)},
     }
+
+
+def _lacking_in_stills(model: keras.Model) -> str:
+    """What a model looks at that an image does not have, in words."""
+    used = used_inputs(model)
+    several = "face" in used and len(used["face"].shape) == 5  # (batch, T, S, S, 3)
+    lacks = [*(["several frames"] if several else []), *(["motion"] if "optical_flow" in used else [])]
+    return " and ".join(lacks)
 
 
 def segment_inputs(frames: Sequence[FaceFrame], num_segments: int, settings: PrepareSettings) -> FrameInputs:
