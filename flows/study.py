@@ -13,7 +13,7 @@ from flows.train import train
 from tasks.config.layout import Layout
 from tasks.preparation.in_use import using_shards
 from tasks.steps.artifacts import show_summary
-from tasks.study.runs import check_needs
+from tasks.study.needs import check_needs
 from tasks.tracking.connection import tracking_uri
 
 

@@ -11,6 +11,7 @@ from tasks.config.settings import StudySettings
 from tasks.corpus.adapters.images import Options, read
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.outcomes import Outcome
+from tasks.preparation.scan import scan_corpus
 
 
 def found(root: Path, **options: object) -> list[SourceVideo]:
@@ -92,3 +93,11 @@ def test_options_of_this_adapter_are_settings(tmp_path: Path) -> None:
     assert isinstance(settings.corpus, Options)
     again = StudySettings.model_validate(settings.model_dump())
     assert again.corpus == settings.corpus
+
+
+@pytest.mark.parametrize("prepare", [{}, {"prepare.pair": "none"}])
+def test_images_are_not_prepared_as_if_they_moved(tmp_path: Path, prepare: dict[str, str]) -> None:
+    overrides = {"corpus.adapter": "images", "corpus.root": tmp_path, "data_root": tmp_path / "data", **prepare}
+    with pytest.raises(UserError, match=r"--set prepare\.pair=none --set prepare\.segment_length=1, or begin with"):
+        scan_corpus(resolve_settings(None, None, overrides))
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from fer_models.errors import UserError
-from fer_models.models.arms import ARMS, Arm, get_arm
+from fer_models.models.arms import ARMS, STUDY_ARMS, Arm, get_arm
 from fer_models.models.building import model_lineage, model_prepare
 from fer_models.models.families import FAMILIES, Family
 from fer_models.models.lineage import Lineage, Origin
@@ -20,10 +20,11 @@ from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.config.settings import StudySettings
 from tasks.dataset.index import SCHEMA, subset_file
 from tasks.dataset.splits import SUBSETS
-from tasks.study import precision, runs
+from tasks.study import needs, precision, runs
 from tasks.study.initial_weights import TRANSFERS_FILE, count_taken
+from tasks.study.needs import check_needs
 from tasks.study.pretrained import origins_of
-from tasks.study.runs import Run, build_run_model, check_needs, plan_runs, train_run, training_of
+from tasks.study.runs import Run, build_run_model, plan_runs, train_run, training_of
 from tasks.tracking.mlflow_log import _origin_tags
 
 EMOTIONS = ("anger", "fear")
@@ -75,6 +76,18 @@ def test_treatments_multiply_arms(base):
         "spatial-only+focal, seed 1, fold 0",
     ]
     assert [training_of(settings, run.arm).treatment for run in plan_runs(settings)[:2]] == ["none", "focal"]
+
+
+def test_single_images_have_no_motion_to_ask_for(base):
+    corpus = {"adapter": "images", "emotions": EMOTIONS}
+    stills = change(base, corpus=corpus, prepare={"pair": "none", "segment_length": 1}, arms=STUDY_ARMS)
+    with pytest.raises(UserError) as refused:
+        check_needs(stills)
+    assert str(refused.value) == (
+        "The arm flatten-concatenate needs segments of 1 frame with optical flow; those of this study are of 1 frame. "
+        "Single images have no more: choose other arms, such as --set 'arms=[spatial-only, hog-svm, majority]'."
+    )
+    check_needs(change(stills, arms=("spatial-only", "hog-svm", "majority")))
 
 
 def test_what_is_solved_for_stands_in_a_study_once(base):
@@ -147,13 +160,13 @@ def test_an_arm_that_needs_more_than_the_segments_hold_is_refused(base, monkeypa
         plan_runs(settings)
     assert str(refused.value) == (
         f"The arm long needs segments of {words}; those of this study are of 1 frame with optical flow. "
-        "Set prepare.frames_per_segment to 8 or more, or choose other arms."
+        "Set prepare.frames_per_segment to 8 or more, or choose other arms, such as --set 'arms=[gap-sum]'."
     )
     check_needs(base)
 
 
 def test_only_arms_of_motion_need_optical_flow(base, monkeypatch):
-    monkeypatch.setattr(runs, "shape_of", lambda _: SegmentShape(has_optical_flow=False))
+    monkeypatch.setattr(needs, "shape_of", lambda _: SegmentShape(has_optical_flow=False))
     check_needs(change(base, arms=("spatial-only",)))
     for arm in ("temporal-only", "gap-sum", "published-listing"):
         with pytest.raises(UserError, match=f"arm {arm} needs segments of 1 frame with optical flow; .* of 1 frame\\."):

@@ -13,7 +13,7 @@ from fer_models.settings import (
     TrainingSettings,
     Triangular2Schedule,
 )
-from tasks.config.prepare_settings import NEIGHBOURS, PrepareSettings
+from tasks.config.prepare_settings import NEIGHBOURS, NO_MOTION, PrepareSettings
 from tasks.config.registries import WITH_WEIGHTS
 from tasks.config.settings import CorpusSettings, StudySettings
 from tasks.progress import echo
@@ -118,6 +118,25 @@ def modern() -> StudySettings:
     )
 
 
+def images() -> StudySettings:
+    """A network of faces from single images, such as FER2013's, whose weights a study of videos can begin with.
+
+    `fer study --preset images --set corpus.root=FER2013`. Its images are face crops, as they mostly are; for photos add
+    `--set prepare.precropped=false`. Then `fer study --preset modern --set corpus.root=videos --set
+    training.initial_weights=fer-data/images/studies/images`.
+    """
+    recipe = modern()
+    return StudySettings(
+        name="images",
+        data_root=Path("fer-data/images"),
+        corpus=CorpusSettings(adapter="images", root=Path("images")),
+        prepare=PrepareSettings(segment_length=1, pair=NO_MOTION, precropped=True, detector=_best_detector()),
+        arms=("spatial-only", "hog-svm", "majority"),
+        model=recipe.model,
+        training=recipe.training.model_copy(update={"epochs": 20, "steps": 4000}),
+    )
+
+
 @functools.cache
 def _best_detector() -> str:
     """BlazeFace, which finds turned faces too, where its weights are on this machine."""
@@ -137,6 +156,7 @@ PRESETS: dict[str, Callable[[], StudySettings]] = {
     "published": published,
     "corrected": corrected,
     "modern": modern,
+    "images": images,
 }
 
 

@@ -38,6 +38,11 @@ class CorpusSettings(Settings):
     emotions: tuple[str, ...] = Field(EMOTIONS, min_length=2, description="the classes, in the order of the outputs")
     draw_sample: bool = Field(False, description="draw the sample corpus at `root` when it is not there")
 
+    @property
+    def is_of_stills(self) -> bool:
+        """Whether its videos are single images, which have no motion."""
+        return False
+
     @field_validator("emotions")
     @classmethod
     def _in_the_projects_words(cls, emotions: tuple[str, ...]) -> tuple[str, ...]:

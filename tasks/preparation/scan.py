@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fer_models.errors import UserError
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.changes import echo_changes, find_changes, record_changes
@@ -62,6 +63,7 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     Raises:
         UserError: the corpus cannot become a study, or holds no video of such an id.
     """
+    _check_stills(settings)
     load_detector(settings.prepare)  # a fault of its file ends the run here
     layout = Layout.of(settings)
     if settings.corpus.draw_sample:
@@ -81,6 +83,16 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
         again = failed if only is None else again & failed
     plan = plan_preparation(manifest, before, layout.shards, again, only is None, emotions)
     return Scan(manifest, plan, find_changes(before, manifest), again, only is not None)
+
+
+def _check_stills(settings: StudySettings) -> None:
+    """Raise `UserError` when single images are to be prepared as if they moved."""
+    prepare = settings.prepare
+    if settings.corpus.is_of_stills and (prepare.has_optical_flow or prepare.segment_length > 1):
+        raise UserError(
+            "A single image is one frame without motion: add --set prepare.pair=none --set prepare.segment_length=1, "
+            "or begin with the preset images."
+        )
 
 
 def _echo_alike_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm, former_name
-from fer_models.models.building import build_ensemble, build_model, needs_of
+from fer_models.models.building import build_ensemble, build_model
 from fer_models.models.lineage import Lineage, video_marks
 from fer_models.models.motion import motion_scale_px
-from fer_models.segments import SegmentArrays, SegmentShape
+from fer_models.segments import SegmentArrays
 from fer_models.settings import ModelSettings, TrainingSettings
 from fer_models.training.fitting import fit
 from fer_models.training.joining import join
@@ -37,6 +37,7 @@ from tasks.storage.files import broken_files, find_json, is_whole, set_aside, wr
 from tasks.storage.local_copies import synced_folder
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints, load_trained, read_validation
 from tasks.study.initial_weights import give_initial_weights, initial_weights
+from tasks.study.needs import check_needs, shape_of
 from tasks.study.precision import gains_from_bfloat16
 from tasks.study.pretrained import absent_weights, origins_of, weight_files, weights_part
 
@@ -173,43 +174,6 @@ def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
 def num_epochs(settings: StudySettings, arm: Arm) -> int:
     """The most that the training of an arm takes."""
     return 1 if arm.is_solved or arm.num_members else settings.training.epochs
-
-
-def shape_of(settings: StudySettings) -> SegmentShape:
-    """What the segments of a study hold."""
-    prepare = settings.prepare
-    return SegmentShape(prepare.frames_per_segment, prepare.face_size_px, prepare.has_optical_flow)
-
-
-def check_needs(settings: StudySettings) -> None:
-    """Raise `UserError` when an arm of the study needs more than its segments hold."""
-    shape = shape_of(settings)
-    for arm in settings.all_arms():
-        needed = needs_of(arm)
-        if not shape.offers(needed):
-            raise UserError(
-                f"The arm {arm.name} needs segments of {_in_words(needed)}; those of this study are of "
-                f"{_in_words(shape)}. Set {_remedy(shape, needed)}, or choose other arms."
-            )
-
-
-def _remedy(shape: SegmentShape, needed: SegmentShape) -> str:
-    """The settings that give segments what an arm lacks of them."""
-    frames = f"prepare.frames_per_segment to {needed.num_frames} or more"
-    motion = "prepare.pair to a time such as 0.0333"
-    return " and ".join(
-        words
-        for words, lacks in (
-            (frames, shape.num_frames < needed.num_frames),
-            (motion, shape.has_optical_flow < needed.has_optical_flow),
-        )
-        if lacks
-    )
-
-
-def _in_words(shape: SegmentShape) -> str:
-    frames = "1 frame" if shape.num_frames == 1 else f"{shape.num_frames} frames"
-    return f"{frames} with optical flow" if shape.has_optical_flow else frames
 
 
 def _model_settings(settings: StudySettings, run: Run) -> ModelSettings:

@@ -44,6 +44,11 @@ class Options(CorpusSettings):
         r"^([A-Z]{2})\. for KA.AN1.39.tiff",
     )
 
+    @property
+    def is_of_stills(self) -> bool:
+        """They are."""
+        return True
+
     @field_validator("subject_pattern")
     @classmethod
     def _has_a_group(cls, pattern: str | None) -> str | None:
