@@ -260,9 +260,24 @@ def test_weights_that_arms_began_with_are_told(tmp_path: Path) -> None:
         assert "FER2013, GAP + sum began with fer2013-mini-xception (MIT, SHA-256 59534287fdfb; trained on FER" in text
         assert "GAP + sum; FER2013, GAP + sum began with mine.weights.h5 (licence unknown, SHA-256 " in text
         assert "Of the initial weights, GAP + sum took 4 of its 7." in text
+    training = source.settings.training.model_copy(update={"freeze": "warmup"})
+    held = replace(source, settings=source.settings.model_copy(update={"training": training}))
+    for text in read_report(held):
+        assert (
+            "stayed as they were for 20 % of the training, below a head that was fresh, and then learned at 0.1" in text
+        )
     (tmp_path / "plain").mkdir()
     for text in read_report(make_source(tmp_path / "plain", arms=ARMS)):
         assert "began with" not in text
+        assert "below a head" not in text
+
+
+def test_images_are_no_segments(tmp_path: Path) -> None:
+    prepare = {"prepare.pair": "none", "prepare.segment_length": 1}
+    source = make_source(tmp_path, arms=["spatial-only"], **{"corpus.adapter": "images", **prepare})
+    for text in read_report(source):
+        assert "Each image gives a face of 48x48 px. 17 of the 18 videos" in text
+        assert "Segments of" not in text
 
 
 def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
@@ -274,6 +289,21 @@ def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
     both = pd.concat([films.iloc[:8], images.iloc[8:]])
     facts = describe(replace(source, ledger=both)).video_facts
     assert facts == "48x48 px, 25 frames/s, 2.0 s long, 12 of them 3 to 9 numbered images each"
+    stills = films.assign(uri=films["uri"].str.replace(".mp4", ".jpg"), codec="still", num_frames=1)
+    assert describe(replace(source, ledger=stills)).video_facts == "48x48 px, single images"
+    both = pd.concat([films.iloc[:8].assign(codec="h264"), stills.iloc[8:]])
+    facts = describe(replace(source, ledger=both)).video_facts
+    assert facts == "48x48 px, 25 frames/s, 2.0 s long, 12 of them single images"
+
+
+def test_that_nothing_says_who_is_seen_is_told(tmp_path: Path) -> None:
+    source = make_source(tmp_path, arms=ARMS)
+    told = "nothing says who is seen in 18 images"
+    assert not any(told in text for text in read_report(source))
+    nameless = replace(source, split=source.split.assign(subject=source.split["video_id"]))
+    for text in read_report(nameless):
+        assert "Scores may be too high, for " + told in text
+        assert "nobody is in two subsets" not in text
 
 
 def test_folds_have_their_names_and_scores(tmp_path: Path) -> None:

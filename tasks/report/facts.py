@@ -30,6 +30,7 @@ from tasks.report.remarks import motion_remarks
 from tasks.study.comparison import HEADLINE, ArmResult
 from tasks.study.pretrained import origins_of
 from tasks.study.published import NOTES, published_accuracies
+from tasks.video.image_sequences import STILL
 
 _MOST_LOST = 40
 
@@ -51,6 +52,7 @@ class Facts:
         optimism: how much higher the UAR had been, had the test subset chosen the epoch.
         null_band: how far apart the same arm with other seeds stays.
         published: by arm the accuracy in % that was printed for this corpus, and what has to be said of it.
+        num_nameless: images of which nothing says who is seen, so that each counts as a person of its own.
         num_meant: videos that the study wants.
         lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
         subsets: one row per fold and subset; `folds`: one row per fold, if there are several; `classes`: one row per
@@ -93,6 +95,7 @@ class Facts:
     num_videos: int
     num_meant: int
     num_subjects: int
+    num_nameless: int
     video_facts: str
     motion_remarks: Any
     outcomes: dict[str, int]
@@ -155,6 +158,7 @@ def describe(source: ReportInput) -> Facts:
         num_videos=len(source.ledger),
         num_meant=len(meant),
         num_subjects=int(source.split["subject"].nunique()),
+        num_nameless=int(source.split.loc[source.split["subject"] == source.split["video_id"], "video_id"].nunique()),
         video_facts=_video_facts(seen),
         motion_remarks=motion_remarks(source.ledger, settings.prepare),
         outcomes=count_outcomes(source.ledger),
@@ -304,18 +308,20 @@ def _classes(source: ReportInput) -> list[dict[str, Any]]:
 
 
 def _video_facts(videos: pd.DataFrame) -> str:
-    """Size, rate and length of the usable videos, as a phrase; numbered images have neither rate nor length."""
+    """Size, rate and length of the usable videos, as a phrase; images have neither rate nor length."""
     sizes = videos.groupby(["width", "height"]).size().sort_values(ascending=False)
     listed = ", ".join(f"{width}x{height}" for width, height in sizes.index[:3])
     more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
-    are_images = videos["uri"].map(lambda uri: Path(uri).suffix.lower() not in VIDEO_SUFFIXES)
-    images, films = videos[are_images], videos[~are_images]
+    are_films = videos["uri"].map(lambda uri: Path(uri).suffix.lower() in VIDEO_SUFFIXES)
+    are_stills = videos["codec"] == STILL if "codec" in videos else are_films & False
+    films, images, stills = videos[are_films], videos[~are_films & ~are_stills], videos[are_stills]
     facts = [f"{listed}{more} px"]
     if len(films):
         facts += [f"{_range(films['fps'], '.4g')} frames/s", f"{_range(seconds(films), '.1f')} s long"]
-    if len(images):
-        number = f"{len(images)} of them " if len(films) else ""
-        facts.append(f"{number}{_range(images['num_frames'], '.0f')} numbered images each")
+    counted = f"{_range(images['num_frames'], '.0f')} numbered images each"
+    for some, words in ((images, counted), (stills, "single images")):
+        if len(some):
+            facts.append(words if len(some) == len(videos) else f"{len(some)} of them {words}")
     return ", ".join(facts)
 
 

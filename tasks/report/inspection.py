@@ -246,6 +246,7 @@ def _facts(video: dict[str, Any], settings: StudySettings, layout: Layout, store
     lasts = f" = {_duration_s(video):.1f} s" if video["fps"] else ""
     share = video.get("repeated_share") or 0.0
     repeats = f", {100 * share:.0f} % repeat" if share > 0.005 else ""
+    rate = f", {video['fps']:.4g} fps" if video["fps"] else ""
     codec = f", {video['codec']}" if video.get("codec") else ""
     if video.get("codec") == IMAGES:
         codec = " (assumed)"  # images carry no times
@@ -255,7 +256,7 @@ def _facts(video: dict[str, Any], settings: StudySettings, layout: Layout, store
     return {
         "subject": video["subject"] or "unknown",
         "emotion": video["emotion"] or "unknown",
-        "video": f"{video['width']} x {video['height']} px, {video['fps']:.4g} fps{codec}" if video["width"] else "",
+        "video": f"{video['width']} x {video['height']} px{rate}{codec}" if video["width"] else "",
         "length": f"{video['num_frames']:,} frames{lasts}{repeats}" if video["num_frames"] else "",
         "box width": f"{int(np.median(widths))} px (median), {widths.min()} to {widths.max()}" if len(widths) else "",
         **_face_facts(video, prepare),
