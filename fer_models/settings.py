@@ -165,7 +165,8 @@ class TrainingSettings(Settings):
         None,
         min_length=1,
         description="begin with weights instead of fresh ones, in each layer whose name and shapes agree: a name of "
-        "`fer weights list`, or a path of an earlier run's model.keras or of a file of weights of Keras (.weights.h5)",
+        "`fer weights list`, a path of an earlier run's model.keras or of a file of weights of Keras (.weights.h5), or "
+        "the folder of another study: of its models that of the same arm, else that of its best arm by validation",
     )
     pretrained: Literal["frozen", "fine_tune"] = Field(
         "fine_tune",

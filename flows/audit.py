@@ -13,6 +13,7 @@ from tasks.dataset.audit import audit, present_split
 from tasks.dataset.findings import Finding, Severity, num_leaks, write_findings
 from tasks.dataset.splits import read_split
 from tasks.preparation.ledger import read_ledger
+from tasks.study.initial_weights import saved_models
 
 #: Rows of one kind, and places in a row, that are shown; the file has all.
 _MOST_ROWS = 8
@@ -23,7 +24,7 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE
 def print_audit(settings: StudySettings, out: Console) -> bool:
     """Audit a study, write `audit.csv` into its folder and print what was found; returns whether it has a leak."""
     layout = Layout.of(settings)
-    findings = audit(settings)
+    findings = audit(settings, saved_models(settings))
     write_findings(layout.audit, findings)
     if findings:
         out.print(_table(findings))

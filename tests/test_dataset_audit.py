@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import FACE_SHAPE, FPS, OPTICAL_FLOW_SHAPE, draw_moving_face, video_file, write_shard
+from test_study_earlier_study import add_run
 from typer.testing import CliRunner
 
 from fer_models.errors import UserError
@@ -255,13 +256,17 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> StudySettings:
     return settings
 
 
-def run_audit(settings: StudySettings, edit: Callable[[pd.DataFrame], pd.DataFrame], folder: Path) -> tuple[int, str]:
+def run_audit(
+    settings: StudySettings, edit: Callable[[pd.DataFrame], pd.DataFrame], folder: Path, **more: str
+) -> tuple[int, str]:
     """Exit code and output of the command on a copy of the study with another split."""
     root = folder / "data"
     shutil.copytree(settings.data_root, root)
     path = root / "splits" / Layout.of(settings).split.name
     edit(pd.read_parquet(path)).to_parquet(path)
     arguments = ["audit", "--data-root", str(root), "--set", "prepare.segment_stride=4"]
+    for name, value in more.items():
+        arguments += ["--set", f"{name.replace('__', '.')}={value}"]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
     return result.exit_code, result.stdout
 
@@ -300,7 +305,7 @@ def test_who_was_seen_by_the_model_of_the_initial_weights_is_told(
     split = present_split(ledger, split.assign(fold_name="0"), ("anger", "fear"))
     contents = ledger.loc[ledger["subject"].isin(seen or []) & (ledger["emotion"] == "fear"), "sha256"]
     lineage = None if seen is None else Lineage(videos=video_marks(contents))
-    found = list(check_earlier_training(lineage, ledger, split))
+    found = list(check_earlier_training(lineage, ledger, split, ["gap-sum"]))
     assert len(found) == (people is not None)
     assert all(people in one.what for one in found)
     if seen == ["Dora"]:
@@ -315,10 +320,28 @@ def test_the_audit_asks_the_model(settings: StudySettings, tmp_path: Path) -> No
     lineage = Lineage(videos=video_marks(ledger.loc[ledger["subject"] == "Dora", "sha256"]))
     model = build_model(ARMS["gap-sum"], ModelSettings(form="modern", width=2), lineage=lineage)
     model.save(tmp_path / "model.keras")
-    training = settings.training.model_copy(update={"initial_weights": str(tmp_path / "model.keras")})
-    found = audit(settings.model_copy(update={"training": training}))
+    found = audit(settings, {tmp_path / "model.keras": ["gap-sum", "spatial-only"]})
     assert ("seen before", "error") in summary(found)
+    assert any(one.what.startswith("the model that gap-sum, spatial-only begin with has seen 1 of") for one in found)
     assert "seen before" not in dict(summary(audit(settings)))
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize(("seen", "leaks"), [("Dora", 1), ("Anna", 0)])
+def test_the_audit_asks_the_model_that_is_taken_of_a_study(
+    settings: StudySettings, tmp_path: Path, seen: str, leaks: int
+) -> None:
+    """It was the best on the validation people; whom another model of that study has seen is not asked."""
+    ledger = pd.read_parquet(Layout.of(settings).ledger)
+    study, small = tmp_path / "first" / "studies" / "first", ModelSettings(width=4, head_units=8)
+    for seed, subject, uar in ((1, seen, 0.9), (2, "Mallory", 0.5)):
+        lineage = Lineage(videos=video_marks(ledger.loc[ledger["subject"] == subject, "sha256"]))
+        add_run(study, "gap-sum", uar, seed, model=small, lineage=lineage)
+    arm = {"arms": "[gap-sum]", "model__width": "4", "model__head_units": "8"}
+    run_audit(settings, lambda split: split, tmp_path, **arm, training__initial_weights=str(study))
+    found = pd.read_csv(tmp_path / "data" / "studies" / "corrected" / "audit.csv")
+    told = found.loc[found["check"] == "seen before", "what"].tolist()
+    assert told == ["the model that gap-sum begins with has seen 1 of the people who are tested: Dora"][:leaks]
 
 
 def test_before_the_split_the_next_command_is_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -11,10 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import UserError
-from fer_models.settings import ModelSettings, TrainingSettings
+from fer_models.settings import ModelSettings
 from flows.cli.options import Chosen, Debug, Force, StudyCommand, from_home, study_options
 from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
+
+if TYPE_CHECKING:
+    from tasks.config.settings import StudySettings
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
@@ -108,7 +111,7 @@ def models(
         model = build_model(arm, settings.model, settings.corpus.emotions)
         table.add_row(arm.name, arm.title, f"{model.count_params():,}", "yes" if arm.name in settings.arms else "")
     out.print(table)
-    for origin, names in _origins(settings.training).items():
+    for origin, names in _origins(settings).items():
         out.print(escape(f"{', '.join(names)}: begin with {origin}"), soft_wrap=True, highlight=False)
     if any(arm.num_members for arm in settings.all_arms()):
         out.print(f"Beside each trained arm of the study stands the ensemble of its {len(settings.seeds)} seeds.")
@@ -116,14 +119,15 @@ def models(
         _show_equivalences(settings.arms, settings.model)
 
 
-def _origins(training: TrainingSettings) -> dict[str, list[str]]:
+def _origins(settings: "StudySettings") -> dict[str, list[str]]:
     """Weights that arms begin with, in words, and the names of those arms."""
     from fer_models.models.arms import ARMS
     from tasks.study.pretrained import origins_of
+    from tasks.study.runs import own_training
 
     found: dict[str, list[str]] = {}
     for arm in ARMS.values():
-        for origin in origins_of(training, arm):
+        for origin in origins_of(own_training(settings, arm), arm):
             found.setdefault(origin.in_words(), []).append(arm.name)
     return found
 

@@ -16,6 +16,7 @@ from fer_models.settings import ModelSettings, Settings, TrainingSettings
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import WITH_MODEL_FILE, WITH_WEIGHTS
 from tasks.config.settings import StudySettings
+from tasks.storage.locations import local_path
 from tasks.weights.cache import cache_folder, find, provenance
 from tasks.weights.registry import get_record
 
@@ -93,12 +94,16 @@ def model_part(settings: ModelSettings) -> dict[str, Any]:
 def training_part(settings: TrainingSettings) -> dict[str, Any]:
     """Training settings in the same spelling; of initial weights the content counts, wherever they lie.
 
+    Of a study's folder its runs count, whose names hold all that decides their models.
+
     Raises:
         UserError: there are no such weights.
     """
     values = _values(settings)
     if settings.initial_weights is not None:
-        values["initial_weights"] = provenance(settings.initial_weights).sha256
+        folder = local_path(settings.initial_weights)
+        models = sorted(path.parent.name for path in folder.glob("runs/*/model.keras"))
+        values["initial_weights"] = models if folder.is_dir() else provenance(settings.initial_weights).sha256
     values["augmentation"] = settings.augmentation and _values(settings.augmentation)
     values["imbalance"] = values.pop("treatment")
     return values

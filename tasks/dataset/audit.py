@@ -6,9 +6,10 @@ be in the test subset of one and the training subset of another is how cross-val
 for its videos wait there because they show test subjects.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,6 @@ from tasks.preparation.in_use import using_shards
 from tasks.preparation.ledger import is_usable, read_ledger
 from tasks.preparation.shards import list_shards, named_shard
 from tasks.progress import progress
-from tasks.storage.locations import local_path
 
 #: Never to remove a split: other studies may stand on it.
 _NEW_SPLIT = "`fer prepare`, set another split.seed (which leaves this split to the studies that use it), `fer split`."
@@ -42,8 +42,11 @@ _ADVICE = {
 _ORDER = list(Severity)
 
 
-def audit(settings: StudySettings) -> list[Finding]:
+def audit(settings: StudySettings, earlier: Mapping[Path, Sequence[str]] = MappingProxyType({})) -> list[Finding]:
     """All findings about a study that is prepared and split, the worst first.
+
+    Args:
+        earlier: saved models, and which arms of the study begin with each.
 
     Raises:
         UserError: there is no ledger yet, or no split of its videos.
@@ -54,9 +57,8 @@ def audit(settings: StudySettings) -> list[Finding]:
     split = present_split(ledger, read_split(layout.split), emotions)
     with using_shards(settings, "audit"):
         findings = audit_tables(ledger, split, layout.prepared)
-    earlier = settings.training.initial_weights or ""
-    if earlier.endswith(".keras"):
-        findings += check_earlier_training(lineage_of(local_path(earlier)), ledger, split)
+    for model, arms in earlier.items():
+        findings += check_earlier_training(lineage_of(model), ledger, split, arms)
     return _worst_first(findings)
 
 

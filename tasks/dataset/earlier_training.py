@@ -4,7 +4,7 @@ A model says which videos it and those before it saw, by marks of their content.
 other content: the near-identical faces that `tasks.dataset.audit` looks for are those of one data root.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,15 +24,19 @@ def lineage_of(model: Path) -> Lineage | None:
     return model_lineage(load_model(model))
 
 
-def check_earlier_training(lineage: Lineage | None, ledger: pd.DataFrame, split: pd.DataFrame) -> Iterator[Finding]:
-    """Subjects of a test subset of whom the model of the initial weights has seen a video, of whichever subset.
+def check_earlier_training(
+    lineage: Lineage | None, ledger: pd.DataFrame, split: pd.DataFrame, arms: Sequence[str]
+) -> Iterator[Finding]:
+    """Subjects of a test subset of whom a model of the initial weights has seen a video, of whichever subset.
 
     Args:
         lineage: of that model; None where it says none. One without videos says nothing of them either.
         split: as of `tasks.dataset.audit.present_split`.
+        arms: that begin with it.
     """
+    model = f"the model that {', '.join(arms)} begin{'s' if len(arms) == 1 else ''} with"
     if not (lineage and lineage.videos):
-        what = "not known whom the model of the initial weights has seen: it does not say so"
+        what = f"not known whom {model} has seen: it does not say so"
         yield Finding(Check.EARLIER_TRAINING, Severity.NOTE, what, (), "Train it again, if its data are at hand.")
         return
     marks = set(lineage.videos)
@@ -41,7 +45,7 @@ def check_earlier_training(lineage: Lineage | None, ledger: pd.DataFrame, split:
     if tested.empty:
         return
     names = sorted(tested["subject"].unique())
-    what = f"the model of the initial weights has seen {len(names)} of the people who are tested: {', '.join(names)}"
+    what = f"{model} has seen {len(names)} of the people who are tested: {', '.join(names)}"
     videos = tested.drop_duplicates("video_id").sort_values("video_id")
     where = tuple(f"{video} ({subset})" for video, subset in videos[["video_id", "side"]].itertuples(index=False))
     yield Finding(Check.EARLIER_TRAINING, Severity.ERROR, what, where, _OTHER_WEIGHTS)

@@ -30,6 +30,7 @@ from tasks.report.remarks import motion_remarks
 from tasks.study.comparison import HEADLINE, ArmResult
 from tasks.study.pretrained import origins_of
 from tasks.study.published import NOTES, published_accuracies
+from tasks.study.runs import own_training
 from tasks.video.image_sequences import STILL
 
 _MOST_LOST = 40
@@ -118,11 +119,10 @@ class Facts:
 def describe(source: ReportInput) -> Facts:
     """What the templates of the report say, by name."""
     settings = source.settings
-    best = source.best
+    best, emotions = source.best, settings.corpus.emotions
     meant = source.ledger[source.ledger["outcome"] != Outcome.OUT_OF_SCOPE]
     lost = meant[meant["outcome"] != Outcome.OK].sort_values(["outcome", "video_id"])
     seen = meant[meant["outcome"] == Outcome.OK]
-    emotions = settings.corpus.emotions
     evaluations = [one for result in source.results for seed in result.seeds for one in seed.evaluations]
     return Facts(
         settings=settings,
@@ -158,7 +158,7 @@ def describe(source: ReportInput) -> Facts:
         num_videos=len(source.ledger),
         num_meant=len(meant),
         num_subjects=int(source.split["subject"].nunique()),
-        num_nameless=int(source.split.loc[source.split["subject"] == source.split["video_id"], "video_id"].nunique()),
+        num_nameless=_num_nameless(source.split),
         video_facts=_video_facts(seen),
         motion_remarks=motion_remarks(source.ledger, settings.prepare),
         outcomes=count_outcomes(source.ledger),
@@ -176,6 +176,10 @@ def describe(source: ReportInput) -> Facts:
         figures={result.arm.name: source.shown_figures(result) for result in source.results},
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def _num_nameless(split: pd.DataFrame) -> int:
+    return int(split.loc[split["subject"] == split["video_id"], "video_id"].nunique())
 
 
 def _weights_taken(source: ReportInput) -> dict[str, tuple[int, int]]:
@@ -243,7 +247,7 @@ def _origins(source: ReportInput) -> dict[str, list[str]]:
     """Weights that arms began with, in words, and the titles of those arms."""
     found: dict[str, list[str]] = {}
     for result in source.results:
-        for origin in origins_of(source.settings.training, result.arm):
+        for origin in origins_of(own_training(source.settings, result.arm), result.arm):
             found.setdefault(origin.in_words(), []).append(result.arm.title)
     return found
 

@@ -19,6 +19,7 @@ from tasks.storage.stored_names import path_below
 
 MODEL_FILE = "model.keras"
 PROGRESS_FILE = "progress.json"
+SETTINGS_FILE = "settings.json"
 VALIDATION_FILE = "validation.parquet"
 _EPOCHS_FOLDER = "epochs"
 

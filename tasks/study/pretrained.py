@@ -9,8 +9,10 @@ from fer_models.models.building import weights_of
 from fer_models.models.lineage import Origin
 from fer_models.settings import TrainingSettings
 from tasks.progress import echo
+from tasks.storage.locations import local_path
+from tasks.study.earlier_study import origin_of
 from tasks.weights.cache import find, get, provenance
-from tasks.weights.registry import get_record
+from tasks.weights.registry import WEIGHTS, get_record
 
 
 def absent_weights(arm: Arm) -> list[str]:
@@ -34,11 +36,16 @@ def weight_files(arm: Arm) -> dict[str, Path]:
 
 
 def origins_of(training: TrainingSettings, arm: Arm) -> tuple[Origin, ...]:
-    """Where the first weights of an arm come from, as far as they are not fresh; raises `UserError` as `provenance`."""
-    named: list[str] = list(weights_of(arm))
-    if training.initial_weights is not None and not arm.is_solved:
-        named.append(training.initial_weights)
-    return tuple(provenance(name) for name in named)
+    """Where the first weights of an arm come from, as far as they are not fresh; raises `UserError` as `provenance`.
+
+    Args:
+        training: as of `tasks.study.runs.own_training`.
+    """
+    origins = [provenance(name) for name in weights_of(arm)]
+    if (named := training.initial_weights) is not None and not arm.is_solved:
+        known = provenance(named)
+        origins.append(known if named in WEIGHTS else origin_of(local_path(named), known))
+    return tuple(origins)
 
 
 def weights_part(arm: Arm) -> list[str]:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from fer_models.errors import UserError
-from fer_models.models.arms import Arm, former_name
+from fer_models.models.arms import Arm
 from fer_models.models.building import build_ensemble, build_model
 from fer_models.models.lineage import Lineage, video_marks
 from fer_models.models.motion import motion_scale_px
@@ -35,11 +35,24 @@ from tasks.preparation.ledger import read_ledger
 from tasks.progress import echo, progress
 from tasks.storage.files import broken_files, find_json, is_whole, set_aside, write_text
 from tasks.storage.local_copies import synced_folder
-from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, RunCheckpoints, load_trained, read_validation
-from tasks.study.initial_weights import give_initial_weights, initial_weights
+from tasks.study.checkpoints import (
+    MODEL_FILE,
+    PROGRESS_FILE,
+    SETTINGS_FILE,
+    RunCheckpoints,
+    load_trained,
+    read_validation,
+)
+from tasks.study.initial_weights import (
+    check_first_weights,
+    first_weights,
+    give_initial_weights,
+    initial_weights,
+)
 from tasks.study.needs import check_needs, shape_of
 from tasks.study.precision import gains_from_bfloat16
 from tasks.study.pretrained import absent_weights, origins_of, weight_files, weights_part
+from tasks.study.run_names import run_folder_name
 
 #: Raised when the same settings and data give another model than before.
 CODE_VERSION = 2
@@ -91,6 +104,7 @@ def plan_runs(settings: StudySettings) -> list[Run]:
         UserError: the study has no split or index yet, an arm needs other segments, or no arm is left.
     """
     check_needs(settings)
+    check_first_weights(settings)
     layout = Layout.of(settings)
     emotions = settings.corpus.emotions
     split = split_of_study(read_split(layout.split), read_ledger(layout.ledger, emotions), emotions)
@@ -122,11 +136,11 @@ def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, names: Map
         if arm.num_members:
             runs.append(_ensemble_run(arm, layout.runs, part, tuple(runs[-arm.num_members :])))
             continue
-        training = settings.training.model_copy(update={"treatment": treatment_of(settings, arm)})
-        what = digest(*common, training_part(training), _identity(arm))
+        what = digest(*common, training_part(own_training(settings, arm)), _identity(arm))
+        of_several = fold if several else None
         for seed in settings.seeds:
-            folder = layout.runs / f"{former_name(arm.name)}-{part}seed{seed}-{digest(what, {'seed': seed})}"
-            runs.append(Run(arm, seed, fold if several else None, folder, names[fold] if several else ""))
+            name = run_folder_name(arm.name, seed, of_several, digest(what, {"seed": seed}))
+            runs.append(Run(arm, seed, of_several, layout.runs / name, names[fold] if several else ""))
     return runs
 
 
@@ -163,12 +177,21 @@ def treatment_of(settings: StudySettings, arm: Arm) -> str:
     return arm.treatment or settings.training.treatment
 
 
+def own_training(settings: StudySettings, arm: Arm) -> TrainingSettings:
+    """How an arm is trained on any machine: with its treatment, and the model of a study's folder that it begins with.
+
+    Raises as `first_weights`.
+    """
+    own = {"treatment": treatment_of(settings, arm), "initial_weights": first_weights(settings, arm)}
+    return settings.training.model_copy(update=own)
+
+
 def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
     """How an arm is trained on this machine. A run's name does not depend on the machine, so that any can take it."""
     precision = settings.training.precision
     if precision == "auto":
         precision = "mixed_bfloat16" if gains_from_bfloat16() else "float32"
-    return settings.training.model_copy(update={"precision": precision, "treatment": treatment_of(settings, arm)})
+    return own_training(settings, arm).model_copy(update={"precision": precision})
 
 
 def num_epochs(settings: StudySettings, arm: Arm) -> int:
@@ -194,13 +217,14 @@ def build_run_model(settings: StudySettings, run: Run, folder: Path) -> keras.Mo
     """
     if run.members:
         return build_ensemble(run.arm, [load_trained(member.folder, member.name) for member in run.members])
-    stored = initial_weights(settings.training, run.arm)
+    training = training_of(settings, run.arm)
+    stored = initial_weights(training, run.arm)
     model = build_model(
         run.arm,
         _model_settings(settings, run),
         labels=settings.corpus.emotions,
-        augmentation=settings.training.augmentation,
-        precision=training_of(settings, run.arm).precision,
+        augmentation=training.augmentation,
+        precision=training.precision,
         prepare=carry_prepare(settings.prepare, _crops(settings, run)),
         seed=run.seed,
         shape=shape_of(settings),
@@ -208,14 +232,14 @@ def build_run_model(settings: StudySettings, run: Run, folder: Path) -> keras.Mo
         lineage=_lineage(settings, run).joined((stored and stored.lineage) or Lineage()),
     )
     if stored:
-        give_initial_weights(model, stored, settings.training, run.name, folder)
+        give_initial_weights(model, stored, training, run.name, folder)
     return model
 
 
 def _lineage(settings: StudySettings, run: Run) -> Lineage:
     """What a model of this run begins with, and whom it sees."""
     seen = read_seen(Layout.of(settings).index, run.split_fold, settings.corpus.emotions)
-    origins = origins_of(settings.training, run.arm)
+    origins = origins_of(own_training(settings, run.arm), run.arm)
     return Lineage(origins=origins, videos=video_marks(seen["sha256"]))
 
 
@@ -243,6 +267,9 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
     if missing := [member.name for member in run.members if not member.trained]:
         raise UserError(f"It averages trained models and lacks {'; '.join(missing)}; `fer train` trains them first.")
     train, validation = (run_arrays(settings, run, subset) for subset in (TRAIN, VALIDATION))
+    training = training_of(settings, run.arm)
+    if settings.training.initial_weights and not (run.members or run.arm.is_solved or training.initial_weights):
+        echo(f"{run.name} begins fresh: no model of {settings.training.initial_weights} has a layer for it.")
     if done:
         echo(f"{run.name}: going on after epoch {len(done.history)}")
     epochs = num_epochs(settings, run.arm)
@@ -250,7 +277,7 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         synced_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,
         progress(f"Training {run.name}", epochs) as advance,
     ):
-        write_text(working.path / "settings.json", json.dumps(settings.recorded(), indent=2) + "\n")
+        write_text(working.path / SETTINGS_FILE, json.dumps(settings.recorded(), indent=2) + "\n")
 
         def tell(epoch: Epoch) -> None:
             working.save()
@@ -262,7 +289,6 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
             if epochs == 1:
                 echo(f"{run.name}: the epoch is chosen; training anew on the validation people too")
 
-        training = training_of(settings, run.arm)
         checkpoints = RunCheckpoints(working.path, training.keep_epochs)
         build = functools.partial(build_run_model, settings, run, working.path)
         if run.members:

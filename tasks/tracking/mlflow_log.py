@@ -42,7 +42,7 @@ from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.study.evaluation import Evaluation
 from tasks.study.initial_weights import TRANSFERS_FILE
 from tasks.study.pretrained import origins_of
-from tasks.study.runs import Run, training_of, training_progress, treatment_of
+from tasks.study.runs import Run, own_training, training_of, training_progress, treatment_of
 from tasks.tracking.connection import connect, is_local, shown, sync_artifacts, tracking_uri
 from tasks.tracking.mlflow_database import artifacts_of
 
@@ -147,7 +147,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
 
 def _origin_tags(settings: StudySettings, run: Run) -> dict[str, str]:
     """Where the first weights of a run come from."""
-    origins = origins_of(settings.training, run.arm)
+    origins = origins_of(own_training(settings, run.arm), run.arm)
     unknown = "not known"
     columns = {
         "weights": [one.name for one in origins],
