@@ -1,19 +1,20 @@
 """What an audit looks like in a terminal."""
 
 from itertools import groupby
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.environment import check_keras, silent_imports
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.audit import audit, present_split
 from tasks.dataset.findings import Finding, Severity, num_leaks, write_findings
 from tasks.dataset.splits import read_split
 from tasks.preparation.ledger import read_ledger
-from tasks.study.initial_weights import saved_models
 
 #: Rows of one kind, and places in a row, that are shown; the file has all.
 _MOST_ROWS = 8
@@ -24,7 +25,7 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE
 def print_audit(settings: StudySettings, out: Console) -> bool:
     """Audit a study, write `audit.csv` into its folder and print what was found; returns whether it has a leak."""
     layout = Layout.of(settings)
-    findings = audit(settings, saved_models(settings))
+    findings = audit(settings, _earlier_models(settings))
     write_findings(layout.audit, findings)
     if findings:
         out.print(_table(findings))
@@ -38,6 +39,16 @@ def print_audit(settings: StudySettings, out: Console) -> bool:
     num_videos, num_subjects = videos["video_id"].nunique(), videos["subject"].nunique()
     out.print(f"{found} in {num_videos} videos of {num_subjects} people.", style="bold" if num else None)
     return num > 0
+
+
+def _earlier_models(settings: StudySettings) -> dict[Path, list[str]]:
+    """The saved models that arms begin with; without any, Keras is not needed, which takes long to import."""
+    if settings.training.initial_weights is None:
+        return {}
+    check_keras()
+    with silent_imports():
+        from tasks.study.initial_weights import saved_models
+    return saved_models(settings)
 
 
 def _table(findings: list[Finding]) -> Table:
