@@ -127,6 +127,16 @@ def test_dealing_finds_the_only_fair_deal() -> None:
     assert counts[groups == 0].sum(axis=0).tolist() == [5, 5]
 
 
+def test_of_a_hundred_thousand_subjects_few_deals_are_tried() -> None:
+    """Each shows one of ten classes, the rarest of them 500 times."""
+    counts = np.eye(10)[np.repeat(np.arange(10), [55_000, *[5_000] * 8, 500])]
+    sizes = [19_100, 19_100, 57_300]
+    groups = assign_groups(counts, sizes, np.random.default_rng(0))
+    assert np.bincount(groups).tolist() == sizes
+    shares = np.array([counts[groups == group].mean(axis=0) for group in range(3)])
+    assert np.abs(shares / shares.mean(axis=0) - 1).max() < 0.25
+
+
 @pytest.mark.parametrize(
     "text",
     [

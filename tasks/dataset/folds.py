@@ -21,7 +21,9 @@ from tasks.corpus.subject_names import one_spelling
 from tasks.storage.tables import read_rows
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-_CANDIDATES = 4000
+#: Random assignments that are looked at, and subjects in all of them: many thousands, such as single images of which
+#: nothing says who is seen, are alike in any.
+_CANDIDATES, _MOST_DRAWN = 4000, 20_000_000
 #: The greatest number that the split's column of folds holds.
 _MOST = 2**31 - 1
 
@@ -119,8 +121,9 @@ def assign_groups(counts: np.ndarray, sizes: list[int], rng: np.random.Generator
     Returns:
         The group of each subject, int (subjects,).
     """
-    orders = rng.permuted(np.tile(np.arange(len(counts)), (_CANDIDATES, 1)), axis=1)
-    groups = np.zeros((_CANDIDATES, len(counts)), np.int64)
+    candidates = min(_CANDIDATES, max(1, _MOST_DRAWN // len(counts)))
+    orders = rng.permuted(np.tile(np.arange(len(counts)), (candidates, 1)), axis=1)
+    groups = np.zeros((candidates, len(counts)), np.int64)
     np.put_along_axis(groups, orders, np.repeat(np.arange(len(sizes)), sizes)[None, :], axis=1)
     return groups[int(np.argmin(_unlikeness(groups, counts, len(sizes))))]
 
