@@ -7,11 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import draw_moving_face, write_images
 from test_video_image_sequences import BAD, JPG, PNG, picture, read_all, save
 
 from fer_models.errors import VideoFault
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box
+from tasks.video.cutting import prepare_video
 from tasks.video.fingerprint import content_sha256, content_state
 from tasks.video.image_sequences import is_still
 
@@ -77,6 +80,21 @@ def test_a_bad_image_is_undecodable_in_one_sentence(tmp_path: Path, suffix: str,
         read_all(path)
     assert caught.value.outcome is Outcome.UNDECODABLE
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("prepare", [PrepareSettings(), PrepareSettings(pair="none", segment_length=2)])
+def test_settings_that_take_no_image_are_told(tmp_path: Path, prepare: PrepareSettings) -> None:
+    (tmp_path / "1.png").write_bytes(PNG)
+    _, report = prepare_video(tmp_path / "1.png", prepare)
+    assert report.outcome is Outcome.TOO_SHORT
+    assert report.message == "it is a single image; set prepare.pair=none and prepare.segment_length=1"
+
+
+def test_a_face_in_an_image_is_found(tmp_path: Path) -> None:
+    write_images(tmp_path, draw_moving_face(0.0, 1), prefix="photo", suffix=".jpg")
+    (frame,), report = prepare_video(tmp_path / "photo00000001.jpg", PrepareSettings(pair="none", segment_length=1))
+    assert (report.outcome, report.message, report.num_segments, report.num_covered) == (Outcome.OK, "", 1, 1)
+    assert (report.fps, report.duration_s, frame.segment, frame.frame, frame.optical_flow) == (0.0, 0.0, 0, 0, None)
 
 
 def test_what_is_not_there_or_no_file(tmp_path: Path) -> None:

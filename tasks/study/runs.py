@@ -268,10 +268,10 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         raise UserError(f"It averages trained models and lacks {'; '.join(missing)}; `fer train` trains them first.")
     train, validation = (run_arrays(settings, run, subset) for subset in (TRAIN, VALIDATION))
     training = training_of(settings, run.arm)
-    if settings.training.initial_weights and not (run.members or run.arm.is_solved or training.initial_weights):
-        echo(f"{run.name} begins fresh: no model of {settings.training.initial_weights} has a layer for it.")
     if done:
         echo(f"{run.name}: going on after epoch {len(done.history)}")
+    elif settings.training.initial_weights and not (run.members or run.arm.is_solved or training.initial_weights):
+        echo(f"{run.name} begins fresh: no model of {settings.training.initial_weights} has a layer for it.")
     epochs = num_epochs(settings, run.arm)
     with (
         synced_folder(run.folder, last=(PROGRESS_FILE, MODEL_FILE)) as working,

@@ -21,6 +21,7 @@ from tasks.video.detectors import load_confirming, load_detector
 from tasks.video.detectors.detector import Face
 from tasks.video.faces import FaceTracker
 from tasks.video.frames import Frame
+from tasks.video.image_sequences import STILL
 from tasks.video.pairs import Pair, is_far
 from tasks.video.pictures import NOTABLE_REPEATS, Pictures
 from tasks.video.scene_cuts import SceneCuts
@@ -187,6 +188,8 @@ def _judge(
     if not video.complete:
         why = f": {video.fault}" if video.fault else ""
         return Outcome.TRUNCATED, f"it breaks off after {video.num_decoded} frames{why}"
+    if not facts["num_segments"] and video.codec == STILL:
+        return Outcome.TOO_SHORT, "it is a single image; set prepare.pair=none and prepare.segment_length=1"
     if not facts["num_segments"]:
         count = "1 frame is" if video.num_decoded == 1 else f"{video.num_decoded} frames are"
         least = 2 if settings.has_optical_flow else 1

@@ -1,6 +1,6 @@
 """A CSV or Parquet table with the columns `path`, `subject` and `emotion`; paths are relative to the table.
 
-A path is a video file, or a folder or pattern of numbered images (see `tasks.video.image_sequences`).
+A path is a video file, a folder or pattern of numbered images, or an image (see `tasks.video.image_sequences`).
 """
 
 import os
