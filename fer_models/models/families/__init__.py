@@ -75,3 +75,9 @@ def load_family(name: str) -> Family:
     """The family of that name."""
     family: Family = importlib.import_module(FAMILIES[name]).FAMILY
     return family
+
+
+def load_families() -> None:
+    """Make the layers of all families known, without which Keras cannot load a model that has them."""
+    for name in FAMILIES:
+        load_family(name)
