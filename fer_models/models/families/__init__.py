@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "two-stream": "fer_models.models.families.two_stream",
     "linear": "fer_models.models.families.linear",
+    "recurrent": "fer_models.models.families.recurrent",
 }
 
 
