@@ -17,8 +17,9 @@ from test_training_treatments import validation_losses
 from fer_models.explanation.gradcam import GradCam, gradcam
 from fer_models.explanation.randomisation import check_randomisation
 from fer_models.models.arms import ARMS
-from fer_models.models.building import build_model
-from fer_models.segments import pair_inputs
+from fer_models.models.building import build_model, load_model
+from fer_models.models.network import model_inputs
+from fer_models.segments import FrameInputs, SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 
 pytestmark = [
@@ -28,6 +29,8 @@ pytestmark = [
 
 ROOT = Path(__file__).resolve().parent.parent
 LOSSES_FILE, MODEL_FILE, MAPS_FILE = "losses.json", "model.keras", "maps.npz"
+#: An arm whose model goes from frame to frame, the one whose missing frames are the hardest for a backend.
+RECURRENT = "convlstm-spatial"
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,30 @@ def test_jax_builds_trains_and_explains_as_tensorflow_does(on_jax: Path) -> None
         np.testing.assert_allclose(computed[stream], found, atol=1e-3)
 
 
+def test_a_recurrent_model_of_jax_passes_over_missing_frames_as_on_tensorflow(on_jax: Path) -> None:
+    expected = np.load(on_jax / f"{RECURRENT}.npy")
+    assert np.ptp(expected, axis=0).max() > 1e-3
+    np.testing.assert_allclose(probabilities_of_frames(load_model(on_jax / f"{RECURRENT}.keras")), expected, atol=1e-4)
+
+
+def probabilities_of_frames(model: keras.Model) -> np.ndarray:
+    """What a model says of three segments of two frames each: the first is missing, the last, and none."""
+    faces = np.random.default_rng(0).integers(0, 256, (6, 48, 48, 3), np.uint8)
+    seen = np.array([[False, True], [True, False], [True, True]])
+    segments = FrameInputs(faces, None, np.arange(6).reshape(3, 2), seen)
+    return np.asarray(model.predict_on_batch(model_inputs(model, segments.batch(np.arange(3)))))
+
+
+def train_a_step_over_frames(folder: Path) -> None:
+    settings = ModelSettings(form="modern", width=2, dropout=0.0)
+    model = build_model(ARMS[RECURRENT], settings, shape=SegmentShape(num_frames=2))
+    faces = np.random.default_rng(1).integers(0, 256, (3, 2, 48, 48, 3), np.uint8)
+    model.compile(keras.optimizers.RMSprop(1e-3), "sparse_categorical_crossentropy", jit_compile=True)
+    assert np.isfinite(model.train_on_batch([faces, np.ones((3, 2), bool)], np.arange(3)))
+    model.save(folder / f"{RECURRENT}.keras")
+    np.save(folder / f"{RECURRENT}.npy", probabilities_of_frames(model))
+
+
 def train_a_step_and_explain(folder: Path) -> None:
     augmentation = AugmentationSettings(rotation_deg=5, brightness=0.1)
     model = build_model(ARMS["gap-sum"], ModelSettings(width=2, head_units=8, dropout=0.0), augmentation=augmentation)
@@ -86,4 +113,5 @@ if __name__ == "__main__":
     assert keras.backend.backend() == "jax"
     into = Path(sys.argv[1])
     train_a_step_and_explain(into)
+    train_a_step_over_frames(into)
     (into / LOSSES_FILE).write_text(json.dumps(validation_losses(into / "runs")), encoding="utf-8")

@@ -1,6 +1,9 @@
 """Models of the right shape and size, that learn, and that come back from disk as they were."""
 
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -16,13 +19,14 @@ from fer_models.models.building import (
     model_labels,
     model_network,
     model_prepare,
+    needs_of,
     seeded_initializers,
     streams_of,
 )
 from fer_models.models.families import Recipe
 from fer_models.models.families.two_stream import build_stream, recognise
 from fer_models.models.network import layer_output, model_inputs
-from fer_models.segments import SegmentShape, pair_inputs
+from fer_models.segments import FrameInputs, SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 from tasks.study.precision import is_limited
 from tasks.study.published import PUBLISHED
@@ -95,8 +99,10 @@ def test_map_sizes_of_the_study():
 @pytest.mark.parametrize("form", ["published", "corrected", "modern"])
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_builds_in_all_forms_and_gives_probabilities(arm, form):
-    model = small(arm, form)
-    probabilities = keras.ops.convert_to_numpy(model(random_inputs(3)))
+    frames = np.tile(np.arange(3)[:, None], needs_of(ARMS[arm]).num_frames)
+    segments = FrameInputs(*random_inputs(3), frames, np.ones(frames.shape, bool))
+    model = small(arm, form, shape=segments.shape)
+    probabilities = keras.ops.convert_to_numpy(model(model_inputs(model, segments.batch(np.arange(3)))))
     assert model.output_shape == (None, 6)
     assert model.get_layer("logits").output.shape == (None, 6)
     assert probabilities.shape == (3, 6)
@@ -325,6 +331,27 @@ def test_load_model_refuses_what_is_no_model_of_ours(tmp_path: Path):
         with pytest.raises(UserError, match="not a model of this project") as caught:
             load_model(path)
         assert str(path) in str(caught.value)
+
+
+LOADING = """
+import sys
+from pathlib import Path
+from fer_models.models.building import load_model
+from fer_models.training.progress import Progress
+from tasks.study.checkpoints import RunCheckpoints
+path = Path(sys.argv[1])
+named = Progress(history=[], last_checkpoint=path.name, best_checkpoint=path.name, best_epoch=1)
+print((load_model(path) if sys.argv[2] == "model" else RunCheckpoints(path.parent).load_last(named)).name)
+"""
+
+
+@pytest.mark.parametrize("kind", ["model", pytest.param("checkpoint", marks=pytest.mark.slow)])
+def test_a_process_that_has_built_nothing_loads_a_model_of_any_family(kind, tmp_path: Path):
+    small("hog-svm").save(tmp_path / "hog.keras")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    command = [sys.executable, "-c", LOADING, str(tmp_path / "hog.keras"), kind]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "hog_svm", done.stderr
 
 
 # Geometry

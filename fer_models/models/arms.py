@@ -48,6 +48,21 @@ def _fer2013(name: str, title: str, **options: Any) -> Arm:
     return _two_stream(f"fer2013-{name}", f"FER2013, {title}", spatial="mini-xception", **options)
 
 
+#: Streams by the last word of an arm's name, and what they look at.
+_SIGHTS: dict[str, tuple[tuple[str, ...], str]] = {
+    "spatial": (("spatial",), "face"),
+    "temporal": (("temporal",), "optical flow"),
+    "fused": (("spatial", "temporal"), "face and optical flow"),
+}
+
+
+def _recurrent(memory: str, title: str) -> tuple[Arm, ...]:
+    return tuple(
+        Arm(f"{memory}-{name}", f"{title}, {sight}", "recurrent", {"memory": memory, "streams": streams})
+        for name, (streams, sight) in _SIGHTS.items()
+    )
+
+
 ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
@@ -73,6 +88,9 @@ ARMS: dict[str, Arm] = {
         _fer2013("gap-concatenate", "GAP + concatenate", pooling="gap", fusion="concatenate"),
         _fer2013("gap-sum", "GAP + sum", pooling="gap", fusion="sum"),
         _fer2013("gap-average", "GAP + average", pooling="gap", fusion="average"),
+        *_recurrent("lstm", "LSTM"),
+        *_recurrent("gru", "GRU"),
+        *_recurrent("convlstm", "ConvLSTM"),
     )
 }
 

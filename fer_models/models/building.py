@@ -1,6 +1,5 @@
 """Builds an arm as a Keras model, and loads one that was saved."""
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -11,10 +10,11 @@ import keras
 from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS
 from fer_models.models.arms import Arm
-from fer_models.models.families import Recipe, load_family
+from fer_models.models.families import Recipe, load_families, load_family
 from fer_models.models.families.two_stream import recognise
 from fer_models.models.lineage import Lineage
 from fer_models.models.network import Network
+from fer_models.models.seeds import layer_seed
 from fer_models.segments import SegmentShape
 from fer_models.settings import AugmentationSettings, ModelSettings
 
@@ -82,11 +82,8 @@ Initializers = Callable[[str], keras.Initializer]
 
 
 def seeded_initializers(form: str, seed: int) -> Initializers:
-    """Initializers of a form's kind, each drawing from the seed and its layer's name alone.
-
-    Keras would draw their seeds from Python's global generator, which other threads of the process draw from as well.
-    """
-    return lambda name: _INITIALIZERS[form](seed=zlib.crc32(f"{seed}/{name}".encode()))
+    """Initializers of a form's kind, each drawing from the seed and its layer's name alone."""
+    return lambda name: _INITIALIZERS[form](seed=layer_seed(seed, name))
 
 
 def build_model(
@@ -208,6 +205,7 @@ def model_lineage(model: keras.Model) -> Lineage | None:
 
 def load_model(path: Any) -> keras.Model:
     """Load a `.keras` file without running any code from it; raises `UserError` when it is none of ours."""
+    load_families()
     try:
         if not str(path).endswith(".keras"):
             raise ValueError("its name does not end in .keras")  # other formats can hold code

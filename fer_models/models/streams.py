@@ -5,7 +5,7 @@ convolutions a stream, and two dense layers. The form `modern` has four with bat
 before the last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,10 +68,19 @@ _MODERN = Stream(
 STREAMS = {"published": _PUBLISHED, "corrected": _PUBLISHED, "modern": _MODERN}
 
 
-def build_stream(picture: Any, name: str, width: int, recipe: Recipe) -> Any:
+def _as_it_is(feature_map: Any, layer: str) -> Any:
+    return feature_map
+
+
+def build_stream(
+    picture: Any, name: str, width: int, recipe: Recipe, shown: Callable[[Any, str], Any] = _as_it_is
+) -> Any:
     """The convolutions of one stream.
 
     Picture (batch, 48, 48, channels) -> feature map (batch, 3, 3, 2 * width); `modern`: (batch, 6, 6, 4 * width).
+
+    Args:
+        shown: what goes on of the feature map of a convolution, with the name of its layer in `stream_maps`.
     """
     x, precision = picture, recipe.precision
     stream = STREAMS[recipe.settings.form]
@@ -90,6 +99,7 @@ def build_stream(picture: Any, name: str, width: int, recipe: Recipe) -> Any:
         if stream.normalised:
             x = layers.BatchNormalization(momentum=_MOMENTUM, dtype=precision, name=f"{layer}_norm")(x)
             x = layers.ReLU(dtype=precision, name=f"{layer}_relu")(x)
+        x = shown(x, _map_name(name, number, recipe.settings.form))
         if one.pool:
             kind, side, stride = one.pool
             pooling = layers.MaxPooling2D if kind == "max" else layers.AveragePooling2D
@@ -142,6 +152,11 @@ def pooled(feature_map: Any, stream: str, pooling: Pooling, recipe: Recipe) -> A
     return layer(dtype=recipe.precision, name=f"{stream}_{pooling}")(feature_map)
 
 
+def fused(tensors: Sequence[Any], fusion: Fusion, recipe: Recipe) -> Any:
+    """One of several vectors or maps, of which all but the channels are alike."""
+    return _FUSIONS[fusion](dtype=recipe.precision, name="fusion")(list(tensors))
+
+
 def head_name(form: str) -> str:
     """The first layer of `decide` that has weights."""
     return LOGITS if form == "modern" else "dense1"
@@ -150,7 +165,7 @@ def head_name(form: str) -> str:
 def decide(vectors: Sequence[Any], fusion: Fusion | None, recipe: Recipe) -> Any:
     """The logits (batch, classes) from the vectors of the streams, each (batch, length)."""
     settings, precision = recipe.settings, recipe.precision
-    x = _FUSIONS[fusion](dtype=precision, name="fusion")(list(vectors)) if fusion else vectors[0]
+    x = fused(vectors, fusion, recipe) if fusion else vectors[0]
     if settings.form != "modern":
         x = _dense("dense1", recipe)(x)
         x = layers.Dropout(settings.dropout, dtype=precision, seed=recipe.seed, name="dropout1")(x)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fer_models.errors import UserError
 from fer_models.models.building import load_model
+from fer_models.models.families import load_families
 from fer_models.training.progress import Progress
 from tasks.storage.disk import make_folder
 from tasks.storage.files import atomic_write, find_json, remove_temporary_files, set_aside, write_json
@@ -59,6 +60,7 @@ class RunCheckpoints:
 
     def load_last(self, progress: Progress) -> keras.Model:
         """The model as it was committed last, with its optimizer."""
+        load_families()
         return keras.saving.load_model(self._checkpoint(progress.last_checkpoint), safe_mode=True)
 
     def load_best(self, progress: Progress) -> keras.Model | None:

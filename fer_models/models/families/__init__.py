@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "two-stream": "fer_models.models.families.two_stream",
     "linear": "fer_models.models.families.linear",
+    "recurrent": "fer_models.models.families.recurrent",
 }
 
 
@@ -75,3 +76,9 @@ def load_family(name: str) -> Family:
     """The family of that name."""
     family: Family = importlib.import_module(FAMILIES[name]).FAMILY
     return family
+
+
+def load_families() -> None:
+    """Make the layers of all families known, without which Keras cannot load a model that has them."""
+    for name in FAMILIES:
+        load_family(name)
