@@ -122,8 +122,8 @@ def test_every_arm_is_one_of_its_family(name: str) -> None:
     family = load_family(arm.family)
     assert family.name == arm.family
     family.options.model_validate(arm.options)
-    assert set(streams_of(arm)) <= {"spatial", "temporal"}
-    assert SegmentShape().offers(needs_of(arm))
+    assert set(streams_of(arm)) <= {"spatial", "temporal", "frames"}
+    assert SegmentShape(num_frames=2).offers(needs_of(arm))
     assert needs_of(arm).has_optical_flow == ("temporal" in streams_of(arm))
 
 

@@ -16,13 +16,14 @@ from fer_models.models.building import (
     model_labels,
     model_network,
     model_prepare,
+    needs_of,
     seeded_initializers,
     streams_of,
 )
 from fer_models.models.families import Recipe
 from fer_models.models.families.two_stream import build_stream, recognise
 from fer_models.models.network import layer_output, model_inputs
-from fer_models.segments import SegmentShape, pair_inputs
+from fer_models.segments import FrameInputs, SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 from tasks.study.precision import is_limited
 from tasks.study.published import PUBLISHED
@@ -95,8 +96,10 @@ def test_map_sizes_of_the_study():
 @pytest.mark.parametrize("form", ["published", "corrected", "modern"])
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_builds_in_all_forms_and_gives_probabilities(arm, form):
-    model = small(arm, form)
-    probabilities = keras.ops.convert_to_numpy(model(random_inputs(3)))
+    frames = np.tile(np.arange(3)[:, None], needs_of(ARMS[arm]).num_frames)
+    segments = FrameInputs(*random_inputs(3), frames, np.ones(frames.shape, bool))
+    model = small(arm, form, shape=segments.shape)
+    probabilities = keras.ops.convert_to_numpy(model(model_inputs(model, segments.batch(np.arange(3)))))
     assert model.output_shape == (None, 6)
     assert model.get_layer("logits").output.shape == (None, 6)
     assert probabilities.shape == (3, 6)
