@@ -260,7 +260,7 @@ def test_both_arms_are_evaluated_and_explained(study: StudySettings) -> None:
         tiles = read_tiles(folder / TILES_FILE)
         assert tiles
         for tile in tiles:
-            assert tile.face.shape == (SIDE_PX, SIDE_PX, 3)
+            assert tile.faces.shape == (1, SIDE_PX, SIDE_PX, 3)
             assert {stream: one.shape for stream, one in tile.maps.items()} == dict.fromkeys(
                 streams, (SIDE_PX, SIDE_PX)
             )
