@@ -52,6 +52,12 @@ class SegmentShape:
         """Whether segments of this shape have what a model needs; it is built for their side."""
         return self.num_frames >= needed.num_frames and self.has_optical_flow >= needed.has_optical_flow
 
+    def with_needs(self, needed: "SegmentShape") -> "SegmentShape":
+        """The same with at least the frames, and with the motion, that a model needs."""
+        return SegmentShape(
+            max(self.num_frames, needed.num_frames), self.side_px, self.has_optical_flow or needed.has_optical_flow
+        )
+
 
 class SegmentInputs(Protocol):
     """Segments that a model can be asked about. How they are stored is their own affair."""

@@ -122,7 +122,7 @@ def test_every_arm_is_one_of_its_family(name: str) -> None:
     family = load_family(arm.family)
     assert family.name == arm.family
     family.options.model_validate(arm.options)
-    assert set(streams_of(arm)) <= {"spatial", "temporal"}
+    assert set(streams_of(arm)) <= {"spatial", "temporal", "frames"}
     assert SegmentShape(num_frames=2).offers(needs_of(arm))
     assert needs_of(arm).has_optical_flow == ("temporal" in streams_of(arm))
 
@@ -260,7 +260,7 @@ def test_both_arms_are_evaluated_and_explained(study: StudySettings) -> None:
         tiles = read_tiles(folder / TILES_FILE)
         assert tiles
         for tile in tiles:
-            assert tile.face.shape == (SIDE_PX, SIDE_PX, 3)
+            assert tile.faces.shape == (1, SIDE_PX, SIDE_PX, 3)
             assert {stream: one.shape for stream, one in tile.maps.items()} == dict.fromkeys(
                 streams, (SIDE_PX, SIDE_PX)
             )

@@ -4,10 +4,12 @@ import keras
 import numpy as np
 import pytest
 
+from fer_models.explanation import gradcam as gradcam_module
 from fer_models.explanation.gradcam import GradCam, gradcam
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
-from fer_models.segments import pair_inputs
+from fer_models.models.network import FeatureMap, model_inputs
+from fer_models.segments import FrameInputs, SegmentInputs, SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 from tasks.study.precision import is_limited
 
@@ -45,21 +47,22 @@ def explained() -> tuple[pair_inputs, np.ndarray, np.ndarray]:
     return pair_inputs(*random_inputs()), np.arange(len(CLASSES)), CLASSES
 
 
-def exact_maps(model: keras.Model, streams: list[str], convolution: int) -> list[np.ndarray]:
+def exact_maps(model: keras.Model, segments: SegmentInputs, streams: list[str], convolution: int) -> list[np.ndarray]:
     """Grad-CAM on the feature maps' own grids, by TensorFlow's tape, one sample at a time."""
     import tensorflow as tf
 
     outputs = [model.get_layer(f"{stream}_conv{convolution}").output for stream in streams]
     body, head = keras.Model(model.inputs, outputs), keras.Model(outputs, model.get_layer("logits").output)
-    faces, optical_flows = random_inputs()
     rows = []
     for number, chosen in enumerate(CLASSES):
-        maps = body([faces[number : number + 1], optical_flows[number : number + 1].astype(np.float32)])
+        maps = body(model_inputs(model, segments.batch(np.array([number]))))
         maps = [tf.identity(one) for one in (maps if isinstance(maps, list | tuple) else [maps])]
         with tf.GradientTape() as tape:
             tape.watch(maps)
             logit = head(maps, training=False)[0, chosen]
-        weights = [tf.reduce_mean(gradient, axis=(1, 2)) for gradient in tape.gradient(logit, maps)]
+        weights = [
+            tf.reduce_mean(gradient, axis=tuple(range(1, gradient.ndim - 1))) for gradient in tape.gradient(logit, maps)
+        ]
         cams = [
             np.maximum((one[0] * weight[0]).numpy().sum(axis=-1), 0) for one, weight in zip(maps, weights, strict=True)
         ]
@@ -81,7 +84,7 @@ def test_maps_are_those_of_exact_gradients(arm, form, convolution):
     model = small(arm, form=form)
     maps = gradcam(model, *explained(), convolution)
     assert list(maps) == STREAMS[arm]
-    for stream, exact in zip(maps, exact_maps(model, STREAMS[arm], convolution), strict=True):
+    for stream, exact in zip(maps, exact_maps(model, explained()[0], STREAMS[arm], convolution), strict=True):
         assert maps[stream].shape == (len(CLASSES), 48, 48)
         assert maps[stream].dtype == np.float32
         assert maps[stream].min() >= 0
@@ -178,3 +181,78 @@ def test_mixed_precision():
         assert found.dtype == np.float32
         assert np.isfinite(found).all()
         assert found.max() == pytest.approx(1, abs=1e-3)
+
+
+# Several frames
+
+
+def frames_explained(num_frames: int = 4) -> tuple[FrameInputs, np.ndarray, np.ndarray]:
+    """As `explained`, of segments whose windows overlap."""
+    windows = np.arange(len(CLASSES))[:, None] + np.arange(num_frames)
+    segments = FrameInputs(*random_inputs(windows.max() + 1), windows, np.ones(windows.shape, bool))
+    return segments, np.arange(len(CLASSES)), CLASSES
+
+
+@pytest.mark.parametrize("convolution", [3, 5])
+def test_maps_with_frames_are_those_of_exact_gradients_with_one_peak_a_segment(convolution: int) -> None:
+    model = small("c3d-sum", shape=SegmentShape(num_frames=4))
+    streams = ["spatial", "temporal", "frames"]
+    segments, rows, classes = frames_explained()
+    explainer = GradCam(model, len(rows), convolution)
+    cells = explainer.cells(segments, rows, classes)
+    for stream, exact in zip(streams, exact_maps(model, segments, streams, convolution), strict=True):
+        np.testing.assert_allclose(cells[stream], exact, atol=1e-4)
+    maps = explainer.maps(segments, rows, classes)
+    assert {stream: one.shape[1:] for stream, one in maps.items()} == explainer.shapes(segments.shape)
+    assert explainer.shapes(segments.shape) == {"spatial": (48, 48), "temporal": (48, 48), "frames": (4, 48, 48)}
+    frames = maps["frames"]
+    assert (frames.shape, frames.dtype) == ((len(CLASSES), 4, 48, 48), np.float32)
+    inside = frames[..., CELLS[convolution], CELLS[convolution]]
+    if convolution == 3:
+        np.testing.assert_allclose(inside, cells["frames"], atol=1e-6)  # it has all frames
+    else:
+        first, second = cells["frames"][:, 0], cells["frames"][:, 1]  # which look at 0.5 and 2.5
+        for number, share in enumerate((0, 0.25, 0.75, 1)):
+            np.testing.assert_allclose(inside[:, number], first + share * (second - first), atol=1e-6)
+    peaks = frames.max(axis=(2, 3))
+    assert np.isin(peaks.max(axis=1).round(4), (0, 1)).all()
+    assert (peaks.min(axis=1) < 0.99).any()
+
+
+def test_a_single_cell_in_time_stands_for_all_frames() -> None:
+    model = small("c3d", form="modern", shape=SegmentShape(num_frames=2))
+    found = gradcam(model, *frames_explained(2))["frames"]
+    assert found.shape == (len(CLASSES), 2, 48, 48)
+    assert found.any()
+    np.testing.assert_array_equal(found[:, 0], found[:, 1])
+
+
+def test_cells_stand_in_time_and_space_where_they_look() -> None:
+    looked_at = FeatureMap(layer="x", first_px=2, step_px=3, first_frame=1.0, step_frames=2.0)
+    cells = np.zeros((1, 2, 2, 4), np.float32)
+    cells[0, 1, 0, 2] = 1.0  # looks at frame 3, row 2, column 8
+    placed = gradcam_module._place(cells, looked_at, SegmentShape(num_frames=5, side_px=12))[0]
+    np.testing.assert_allclose(placed[:, 2, 8], [0, 0, 0.5, 1, 1])
+    np.testing.assert_allclose(placed[3, :, 8], [1, 1, 1, 2 / 3, 1 / 3, 0, 0, 0, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(placed[3, 2], [0, 0, 0, 0, 0, 0, 1 / 3, 2 / 3, 1, 2 / 3, 1 / 3, 0], atol=1e-6)
+
+
+def test_a_bright_spot_is_found_in_its_frame() -> None:
+    """As with one frame: a stream that passes brightness on, and a head that likes it."""
+    settings = ModelSettings(form="published", width=1, head_units=1, dropout=0.0)
+    model = build_model(ARMS["c3d"], settings, shape=SegmentShape(num_frames=8))
+    for weight in model.trainable_weights:
+        weight.assign(np.ones(weight.shape) if weight.path.endswith("kernel") else np.zeros(weight.shape))
+    faces = np.zeros((8, 48, 48, 3), np.uint8)
+    faces[5, 13:16, 29:32] = 255
+    segments = FrameInputs(faces, None, np.arange(8)[None], np.ones((1, 8), bool))
+    (found,) = gradcam(model, segments, np.array([0]), np.array([0]))["frames"]
+    assert found.max(axis=(1, 2)).argmax() == 5
+    rows, columns = np.nonzero(found[5] > 0.9)
+    assert (rows.mean(), columns.mean()) == pytest.approx((14, 30), abs=1.5)
+    assert found[0].max() == 0
+
+
+def test_a_stream_of_stacked_frames_has_one_map_for_all() -> None:
+    model = small("frame-stack", shape=SegmentShape(num_frames=4))
+    assert gradcam(model, *frames_explained())["frames"].shape == (len(CLASSES), 48, 48)

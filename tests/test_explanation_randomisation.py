@@ -3,19 +3,24 @@
 import keras
 import numpy as np
 import pytest
+from keras import layers
+from moving_squares import LABELS, moving_squares
 from scipy.stats import spearmanr
 
 from fer_models.explanation.gradcam import GradCam
 from fer_models.explanation.randomisation import (
     MAX_SIMILARITY,
     Randomisation,
+    _draw_anew,
     check_randomisation,
     layers_from_the_top,
     rank_correlation,
 )
 from fer_models.models.arms import ARMS
-from fer_models.models.building import build_model
-from fer_models.segments import pair_inputs
+from fer_models.models.building import EmotionProbabilities, build_model, model_network
+from fer_models.models.inputs import input_layers
+from fer_models.models.network import FeatureMap, Network
+from fer_models.segments import SegmentShape, pair_inputs
 from fer_models.settings import ModelSettings
 
 pytestmark = pytest.mark.trains
@@ -205,3 +210,103 @@ def test_normalisation_is_forgotten_with_its_convolution() -> None:
     np.testing.assert_array_equal(variances[2], 1)
     for one, other in zip(model.get_weights(), kept, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+# Several frames
+
+
+@pytest.mark.parametrize(
+    ("arm", "form", "steps"),
+    [
+        ("c3d-sum", "corrected", STEPS),
+        ("c3d", "modern", ["logits", "conv4", "conv3", "conv2", "conv1"]),
+        ("frame-stack-average", "modern", ["logits", "conv4", "conv3", "conv2", "conv1"]),
+    ],
+)
+def test_streams_over_frames_forget_with_the_others(arm: str, form: str, steps: list[str]) -> None:
+    segments = moving_squares(6, 0)
+    settings = ModelSettings(form=form, width=4, head_units=16, dropout=0.0)
+    model = build_model(ARMS[arm], settings, LABELS, shape=segments.shape)
+    kept = model.get_weights()
+    cascade = layers_from_the_top(model)
+    assert list(cascade) == steps
+    streams = model_network(model).feature_maps
+    convolutions = {layer.name for layer in cascade["conv1"] if layer.name.endswith("conv1")}
+    assert convolutions == {f"{stream}_conv1" for stream in streams}
+    with_weights = {layer.name for layer in model.layers if layer.weights}
+    assert {layer.name for step in cascade.values() for layer in step} == with_weights
+    result = check_randomisation(GradCam(model, 6), segments, np.arange(6), segments.labels, seed=1, num_draws=2)
+    assert result.steps == tuple(steps)
+    assert result.num_maps["frames"] > 0
+    assert result.similarity["frames"].shape == (2, len(steps))
+    assert np.abs(result.similarity["frames"][:, -1]).max() < 0.9
+    for one, other in zip(model.get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def recurrent(layer: keras.Layer) -> keras.Model:
+    """A convolution of each frame, whose map has frames, and a layer that goes through them."""
+    shape = SegmentShape(num_frames=4, has_optical_flow=False)
+    face = input_layers(shape, all_frames=True)["face"]
+    convolution = layers.Conv3D(4, (1, 5, 5), (1, 4, 4), activation="relu", name="spatial_conv1")
+    x = convolution(layers.Rescaling(1 / 255)(face))  # (batch, 4, 11, 11, 4)
+    if isinstance(layer, layers.ConvLSTM2D):
+        x = layers.GlobalAveragePooling2D()(layer(x))
+    else:
+        x = layer(layers.Reshape((4, 11 * 11 * 4))(x))
+    logits = layers.Dense(2, name="logits")(x)
+    maps = {"spatial": (FeatureMap(layer="spatial_conv1", first_px=2, step_px=4),)}
+    network = Network(family="recurrent", shape=shape, head="logits", logits="logits", feature_maps=maps)
+    last = EmotionProbabilities(LABELS, network=network.model_dump(mode="json"), name="probabilities")
+    return keras.Model(face, last(logits))
+
+
+RECURRENT = (layers.LSTM, layers.GRU, layers.ConvLSTM2D)
+
+
+def recurrent_layer(kind: type[keras.Layer]) -> keras.Layer:
+    return kind(6, 3, name="spatial_memory") if kind is layers.ConvLSTM2D else kind(6, name="spatial_memory")
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_recurrent_layers_are_forgotten_too(kind: type[keras.Layer]) -> None:
+    segments = moving_squares(6, 0)
+    model = recurrent(recurrent_layer(kind))
+    kept = model.get_weights()
+    assert list(layers_from_the_top(model)) == ["logits", "memory", "conv1"]
+    explainer = GradCam(model, 6)
+    assert explainer.cells(segments, np.arange(6), segments.labels)["spatial"].shape == (6, 4, 11, 11)
+    result = check_randomisation(explainer, segments, np.arange(6), segments.labels, seed=1, num_draws=2)
+    assert result.steps == ("logits", "memory", "conv1")
+    steps = result.similarity["spatial"]
+    assert np.abs(np.diff(steps, axis=1)).min() > 1e-3, "each step changes the maps"
+    for one, other in zip(model.get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_each_weight_of_a_recurrent_layer_is_drawn_by_its_own_initializer(kind: type[keras.Layer]) -> None:
+    layer = recurrent_layer(kind)
+    recurrent(layer)
+    fresh = [weight.copy() for weight in layer.get_weights()]
+    layer.set_weights([np.full_like(weight, 0.3) for weight in fresh])
+    _draw_anew(layer, "1/0/spatial_memory")
+    kernel, recurrent_kernel, bias = layer.get_weights()
+    assert kernel.std() == pytest.approx(fresh[0].std(), rel=0.1)
+    assert not np.array_equal(kernel, fresh[0])
+    flat = recurrent_kernel.reshape(-1, recurrent_kernel.shape[-1])
+    flat = flat if len(flat) < flat.shape[1] else flat.T
+    np.testing.assert_allclose(flat @ flat.T, np.eye(len(flat)), atol=1e-4)
+    np.testing.assert_array_equal(bias, fresh[2])
+    _draw_anew(layer, "1/1/spatial_memory")
+    assert not np.array_equal(layer.get_weights()[0], kernel)
+    _draw_anew(layer, "1/0/spatial_memory")
+    np.testing.assert_array_equal(layer.get_weights()[0], kernel)
+
+
+def test_maps_with_frames_are_compared_over_all_cells() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.random((2, 4, 3, 5, 5)).astype(np.float32)
+    found = rank_correlation(first, second)
+    for row in range(4):
+        assert found[row] == pytest.approx(spearmanr(first[row].ravel(), second[row].ravel()).statistic)

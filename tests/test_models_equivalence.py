@@ -9,6 +9,7 @@ from fer_models.models import equivalence, streams
 from fer_models.models.arms import ARMS, STUDY_ARMS, Arm
 from fer_models.models.building import build_model
 from fer_models.models.equivalence import Equivalence, describe, find_equivalences, grouped
+from fer_models.segments import SegmentShape
 from fer_models.settings import ModelSettings
 
 PUBLISHED, CORRECTED = ModelSettings(form="published"), ModelSettings(form="corrected")
@@ -93,11 +94,22 @@ def test_a_factor_elsewhere_than_before_the_first_dense_layer_is_not_hidden_by_r
     """With biases of 0, twice the optical flow gives twice the vector, and a rescaling would seem to mend it."""
     arm = ARMS["temporal-only"]
 
-    def build(arm: Arm, settings: ModelSettings) -> keras.Model:
+    def build(arm: Arm, settings: ModelSettings, shape: SegmentShape) -> keras.Model:
         scale = settings.optical_flow_scale_px * (2 if arm.name == "doubled" else 1)
-        return build_model(arm, settings.model_copy(update={"optical_flow_scale_px": scale}))
+        return build_model(arm, settings.model_copy(update={"optical_flow_scale_px": scale}), shape=shape)
 
     monkeypatch.setattr(equivalence, "build_model", build)
     large_scale = CORRECTED.model_copy(update={"optical_flow_scale_px": 10.0})  # nothing is clipped
     assert find_equivalences([arm, replace(arm, name="doubled")], large_scale) == ()
     assert len(find_equivalences([arm, replace(arm, name="renamed")], large_scale)) == 1
+
+
+@pytest.mark.parametrize("name", ["frame-stack", "c3d"])
+def test_arms_of_several_frames_are_compared_too(name):
+    arms = [arm for arm in ARMS if arm.startswith(name)]
+    assert len(arms) == 4
+    found = find("gap-sum", *arms, settings=ModelSettings(form="modern"))
+    assert found == (Equivalence(f"{name}-sum", f"{name}-average", "scaled", 0.3333),)
+    stacked = replace(ARMS[name], name="renamed")
+    (pair,) = find_equivalences([ARMS[name], stacked], CORRECTED)
+    assert pair.kind == "same function"

@@ -185,6 +185,11 @@ def test_the_size_of_faces_is_told(tmp_path: Path, side_px: int) -> None:
         assert f"a face of {side_px}x{side_px} px" in text
 
 
+def test_the_frames_of_a_segment_are_counted(tmp_path: Path) -> None:
+    for text in read_report(make_source(tmp_path, arms=["c3d-sum"], **{"prepare.frames_per_segment": 4})):
+        assert "4 evenly spaced frames of each give faces of 48x48 px, and the optical flow (farneback) to the" in text
+
+
 @pytest.mark.parametrize(
     ("arms", "words", "absent"),
     [
@@ -200,6 +205,13 @@ def test_the_size_of_faces_is_told(tmp_path: Path, side_px: int) -> None:
         (["spatial-only"], ["of one stream, the face, of width"], ["wo-stream", "optical flow (", "face and motion"]),
         (["temporal-only"], ["of one stream, its motion, of width"], ["wo-stream", "a face of 48x48"]),
         (["spatial-only", "temporal-only"], ["the face or its motion, of width"], ["wo-stream", "fusion model"]),
+        (["c3d"], ["of 3D convolutions over the faces of a segment, of width"], ["optical flow (", "face and motion"]),
+        (
+            ["frame-stack-sum"],
+            ["stacked as channels, as a third stream beside", "face and motion"],
+            ["channels, alone"],
+        ),
+        (["c3d", "c3d-sum"], ["of a segment, alone and as a third stream beside"], []),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, list) and value and value[0] in ARMS else "",
 )

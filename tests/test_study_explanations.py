@@ -20,6 +20,7 @@ from fer_models.explanation.gradcam import gradcam
 from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model
 from fer_models.segments import pair_arrays, pair_inputs
+from fer_models.settings import ModelSettings
 from fer_models.training.engine import predict
 from fer_models.training.progress import Progress
 from flows.cli import app
@@ -33,14 +34,25 @@ from tasks.dataset.splits import KEY, TEST
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path
+from tasks.report.plots.explanations import plot_explanations
+from tasks.report.plots.mean_maps import plot_mean_maps
+from tasks.report.plots.pictures import shown_frames
 from tasks.report.plots.tile import plot_tile
+from tasks.report.plots.tile_pictures import draw_strips
 from tasks.report.run_figures import draw_explanation
 from tasks.report.tile_page import explain_tile, gather_tile
 from tasks.storage.files import write_json
 from tasks.study import evaluation
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, read_progress
 from tasks.study.evaluation import PREDICTIONS_FILE, RESULT_FILE, VIDEOS_FILE, Evaluation
-from tasks.study.explanations import EXPLANATION_FILE, Explanation, choose_segments, explain_run, read_explanation
+from tasks.study.explanations import (
+    EXPLANATION_FILE,
+    Explanation,
+    MeanMap,
+    choose_segments,
+    explain_run,
+    read_explanation,
+)
 from tasks.study.runs import Run, training_progress
 from tasks.study.test_set import TestSet
 from tasks.study.tiles import TILES_FILE, Tile, find_tile, read_tiles, write_tiles
@@ -50,15 +62,20 @@ VIDEOS = (("anger", "p1"), ("anger", "p2"), ("fear", "p1"), ("fear", "p2"))
 
 
 class World:
-    """A prepared corpus of moving faces of two classes out of three, and an untrained run that was explained on it."""
+    """A prepared corpus of moving faces of two classes out of three, and an untrained run that was explained on it.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        num_frames: of a segment.
+        form: of the model.
+    """
+
+    def __init__(self, root: Path, arm: str = "gap-sum", num_frames: int = 1, form: str = "corrected") -> None:
         for number, (emotion, subject) in enumerate(VIDEOS):
             path = root / "videos" / emotion / subject / "clip.mp4"
             path.parent.mkdir(parents=True)
             write_video(path, draw_moving_face(2.0, 34, subject=number), FPS)
         overrides = {"data_root": root / "data", "corpus.root": root / "videos", "corpus.emotions": list(EMOTIONS)}
-        overrides |= {"corpus.adapter": "folder", "prepare.segment_stride": 8}
+        overrides |= {"corpus.adapter": "folder", "prepare.segment_stride": 8, "prepare.frames_per_segment": num_frames}
         self.settings = resolve_settings(None, None, overrides)
         self.layout = Layout.of(self.settings)
         manifest = build_manifest(self.settings.corpus, self.layout.manifest)
@@ -74,10 +91,11 @@ class World:
         self.rows = read_subset(self.layout.index, 0, TEST, EMOTIONS)
         self.arrays = load_arrays(self.rows, self.layout.prepared, EMOTIONS)
         self.test = TestSet(self.rows, self.rows, self.layout.prepared, lambda: self.arrays)
-        self.run = Run(get_arm("gap-sum"), 3, None, self.layout.runs / "gap-sum-seed3-abc")
+        self.run = Run(get_arm(arm), 3, None, self.layout.runs / f"{arm}-seed3-abc")
         self.run.folder.mkdir(parents=True)
-        model = self.settings.model.model_copy(update={"width": 4, "head_units": 16})
-        build_model(self.run.arm, model, EMOTIONS, seed=3).save(self.run.folder / "model.keras")
+        model = self.settings.model.model_copy(update={"width": 4, "head_units": 16, "form": form})
+        built = build_model(self.run.arm, model, EMOTIONS, seed=3, shape=self.arrays.shape)
+        built.save(self.run.folder / "model.keras")
         self.model = load_model(self.run.folder / "model.keras")
         self.probabilities = predict(self.model, self.arrays)
         self.folder = self.run.folder / "test-1"
@@ -167,8 +185,10 @@ def test_a_tile_is_the_segment_that_its_provenance_names(world: World) -> None:
             assert vars(tile)[name] == known[name]
         assert list(tile.box) == known["box"].tolist()
         assert tile.true == known["emotion"]
-        assert np.array_equal(tile.face, world.arrays.faces[row])
-        assert np.array_equal(tile.optical_flow, world.arrays.optical_flows[row])
+        batch = world.arrays.batch(np.array([row]))
+        assert np.array_equal(tile.faces, batch["face"][0])
+        assert np.array_equal(tile.optical_flows, batch["optical_flow"][0])
+        assert (tile.frames, tile.seen) == ((tile.frame,), (True,))
         assert list(tile.probabilities) == list(EMOTIONS)
         assert list(tile.probabilities.values()) == pytest.approx(world.probabilities[row])
         assert tile.explained == EMOTIONS[world.probabilities[row].argmax()]
@@ -180,7 +200,7 @@ def test_the_maps_of_a_tile_are_those_of_the_model_that_it_names(world: World) -
     tile = world.tiles[2]
     model = load_model(world.layout.runs / tile.origin.checkpoint)
     explained = np.array([EMOTIONS.index(tile.explained)])
-    segment = pair_inputs(tile.face[None], tile.optical_flow[None])
+    segment = pair_inputs(tile.faces, tile.optical_flows)
     maps = gradcam(model, segment, np.array([0]), explained, tile.origin.convolution)
     assert set(maps) == set(tile.maps)
     for stream, found in maps.items():
@@ -213,7 +233,7 @@ def test_mean_maps_are_those_of_recognised_segments(world: World) -> None:
         rows = np.flatnonzero((world.arrays.labels == label) & (predicted == label))
         assert number == len(rows)
         if number:
-            faces = world.arrays.faces[rows]
+            faces = world.arrays.batch(rows)["face"][:, 0]
             maps = gradcam(world.model, world.arrays, rows, predicted[rows])
             for stream, found in maps.items():
                 np.testing.assert_allclose(means[stream][label], found.mean(axis=0), atol=1e-4)
@@ -240,7 +260,7 @@ def test_the_page_shows_frame_maps_probabilities_and_provenance(world: World) ->
     assert page.moment.box
     x, y, width, height = map(round, page.moment.box)
     cut = Image.fromarray(page.moment.picture[y : y + height, x : x + width]).resize((48, 48), Image.Resampling.BOX)
-    assert np.abs(np.asarray(cut).astype(int) - tile.face).mean() < 4, "the box stands where the face was cut out"
+    assert np.abs(np.asarray(cut).astype(int) - tile.faces[0]).mean() < 4, "the box stands where the face was cut out"
     shown = texts(plot_tile(page))
     known = (tile.tile_id, tile.video_id, tile.sha256, tile.origin.checkpoint, tile.origin.checkpoint_sha256)
     for words in (*known, "(unchanged)", "clip.mp4", "spatial stream", "temporal stream", "true class"):
@@ -277,7 +297,7 @@ def test_what_is_gone_or_changed_is_said_and_the_crop_stays(world: World, tmp_pa
     page = gather_tile(layout, tile)
     assert "has another content now" in page.notice
     assert page.moment.picture is None
-    assert page.moment.face is tile.face
+    np.testing.assert_array_equal(page.moment.faces, tile.faces)
     assert "(changed since)" in texts(plot_tile(page))
 
     layout.manifest.unlink()
@@ -343,3 +363,104 @@ def test_a_tile_of_one_stream_has_one_map(world: World, tmp_path: Path) -> None:
     assert list(again.maps) == ["temporal"]
     assert again.origin == tile.origin
     assert "empty, nothing speaks for it" in texts(plot_tile(gather_tile(world.layout, again)))
+
+
+def test_a_table_of_single_frames_has_the_columns_that_it_always_had(world: World) -> None:
+    columns = pd.read_parquet(world.folder / TILES_FILE).columns.tolist()
+    origin = ["arm", "seed", "fold", "checkpoint", "checkpoint_sha256", "prepared", "convolution"]
+    segment = ["video_id", "subject", "sha256", "segment", "frame", "pts_s", "box", "explained", "true"]
+    pictures = ["face", "optical_flow", *(f"p_{emotion}" for emotion in EMOTIONS), "spatial_map", "temporal_map"]
+    assert columns == ["tile_id", *origin, *segment, *pictures]
+
+
+def test_a_tile_without_motion_is_kept_and_drawn(world: World, tmp_path: Path) -> None:
+    write_tiles(tmp_path / TILES_FILE, [replace(world.tiles[0], optical_flows=None)])
+    (again,) = read_tiles(tmp_path / TILES_FILE)
+    assert again.optical_flows is None
+    np.testing.assert_array_equal(again.faces, world.tiles[0].faces)
+    assert "full colour" not in texts(plot_tile(gather_tile(world.layout, again)))
+    assert plot_explanations([again], "One", 3).axes
+
+
+# Several frames
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("frames"), "c3d-sum", 10, "modern")
+
+
+def test_a_tile_of_several_frames_holds_what_the_model_saw(frames: World) -> None:
+    model = load_model(frames.run.folder / MODEL_FILE)
+    names = frames.arrays.names.tolist()
+    rows = np.array([names.index(f"{tile.video_id}#{tile.segment}") for tile in frames.tiles])
+    explained = np.array([EMOTIONS.index(tile.explained) for tile in frames.tiles])
+    maps = gradcam(model, frames.arrays, rows, explained, frames.tiles[0].origin.convolution)
+    batch = frames.arrays.batch(rows)
+    for number, tile in enumerate(frames.tiles):
+        np.testing.assert_array_equal(tile.faces, batch["face"][number])
+        np.testing.assert_array_equal(tile.optical_flows, batch["optical_flow"][number, :1])
+        assert tile.frames == tuple(frames.rows.loc[rows[number], "frames"])
+        assert tile.seen == tuple(batch["seen"][number])
+        shapes = {stream: one.shape for stream, one in tile.maps.items()}
+        assert shapes == {"spatial": (48, 48), "temporal": (48, 48), "frames": (10, 48, 48)}
+        for stream, found in maps.items():
+            np.testing.assert_allclose(tile.maps[stream], found[number], atol=2e-3)
+
+
+def test_strips_show_eight_evenly_spaced_frames_and_which_lack_the_face(frames: World) -> None:
+    assert shown_frames(3).tolist() == [0, 1, 2]
+    assert shown_frames(16).tolist() == [0, 2, 4, 6, 9, 11, 13, 15]
+    tile = replace(frames.tiles[0], seen=(True, False, *[True] * 8))
+    page = texts(plot_tile(gather_tile(frames.layout, tile)))
+    for position in shown_frames(10):
+        words = f"frame {tile.frames[position]}"
+        assert (f"no face, so {words}" if position == 1 else words) in page
+    assert "frames stream" in page
+    assert "What the model saw, frame by frame" in page
+    strips = draw_strips(tile, 48)
+    assert {name: len(pictures) for name, pictures in strips.items()} == {"faces": 8, "frames": 8}
+    assert (strips["faces"][1][0] == strips["faces"][1][0, 0]).all(), "an outline"
+    numbers = " ".join(str(tile.frames[position]) for position in shown_frames(10))
+    grid = texts(plot_explanations([tile], "One", 3))
+    assert f"8 of 10 faces, frames {numbers}; outlined: not found" in grid
+    for words in ("first optical flow", "spatial stream", "temporal stream", "frames stream"):
+        assert words in grid
+
+
+def test_a_model_of_single_frames_has_tiles_of_the_first_one_that_shows_the_face(frames: World, tmp_path: Path) -> None:
+    model = build_model(get_arm("gap-sum"), ModelSettings(width=4, head_units=8), EMOTIONS, shape=frames.arrays.shape)
+    rows = frames.rows.assign(frames=frames.rows["frames"].map(lambda numbers: numbers + 1))
+    windows = replace(frames.arrays, seen=np.zeros_like(frames.arrays.seen))
+    explain_run(tmp_path, EMOTIONS, frames.run, model, replace(frames.test, rows=rows), windows, frames.probabilities)
+    for tile in read_tiles(tmp_path / TILES_FILE):
+        known = frames.rows[(frames.rows["sha256"] == tile.sha256) & (frames.rows["segment"] == tile.segment)]
+        assert (tile.frame,) == tile.frames == (known["frame"].item() + 1,)
+        assert (tile.seen, tile.faces.shape) == ((True,), (1, 48, 48, 3))
+
+
+def test_a_model_that_takes_no_motion_has_tiles_without(frames: World, tmp_path: Path) -> None:
+    settings = ModelSettings(width=4, head_units=8)
+    model = build_model(get_arm("frame-stack"), settings, EMOTIONS, shape=frames.arrays.shape)
+    explained = explain_run(tmp_path, EMOTIONS, frames.run, model, frames.test, frames.arrays, frames.probabilities)
+    tile = read_tiles(tmp_path / TILES_FILE)[0]
+    assert tile.optical_flows is None
+    assert {stream: one.shape for stream, one in tile.maps.items()} == {"frames": (48, 48)}
+    assert "frames stream, mean face" in texts(plot_tile(gather_tile(frames.layout, tile)))
+    assert explained.means[0].faces.shape == (10, 48, 48, 3)
+
+
+def test_mean_maps_of_frames_have_a_row_a_frame(frames: World) -> None:
+    means = np.load(frames.folder / "gradcam_mean.npz")
+    assert means["faces"].shape == (3, 10, 48, 48, 3)
+    assert means["frames"].shape == (3, 10, 48, 48)
+    assert means["spatial"].shape == (3, 48, 48)
+    predicted = frames.probabilities.argmax(axis=1)
+    label = means["numbers"].argmax()
+    rows = np.flatnonzero((frames.arrays.labels == label) & (predicted == label))
+    assert means["numbers"][label] == len(rows)
+    found = gradcam(frames.model, frames.arrays, rows, predicted[rows])
+    np.testing.assert_allclose(means["frames"][label], found["frames"].mean(axis=0), atol=1e-4)
+    one = MeanMap("fear", 1, means["faces"][label], {"frames": means["frames"][label]})
+    words = texts(plot_mean_maps([one], "One"))
+    assert all(f"frames,\n{number + 1} of 10" in words for number in shown_frames(10))

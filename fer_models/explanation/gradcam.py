@@ -1,8 +1,12 @@
-"""Grad-CAM (Selvaraju et al. 2017) for both streams, on any Keras backend.
+"""Grad-CAM (Selvaraju et al. 2017) for every stream, on any Keras backend.
 
 Keras has no backend-neutral gradient function, but it can train. A zero-initialised, trainable probe is added to the
 feature map of each sample; one plain SGD step with rate 1 on the negative logit moves the probe by exactly the gradient
 of the logit with respect to the feature map.
+
+The maps of a stream whose feature map has frames have them too. A channel's weight is then the mean of its gradient
+over time and space, so that one set of weights says what counts in all frames of a segment, and its frames can be
+compared: they have one peak of 1 together.
 """
 
 from collections.abc import Sequence
@@ -14,7 +18,7 @@ from keras import ops
 
 from fer_models.models.building import model_network
 from fer_models.models.network import FeatureMap, feature_outputs, layer_output, model_inputs
-from fer_models.segments import SegmentInputs
+from fer_models.segments import SegmentInputs, SegmentShape
 
 #: The convolution that is looked at. The last one has 3x3 cells of which each sees most of the picture, so it cannot
 #: say where; the third has 16x16.
@@ -68,15 +72,26 @@ class GradCam:
         self._probed = _Probed(self._head, [(batch_size, *one.shape[1:]) for one in maps])
         self._probed.compile(keras.optimizers.SGD(1.0), loss=lambda chosen, output: -ops.sum(chosen * output, axis=-1))
 
+    def shapes(self, shape: SegmentShape) -> dict[str, tuple[int, ...]]:
+        """Of a segment's map by stream: (S, S), or with frames (T, S, S)."""
+        side = (shape.side_px, shape.side_px)
+        return {
+            stream: (shape.num_frames, *side) if len(one.shape) == 5 else side
+            for stream, one in zip(self.streams, self._body.outputs, strict=True)
+        }
+
     def maps(self, segments: SegmentInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
         """As `gradcam`."""
         return {
-            stream: _place(cells, self._looked_at[stream], segments.shape.side_px)
+            stream: _place(cells, self._looked_at[stream], segments.shape)
             for stream, cells in self.cells(segments, rows, classes).items()
         }
 
     def cells(self, segments: SegmentInputs, rows: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
-        """The maps on the feature maps' own grids: float32 (n, size, size), 16x16 for the third convolution."""
+        """The maps on the feature maps' own grids: float32 (n, size, size), 16x16 for the third convolution.
+
+        Those of a feature map with frames are (n, T', size, size).
+        """
         parts = []
         for start in range(0, len(rows), self._batch_size):
             chosen = np.arange(start, start + self._batch_size) % len(rows)  # the last batch is filled up
@@ -123,25 +138,37 @@ def gradcam(
         convolution: as of `GradCam`.
 
     Returns:
-        By stream (`spatial`, `temporal`, those that the arm has): float32 (n, S, S) in 0..1, each cell of the feature
-        map standing where its receptive field has its centre; the peak of each map is 1 unless the map is all zero.
+        By stream (`spatial`, `temporal`, `frames`, those that the arm has): float32 (n, S, S) in 0..1, each cell of the
+        feature map standing where its receptive field has its centre; the peak of each map is 1 unless the map is all
+        zero. A feature map with frames gives a map a frame, (n, T, S, S), each of its cells standing in time too where
+        its receptive field has its centre; the peak is that of all frames of a segment.
     """
     return GradCam(model, len(rows), convolution).maps(segments, rows, classes)
 
 
 def _map(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    weights = gradient.mean(axis=(1, 2), keepdims=True)
+    """Feature maps (n, [T',] h, w, C) and gradients likewise -> (n, [T',] h, w) in 0..1."""
+    weights = gradient.mean(axis=tuple(range(1, gradient.ndim - 1)), keepdims=True)
     positive = np.maximum((value * weights).sum(axis=-1), 0.0)
-    peak = positive.max(axis=(1, 2), keepdims=True)
+    peak = positive.max(axis=tuple(range(1, positive.ndim)), keepdims=True)
     return (positive / np.where(peak > 0, peak, 1.0)).astype(np.float32)
 
 
-def _place(maps: np.ndarray, looked_at: FeatureMap, side_px: int) -> np.ndarray:
-    """Interpolate maps (n, size, size) linearly between the centres of their cells over the whole picture."""
-    size = maps.shape[1]
-    position = np.interp(np.arange(side_px), looked_at.centres(size), np.arange(size))
-    low = np.minimum(position.astype(int), size - 2)
-    weights = np.zeros((side_px, size), np.float32)
-    weights[np.arange(side_px), low] = 1.0 - (position - low)
-    weights[np.arange(side_px), low + 1] = position - low
-    return np.einsum("yi,nij,xj->nyx", weights, maps, weights).astype(np.float32)
+def _place(maps: np.ndarray, looked_at: FeatureMap, shape: SegmentShape) -> np.ndarray:
+    """Interpolate maps (n, [T',] h, w) linearly between the centres of their cells, over the picture and in time."""
+    rows, columns = (_shares(looked_at.centres(size), shape.side_px) for size in maps.shape[-2:])
+    placed = np.einsum("yi,...ij,xj->...yx", rows, maps, columns)
+    if maps.ndim == 4:
+        frames = _shares(looked_at.frame_centres(maps.shape[1]), shape.num_frames)
+        placed = np.einsum("tk,nkyx->ntyx", frames, placed)
+    return placed.astype(np.float32)
+
+
+def _shares(centres: np.ndarray, size: int) -> np.ndarray:
+    """How much each of some cells counts at the places 0, 1, .. of an axis: float32 (size, cells).
+
+    Between two centres both count; before the first and behind the last that one counts alone, and so does a single
+    cell everywhere.
+    """
+    cells = np.eye(len(centres), dtype=np.float32)
+    return np.stack([np.interp(np.arange(size), centres, cell) for cell in cells], axis=1).astype(np.float32)

@@ -71,7 +71,7 @@ def check_randomisation(
         seed: of the draws.
     """
     original = explainer.cells(segments, rows, classes)
-    usable = {stream: np.ptp(cells, axis=(1, 2)) > 0 for stream, cells in original.items()}
+    usable = {stream: _spread(cells) > 0 for stream, cells in original.items()}
     streams = [stream for stream in original if usable[stream].any()]
     cascade = layers_from_the_top(explainer.model)
     similarity = {stream: np.full((num_draws, len(cascade)), np.nan) for stream in streams}
@@ -83,7 +83,7 @@ def check_randomisation(
                     _draw_anew(layer, f"{seed}/{draw}/{layer.name}")
                 found = explainer.cells(segments, rows, classes)
                 for stream in streams:
-                    both = usable[stream] & (np.ptp(found[stream], axis=(1, 2)) > 0)
+                    both = usable[stream] & (_spread(found[stream]) > 0)
                     if both.any():
                         found_similarity = rank_correlation(original[stream][both], found[stream][both]).mean()
                         similarity[stream][draw, step] = found_similarity
@@ -119,32 +119,39 @@ _LEARNED = (
     keras.layers.Dense,
     keras.layers.Conv2D,
     keras.layers.SeparableConv2D,
+    keras.layers.Conv3D,
+    keras.layers.LSTM,
+    keras.layers.GRU,
+    keras.layers.ConvLSTM2D,
     keras.layers.BatchNormalization,
 )
 
 
 def _draw_anew(layer: keras.Layer, key: str) -> None:
-    """Draw a layer's weights from its initializers. Theirs is the seed of the training, so another one is needed.
+    """Give a layer the weights of one that is built like it with another seed, for its own is that of the training.
 
-    Normalisation, which draws nothing, becomes what it was before training.
+    Each weight is drawn by its own initializer. What draws nothing becomes what it was before training: normalisation,
+    and offsets, among them those that have an LSTM remember.
     """
-    if isinstance(layer, keras.layers.BatchNormalization):
-        for variable in layer.variables:
-            start = np.ones if variable.name in ("gamma", "moving_variance") else np.zeros
-            variable.assign(start(variable.shape, np.float32))
-        return
-    for variable in layer.weights:
-        drawn = getattr(layer, f"{variable.name.removesuffix('_kernel')}_initializer")
-        config = drawn.get_config()
-        if "seed" in config:
-            config["seed"] = zlib.crc32(key.removesuffix(f"/{variable.name}").encode())
-        variable.assign(type(drawn).from_config(config)(variable.shape))
+    config = layer.get_config()
+    for name, initializer in config.items():
+        if name.endswith("_initializer") and "seed" in initializer["config"]:
+            initializer["config"]["seed"] = zlib.crc32(key.encode())
+    fresh = type(layer).from_config(config)
+    fresh.build_from_config(layer.get_build_config())
+    layer.set_weights(fresh.get_weights())
+
+
+def _spread(maps: np.ndarray) -> np.ndarray:
+    """Highest minus lowest value of each map (n, ..): (n,); 0 for one that says nothing."""
+    return np.ptp(maps.reshape(len(maps), -1), axis=1)
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of each pair of maps, (n, height, width) both: float (n,), -1..1.
+    """Spearman's rank correlation of each pair of maps, (n, [T',] height, width) both: float (n,), -1..1.
 
-    Equal values share their mean rank. A constant map has no order, and nothing in common with another: 0.
+    It is over all cells, those of all frames together. Equal values share their mean rank. A constant map has no order,
+    and nothing in common with another: 0.
     """
     ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second)]
     centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]

@@ -48,6 +48,15 @@ def _fer2013(name: str, title: str, **options: Any) -> Arm:
     return _two_stream(f"fer2013-{name}", f"FER2013, {title}", spatial="mini-xception", **options)
 
 
+def _frames(family: str, name: str, title: str, part: str) -> tuple[Arm, ...]:
+    """A stream over all frames, alone, then as a third one with each operator of fusion."""
+    third = (
+        Arm(f"{name}-{fusion}", f"{part} as 3rd stream, {fusion}", family, {"fusion": fusion})
+        for fusion in ("concatenate", "sum", "average")
+    )
+    return (Arm(name, title, family, {}), *third)
+
+
 #: Streams by the last word of an arm's name, and what they look at.
 _SIGHTS: dict[str, tuple[tuple[str, ...], str]] = {
     "spatial": (("spatial",), "face"),
@@ -88,6 +97,8 @@ ARMS: dict[str, Arm] = {
         _fer2013("gap-concatenate", "GAP + concatenate", pooling="gap", fusion="concatenate"),
         _fer2013("gap-sum", "GAP + sum", pooling="gap", fusion="sum"),
         _fer2013("gap-average", "GAP + average", pooling="gap", fusion="average"),
+        *_frames("frame-stack", "frame-stack", "Frame stack", "Stack"),
+        *_frames("volume", "c3d", "3D convolutions (C3D)", "C3D"),
         *_recurrent("lstm", "LSTM"),
         *_recurrent("gru", "GRU"),
         *_recurrent("convlstm", "ConvLSTM"),

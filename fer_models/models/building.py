@@ -159,7 +159,7 @@ _MEAN = "log_of_mean"
 
 
 def streams_of(arm: Arm) -> tuple[str, ...]:
-    """The streams of input pictures that an arm has: `spatial`, `temporal`."""
+    """The streams of input pictures that an arm has: `spatial`, `temporal`, `frames`."""
     family = load_family(arm.family)
     return family.streams(family.options.model_validate(arm.options))
 

@@ -17,14 +17,16 @@ import keras
 import numpy as np
 
 from fer_models.models.arms import Arm
-from fer_models.models.building import build_model, model_network, needs_of
+from fer_models.models.building import build_model, model_network
 from fer_models.models.network import layer_output, model_inputs
-from fer_models.segments import SegmentShape, pair_inputs
+from fer_models.segments import FrameInputs, SegmentShape
 from fer_models.settings import ModelSettings
 
 _SMALL = {"width": 4, "head_units": 16}
 _NUM_DRAWS = 3
 _NUM_SEGMENTS = 8
+#: What the segments hold; an arm of single frames sees the first.
+_SHAPE = SegmentShape(num_frames=4)
 #: Ends of the paths of weights that are drawn about 1: what batch normalisation multiplies and divides by.
 _ABOUT_ONE = ("gamma", "moving_variance")
 #: The difference that is put down to float32, as a share of the largest value.
@@ -119,12 +121,9 @@ def describe(equivalences: Sequence[Equivalence]) -> str:
 
 
 def _can_have_a_twin(arm: Arm, arms: Sequence[Arm]) -> bool:
-    """Whether another arm is of its family; segments of one frame are what they are compared on.
-
-    Ensembles are what their members are, so they are not looked at.
-    """
+    """Whether another arm is of its family. Ensembles are what their members are, so they are not looked at."""
     alike = [other for other in arms if other.family == arm.family and not other.num_members]
-    return not arm.num_members and len(alike) > 1 and needs_of(arm).num_frames == 1
+    return not arm.num_members and len(alike) > 1
 
 
 def _width(arm: Arm, settings: ModelSettings) -> int:
@@ -144,7 +143,7 @@ class _Probe:
 
 
 def _probe(arm: Arm, settings: ModelSettings) -> _Probe:
-    model = build_model(arm, settings)
+    model = build_model(arm, settings, shape=_SHAPE)
     network = model_network(model)
     outputs = [model.get_layer(network.head).input, layer_output(model, network.logits)]
     return _Probe(keras.Model(model.inputs, outputs), network.head)
@@ -164,9 +163,7 @@ def _look(probe: _Probe, head_scale: float = 1.0) -> tuple[np.ndarray, np.ndarra
     outputs = []
     for draw in range(_NUM_DRAWS):
         rng = np.random.default_rng(draw)
-        side = (SegmentShape().side_px,) * 2
-        faces = rng.integers(0, 256, (_NUM_SEGMENTS, *side, 3), np.uint8)
-        segments = pair_inputs(faces, rng.normal(0, 0.2, (_NUM_SEGMENTS, *side, 2)).astype(np.float32))
+        segments = _random_segments(rng)
         for weight in _weights(probe):
             fan_in = np.prod(weight.shape[:-1])
             scale = np.sqrt(2.0 / fan_in) if len(weight.shape) > 1 else 0.1  # He et al. 2015: the signal keeps its size
@@ -178,6 +175,14 @@ def _look(probe: _Probe, head_scale: float = 1.0) -> tuple[np.ndarray, np.ndarra
         outputs.append([keras.ops.convert_to_numpy(output) for output in probe.model(inputs)])
     vectors, logits = zip(*outputs, strict=True)
     return np.concatenate(vectors), np.concatenate(logits)
+
+
+def _random_segments(rng: np.random.Generator) -> FrameInputs:
+    windows = np.arange(_NUM_SEGMENTS)[:, None] + np.arange(_SHAPE.num_frames)
+    pictures = (windows.max() + 1, _SHAPE.side_px, _SHAPE.side_px)
+    faces = rng.integers(0, 256, (*pictures, 3), np.uint8)
+    optical_flows = rng.normal(0, 0.2, (*pictures, 2)).astype(np.float32)
+    return FrameInputs(faces, optical_flows, windows, np.ones(windows.shape, bool))
 
 
 def _close(one: np.ndarray, other: np.ndarray) -> bool:

@@ -35,6 +35,10 @@ class FeatureMap(Settings):
         """Where its cells look, px of the input (size,)."""
         return self.first_px + self.step_px * np.arange(size)
 
+    def frame_centres(self, size: int) -> np.ndarray:
+        """When its cells look, in frames of the segment (size,)."""
+        return self.first_frame + self.step_frames * np.arange(size)
+
 
 class Network(Settings):
     """A model's structure.

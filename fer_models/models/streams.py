@@ -86,25 +86,34 @@ def build_stream(
     stream = STREAMS[recipe.settings.form]
     for number, one in enumerate(stream.convolutions, start=1):
         layer = conv_name(name, number)
-        x = layers.Conv2D(
-            one.multiple * width,
-            one.kernel,
-            activation=None if stream.normalised else "relu",
-            padding="same" if stream.normalised else "valid",
-            use_bias=not stream.normalised,
-            kernel_initializer=recipe.initializers(layer),
-            dtype=precision,
-            name=layer,
-        )(x)
-        if stream.normalised:
-            x = layers.BatchNormalization(momentum=_MOMENTUM, dtype=precision, name=f"{layer}_norm")(x)
-            x = layers.ReLU(dtype=precision, name=f"{layer}_relu")(x)
-        x = shown(x, _map_name(name, number, recipe.settings.form))
+        x = layers.Conv2D(one.multiple * width, one.kernel, **convolution_options(layer, recipe))(x)
+        x = shown(normalised(x, layer, recipe), _map_name(name, number, recipe.settings.form))
         if one.pool:
             kind, side, stride = one.pool
             pooling = layers.MaxPooling2D if kind == "max" else layers.AveragePooling2D
             x = pooling(side, stride, dtype=precision, name=f"{name}_pool{number}")(x)
     return x
+
+
+def convolution_options(layer: str, recipe: Recipe) -> dict[str, Any]:
+    """What the convolutions of a form have in common, however many axes they have."""
+    is_normalised = STREAMS[recipe.settings.form].normalised
+    return {
+        "activation": None if is_normalised else "relu",
+        "padding": "same" if is_normalised else "valid",
+        "use_bias": not is_normalised,
+        "kernel_initializer": recipe.initializers(layer),
+        "dtype": recipe.precision,
+        "name": layer,
+    }
+
+
+def normalised(x: Any, convolution: str, recipe: Recipe) -> Any:
+    """What comes out of the layer of a convolution, with the layers of normalisation and ReLU if the form has them."""
+    if not STREAMS[recipe.settings.form].normalised:
+        return x
+    x = layers.BatchNormalization(momentum=_MOMENTUM, dtype=recipe.precision, name=f"{convolution}_norm")(x)
+    return layers.ReLU(dtype=recipe.precision, name=f"{convolution}_relu")(x)
 
 
 def conv_name(stream: str, number: int) -> str:
@@ -147,8 +156,9 @@ def last_map(feature_map: Any, stream: str, pooling: Pooling, recipe: Recipe) ->
 
 
 def pooled(feature_map: Any, stream: str, pooling: Pooling, recipe: Recipe) -> Any:
-    """A stream's map as a vector."""
-    layer = layers.GlobalAveragePooling2D if pooling == "gap" else layers.Flatten
+    """A stream's map as a vector; of a map with frames GAP is the mean over time too."""
+    mean = layers.GlobalAveragePooling3D if len(feature_map.shape) == 5 else layers.GlobalAveragePooling2D
+    layer = mean if pooling == "gap" else layers.Flatten
     return layer(dtype=recipe.precision, name=f"{stream}_{pooling}")(feature_map)
 
 

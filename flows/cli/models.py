@@ -93,11 +93,12 @@ def models(
         bool, typer.Option("--equivalence", help="also compute which arms of the study are the same function")
     ] = False,
 ) -> None:
-    """List the arms with their trainable parameters."""
+    """List the arms with their trainable parameters, for the segments of the study or the least that an arm needs."""
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     with silent_imports():
-        from fer_models.models.building import build_model
+        from fer_models.models.building import build_model, needs_of
+        from tasks.study.runs import shape_of
     from fer_models.models.arms import ARMS
 
     settings = chosen.settings()
@@ -108,7 +109,8 @@ def models(
     table.add_column("parameters", justify="right")
     table.add_column("in the study", justify="center")
     for arm in ARMS.values():
-        model = build_model(arm, settings.model, settings.corpus.emotions)
+        shape = shape_of(settings).with_needs(needs_of(arm))
+        model = build_model(arm, settings.model, settings.corpus.emotions, shape=shape)
         table.add_row(arm.name, arm.title, f"{model.count_params():,}", "yes" if arm.name in settings.arms else "")
     out.print(table)
     for origin, names in _origins(settings).items():

@@ -53,8 +53,8 @@ def gather_tile(layout: Layout, tile: Tile) -> TilePage:
         if still
         else None,
         box_px=box.width,
-        faces=tile.face[None],
-        optical_flows=tile.optical_flow[None],
+        faces=tile.faces[:1],
+        optical_flows=None if tile.optical_flows is None else tile.optical_flows[:1],
     )
     origin = tile.origin
     facts = {

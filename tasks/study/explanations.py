@@ -17,7 +17,8 @@ from fer_models.errors import UserError
 from fer_models.explanation.gradcam import GradCam
 from fer_models.explanation.randomisation import MAX_SIMILARITY, NUM_DRAWS, Randomisation, check_randomisation
 from fer_models.models.building import model_network
-from fer_models.segments import SegmentSource
+from fer_models.models.network import sees_frames
+from fer_models.segments import Batch, SegmentSource
 from tasks.storage.files import atomic_write, find_json, write_json
 from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.runs import Run
@@ -41,13 +42,13 @@ class MeanMap:
 
     Args:
         number: of segments that the means are taken over; 0 when there is none, and the images mean nothing.
-        face: mean, uint8 RGB (S, S, 3).
-        maps: by stream the mean of the maps, float (S, S) in 0..1.
+        faces: mean of each frame that the model saw, uint8 RGB (T, S, S, 3).
+        maps: by stream the mean of the maps, float (S, S) in 0..1, or (T, S, S), a map a frame.
     """
 
     emotion: str
     number: int
-    face: np.ndarray
+    faces: np.ndarray
     maps: dict[str, np.ndarray]
 
 
@@ -120,7 +121,8 @@ def explain_run(
         convolution=explainer.convolution if explainer else 0,
     )
     maps = explainer.maps(arrays, shown, predicted[shown]) if explainer else {}
-    tiles = _make_tiles(origin, maps, emotions, test.rows, arrays, probabilities, shown)
+    pictures = _seen_by(model, arrays.batch(shown))
+    tiles = _make_tiles(origin, maps, emotions, test.rows.loc[shown], pictures, probabilities[shown])
     write_tiles(folder / TILES_FILE, tiles)
     means: list[MeanMap] = []
     check = None
@@ -143,17 +145,33 @@ def choose_segments(arrays: SegmentSource, candidates: np.ndarray, per_class: in
     return np.array(chosen, np.int64)
 
 
+def _seen_by(model: keras.Model, batch: Batch) -> Batch:
+    """What a tile keeps of a batch: the frames that a model looks at, all or the first.
+
+    The motion of the first is kept even of a model that looks at a single face alone.
+    """
+    all_flows = sees_frames(model, "optical_flow")
+    all_faces = all_flows or sees_frames(model, "face")
+    if all_faces and "optical_flow" not in (tensor.name for tensor in model.inputs):
+        batch = {name: values for name, values in batch.items() if name != "optical_flow"}
+    return {
+        name: values if (all_flows if name == "optical_flow" else all_faces) else values[:, :1]
+        for name, values in batch.items()
+    }
+
+
 def _make_tiles(
     origin: Origin,
     maps: dict[str, np.ndarray],
     emotions: tuple[str, ...],
-    test_rows: pd.DataFrame,
-    arrays: SegmentSource,
+    rows: pd.DataFrame,
+    pictures: Batch,
     probabilities: np.ndarray,
-    shown: np.ndarray,
 ) -> list[Tile]:
-    explained = probabilities[shown].argmax(axis=1)
-    pictures = arrays.batch(shown)
+    """A tile for each of some rows of the test subset, whose maps, pictures and probabilities are in their order."""
+    explained = probabilities.argmax(axis=1)
+    num_frames = pictures["face"].shape[1]
+    numbers = [tuple(map(int, getattr(row, "frames", (row.frame,))))[:num_frames] for row in rows.itertuples()]
     return [
         Tile(
             origin=origin,
@@ -161,17 +179,19 @@ def _make_tiles(
             subject=row.subject,
             sha256=row.sha256,
             segment=int(row.segment),
-            frame=int(row.frame),
+            frame=numbers[i][0],
             pts_s=float(row.pts_s),
             box=Box(*map(int, row.box)),
             explained=emotions[explained[i]],
             true=row.emotion,
-            probabilities=dict(zip(emotions, probabilities[shown[i]].tolist(), strict=True)),
-            face=pictures["face"][i, 0],
-            optical_flow=pictures["optical_flow"][i, 0],
+            probabilities=dict(zip(emotions, probabilities[i].tolist(), strict=True)),
+            faces=pictures["face"][i],
+            optical_flows=pictures["optical_flow"][i] if "optical_flow" in pictures else None,
             maps={stream: stream_maps[i].astype(np.float16) for stream, stream_maps in maps.items()},
+            frames=numbers[i],
+            seen=tuple(pictures["seen"][i].tolist()) if num_frames > 1 else (True,),
         )
-        for i, row in enumerate(test_rows.loc[shown].itertuples())
+        for i, row in enumerate(rows.itertuples())
     ]
 
 
@@ -184,21 +204,27 @@ def _make_means(
     for label, emotion in enumerate(emotions):
         rows = recognised[arrays.labels[recognised] == label]
         if len(rows):
-            face = arrays.batch(rows)["face"][:, 0].mean(axis=0).round().astype(np.uint8)
+            faces = _seen_by(explainer.model, arrays.batch(rows))["face"].mean(axis=0).round().astype(np.uint8)
             maps = explainer.maps(arrays, rows, arrays.labels[rows])
         else:
-            face = np.zeros((arrays.shape.side_px, arrays.shape.side_px, 3), np.uint8)
-            maps = {stream: np.zeros((1, *face.shape[:2]), np.float32) for stream in explainer.streams}
-        means.append(MeanMap(emotion, len(rows), face, {stream: one.mean(axis=0) for stream, one in maps.items()}))
+            faces = np.zeros_like(_seen_by(explainer.model, arrays.batch(np.array([0])))["face"][0])
+            maps = {
+                stream: np.zeros((1, *shape), np.float32) for stream, shape in explainer.shapes(arrays.shape).items()
+            }
+        means.append(MeanMap(emotion, len(rows), faces, {stream: one.mean(axis=0) for stream, one in maps.items()}))
     return means
 
 
 def _write_means(path: Path, means: list[MeanMap]) -> None:
-    """Arrays `emotions` (c,), `numbers` (c,), `faces` (c, S, S, 3) and by stream float32 (c, S, S)."""
+    """Arrays `emotions` (c,), `numbers` (c,), `faces` (c, S, S, 3) and by stream float32 (c, S, S).
+
+    With frames they are (c, T, S, S, 3) and (c, T, S, S).
+    """
     arrays: dict[str, Any] = {stream: np.stack([one.maps[stream] for one in means]) for stream in means[0].maps}
     arrays |= {"emotions": [one.emotion for one in means], "numbers": [one.number for one in means]}
+    faces = np.stack([one.faces[0] if len(one.faces) == 1 else one.faces for one in means])
     with atomic_write(path) as temporary:
-        np.savez_compressed(temporary, faces=np.stack([one.face for one in means]), **arrays)
+        np.savez_compressed(temporary, faces=faces, **arrays)
 
 
 def _summarise(check: Randomisation | None, convolution: int, num_tiles: int, means: list[MeanMap]) -> Explanation:

@@ -4,7 +4,12 @@
 checkpoint_sha256, prepared (name of the folder of the shards), video_id, subject, sha256 (of the video), segment,
 frame, pts_s, box (x, y, width, height in px of the video), convolution (the one looked at), explained and true
 (classes), p_<class> (probabilities), and as raw bytes in C order face (uint8 RGB SxSx3), optical_flow (float16
-SxSx2, as in the shard), spatial_map and temporal_map (float16 SxS in 0..1; null for a stream that the arm lacks).
+SxSx2, as in the shard; null where the segments have none), spatial_map and temporal_map (float16 SxS in 0..1; null for
+a stream that the arm lacks).
+
+Of a model that sees several frames of a segment there are also the columns frames (their numbers in the video), seen
+(which of them show the face) and frames_map, where there is that stream; face is T crops then, optical_flow one or T,
+and a map one or T.
 """
 
 import math
@@ -25,7 +30,9 @@ from tasks.video.boxes import Box
 TILES_FILE = "tiles.parquet"
 #: Of an id; ten keep even the tiles of thousands of runs apart.
 _NUM_DIGITS = 10
+#: Streams whose maps have a column in every table.
 _STREAMS = ("spatial", "temporal")
+_MAP = "_map"
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,15 @@ class Tile:
 
     Args:
         sha256: of the video.
-        box: in px of the video.
+        frame, pts_s, box: of the first frame that the model saw, the box in px of the video.
         explained, true: class names; `explained` is the one whose logit the maps belong to.
         probabilities: by class, in the order of the model's outputs.
-        face: uint8 RGB (S, S, 3).
-        optical_flow: float16 (S, S, 2), dx and dy in px.
-        maps: by stream float16 (S, S) in 0..1.
+        faces: uint8 RGB (T, S, S, 3), of the frames that the model saw.
+        optical_flows: float16 (T, S, S, 2), dx and dy in px; (1, S, S, 2) where it saw that of the first frame alone,
+            None where there is none.
+        maps: by stream float16 (S, S) in 0..1, or (T, S, S), a map a frame.
+        frames: numbers in the video of the frames that the model saw (T,); the nearest in place of one without a face.
+        seen: which of them show the face (T,).
     """
 
     origin: Origin
@@ -72,9 +82,11 @@ class Tile:
     explained: str
     true: str
     probabilities: dict[str, float]
-    face: np.ndarray
-    optical_flow: np.ndarray
+    faces: np.ndarray
+    optical_flows: np.ndarray | None
     maps: dict[str, np.ndarray]
+    frames: tuple[int, ...]
+    seen: tuple[bool, ...]
 
     @property
     def tile_id(self) -> str:
@@ -88,6 +100,10 @@ class Tile:
     def right(self) -> bool:
         """Whether the class that is explained is the true one."""
         return self.explained == self.true
+
+
+#: Columns that are fields of a tile as they are.
+_PLAIN = ("video_id", "subject", "sha256", "segment", "frame", "pts_s")
 
 
 def write_tiles(path: Path, tiles: Sequence[Tile]) -> None:
@@ -136,26 +152,35 @@ def find_tile(runs: Path, wanted: str) -> Tile:
 
 
 def _row(tile: Tile) -> dict[str, Any]:
-    flat = {name: value for name, value in vars(tile).items() if name not in ("origin", "probabilities", "maps")}
-    maps = {f"{stream}_map": tile.maps[stream].tobytes() if stream in tile.maps else None for stream in _STREAMS}
+    plain = {name: vars(tile)[name] for name in (*_PLAIN, "box", "explained", "true")}
+    flow = None if tile.optical_flows is None else tile.optical_flows.tobytes()
+    images = {"face": tile.faces.tobytes(), "optical_flow": flow}
     probabilities = {f"p_{emotion}": probability for emotion, probability in tile.probabilities.items()}
-    images = {"face": tile.face.tobytes(), "optical_flow": tile.optical_flow.tobytes()}
-    return {"tile_id": tile.tile_id, **vars(tile.origin), **flat, **probabilities, **images, **maps}
+    streams = dict.fromkeys((*_STREAMS, *tile.maps))
+    maps = {f"{stream}{_MAP}": tile.maps[stream].tobytes() if stream in tile.maps else None for stream in streams}
+    of_frames = {"frames": list(tile.frames), "seen": list(tile.seen)} if len(tile.frames) > 1 else {}
+    return {"tile_id": tile.tile_id, **vars(tile.origin), **plain, **images, **probabilities, **maps, **of_frames}
 
 
 def _tile(row: dict[str, Any]) -> Tile:
-    def image(name: str, dtype: type, *channels: int) -> np.ndarray:
-        return np.frombuffer(row[name], dtype).reshape(side, side, *channels)
+    frames = tuple(map(int, row.get("frames", (row["frame"],))))
+    side = math.isqrt(len(row["face"]) // (3 * len(frames)))
 
-    side = math.isqrt(len(row["face"]) // 3)
+    def is_there(name: str) -> bool:
+        return isinstance(row[name], bytes)
 
-    plain = ("video_id", "subject", "sha256", "segment", "frame", "pts_s", "explained", "true")
+    def images(name: str, dtype: type, *channels: int) -> np.ndarray:
+        return np.frombuffer(row[name], dtype).reshape(-1, side, side, *channels)
+
+    maps = {name.removesuffix(_MAP): images(name, np.float16) for name in row if name.endswith(_MAP) and is_there(name)}
     return Tile(
         origin=Origin(**{name: row[name] for name in Origin.__dataclass_fields__} | {"fold": str(row["fold"])}),
-        **{name: row[name] for name in plain},
+        **{name: row[name] for name in (*_PLAIN, "explained", "true")},
         box=Box(*row["box"].tolist()),
         probabilities={name[2:]: value for name, value in row.items() if name.startswith("p_")},
-        face=image("face", np.uint8, 3),
-        optical_flow=image("optical_flow", np.float16, 2),
-        maps={stream: image(f"{stream}_map", np.float16) for stream in _STREAMS if row[f"{stream}_map"] is not None},
+        faces=images("face", np.uint8, 3),
+        optical_flows=images("optical_flow", np.float16, 2) if is_there("optical_flow") else None,
+        maps={stream: one[0] if len(one) == 1 else one for stream, one in maps.items()},
+        frames=frames,
+        seen=tuple(map(bool, row.get("seen", (True,)))),
     )

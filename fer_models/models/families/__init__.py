@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "two-stream": "fer_models.models.families.two_stream",
     "linear": "fer_models.models.families.linear",
+    "frame-stack": "fer_models.models.families.frame_stack",
+    "volume": "fer_models.models.families.volume",
     "recurrent": "fer_models.models.families.recurrent",
 }
 
@@ -57,7 +59,8 @@ class Family:
         name: as arms name it.
         options: its own settings, those in which its arms differ.
         needs: what a segment must hold at least for an arm with these options.
-        streams: the streams of input pictures that such an arm has, `spatial` and `temporal`.
+        streams: the streams of input pictures that such an arm has: `spatial`, `temporal`, and `frames` for one over
+            the faces of all frames.
         build: makes the network: its input layers, its logits, and what others must know of it.
         methods: what its arms with these options are, as the report's methods section begins a sentence on them.
         weights: names of the weights that others trained and that such an arm begins with.

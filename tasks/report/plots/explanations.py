@@ -1,6 +1,7 @@
 """Grad-CAM tiles: where each stream looked, for a few segments a class."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,30 +11,39 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from tasks.report.plots import GREEN, GREY, VERMILION
 from tasks.report.plots.heat import draw_heat
 from tasks.report.plots.page import shorten
-from tasks.report.plots.pictures import draw_optical_flow
+from tasks.report.plots.pictures import shown_frames
+from tasks.report.plots.tile_pictures import draw_first_flow, draw_maps, draw_strips, stream_words
 from tasks.study.tiles import Tile
 
 _SIDE_PX = 144
+#: Of tiles of several frames: squares of that side fit into a row, and the height of a line of words above pictures.
+_IN_A_ROW, _WORDS_PX, _GAP_PX, _LINE_PX = 4, 22, 6, 2
+_WIDTH_PX = _IN_A_ROW * _SIDE_PX
+_EMPTY = np.full((_SIDE_PX, _SIDE_PX, 3), 238, np.uint8)
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A tile as one picture, uint8 RGB, and words on it at x and y, px."""
+
+    pixels: np.ndarray
+    words: Sequence[tuple[int, int, str]] = ()
 
 
 def plot_explanations(tiles: Sequence[Tile], title: str, columns: int) -> Figure:
-    """A grid of tiles: face and optical flow, the maps over the face if there are any, and the id of the tile."""
+    """A grid of tiles: what the model saw, the maps over the face if there are any, and the id of the tile."""
     rows = -(-len(tiles) // columns)
-    with_maps = any(tile.maps for tile in tiles)
-    row_in = 4.1 if with_maps else 2.6
-    figure = Figure(figsize=(3.5 * columns, row_in * rows + 0.75), layout=ConstrainedLayoutEngine(h_pad=0.12))
-    figure.suptitle(
-        f"Grad-CAM of the predicted class: {title}\n"
-        "top: face and optical flow; bottom: where the spatial (left) and the temporal stream (right) looked\n"
-        "(plain grey: no part of the picture speaks for the class); below: the tile's id, for `fer explain`"
-        if with_maps
-        else f"The predicted class: {title}\nface and optical flow; below: the tile's id, for `fer explain`",
-        fontsize=11,
-    )
+    several = any(len(tile.frames) > 1 for tile in tiles)
+    pictures = [_draw_frames(tile) if several else _draw_pair(tile) for tile in tiles]
+    width_in, row_in = _size_in(tiles, pictures)
+    figure = Figure(figsize=(width_in * columns, row_in * rows + 0.75), layout=ConstrainedLayoutEngine(h_pad=0.12))
+    figure.suptitle(_heading(tiles, title, several), fontsize=11)
     for axes in np.atleast_1d(figure.subplots(rows, columns)).ravel():
         axes.axis("off")
-    for axes, tile in zip(figure.axes, tiles, strict=False):
-        axes.imshow(_picture(tile))
+    for axes, tile, picture in zip(figure.axes, tiles, pictures, strict=False):
+        axes.imshow(picture.pixels)
+        for x, y, words in picture.words:
+            axes.text(x, y, words, fontsize=7.5, color=GREY, va="center")
         verdict = "right" if tile.right else f"true: {tile.true}"
         axes.set_title(
             f"{shorten(tile.video_id, 36)}, frame {tile.frame}\n"
@@ -47,16 +57,83 @@ def plot_explanations(tiles: Sequence[Tile], title: str, columns: int) -> Figure
     return figure
 
 
-def _picture(tile: Tile) -> np.ndarray:
+def _size_in(tiles: Sequence[Tile], pictures: Sequence[_Picture]) -> tuple[float, float]:
+    """Width and height of a tile with its words."""
+    height_px, width_px = pictures[0].pixels.shape[:2]
+    if width_px == _WIDTH_PX:
+        return 5.4, 5.2 * height_px / width_px + 0.85
+    return 3.5, 4.1 if any(tile.maps for tile in tiles) else 2.6
+
+
+def _heading(tiles: Sequence[Tile], title: str, several: bool) -> str:
+    with_maps = any(tile.maps for tile in tiles)
+    first = f"{'Grad-CAM of the predicted class' if with_maps else 'The predicted class'}: {title}"
+    grey = "plain grey: no part of the picture speaks for the class"
+    end = "below: the tile's id, for `fer explain`"
+    if several and with_maps:
+        return f"{first}\nwhat the model saw, and where each of its streams looked ({grey}); {end}"
+    if several:
+        return f"{first}\nwhat the model saw; {end}"
+    if with_maps:
+        where = "bottom: where the spatial (left) and the temporal stream (right) looked"
+        return f"{first}\ntop: face and optical flow; {where}\n({grey}); {end}"
+    return f"{first}\nface and optical flow; {end}"
+
+
+def _draw_pair(tile: Tile) -> _Picture:
+    """Of a model of single frames: face and optical flow, below them the maps."""
+    flow = draw_first_flow(tile, _SIDE_PX)
     top = [
-        cv2.resize(picture, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
-        for picture in (tile.face, draw_optical_flow(tile.optical_flow))
+        cv2.resize(tile.faces[0], (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC),
+        _EMPTY if flow is None else flow,
     ]
     if not tile.maps:
-        return np.hstack(top)
-    absent = np.full((_SIDE_PX, _SIDE_PX, 3), 238, np.uint8)
+        return _Picture(np.hstack(top))
     bottom = [
-        draw_heat(tile.face, tile.maps[stream], _SIDE_PX) if stream in tile.maps else absent
+        draw_heat(tile.faces[0], tile.maps[stream], _SIDE_PX) if stream in tile.maps else _EMPTY
         for stream in ("spatial", "temporal")
     ]
-    return np.vstack([np.hstack(top), np.hstack(bottom)])
+    return _Picture(np.vstack([np.hstack(top), np.hstack(bottom)]))
+
+
+def _draw_frames(tile: Tile) -> _Picture:
+    """Of a model of several frames: a strip of each kind of picture, below them what there is one of."""
+    shown = shown_frames(len(tile.frames))
+    strips = draw_strips(tile, _WIDTH_PX // max(len(shown), _IN_A_ROW))
+    rows = [(_strip_words(tile, name), pictures) for name, pictures in strips.items()]
+    flow = draw_first_flow(tile, _SIDE_PX)
+    alone = {} if flow is None else {"first optical flow": flow}
+    alone |= {stream_words(tile, stream, "empty"): picture for stream, picture in draw_maps(tile, _SIDE_PX).items()}
+    for start in range(0, len(alone), _IN_A_ROW):
+        names = list(alone)[start : start + _IN_A_ROW]
+        rows.append((names, [alone[name] for name in names]))
+    return _stack(rows)
+
+
+def _strip_words(tile: Tile, name: str) -> list[str]:
+    """What stands above a strip; above the faces, which of them are shown."""
+    if name in tile.maps:
+        return [stream_words(tile, name, "empty")]
+    if name != "faces":
+        return [name]
+    shown = shown_frames(len(tile.frames))
+    of_all = f"{len(shown)} of {len(tile.frames)} faces" if len(shown) < len(tile.frames) else "faces"
+    numbers = " ".join(str(tile.frames[number]) for number in shown)
+    return [f"{of_all}, frames {numbers}{'' if all(tile.seen) else '; outlined: not found, the nearest is there'}"]
+
+
+def _stack(rows: Sequence[tuple[list[str], list[np.ndarray]]]) -> _Picture:
+    """Rows of squares, each on white as wide as a tile, with words above its first squares."""
+    parts: list[np.ndarray] = []
+    words = []
+    top = 0
+    for names, pictures in rows:
+        side = len(pictures[0])
+        part = np.full((_WORDS_PX + side + _GAP_PX, _WIDTH_PX, 3), 255, np.uint8)
+        for number, picture in enumerate(pictures):
+            left = number * side
+            part[_WORDS_PX : _WORDS_PX + side, left : left + side - _LINE_PX] = picture[:, _LINE_PX:]
+        words += [(number * side, top + _WORDS_PX // 2, name) for number, name in enumerate(names)]
+        parts.append(part)
+        top += len(part)
+    return _Picture(np.vstack(parts), words)

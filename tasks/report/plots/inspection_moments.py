@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 
 from tasks.report.plots import GREEN, GREY, ORANGE, VERMILION
 from tasks.report.plots.page import MARGIN_IN, WIDTH_IN, Page
-from tasks.report.plots.pictures import draw_optical_flow
+from tasks.report.plots.pictures import draw_optical_flow, shown_frames
 
 #: How much longer an arrow is than the motion that it shows.
 ARROW_SCALE = 6.0
@@ -22,8 +22,6 @@ _ARROW_STEP_PX = 6  # of the stored crop, from arrow to arrow
 _COLUMNS = {1: 1, 2: 2, 3: 3, 4: 4}
 _GAP_IN, _SQUARE_GAP_IN = 0.3, 0.08
 _MAX_BLOCK_IN, _MAX_FRAME_IN = 5.6, 3.2
-#: Frames of a segment that are shown side by side; of more, as many evenly spaced ones.
-_MOST_IN_STRIP = 8
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def _strips(moment: Moment) -> list[np.ndarray]:
     faces, optical_flows = moment.faces, moment.optical_flows
     if faces is None or len(faces) == 1:
         return []
-    chosen = np.unique(np.linspace(0, len(faces) - 1, min(len(faces), _MOST_IN_STRIP)).round().astype(int))
+    chosen = shown_frames(len(faces))
     strips = [np.concatenate(list(faces[chosen]), axis=1)]
     if optical_flows is not None:
         strips.append(np.concatenate([draw_optical_flow(one) for one in optical_flows[chosen]], axis=1))

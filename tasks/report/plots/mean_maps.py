@@ -8,44 +8,68 @@ from matplotlib.figure import Figure
 
 from tasks.report.plots import GREY
 from tasks.report.plots.heat import draw_heat, draw_heat_scale
+from tasks.report.plots.pictures import shown_frames
 from tasks.study.explanations import MeanMap
 
 _SIDE_PX = 192
-_WIDTH_IN, _HEAD_IN, _LABEL_IN, _GAP_IN, _ROW_NAME_IN = 2.0, 0.85, 0.5, 0.08, 0.95
+_HEAD_IN, _LABEL_IN, _GAP_IN, _ROW_NAME_IN = 0.85, 0.5, 0.08, 0.95
+#: Of a picture; with rows for single frames there are many of them.
+_WIDTH_IN, _SMALL_IN = 2.0, 1.3
+#: Of the page, so that its title has room.
+_LEAST_IN = 8.6
+_EMPTY = np.full((_SIDE_PX, _SIDE_PX, 3), 238, np.uint8)
 
 
 def plot_mean_maps(classes: Sequence[MeanMap], title: str) -> Figure:
-    """One column per class: the mean face, and below it over the same face the mean map of each stream."""
-    rows = ["mean face", *(f"{stream}\nstream" for stream in classes[0].maps)]
-    width = _ROW_NAME_IN + len(classes) * (_WIDTH_IN + _GAP_IN)
-    height = _HEAD_IN + _LABEL_IN + len(rows) * (_WIDTH_IN + _GAP_IN)
+    """One column per class: the mean face, and below it over the same face the mean map of each stream.
+
+    A stream whose maps tell frames apart has a row for each of `shown_frames`, over the mean face of that frame.
+    """
+    rows = _row_names(classes[0])
+    side = _WIDTH_IN if len(rows) <= 1 + len(classes[0].maps) else _SMALL_IN
+    width = max(_ROW_NAME_IN + len(classes) * (side + _GAP_IN), _LEAST_IN)
+    height = _HEAD_IN + _LABEL_IN + len(rows) * (side + _GAP_IN)
     figure = Figure(figsize=(width, height))
     figure.text(0.1 / width, 1 - 0.25 / height, f"Mean Grad-CAM map of each class: {title}", fontsize=13, va="center")
     note = "test segments that were recognised, each map with its peak at 1; the class itself is explained"
     figure.text(0.1 / width, 1 - 0.58 / height, note, fontsize=9, color=GREY, va="center")
     _draw_scale(figure, width, height)
     for row, name in enumerate(rows):
-        middle = _HEAD_IN + _LABEL_IN + row * (_WIDTH_IN + _GAP_IN) + _WIDTH_IN / 2
+        middle = _HEAD_IN + _LABEL_IN + row * (side + _GAP_IN) + side / 2
         figure.text(0.1 / width, 1 - middle / height, name, fontsize=10, color=GREY, va="center")
     for column, one in enumerate(classes):
-        left = _ROW_NAME_IN + column * (_WIDTH_IN + _GAP_IN)
-        centre, top = (left + _WIDTH_IN / 2) / width, 1 - (_HEAD_IN + 0.15) / height
+        left = _ROW_NAME_IN + column * (side + _GAP_IN)
+        centre, top = (left + side / 2) / width, 1 - (_HEAD_IN + 0.15) / height
         figure.text(centre, top, one.emotion, fontsize=11, weight="bold", ha="center", va="center")
         number = {0: "never recognised", 1: "1 segment"}.get(one.number, f"{one.number} segments")
         figure.text(centre, top - 0.2 / height, number, fontsize=9, color=GREY, ha="center", va="center")
-        for row, picture in enumerate(_pictures(one)):
-            below = _HEAD_IN + _LABEL_IN + row * (_WIDTH_IN + _GAP_IN) + _WIDTH_IN
-            axes = figure.add_axes((left / width, 1 - below / height, _WIDTH_IN / width, _WIDTH_IN / height))
+        for row, picture in enumerate(_pictures(one) if one.number else [_EMPTY] * len(rows)):
+            below = _HEAD_IN + _LABEL_IN + row * (side + _GAP_IN) + side
+            axes = figure.add_axes((left / width, 1 - below / height, side / width, side / height))
             axes.imshow(picture)
             axes.axis("off")
     return figure
 
 
+def _row_names(one: MeanMap) -> list[str]:
+    names = ["mean face"]
+    for stream, heat in one.maps.items():
+        if heat.ndim == 2:
+            names.append(f"{stream}\nstream")
+        else:
+            names += [f"{stream},\n{number + 1} of {len(heat)}" for number in shown_frames(len(heat))]
+    return names
+
+
 def _pictures(one: MeanMap) -> list[np.ndarray]:
-    if not one.number:
-        return [np.full((_SIDE_PX, _SIDE_PX, 3), 238, np.uint8)] * (1 + len(one.maps))
-    face = cv2.resize(one.face, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
-    return [face, *(draw_heat(one.face, heat, _SIDE_PX) for heat in one.maps.values())]
+    """In the order of `_row_names`."""
+    pictures = [cv2.resize(one.faces[0], (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)]
+    for heat in one.maps.values():
+        if heat.ndim == 2:
+            pictures.append(draw_heat(one.faces[0], heat, _SIDE_PX))
+        else:
+            pictures += [draw_heat(one.faces[n], heat[n], _SIDE_PX) for n in shown_frames(len(heat))]
+    return pictures
 
 
 def _draw_scale(figure: Figure, width: float, height: float) -> None:

@@ -1,10 +1,19 @@
-"""Optical flow as a colour picture: hue is the direction, white is still, full colour is fast."""
+"""Optical flow as a colour picture: hue is the direction, white is still, full colour is fast. And which of the frames
+of a segment are shown.
+"""
 
 import cv2
 import numpy as np
 
 #: Motion in px (at the stored scale) that is drawn in full colour.
 FULL_COLOUR_PX = 1.5
+#: Frames of a segment that are shown side by side.
+_MOST_FRAMES = 8
+
+
+def shown_frames(num_frames: int) -> np.ndarray:
+    """The positions of the frames of a segment that are shown: all, of many as many evenly spaced ones as fit, int."""
+    return np.linspace(0, num_frames - 1, min(num_frames, _MOST_FRAMES)).round().astype(int)
 
 
 def draw_optical_flow(optical_flow: np.ndarray) -> np.ndarray:

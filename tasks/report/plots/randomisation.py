@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fer_models.explanation.randomisation import MAX_SIMILARITY, Randomisation
-from tasks.report.plots import BLUE, GREY, ORANGE
+from tasks.report.plots import BLUE, GREY, ORANGE, PURPLE
 
-_COLOURS = {"spatial": BLUE, "temporal": ORANGE}
+_COLOURS = {"spatial": BLUE, "temporal": ORANGE, "frames": PURPLE}
 
 
 def plot_randomisation(result: Randomisation, title: str) -> Figure:
