@@ -17,7 +17,7 @@ from fer_models.errors import UserError
 from fer_models.explanation.gradcam import GradCam
 from fer_models.explanation.randomisation import MAX_SIMILARITY, NUM_DRAWS, Randomisation, check_randomisation
 from fer_models.models.building import model_network
-from fer_models.models.network import sees_frames
+from fer_models.models.network import used_inputs
 from fer_models.segments import Batch, SegmentSource
 from tasks.storage.files import atomic_write, find_json, write_json
 from tasks.study.checkpoints import MODEL_FILE
@@ -146,18 +146,18 @@ def choose_segments(arrays: SegmentSource, candidates: np.ndarray, per_class: in
 
 
 def _seen_by(model: keras.Model, batch: Batch) -> Batch:
-    """What a tile keeps of a batch: the frames that a model looks at, all or the first.
+    """What a tile keeps of a batch: all frames where a model looks at them, of their motion what it looks at.
 
-    The motion of the first is kept even of a model that looks at a single face alone.
+    Else it is the first frame with its motion, even if the model looks at one of them alone.
     """
-    all_flows = sees_frames(model, "optical_flow")
-    all_faces = all_flows or sees_frames(model, "face")
-    if all_faces and "optical_flow" not in (tensor.name for tensor in model.inputs):
-        batch = {name: values for name, values in batch.items() if name != "optical_flow"}
-    return {
-        name: values if (all_flows if name == "optical_flow" else all_faces) else values[:, :1]
-        for name, values in batch.items()
-    }
+    ranks = {name: len(tensor.shape) for name, tensor in used_inputs(model).items()}
+    if 5 not in ranks.values():  # (batch, T, S, S, channels)
+        return {name: values[:, :1] for name, values in batch.items()}
+    seen = {name: values for name, values in batch.items() if name != "optical_flow"}
+    if "optical_flow" in ranks:
+        flows = batch["optical_flow"]
+        seen["optical_flow"] = flows if ranks["optical_flow"] == 5 else flows[:, :1]
+    return seen
 
 
 def _make_tiles(
