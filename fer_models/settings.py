@@ -79,6 +79,32 @@ class ModelSettings(Settings):
         description="what a prediction is the mean of: the segment, with `mirror` also its mirror image, and also "
         "small shifts of both",
     )
+    backbone_width: float = Field(
+        1.0,
+        gt=0,
+        le=2,
+        description="filters of published networks such as VGG16, as a share of the published numbers; published "
+        "weights fit 1",
+    )
+    backbone_weights: str = Field(
+        "none",
+        min_length=1,
+        description="what published networks such as VGG16 begin with: `none` for fresh weights; `imagenet`; or a path "
+        "of a file of weights as Keras publishes them (.._notop.h5), or of a folder of such files under Keras's names",
+    )
+    unfreeze_from: str = Field(
+        "none",
+        min_length=1,
+        description="with `backbone_weights`: what comes before this layer of a published network stays as it is for "
+        "good; a layer or the first part of its name, such as block5, for several networks with commas between them",
+    )
+
+    @field_validator("unfreeze_from")
+    @classmethod
+    def _of_what_was_trained(cls, layer: str, others: ValidationInfo) -> str:
+        if layer != "none" and others.data.get("backbone_weights", "none") == "none":
+            raise ValueError("fresh weights are all trained; set model.backbone_weights too")
+        return layer
 
 
 class PlateauSchedule(Settings):

@@ -35,7 +35,7 @@ def train(
         fold: Train only the runs of this fold, by its name; those of all folds when empty.
     """
     settings = settings_of(preset, config, overrides)
-    fetch_weights(settings.all_arms())
+    fetch_weights(settings.all_arms(), settings.model)
     runs = plan_runs(settings)
     if fold:
         runs = of_fold(runs, fold)

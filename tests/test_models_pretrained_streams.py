@@ -31,8 +31,8 @@ def test_there_is_one_of_each_kind() -> None:
         f"fer2013-{pooling}-{how}" for pooling in ("flatten", "gap") for how in ("concatenate", "sum", "average")
     }
     assert set(NAMES) == {"fer2013-spatial-only", *fusions}
-    assert {weights_of(ARMS[name]) for name in NAMES} == {("fer2013-mini-xception",)}
-    assert weights_of(ARMS["gap-sum"]) == ()
+    assert {weights_of(ARMS[name], SMALL) for name in NAMES} == {("fer2013-mini-xception",)}
+    assert weights_of(ARMS["gap-sum"], SMALL) == ()
     assert streams_of(ARMS["fer2013-spatial-only"]) == ("spatial",)
 
 

@@ -295,7 +295,7 @@ def test_a_model_carries_what_it_saw_and_began_with(base, tmp_path):
     first.save(tmp_path / "model.keras")
     later = change(settings, training={"initial_weights": str(tmp_path / "model.keras")}, arms=("gap-sum", "hog-svm"))
     run, solved = plan_runs(later)[:2]
-    (origin,) = origins_of(later.training, run.arm)
+    (origin,) = origins_of(later.training, later.model, run.arm)
     assert (origin.name, origin.licence) == ("model.keras", None)
     found = model_lineage(build_run_model(later, run, tmp_path))
     assert found == Lineage(origins=(origin, *before.origins), videos=("c" * 16, "earlier"))

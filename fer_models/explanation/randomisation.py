@@ -118,6 +118,7 @@ def layers_from_the_top(model: keras.Model) -> dict[str, list[keras.Layer]]:
 _LEARNED = (
     keras.layers.Dense,
     keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv2D,
     keras.layers.Conv3D,
     keras.layers.LSTM,

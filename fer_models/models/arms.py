@@ -72,6 +72,20 @@ def _recurrent(memory: str, title: str) -> tuple[Arm, ...]:
     )
 
 
+def _backbone(name: str, title: str, network: str) -> tuple[Arm, Arm]:
+    """A published network over the face, and over the face and its motion."""
+    one = {"network": network, "streams": ("spatial",)}
+    both = {"network": network, "fusion": "concatenate"}
+    return (
+        Arm(f"{name}-spatial", f"{title} of the face", "backbone", one),
+        Arm(f"{name}-concatenate", f"{title}, two streams + concatenate", "backbone", both),
+    )
+
+
+def _zhang2019(fusion_net: str, title: str) -> Arm:
+    return Arm(f"zhang2019-{fusion_net}", f"Zhang et al. 2019, {title}", "zhang2019", {"fusion_net": fusion_net})
+
+
 ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
@@ -102,6 +116,12 @@ ARMS: dict[str, Arm] = {
         *_recurrent("lstm", "LSTM"),
         *_recurrent("gru", "GRU"),
         *_recurrent("convlstm", "ConvLSTM"),
+        *_backbone("vgg16", "VGG16", "vgg16"),
+        *_backbone("vgg19", "VGG19", "vgg19"),
+        *_backbone("resnet50", "ResNet50", "resnet50"),
+        *_backbone("mobilenet", "MobileNetV3-Small", "mobilenet-v3-small"),
+        _zhang2019("dbn", "deep belief network"),
+        _zhang2019("dense", "dense layers"),
     )
 }
 

@@ -1,6 +1,7 @@
 """Builds an arm as a Keras model, and loads one that was saved."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -158,16 +159,28 @@ _OUTPUT = "probabilities"
 _MEAN = "log_of_mean"
 
 
+def count_parameters(arm: Arm, settings: ModelSettings, num_classes: int, shape: SegmentShape = SegmentShape()) -> int:
+    """How many parameters the model of an arm has. None of them is drawn, so that large models take no time."""
+    labels = [str(number) for number in range(num_classes)]
+
+    def count() -> int:
+        with keras.StatelessScope(initialize_variables=False):
+            return int(build_model(arm, settings, labels, shape=shape).count_params())
+
+    with ThreadPoolExecutor(1) as thread:  # Keras would draw them later in the thread that has made them
+        return thread.submit(count).result()
+
+
 def streams_of(arm: Arm) -> tuple[str, ...]:
     """The streams of input pictures that an arm has: `spatial`, `temporal`, `frames`."""
     family = load_family(arm.family)
     return family.streams(family.options.model_validate(arm.options))
 
 
-def weights_of(arm: Arm) -> tuple[str, ...]:
+def weights_of(arm: Arm, settings: ModelSettings) -> tuple[str, ...]:
     """Names of the weights that others trained and that an arm begins with."""
     family = load_family(arm.family)
-    return family.weights(family.options.model_validate(arm.options))
+    return family.weights(family.options.model_validate(arm.options), settings)
 
 
 def needs_of(arm: Arm) -> SegmentShape:

@@ -22,7 +22,7 @@ from fer_models.models.network import layer_output, model_inputs
 from fer_models.segments import FrameInputs, SegmentShape
 from fer_models.settings import ModelSettings
 
-_SMALL = {"width": 4, "head_units": 16}
+_SMALL = {"width": 4, "head_units": 16, "backbone_width": 1 / 16, "backbone_weights": "none", "unfreeze_from": "none"}
 _NUM_DRAWS = 3
 _NUM_SEGMENTS = 8
 #: What the segments hold; an arm of single frames sees the first.

@@ -20,6 +20,8 @@ from fer_models.settings import AugmentationSettings, ModelSettings
 
 #: The axes of a picture, whatever stands before them: the batch, or the batch and the frames.
 _PICTURE = (-3, -2, -1)
+#: What a picture of optical flow shows at most, as a multiple of its scale.
+MOST_MOTION = 3.0
 
 
 @keras.saving.register_keras_serializable(package="fer_models")
@@ -71,6 +73,20 @@ class GreyFaces(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="fer_models")
+class BgrAboutMean(keras.layers.Layer):
+    """RGB pictures (batch, .., S, S, 3) in 0..255 -> BGR without the means of these channels over ImageNet, float32.
+
+    What VGG and ResNet were trained on by their authors, with Caffe.
+    """
+
+    def call(self, pictures: Any) -> Any:
+        return pictures[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)
+
+    def compute_output_spec(self, pictures: Any) -> Any:
+        return keras.KerasTensor(pictures.shape, dtype="float32")
+
+
+@keras.saving.register_keras_serializable(package="fer_models")
 class HsvOpticalFlowPicture(keras.layers.Layer):
     """The published drawing: (dx, dy) in px (batch, .., H, W, 2) -> RGB float32 (batch, .., H, W, 3) in 0..1.
 
@@ -112,7 +128,7 @@ class OpticalFlowComponents(keras.layers.Layer):
     def call(self, optical_flow: Any) -> Any:
         scaled = ops.cast(optical_flow, "float32") / self.scale_px
         magnitude = ops.sqrt(ops.sum(scaled * scaled, axis=-1, keepdims=True))
-        return ops.clip(ops.concatenate([scaled, magnitude], axis=-1), -3.0, 3.0)
+        return ops.clip(ops.concatenate([scaled, magnitude], axis=-1), -MOST_MOTION, MOST_MOTION)
 
     def compute_output_spec(self, optical_flow: Any) -> Any:
         return keras.KerasTensor((*optical_flow.shape[:-1], 3), dtype="float32")
@@ -269,6 +285,7 @@ def input_pictures(
     augmentation: AugmentationSettings | None,
     seed: int,
     grey_px: int | None = None,
+    as_stored: bool = False,
 ) -> dict[str, Any]:
     """Pictures of the streams, `spatial` and, where there is optical flow, `temporal`: float32 (batch, .., S, S, 3).
 
@@ -277,6 +294,8 @@ def input_pictures(
     Args:
         inputs: as from `input_layers`.
         grey_px: the face is that of `GreyFaces`, of this side, for a network that others trained.
+        as_stored: both pictures have the range of stored ones, 0..255, for networks that were trained on photos: the
+            face without standardisation, the optical flow with no motion at 127.5 and what is clipped at the ends.
     """
     published = settings.form == "published"
     pictures = [FaceScaling(name="face_scaling")(inputs["face"])]
@@ -293,6 +312,8 @@ def input_pictures(
     if grey_px:
         values = layers.Rescaling(255.0, dtype="float32", name="face_values")(spatial)
         spatial = GreyFaces(grey_px, name="grey_faces")(values)
+    elif as_stored:
+        spatial = layers.Rescaling(255.0, dtype="float32", name="face_values")(spatial)
     elif not published:
         spatial = FaceStandardisation(name="face_standardisation")(spatial)
     if len(pictures) == 1:
@@ -303,4 +324,8 @@ def input_pictures(
             temporal = HeadMotionRemoval(settings.head_motion, name="head_motion_removal")(temporal)
         scale_px = settings.optical_flow_scale_px * inputs["face"].shape[-2] / SegmentShape().side_px
         temporal = OpticalFlowComponents(scale_px, name="optical_flow_picture")(temporal)
+    if as_stored:
+        half = 127.5
+        factor, offset = (255.0, 0.0) if published else (half / MOST_MOTION, half)
+        temporal = layers.Rescaling(factor, offset, dtype="float32", name="optical_flow_values")(temporal)
     return {"spatial": spatial, "temporal": temporal}

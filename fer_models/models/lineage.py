@@ -16,7 +16,7 @@ class Origin(Settings):
 
     Args:
         name: of the registry of weights, else the file's own.
-        sha256: of the file's content, in hexadecimal digits.
+        sha256: of the file's content, in hexadecimal digits; empty while it isn't known.
         licence, trained_on: what is known of them; None for a file of the user's.
     """
 
@@ -27,7 +27,7 @@ class Origin(Settings):
 
     def in_words(self) -> str:
         """For readers."""
-        known = [self.licence or "licence unknown", f"SHA-256 {self.sha256[:12]}"]
+        known = [self.licence or "licence unknown", *([f"SHA-256 {self.sha256[:12]}"] if self.sha256 else [])]
         return f"{self.name} ({', '.join(known)}; trained on {self.trained_on or 'what is not known'})"
 
 

@@ -53,6 +53,7 @@ class Network(Settings):
         views: what a prediction is the mean of, as in `ModelSettings`.
         pretrained: layers whose weights others trained.
         taken: layers that began with `training.initial_weights`, where `training.freeze` holds them.
+        belief: sigmoid layers, from the input on, that are trained as a deep belief network before all are trained.
     """
 
     family: str
@@ -63,6 +64,7 @@ class Network(Settings):
     views: Views = "none"
     pretrained: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
+    belief: tuple[str, ...] = ()
 
     @field_serializer("shape")
     def _plain(self, shape: SegmentShape) -> dict[str, Any]:

@@ -180,7 +180,13 @@ def decide(vectors: Sequence[Any], fusion: Fusion | None, recipe: Recipe) -> Any
         x = _dense("dense1", recipe)(x)
         x = layers.Dropout(settings.dropout, dtype=precision, seed=recipe.seed, name="dropout1")(x)
         x = _dense("dense2", recipe, kernel_regularizer=keras.regularizers.L2(settings.l2))(x)
-    x = layers.Dropout(settings.dropout, dtype=precision, seed=recipe.seed + 1, name="dropout2")(x)
+    return decide_last(x, recipe)
+
+
+def decide_last(vector: Any, recipe: Recipe) -> Any:
+    """The logits (batch, classes) from one vector (batch, length), after dropout."""
+    seed = recipe.seed + 1
+    x = layers.Dropout(recipe.settings.dropout, dtype=recipe.precision, seed=seed, name="dropout2")(vector)
     # no ReLU follows the last layer, so it keeps Keras's default kind of weights
     last = layers.Dense(recipe.num_classes, kernel_initializer=recipe.last_initializer, dtype="float32", name=LOGITS)
     return last(x)

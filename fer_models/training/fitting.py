@@ -6,13 +6,15 @@ that was chosen by the monitored validation metric, and the history. The test su
 With `refit` a second training follows, on both subsets for as long as the chosen epoch took, and gives the model; the
 history stays that of the first, whose model says what it thinks of the validation segments before it goes.
 
+A fresh model that has a deep belief network begins with a training of its own, on the segments that its epochs see.
+
 Treatments of class imbalance act on the rows of an epoch, on their weights, on the loss, or on the last layer of the
 best epoch's model; the history is of training, so a refitted model may score otherwise on the validation subset.
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -22,6 +24,7 @@ from fer_models.models.building import model_network
 from fer_models.segments import JoinedSegments, SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
+from fer_models.training.belief import LayerFit, train_belief
 from fer_models.training.engine import Engine, listed, outputs, predict
 from fer_models.training.progress import Checkpoints, Epoch, Progress, chosen_epoch, monitored_value
 from fer_models.treatments import TREATMENTS
@@ -39,6 +42,7 @@ def fit(
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_refit: Callable[[int], None] = lambda epochs: None,
+    on_belief: Callable[[Sequence[LayerFit]], None] = lambda fits: None,
 ) -> Progress:
     """Train until the last epoch or early stopping, resuming what `checkpoints` hold, and leave the model there.
 
@@ -46,6 +50,7 @@ def fit(
         build: makes the model with fresh weights; called when there is nothing to resume.
         on_epoch: told of each finished epoch, those of an earlier attempt included.
         on_refit: told how many epochs of the training on both subsets are finished, after each.
+        on_belief: told how the training of each fresh model's belief network went, of one that has any.
 
     Raises:
         UserError: an optical flow is not finite.
@@ -53,11 +58,18 @@ def fit(
     """
     for subset in (train, validation):
         _check_finite(subset)
+
+    def begin(segments: SegmentSource) -> keras.Model:
+        model = build()
+        if fits := train_belief(model, segments, seed):
+            on_belief(fits)
+        return model
+
     progress = checkpoints.progress()
     for epoch in progress.history if progress else []:
         on_epoch(epoch)
     if not (progress and progress.finished):
-        model = checkpoints.load_last(progress) if progress else build()
+        model = checkpoints.load_last(progress) if progress else begin(train)
         engine = Engine(model, train.labels, settings)
     while not (progress and progress.finished):
         epoch = _train_epoch(engine, train, validation, settings, seed, progress.history if progress else [])
@@ -69,14 +81,14 @@ def fit(
         if settings.refit != "none":
             checkpoints.keep_validation(validation.names, predict(chosen, validation))
             both = JoinedSegments(train, validation)
-            progress, chosen = _refit(build, both, settings, checkpoints, progress, seed, on_refit)
+            progress, chosen = _refit(begin, both, settings, checkpoints, progress, seed, on_refit)
             _fit_second_stage(chosen, both, settings, seed)
         checkpoints.finish(chosen, progress)
     return progress
 
 
 def _refit(
-    build: Callable[[], keras.Model],
+    begin: Callable[[SegmentSource], keras.Model],
     both: SegmentSource,
     settings: TrainingSettings,
     checkpoints: Checkpoints,
@@ -88,7 +100,7 @@ def _refit(
 
     Epochs follow the history of the first training, for here is no validation that a schedule could look at.
     """
-    model = checkpoints.load_last(progress) if progress.num_refitted else build()
+    model = checkpoints.load_last(progress) if progress.num_refitted else begin(both)
     engine = Engine(model, both.labels, settings)
     for number in range(progress.num_refitted, progress.best_epoch):
         start = time.monotonic()

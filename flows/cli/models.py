@@ -97,7 +97,7 @@ def models(
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     with silent_imports():
-        from fer_models.models.building import build_model, needs_of
+        from fer_models.models.building import count_parameters, needs_of
         from tasks.study.runs import shape_of
     from fer_models.models.arms import ARMS
 
@@ -110,8 +110,8 @@ def models(
     table.add_column("in the study", justify="center")
     for arm in ARMS.values():
         shape = shape_of(settings).with_needs(needs_of(arm))
-        model = build_model(arm, settings.model, settings.corpus.emotions, shape=shape)
-        table.add_row(arm.name, arm.title, f"{model.count_params():,}", "yes" if arm.name in settings.arms else "")
+        number = count_parameters(arm, settings.model, len(settings.corpus.emotions), shape)
+        table.add_row(arm.name, arm.title, f"{number:,}", "yes" if arm.name in settings.arms else "")
     out.print(table)
     for origin, names in _origins(settings).items():
         out.print(escape(f"{', '.join(names)}: begin with {origin}"), soft_wrap=True, highlight=False)
@@ -129,7 +129,7 @@ def _origins(settings: "StudySettings") -> dict[str, list[str]]:
 
     found: dict[str, list[str]] = {}
     for arm in ARMS.values():
-        for origin in origins_of(own_training(settings, arm), arm):
+        for origin in origins_of(own_training(settings, arm), settings.model, arm):
             found.setdefault(origin.in_words(), []).append(arm.name)
     return found
 

@@ -18,6 +18,7 @@ from tasks.config.registries import WITH_MODEL_FILE, WITH_WEIGHTS
 from tasks.config.settings import StudySettings
 from tasks.storage.locations import local_path
 from tasks.weights.cache import cache_folder, find, provenance
+from tasks.weights.given import given_content, is_path
 from tasks.weights.registry import get_record
 
 #: Raised when the meaning of a shard's column changes; part of the preparation digest.
@@ -43,7 +44,14 @@ _LATER: dict[str, tuple[str, ...]] = {
         "align",
         "scene_cuts",
     ),
-    "ModelSettings": ("views", "head_motion", "optical_flow_quantile"),
+    "ModelSettings": (
+        "views",
+        "head_motion",
+        "optical_flow_quantile",
+        "backbone_width",
+        "backbone_weights",
+        "unfreeze_from",
+    ),
     "TrainingSettings": (
         "steps",
         "optimizer",
@@ -87,8 +95,15 @@ def prepare_part(settings: PrepareSettings) -> dict[str, Any]:
 
 
 def model_part(settings: ModelSettings) -> dict[str, Any]:
-    """Model settings in the same spelling."""
-    return _values(settings) | {"form": "study" if settings.form == "published" else settings.form}
+    """Model settings in the same spelling; of published weights that the user has the content counts.
+
+    Raises:
+        UserError: they are not there.
+    """
+    values = _values(settings) | {"form": "study" if settings.form == "published" else settings.form}
+    if is_path(settings.backbone_weights):
+        values["backbone_weights"] = given_content(settings.backbone_weights)
+    return values
 
 
 def training_part(settings: TrainingSettings) -> dict[str, Any]:

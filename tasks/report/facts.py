@@ -247,7 +247,8 @@ def _origins(source: ReportInput) -> dict[str, list[str]]:
     """Weights that arms began with, in words, and the titles of those arms."""
     found: dict[str, list[str]] = {}
     for result in source.results:
-        for origin in origins_of(own_training(source.settings, result.arm), result.arm):
+        origins = origins_of(own_training(source.settings, result.arm), source.settings.model, result.arm)
+        for origin in origins:
             found.setdefault(origin.in_words(), []).append(result.arm.title)
     return found
 

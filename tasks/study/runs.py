@@ -35,6 +35,7 @@ from tasks.preparation.ledger import read_ledger
 from tasks.progress import echo, progress
 from tasks.storage.files import broken_files, find_json, is_whole, set_aside, write_text
 from tasks.storage.local_copies import synced_folder
+from tasks.study.belief import keep_belief
 from tasks.study.checkpoints import (
     MODEL_FILE,
     PROGRESS_FILE,
@@ -111,7 +112,7 @@ def plan_runs(settings: StudySettings) -> list[Run]:
     names = fold_names(split)
     runs = [run for fold in names for run in _runs_of_fold(settings, layout, fold, names)]
     due = {run.arm.name for run in runs if not (run.members or run.trained)}
-    absent = {arm.name: absent_weights(arm) for arm in settings.all_arms() if arm.name in due}
+    absent = {arm.name: absent_weights(arm, settings.model) for arm in settings.all_arms() if arm.name in due}
     if found := [run for run in runs if not any(absent.get(one.arm.name) for one in run.members or (run,))]:
         return found
     missing = dict.fromkeys(name for names in absent.values() for name in names)
@@ -136,7 +137,7 @@ def _runs_of_fold(settings: StudySettings, layout: Layout, fold: int, names: Map
         if arm.num_members:
             runs.append(_ensemble_run(arm, layout.runs, part, tuple(runs[-arm.num_members :])))
             continue
-        what = digest(*common, training_part(own_training(settings, arm)), _identity(arm))
+        what = digest(*common, training_part(own_training(settings, arm)), _identity(arm, settings.model))
         of_several = fold if several else None
         for seed in settings.seeds:
             name = run_folder_name(arm.name, seed, of_several, digest(what, {"seed": seed}))
@@ -161,15 +162,16 @@ _PRINTED_THEN = {
 }
 
 
-def _identity(arm: Arm) -> dict[str, Any]:
+def _identity(arm: Arm, model: ModelSettings) -> dict[str, Any]:
     """What an arm is, in the spelling of `tasks.config.digests`: two-stream arms had fields for their options."""
     if arm.family != "two-stream":
         part = {"family": arm.family, "options": dict(arm.options), "solved": arm.is_solved}
-        return part | {"weights": weights_part(arm)}
+        return part | {"weights": weights_part(arm, model)}
     printed = _PRINTED_THEN.get(arm.name.partition("+")[0])
     defaults = {"streams": ("spatial", "temporal"), "fusion": None, "width": None}
     part = {"name": "", "title": "", "printed_accuracy": printed, "imbalance": None, **defaults, **arm.options}
-    return part | ({"weights": weights_part(arm)} if weights_part(arm) else {})
+    weights = weights_part(arm, model)
+    return part | ({"weights": weights} if weights else {})
 
 
 def treatment_of(settings: StudySettings, arm: Arm) -> str:
@@ -228,7 +230,7 @@ def build_run_model(settings: StudySettings, run: Run, folder: Path) -> keras.Mo
         prepare=carry_prepare(settings.prepare, _crops(settings, run)),
         seed=run.seed,
         shape=shape_of(settings),
-        weights=weight_files(run.arm),
+        weights=weight_files(run.arm, settings.model),
         lineage=_lineage(settings, run).joined((stored and stored.lineage) or Lineage()),
     )
     if stored:
@@ -239,7 +241,7 @@ def build_run_model(settings: StudySettings, run: Run, folder: Path) -> keras.Mo
 def _lineage(settings: StudySettings, run: Run) -> Lineage:
     """What a model of this run begins with, and whom it sees."""
     seen = read_seen(Layout.of(settings).index, run.split_fold, settings.corpus.emotions)
-    origins = origins_of(own_training(settings, run.arm), run.arm)
+    origins = origins_of(own_training(settings, run.arm), settings.model, run.arm)
     return Lineage(origins=origins, videos=video_marks(seen["sha256"]))
 
 
@@ -295,7 +297,8 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
             kept = functools.partial(_kept_validation, run.members)
             result = join(build, train, validation, training, checkpoints, kept, tell)
         else:
-            train_model = solve if run.arm.is_solved else fit
+            keep = functools.partial(keep_belief, run_name=run.name, folder=working.path)
+            train_model = solve if run.arm.is_solved else functools.partial(fit, on_belief=keep)
             result = train_model(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
     keras.backend.clear_session()
     if len(result.history) == epochs and still_climbs(result.history):

@@ -147,7 +147,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
 
 def _origin_tags(settings: StudySettings, run: Run) -> dict[str, str]:
     """Where the first weights of a run come from."""
-    origins = origins_of(own_training(settings, run.arm), run.arm)
+    origins = origins_of(own_training(settings, run.arm), settings.model, run.arm)
     unknown = "not known"
     columns = {
         "weights": [one.name for one in origins],

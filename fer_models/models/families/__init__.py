@@ -21,6 +21,8 @@ FAMILIES: dict[str, str] = {
     "frame-stack": "fer_models.models.families.frame_stack",
     "volume": "fer_models.models.families.volume",
     "recurrent": "fer_models.models.families.recurrent",
+    "backbone": "fer_models.models.families.backbone",
+    "zhang2019": "fer_models.models.families.zhang2019",
 }
 
 
@@ -47,7 +49,7 @@ class Recipe:
     weights: Mapping[str, Path] = field(default_factory=dict)
 
 
-def _no_weights(options: Any) -> tuple[str, ...]:
+def _no_weights(options: Any, settings: ModelSettings) -> tuple[str, ...]:
     return ()
 
 
@@ -63,7 +65,7 @@ class Family:
             the faces of all frames.
         build: makes the network: its input layers, its logits, and what others must know of it.
         methods: what its arms with these options are, as the report's methods section begins a sentence on them.
-        weights: names of the weights that others trained and that such an arm begins with.
+        weights: names of the weights that others trained and that such an arm begins with, by the model's settings.
     """
 
     name: str
@@ -72,7 +74,7 @@ class Family:
     streams: Callable[[Any], tuple[str, ...]]
     build: "Callable[[Any, Recipe], tuple[list[Any], Any, Network]]"
     methods: Callable[[Sequence[Any], ModelSettings], str]
-    weights: Callable[[Any], tuple[str, ...]] = _no_weights
+    weights: Callable[[Any, ModelSettings], tuple[str, ...]] = _no_weights
 
 
 def load_family(name: str) -> Family:

@@ -123,7 +123,7 @@ def methods(arms: Sequence[LinearOptions], settings: ModelSettings) -> str:
     return words[0].upper() + words[1:]
 
 
-def weights(options: LinearOptions) -> tuple[str, ...]:
+def weights(options: LinearOptions, settings: ModelSettings) -> tuple[str, ...]:
     """Those of the networks among the features."""
     return (mini_xception.WEIGHTS,) if "mini-xception" in options.features else ()
 

@@ -152,7 +152,7 @@ def methods(arms: Sequence[TwoStreamOptions], settings: ModelSettings) -> str:
     return f"{what} of {size_in_words(settings)}, in {settings.form} form,{backbone}"
 
 
-def weights(options: TwoStreamOptions) -> tuple[str, ...]:
+def weights(options: TwoStreamOptions, settings: ModelSettings) -> tuple[str, ...]:
     """Those of the spatial stream, where others trained it."""
     return (mini_xception.WEIGHTS,) if options.has_backbone else ()
 

@@ -1,0 +1,219 @@
+"""A deep belief network: each layer learns to make its inputs again, what it learnt is in the model, and only once."""
+
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from test_training_fitting import (
+    SEED,
+    Interrupted,
+    final_weights,
+    interrupt_after,
+    make_quick,
+    segments,
+    without_seconds,
+)
+
+from fer_models.models.arms import ARMS
+from fer_models.models.building import build_model, count_parameters, load_model, model_network
+from fer_models.models.families.zhang2019 import FAMILY, Zhang2019Options
+from fer_models.segments import SegmentArrays
+from fer_models.settings import ConstantSchedule, ModelSettings, TrainingSettings
+from fer_models.training import belief
+from fer_models.training.belief import LayerFit, train_belief
+from fer_models.training.engine import outputs
+from fer_models.training.fitting import fit
+from fer_models.training.progress import Progress
+from tasks.study.belief import BELIEF_FILE, keep_belief
+from tasks.study.checkpoints import MODEL_FILE, RunCheckpoints
+
+pytestmark = pytest.mark.trains
+
+MODEL = ModelSettings(form="modern", head_units=12, dropout=0.0, backbone_width=1 / 16)
+SETTINGS = TrainingSettings(
+    epochs=2, batch_size=8, learning_rate=1e-3, augmentation=None, schedule=ConstantSchedule(), choose="last"
+)
+TRAIN, VALIDATION = segments(16), segments(9, seed=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    import tensorflow as tf
+
+    with pytest.MonkeyPatch.context() as patch:
+        make_quick(patch)
+        yield
+    tf.config.run_functions_eagerly(False)
+
+
+def build(arm: str = "zhang2019-dbn", **changes) -> keras.Model:
+    return build_model(ARMS[arm], MODEL.model_copy(update=changes), seed=SEED)
+
+
+def before_and_after(segments: SegmentArrays, seed: int = SEED) -> tuple[keras.Model, tuple[LayerFit, ...]]:
+    model = build()
+    return model, train_belief(model, segments, seed)
+
+
+# The network
+
+
+@pytest.mark.parametrize("form", ["published", "corrected", "modern"])
+def test_both_fusions_have_two_layers_over_all_cells_of_both_maps(form: str) -> None:
+    """By hand: VGG16 of 64 filters ends in 2x2 cells of 512 for 64 px, that of 4 filters in 2x2 of 32."""
+    for share, vgg, cells, units in ((1.0, 14_714_688, 4 * 512, 1024), (1 / 16, 57_828, 4 * 32, 12)):
+        head = (2 * cells + 1) * units + (units + 1) * units + (units + 1) * 6
+        settings = MODEL.model_copy(update={"form": form, "backbone_width": share, "head_units": units})
+        for name in ("zhang2019-dbn", "zhang2019-dense"):
+            assert count_parameters(ARMS[name], settings, 6) == 2 * vgg + head
+
+
+def test_they_differ_by_what_is_between_the_layers() -> None:
+    dbn, dense = build(), build("zhang2019-dense")
+    assert [dbn.get_layer(name).activation.__name__ for name in ("fusion1", "fusion2")] == ["sigmoid", "sigmoid"]
+    assert dense.get_layer("fusion2").activation.__name__ == "relu"
+    assert (model_network(dbn).belief, model_network(dense).belief) == (("fusion1", "fusion2"), ())
+    assert model_network(dbn).head == "fusion1"
+
+
+def test_a_saved_model_says_the_same(tmp_path: Path) -> None:
+    model, _ = before_and_after(TRAIN)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert model_network(loaded) == model_network(model)
+    np.testing.assert_array_equal(outputs(loaded, VALIDATION), outputs(model, VALIDATION))
+
+
+def test_methods_say_how_it_is_fused() -> None:
+    dbn, dense = (Zhang2019Options(fusion_net=net) for net in ("dbn", "dense"))
+    networks = "Networks after Zhang et al. (2019), VGG16 over the face and its motion, of the published size"
+    fused = "fused by a deep belief network or dense layers of two times 1024 units,"
+    assert FAMILY.methods([dbn, dense], ModelSettings()) == f"{networks}, with fresh weights, {fused}"
+
+
+# Its training
+
+
+def test_every_layer_makes_its_inputs_again_better_than_their_mean() -> None:
+    fresh = build()
+    model, fits = before_and_after(TRAIN)
+    assert [(one.layer, one.num_rows, one.num_visible, one.num_hidden) for one in fits] == [
+        ("fusion1", 16, 256, 12),
+        ("fusion2", 16, 12, 12),
+    ]
+    for one in fits:
+        assert 0 < one.error_after < 0.9 * one.error_before
+    for layer, before in zip(model.layers, fresh.layers, strict=True):
+        same = all(map(np.array_equal, layer.get_weights(), before.get_weights()))
+        assert same == (layer.name not in ("fusion1", "fusion2")), layer.name
+
+
+def test_what_the_machines_learnt_is_in_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layers of the model give what the machines give for features of mean 0 and variance 1."""
+    machines = []
+    over = belief._Machine.over
+
+    def watched(*arguments):
+        machines.append(over(*arguments))
+        return machines[-1]
+
+    monkeypatch.setattr(belief._Machine, "over", watched)
+    model, _ = before_and_after(TRAIN)
+    features = outputs(keras.Model(model.inputs, model.get_layer("fusion1").input), TRAIN)
+    spread = features.std(axis=0)
+    scaled = (features - features.mean(axis=0)) / np.maximum(spread, 0.1 * spread.mean())
+    first = expit(scaled @ machines[0].kernel + machines[0].hidden_bias)
+    second = expit(first @ machines[1].kernel + machines[1].hidden_bias)
+    found = outputs(keras.Model(model.inputs, model.get_layer("fusion2").output), TRAIN)
+    np.testing.assert_allclose(found, second, atol=1e-3)
+
+
+def test_it_follows_from_the_seed_and_not_from_the_labels() -> None:
+    (first, told), (again, _), (other, _) = (before_and_after(TRAIN, seed) for seed in (1, 1, 2))
+    contrary = SegmentArrays(**{**vars(TRAIN), "labels": TRAIN.labels[::-1]})
+    _, contrary_told = before_and_after(contrary, 1)
+    for one, same in zip(first.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(first.get_layer("fusion1").kernel, other.get_layer("fusion1").kernel)
+    assert contrary_told == told
+
+
+def test_models_without_such_layers_are_left_alone() -> None:
+    model = build("zhang2019-dense")
+    before = model.get_weights()
+    assert train_belief(model, TRAIN, SEED) == ()
+    assert all(map(np.array_equal, model.get_weights(), before))
+
+
+def test_of_many_segments_some_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(belief, "_MOST_VALUES", 10 * 256)
+    assert {one.num_rows for one in before_and_after(TRAIN)[1]} == {10}
+
+
+def test_features_that_do_not_vary_do_no_harm() -> None:
+    black = SegmentArrays(
+        **{**vars(TRAIN), "faces": np.zeros_like(TRAIN.faces), "optical_flows": np.zeros_like(TRAIN.optical_flows)}
+    )
+    model, _ = before_and_after(black)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_a_machine_of_patterns_learns_them() -> None:
+    """Two patterns of 20 bits with noise: their mean is as wrong as can be, the patterns are not."""
+    rng = np.random.default_rng(0)
+    patterns = rng.integers(0, 2, (2, 20))
+    values = np.abs(patterns[np.arange(200) % 2] - (rng.random((200, 20)) < 0.05)).astype(np.float32)
+    machine = belief._Machine.over(values, 4, False, rng)
+    before = machine.error(values)
+    assert before == pytest.approx(values.var(axis=0).mean(), rel=0.05)
+    machine.train(values, rng)
+    assert machine.error(values) < 0.5 * before
+
+
+# In a training
+
+
+def train(folder: Path, settings: TrainingSettings = SETTINGS, **arguments) -> Progress:
+    return fit(build, TRAIN, VALIDATION, settings, RunCheckpoints(folder), SEED, **arguments)
+
+
+def test_it_comes_before_the_first_epoch_and_before_a_refit(tmp_path: Path) -> None:
+    told: list[object] = []
+    train(
+        tmp_path,
+        SETTINGS.model_copy(update={"epochs": 1, "refit": "train_and_validation"}),
+        on_epoch=lambda epoch: told.append(epoch.epoch),
+        on_refit=told.append,
+        on_belief=lambda fits: told.append([one.num_rows for one in fits]),
+    )
+    assert told == [[16, 16], 1, [25, 25], 1]
+
+
+def test_a_resumed_run_does_not_repeat_it_and_ends_the_same(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole")
+    told: list[object] = []
+    with pytest.raises(Interrupted):
+        train(tmp_path / "resumed", on_epoch=partial(interrupt_after, last=1), on_belief=told.append)
+    resumed = train(tmp_path / "resumed", on_belief=told.append)
+    assert len(told) == 1
+    assert without_seconds(resumed.history) == without_seconds(whole.history)
+    for one, other in zip(*(final_weights(tmp_path / name) for name in ("whole", "resumed")), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (tmp_path / "resumed" / MODEL_FILE).is_file()
+
+
+def test_a_run_keeps_a_table_of_it_and_says_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fits = [LayerFit("fusion1", 16, 256, 12, 1.0, 0.5), LayerFit("fusion2", 16, 12, 12, 0.25, 0.0625)]
+    keep_belief([], "gap-sum, seed 1", tmp_path)
+    assert not (tmp_path / BELIEF_FILE).exists()
+    keep_belief(fits, "zhang2019-dbn, seed 1", tmp_path)
+    keep_belief(fits[::-1], "zhang2019-dbn, seed 1", tmp_path)  # before a refit
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("zhang2019-dbn, seed 1: the belief network is trained on 16 segments; error of")
+    assert said.endswith("reconstruction fusion1 1 to 0.5, fusion2 0.25 to 0.0625.")
+    table = pd.read_csv(tmp_path / BELIEF_FILE)
+    assert table.to_dict("records") == [vars(one) for one in fits]
