@@ -77,8 +77,8 @@ def _backbone(name: str, title: str, network: str) -> tuple[Arm, Arm]:
     one = {"network": network, "streams": ("spatial",)}
     both = {"network": network, "fusion": "concatenate"}
     return (
-        Arm(f"{name}-spatial", f"{title} of the face", "backbone", one),
-        Arm(f"{name}-concatenate", f"{title}, two streams + concatenate", "backbone", both),
+        Arm(f"{name}-spatial", f"{title}, face", "backbone", one),
+        Arm(f"{name}-concatenate", f"{title}, concatenate", "backbone", both),
     )
 
 
