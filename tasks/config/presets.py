@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-from fer_models.models.arms import CLASSIC_ARMS
+from fer_models.models.arms import ARMS, CLASSIC_ARMS
 from fer_models.settings import (
     AugmentationSettings,
     CosineSchedule,
@@ -137,6 +137,59 @@ def images() -> StudySettings:
     )
 
 
+def sequences() -> StudySettings:
+    """Models of sequences beside those of single frames, on drawn people; needs no data, and takes two cores minutes.
+
+    `fer study --preset sequences`; of your own videos with `--set corpus.adapter=folder --set corpus.root=videos`. One
+    arm or two of each family, small: networks of eight filters, published ones at an eighth of their filters.
+    """
+    recipe = modern()
+    return StudySettings(
+        name="sequences",
+        data_root=Path("fer-data/sample"),  # with the drawn corpus of the preset sample
+        corpus=sample().corpus,
+        prepare=PrepareSettings(segment_stride=8, frames_per_segment=8, detector=_best_detector()),
+        arms=(
+            "gap-concatenate",
+            "spatial-only",
+            "temporal-only",
+            "frame-stack",
+            "frame-stack-concatenate",
+            "c3d",
+            "c3d-concatenate",
+            "lstm-spatial",
+            "lstm-fused",
+            "gru-fused",
+            "convlstm-fused",
+            "vgg16-spatial",
+            "mobilenet-spatial",
+            "zhang2019-dbn",
+            *CLASSIC_ARMS,
+        ),
+        model=recipe.model.model_copy(update={"width": 8, "head_units": 128, "backbone_width": 0.125}),
+        training=recipe.training.model_copy(update={"epochs": 10, "steps": 400, "batch_size": 32}),
+    )
+
+
+def future_work() -> StudySettings:
+    """All families at the size of the published study, for a GPU: what the study named as its future work.
+
+    `fer study --preset future-work --set corpus.root=/data/BAUM-1`. Published networks begin with the weights of
+    ImageNet, which Keras fetches, and train from `block5` or `conv5` on after a warm-up.
+    """
+    recipe = corrected()
+    return StudySettings(
+        name="future-work",
+        corpus=recipe.corpus,
+        prepare=PrepareSettings(segment_stride=4, frames_per_segment=16, face_size_px=96, detector=_best_detector()),
+        arms=tuple(
+            name for name, arm in ARMS.items() if name != "published-listing" and not name.startswith("fer2013-")
+        ),
+        model=recipe.model.model_copy(update={"backbone_weights": "imagenet", "unfreeze_from": "block5, conv5"}),
+        training=recipe.training.model_copy(update={"batch_size": 64}),
+    )
+
+
 @functools.cache
 def _best_detector() -> str:
     """BlazeFace, which finds turned faces too, where its weights are on this machine."""
@@ -157,6 +210,8 @@ PRESETS: dict[str, Callable[[], StudySettings]] = {
     "corrected": corrected,
     "modern": modern,
     "images": images,
+    "sequences": sequences,
+    "future-work": future_work,
 }
 
 
