@@ -248,13 +248,16 @@ def recurrent(layer: keras.Layer) -> keras.Model:
     """A convolution of each frame, whose map has frames, and a layer that goes through them."""
     shape = SegmentShape(num_frames=4, has_optical_flow=False)
     face = input_layers(shape, all_frames=True)["face"]
-    convolution = layers.Conv3D(4, (1, 5, 5), (1, 4, 4), activation="relu", name="spatial_conv1")
+    weights = keras.initializers.HeNormal(seed=1)
+    convolution = layers.Conv3D(
+        4, (1, 5, 5), (1, 4, 4), activation="relu", kernel_initializer=weights, name="spatial_conv1"
+    )
     x = convolution(layers.Rescaling(1 / 255)(face))  # (batch, 4, 11, 11, 4)
     if isinstance(layer, layers.ConvLSTM2D):
         x = layers.GlobalAveragePooling2D()(layer(x))
     else:
         x = layer(layers.Reshape((4, 11 * 11 * 4))(x))
-    logits = layers.Dense(2, name="logits")(x)
+    logits = layers.Dense(2, kernel_initializer=keras.initializers.HeNormal(seed=2), name="logits")(x)
     maps = {"spatial": (FeatureMap(layer="spatial_conv1", first_px=2, step_px=4),)}
     network = Network(family="recurrent", shape=shape, head="logits", logits="logits", feature_maps=maps)
     last = EmotionProbabilities(LABELS, network=network.model_dump(mode="json"), name="probabilities")
@@ -265,7 +268,10 @@ RECURRENT = (layers.LSTM, layers.GRU, layers.ConvLSTM2D)
 
 
 def recurrent_layer(kind: type[keras.Layer]) -> keras.Layer:
-    return kind(6, 3, name="spatial_memory") if kind is layers.ConvLSTM2D else kind(6, name="spatial_memory")
+    kernels = {"kernel_size": 3} if kind is layers.ConvLSTM2D else {}
+    initializers = keras.initializers.GlorotUniform(seed=3), keras.initializers.Orthogonal(seed=4)
+    weights = dict(zip(("kernel_initializer", "recurrent_initializer"), initializers, strict=True))
+    return kind(6, **kernels, **weights, name="spatial_memory")
 
 
 @pytest.mark.parametrize("kind", RECURRENT)
