@@ -11,6 +11,8 @@ import pytest
 from moving_squares import LABELS, moving_squares
 from test_training_fitting import make_quick
 
+from fer_models.explanation.gradcam import gradcam
+from fer_models.explanation.randomisation import layers_from_the_top
 from fer_models.models.arms import ARMS, ensemble_of
 from fer_models.models.building import build_ensemble, build_model, load_model, model_network
 from fer_models.models.families.recurrent import RecurrentOptions, methods
@@ -149,9 +151,6 @@ def test_the_encoder_is_the_stream_of_single_frames_and_shows_a_map_a_frame(form
                 np.testing.assert_allclose(one[:, frame], other, atol=1e-5)
 
 
-# The house
-
-
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import tensorflow as tf
@@ -159,6 +158,21 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     make_quick(monkeypatch)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("_quick")
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_explanations_have_a_map_a_frame_and_an_empty_one_of_a_missing_frame(memory: str) -> None:
+    model, seen = small(f"{memory}-fused"), np.array([[1, 0, 1], [0, 1, 1]], bool)
+    maps = gradcam(model, replace(segments(2), seen=seen), np.arange(2), np.arange(2))
+    for stream in ("spatial", "temporal"):
+        assert maps[stream].shape == (2, 3, 48, 48)
+        assert (maps[stream].max(axis=(2, 3))[~seen] == 0).all()
+        assert (maps[stream].max(axis=(2, 3))[seen] > 0).any()
+    assert list(layers_from_the_top(model)) == ["logits", memory, "conv4", "conv3", "conv2", "conv1"]
+
+
+# The house
 
 
 @pytest.mark.parametrize("arm", ["lstm-spatial", "gru-fused", "convlstm-temporal"])

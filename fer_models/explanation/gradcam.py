@@ -6,7 +6,7 @@ of the logit with respect to the feature map.
 
 The maps of a stream whose feature map has frames have them too. A channel's weight is then the mean of its gradient
 over time and space, so that one set of weights says what counts in all frames of a segment, and its frames can be
-compared: they have one peak of 1 together.
+compared: they have one peak of 1 together. A frame that a model passes over has an empty map.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from keras import ops
 
 from fer_models.models.building import model_network
 from fer_models.models.network import FeatureMap, feature_outputs, layer_output, model_inputs
-from fer_models.segments import SegmentInputs, SegmentShape
+from fer_models.segments import PICTURES, SegmentInputs, SegmentShape
 
 #: The convolution that is looked at. The last one has 3x3 cells of which each sees most of the picture, so it cannot
 #: say where; the third has 16x16.
@@ -37,16 +37,20 @@ class _Probe(keras.layers.Layer):
 
 
 class _Probed(keras.Model):
-    """A head whose inputs are probed; it runs as in inference, dropout asleep, even while the probes are trained."""
+    """A head whose feature maps are probed; it runs as in inference, dropout asleep, even while the probes are trained.
+
+    What it takes beside the maps comes after them.
+    """
 
     def __init__(self, head: keras.Model, shapes: Sequence[Sequence[int]]) -> None:
         super().__init__(name="probed")
         self.head = head
         self.probes = [_Probe(shape, name=f"probe{number}") for number, shape in enumerate(shapes)]
 
-    def call(self, feature_maps: Any, training: bool = False) -> Any:
-        maps = feature_maps if isinstance(feature_maps, (list, tuple)) else [feature_maps]
-        return self.head([probe(x) for probe, x in zip(self.probes, maps, strict=True)], training=False)
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        probed = [probe(x) for probe, x in zip(self.probes, inputs, strict=False)]
+        return self.head([*probed, *inputs[len(probed) :]], training=False)
 
 
 class GradCam:
@@ -68,7 +72,10 @@ class GradCam:
         maps = feature_outputs(model, list(self._looked_at.values()))
         self._batch_size = batch_size
         self._body = keras.Model(model.inputs, maps)
-        self._head = keras.Model(maps, layer_output(model, network.logits))
+        # pictures come to the head by way of the maps; which frames are missing it must be told itself
+        self._beside = [number for number, one in enumerate(model.inputs) if one.name not in PICTURES]
+        beside = [model.inputs[number] for number in self._beside]
+        self._head = keras.Model([*maps, *beside], layer_output(model, network.logits))
         self._probed = _Probed(self._head, [(batch_size, *one.shape[1:]) for one in maps])
         self._probed.compile(keras.optimizers.SGD(1.0), loss=lambda chosen, output: -ops.sum(chosen * output, axis=-1))
 
@@ -105,7 +112,8 @@ class GradCam:
     def _batch_cells(self, inputs: list[np.ndarray], classes: np.ndarray) -> list[np.ndarray]:
         values = self._body.predict_on_batch(inputs)
         values = [np.asarray(value, np.float32) for value in (values if isinstance(values, list) else [values])]
-        return [_map(*pair) for pair in zip(values, self._logit_gradients(values, classes), strict=True)]
+        gradients = self._logit_gradients([*values, *(inputs[number] for number in self._beside)], classes)
+        return [_map(*pair) for pair in zip(values, gradients, strict=True)]
 
     def _logit_gradients(self, values: list[np.ndarray], classes: np.ndarray) -> list[np.ndarray]:
         for probe in self._probed.probes:
@@ -149,6 +157,8 @@ def gradcam(
 def _map(value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """Feature maps (n, [T',] h, w, C) and gradients likewise -> (n, [T',] h, w) in 0..1."""
     weights = gradient.mean(axis=tuple(range(1, gradient.ndim - 1)), keepdims=True)
+    if gradient.ndim == 5:  # the logit may not depend on a frame at all, such as a missing one
+        value = value * gradient.any(axis=(2, 3, 4), keepdims=True)
     positive = np.maximum((value * weights).sum(axis=-1), 0.0)
     peak = positive.max(axis=tuple(range(1, positive.ndim)), keepdims=True)
     return (positive / np.where(peak > 0, peak, 1.0)).astype(np.float32)

@@ -109,7 +109,7 @@ def layers_from_the_top(model: keras.Model) -> dict[str, list[keras.Layer]]:
         stream = next((name for name in streams if layer.name.startswith(f"{name}_")), "")
         own = layer.name.removeprefix(f"{stream}_")
         if layer.name in maps:
-            reached[stream] = own.removesuffix("_relu")
+            reached[stream] = own.removesuffix("_frames").removesuffix("_relu")
         if isinstance(layer, _LEARNED):
             cascade.setdefault(reached.get(stream, own), []).append(layer)
     return cascade
