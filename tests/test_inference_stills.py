@@ -20,7 +20,7 @@ MODEL = ModelSettings(form="modern", width=2)
 
 
 def save(path: Path, arm: str, prepare: PrepareSettings = PREPARE, members: int = 0) -> Path:
-    shape = SegmentShape(has_optical_flow=prepare.has_optical_flow)
+    shape = SegmentShape(prepare.frames_per_segment, has_optical_flow=prepare.has_optical_flow)
     models = [
         build_model(
             get_arm(arm), MODEL, ("anger", "fear"), prepare=prepare.model_dump(mode="json"), shape=shape, seed=n
@@ -62,12 +62,21 @@ def test_a_model_of_faces_knows_an_image(tmp_path: Path, prepare: PrepareSetting
     assert found["p_fear"].tolist() == pytest.approx([found["p_fear"][0]] * 2, abs=1e-5)
 
 
-@pytest.mark.parametrize("arm", ["temporal-only", "gap-sum"])
-def test_a_model_of_motion_says_that_it_needs_a_video(tmp_path: Path, arm: str) -> None:
+@pytest.mark.parametrize(
+    ("arm", "sight"),
+    [
+        ("temporal-only", "motion"),
+        ("gap-sum", "motion"),
+        ("lstm-spatial", "several frames"),
+        ("c3d-sum", "several frames and motion"),
+    ],
+)
+def test_a_model_of_more_says_that_it_needs_a_video(tmp_path: Path, arm: str, sight: str) -> None:
     write_images(tmp_path, draw_moving_face(0.0, 1), suffix=".jpg")
-    found = predict_videos(save(tmp_path / "model.keras", arm), [tmp_path / "00000001.jpg"])
+    prepare = PREPARE.model_copy(update={"frames_per_segment": 2})
+    found = predict_videos(save(tmp_path / "model.keras", arm, prepare), [tmp_path / "00000001.jpg"])
     assert found["outcome"].tolist() == ["too_short"]
-    assert found["message"].tolist() == ["it is a single image, and this model looks at motion; give it a video"]
+    assert found["message"].tolist() == [f"it is a single image, and this model looks at {sight}; give it a video"]
     assert found["predicted"].tolist() == [""]
 
 

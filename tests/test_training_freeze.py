@@ -14,6 +14,7 @@ from fer_models.errors import UserError
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model, load_model, model_network
 from fer_models.models.initial_weights import StoredWeights, begin_with, read_weights
+from fer_models.segments import SegmentShape
 from fer_models.settings import ConstantSchedule, ModelSettings, TrainingSettings
 from fer_models.training.fitting import fit
 from fer_models.training.progress import Progress
@@ -37,8 +38,8 @@ def _quick():
     tf.config.run_functions_eagerly(False)
 
 
-def build(arm: str = "gap-sum", seed: int = 0) -> keras.Model:
-    return build_model(ARMS[arm], ModelSettings(form="modern", width=4, dropout=0.0), seed=seed)
+def build(arm: str = "gap-sum", seed: int = 0, **arguments) -> keras.Model:
+    return build_model(ARMS[arm], ModelSettings(form="modern", width=4, dropout=0.0), seed=seed, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -160,14 +161,19 @@ def test_the_head_is_left_fresh_though_it_agrees(stored: StoredWeights, tmp_path
     assert head == {"dense1", "dense2", "logits"}
 
 
-def test_two_streams_begin_with_one(stored: StoredWeights, earlier: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("arm", ["gap-sum", "lstm-fused", "c3d-sum"])
+def test_an_arm_of_videos_begins_with_a_stream_over_images(
+    stored: StoredWeights, earlier: Path, tmp_path: Path, arm: str
+) -> None:
     """The table in the run's folder says what became of each weight."""
-    give_initial_weights(build(), stored, settings(earlier), "gap-sum", tmp_path)
+    model = build(arm, shape=SegmentShape(num_frames=2))
+    give_initial_weights(model, stored, settings(earlier), arm, tmp_path)
     rows = [line.split(",") for line in (tmp_path / TRANSFERS_FILE).read_text().splitlines()[1:]]
     outcomes = {row[0]: row[1] for row in rows}
     assert {outcome for weight, outcome in outcomes.items() if weight.startswith("spatial_conv")} == {"taken"}
     assert {outcome for weight, outcome in outcomes.items() if weight.startswith("temporal_")} == {"not in the source"}
     assert (outcomes["logits/kernel"], outcomes["logits/bias"]) == ("other shape", "fresh head")
+    assert {name.partition("_")[0] for name in model_network(model).taken} == {"spatial"}
 
 
 def test_a_layer_of_layers_is_taken_whole(tmp_path: Path) -> None:
