@@ -165,6 +165,7 @@ def sequences() -> StudySettings:
             "vgg16-spatial",
             "mobilenet-spatial",
             "zhang2019-dbn",
+            "lbp-top-svm",
             *CLASSIC_ARMS,
         ),
         model=recipe.model.model_copy(update={"width": 8, "head_units": 128, "backbone_width": 0.125}),

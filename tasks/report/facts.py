@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import pandas as pd
 
-from fer_models.models.arms import CLASSIC_ARMS
 from fer_models.models.building import streams_of
 from fer_models.models.equivalence import EquivalentGroups, grouped
 from fer_models.models.families import load_family
@@ -215,8 +214,8 @@ def _best_of(results: Sequence[ArmResult]) -> ArmResult | None:
 
 
 def _against_classic(source: ReportInput) -> str:
-    classic = _best_of([result for result in source.results if result.arm.name in CLASSIC_ARMS])
-    others = [result.arm for result in source.results if result.arm.name not in CLASSIC_ARMS]
+    classic = _best_of([result for result in source.results if result.arm.is_classic])
+    others = [result.arm for result in source.results if not result.arm.is_classic]
     if not classic or not others:
         return ""
     name = classic.arm.name

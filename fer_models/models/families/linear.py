@@ -15,6 +15,7 @@ from fer_models.models.backbones import mini_xception
 from fer_models.models.families import Family, Recipe
 from fer_models.models.histograms import GreyGradients, OrientationHistograms
 from fer_models.models.inputs import GreyFaces, input_layers
+from fer_models.models.local_patterns import LocalBinaryPatterns
 from fer_models.models.motion import HeadMotionRemoval
 from fer_models.models.network import Network
 from fer_models.segments import SegmentShape
@@ -27,11 +28,20 @@ _STILL_PX = 0.1
 
 def _hog(inputs: Mapping[str, Any], recipe: Recipe) -> Any:
     histograms = OrientationHistograms(9, signed=False, name="hog")
-    return layers.Flatten(name="hog_vector")(histograms(GreyGradients(name="grey_gradients")(inputs["face"])))
+    return layers.Flatten(name="hog_vector")(histograms(GreyGradients(name="grey_gradients")(_first(inputs["face"]))))
+
+
+def _lbp_top(inputs: Mapping[str, Any], recipe: Recipe) -> Any:
+    return layers.Flatten(name="lbp_top_vector")(LocalBinaryPatterns(name="lbp_top")(inputs["face"]))
+
+
+def _first(pictures: Any) -> Any:
+    """That of the first frame, where there are several."""
+    return pictures[:, 0] if len(pictures.shape) == 5 else pictures
 
 
 def _hof(inputs: Mapping[str, Any], recipe: Recipe) -> Any:
-    optical_flow = inputs["optical_flow"]
+    optical_flow = _first(inputs["optical_flow"])
     floor_px = _STILL_PX * recipe.shape.side_px / SegmentShape().side_px
     if recipe.settings.head_motion != "keep":
         optical_flow = HeadMotionRemoval(recipe.settings.head_motion, name="head_motion_removal")(optical_flow)
@@ -41,7 +51,7 @@ def _hof(inputs: Mapping[str, Any], recipe: Recipe) -> Any:
 
 def _mini_xception(inputs: Mapping[str, Any], recipe: Recipe) -> Any:
     """Two feature maps: the last one, and the one before, which says more of where things are."""
-    grey = GreyFaces(mini_xception.SIDE_PX, name="grey_faces")(inputs["face"])
+    grey = GreyFaces(mini_xception.SIDE_PX, name="grey_faces")(_first(inputs["face"]))
     last = mini_xception.features(grey, _PREFIX, initializers=recipe.initializers)
     body = keras.Model(inputs["face"], last)
     if path := recipe.weights.get(mini_xception.WEIGHTS):
@@ -57,11 +67,13 @@ _PREFIX = "mini_xception_"
 _FEATURES: dict[str, Callable[[Mapping[str, Any], Recipe], Any]] = {
     "hog": _hog,
     "hof": _hof,
+    "lbp-top": _lbp_top,
     "mini-xception": _mini_xception,
 }
 _WORDS = {
     "hog": "histograms of oriented gradients (HOG) of the face",
     "hof": "histograms of oriented optical flow",
+    "lbp-top": "local binary patterns of the faces of a segment on three orthogonal planes (LBP-TOP)",
     "mini-xception": "the last two feature maps of a mini-Xception that was trained on FER2013",
 }
 
@@ -84,12 +96,14 @@ class LinearOptions(Settings):
         features: side by side; none for the machine that knows only how frequent the classes are.
     """
 
-    features: tuple[Literal["hog", "hof", "mini-xception"], ...] = ()
+    features: tuple[Literal["hog", "hof", "lbp-top", "mini-xception"], ...] = ()
 
 
 def needs(options: LinearOptions) -> SegmentShape:
-    """One frame, and its motion where a feature is of it."""
-    return SegmentShape(num_frames=1, has_optical_flow="hof" in options.features)
+    """One frame, and its motion where a feature is of it; a pattern in time needs a frame before and one after."""
+    return SegmentShape(
+        num_frames=3 if "lbp-top" in options.features else 1, has_optical_flow="hof" in options.features
+    )
 
 
 def streams(options: LinearOptions) -> tuple[str, ...]:
@@ -100,7 +114,7 @@ def streams(options: LinearOptions) -> tuple[str, ...]:
 
 def build(options: LinearOptions, recipe: Recipe) -> tuple[list[Any], Any, Network]:
     """Inputs, logits and the record of an arm; it takes all inputs, and uses those that it needs."""
-    inputs = input_layers(recipe.shape)
+    inputs = input_layers(recipe.shape, all_frames="lbp-top" in options.features)
     vectors = [_FEATURES[feature](inputs, recipe) for feature in options.features]
     if not vectors:
         vectors = [NoFeatures(name="no_features")(inputs["face"])]
