@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 #: Weights of R, G and B in grey (ITU-R BT.601).
-_GREY = (0.299, 0.587, 0.114)
+GREY = (0.299, 0.587, 0.114)
 #: L2-Hys: the largest share that a bin keeps of a block.
 _CLIP = 0.2
 _BLOCK = 2
@@ -33,7 +33,7 @@ class GreyGradients(keras.layers.Layer):
     """
 
     def call(self, faces: Any) -> Any:
-        grey = ops.sum(ops.cast(faces, "float32") * (ops.convert_to_tensor(_GREY, "float32") / 255.0), axis=-1)
+        grey = ops.sum(ops.cast(faces, "float32") * (ops.convert_to_tensor(GREY, "float32") / 255.0), axis=-1)
         dx = ops.pad(grey[:, :, 2:] - grey[:, :, :-2], ((0, 0), (0, 0), (1, 1)))
         dy = ops.pad(grey[:, 2:] - grey[:, :-2], ((0, 0), (1, 1), (0, 0)))
         return ops.stack([dx, dy], axis=-1)

@@ -1,9 +1,9 @@
 """Local binary patterns on three orthogonal planes (LBP-TOP) of the faces of a segment, as a layer.
 
 After Zhao and Pietikäinen 2007, *Dynamic texture recognition using local binary patterns with an application to facial
-expressions*. A pixel's pattern says which of its eight neighbours are as bright as it is or brighter: in its frame (XY),
-and in the planes of time with its row (XT) and with its column (YT). The neighbours stand on a square of side 3 instead
-of a circle, so that nothing is interpolated.
+expressions*. A pixel's pattern says which of its eight neighbours are as bright as it is or brighter: in its frame
+(XY), and in the planes of time with its row (XT) and with its column (YT). The neighbours stand on a square of side 3
+instead of a circle, so that nothing is interpolated.
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-#: Weights of R, G and B in grey (ITU-R BT.601).
-_GREY = (0.299, 0.587, 0.114)
+from fer_models.models.histograms import GREY
+
 #: The eight neighbours in turn, in the two axes of a plane.
 _RING = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 #: By plane, the axes of (T, H, W) that it lies in.
@@ -45,7 +45,7 @@ class LocalBinaryPatterns(keras.layers.Layer):
         self.blocks = blocks
 
     def call(self, faces: Any) -> Any:
-        grey = ops.sum(ops.cast(faces, "float32") * ops.convert_to_tensor(_GREY, "float32"), axis=-1)
+        grey = ops.sum(ops.cast(faces, "float32") * ops.convert_to_tensor(GREY, "float32"), axis=-1)
         sizes = grey.shape[1:]  # T, H, W
         centre = grey[:, 1:-1, 1:-1, 1:-1]
         block_px = (sizes[1] - 2) // self.blocks
