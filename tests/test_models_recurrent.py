@@ -104,9 +104,9 @@ def test_first_weights_come_from_the_seed_alone(memory: str, monkeypatch: pytest
 def test_the_report_says_what_they_are() -> None:
     arms = [RecurrentOptions.model_validate(ARMS[name].options) for name in ("gru-temporal", "lstm-fused")]
     assert methods(arms, SMALL) == (
-        "Recurrent networks (LSTM, GRU) that read its motion or both frame by frame, of width 2, in modern form,"
+        "Recurrent networks (LSTM, GRU) that read optical flow or faces with their optical flow frame by frame, "
+        "of width 2, in modern form,"
     )
-    assert "read the face and its motion frame by frame" in methods(arms[1:], SMALL)
 
 
 # Frames

@@ -122,14 +122,17 @@ def _memory(memory: Memory, recipe: Recipe) -> layers.Layer:
 
 
 _WORDS = {"lstm": "LSTM", "gru": "GRU", "convlstm": "ConvLSTM"}
-_SIGHTS = {("spatial",): "the face", ("temporal",): "its motion", ("spatial", "temporal"): "both"}
+_SIGHTS = {
+    ("spatial",): "faces",
+    ("temporal",): "optical flow",
+    ("spatial", "temporal"): "faces with their optical flow",
+}
 
 
 def methods(arms: Sequence[RecurrentOptions], settings: ModelSettings) -> str:
     """What these arms are."""
     memories = ", ".join(words for name, words in _WORDS.items() if name in {arm.memory for arm in arms})
     sights = " or ".join(words for names, words in _SIGHTS.items() if names in {arm.streams for arm in arms})
-    sights = "the face and its motion" if sights == "both" else sights
     size = size_in_words(settings)
     return f"Recurrent networks ({memories}) that read {sights} frame by frame, of {size}, in {settings.form} form,"
 
