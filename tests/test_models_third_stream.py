@@ -235,3 +235,12 @@ def test_the_order_of_frames_is_learned_by_who_sees_it_and_by_nobody_else(arm: s
         assert abs(accuracy - 0.5) <= 3 * np.sqrt(0.25 / len(unseen))
     else:
         assert accuracy >= 0.95
+
+
+def test_3d_convolutions_are_not_left_to_bfloat16_on_tensorflow() -> None:
+    """There the gradients of their kernels were NaN for maps as small as the last ones here."""
+    model = build_model(
+        ARMS["c3d"], ModelSettings(form="modern", width=4), precision="mixed_bfloat16", shape=SegmentShape(8)
+    )
+    kinds = {layer.compute_dtype for layer in model.layers if isinstance(layer, keras.layers.Conv3D)}
+    assert kinds == {"float32" if keras.backend.backend() == "tensorflow" else "bfloat16"}

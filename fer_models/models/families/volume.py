@@ -7,8 +7,10 @@ vadis, action recognition?*): as many, as wide, and over the picture of the same
 convolutions differs from a spatial one by time alone.
 """
 
+from dataclasses import replace
 from typing import Any
 
+import keras
 from keras import layers
 
 from fer_models.models.families import Recipe
@@ -26,6 +28,8 @@ def build_frames(faces: Any, recipe: Recipe) -> tuple[Any, tuple[FeatureMap, ...
     The map (batch, T', 3, 3, 2 * width), of the form `modern` (batch, T', 6, 6, 4 * width), has as many frames as are
     left of T after `_halves`.
     """
+    if keras.backend.backend() == "tensorflow":
+        recipe = replace(recipe, precision="float32")  # 2.21 gives NaN for gradients of 3D kernels in bfloat16 on a CPU
     x, form, precision = faces, recipe.settings.form, recipe.precision
     stream, halves = STREAMS[form], _halves(form, faces.shape[1])
     for number, one in enumerate(stream.convolutions, start=1):
