@@ -437,8 +437,8 @@ def test_a_pair_that_is_neither_is_refused_in_one_sentence(value: str) -> None:
 
 def test_only_the_published_study_takes_neighbours() -> None:
     pairs = {name: preset().prepare.pair for name, preset in PRESETS.items()}
-    assert pairs.pop("images") == "none"
-    assert pairs == {"sample": 1 / 30, "published": "neighbours", "corrected": 1 / 30, "modern": 1 / 30}
+    assert (pairs.pop("images"), pairs.pop("published")) == ("none", "neighbours")
+    assert set(pairs.values()) == {1 / 30}
 
 
 def test_a_setting_under_both_of_its_names_is_refused(tmp_path: Path) -> None:
