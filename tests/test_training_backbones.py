@@ -50,7 +50,7 @@ def test_from_fresh_weights_it_learns_a_still_face(name: str, tmp_path: Path) ->
         if epoch.train_accuracy >= 0.9:
             raise Interrupted
 
-    settings = SETTINGS.model_copy(update={"epochs": 100, "learning_rate": 3e-3})
+    settings = SETTINGS.model_copy(update={"epochs": 100, "learning_rate": 1e-3})
     make = partial(build_model, ARMS[name], MODEL, seed=SEED)
     with pytest.raises(Interrupted):
         fit(make, TRAIN, VALIDATION, settings, RunCheckpoints(tmp_path), SEED, on_epoch=stop_when_learned)

@@ -21,15 +21,17 @@ from test_training_fitting import (
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model, count_parameters, load_model, model_network
 from fer_models.models.families.zhang2019 import FAMILY, Zhang2019Options
+from fer_models.models.initial_weights import begin_with, read_weights
 from fer_models.segments import SegmentArrays
 from fer_models.settings import ConstantSchedule, ModelSettings, TrainingSettings
 from fer_models.training import belief
 from fer_models.training.belief import LayerFit, train_belief
 from fer_models.training.engine import outputs
 from fer_models.training.fitting import fit
+from fer_models.training.preparing import prepare
 from fer_models.training.progress import Progress
-from tasks.study.belief import BELIEF_FILE, keep_belief
 from tasks.study.checkpoints import MODEL_FILE, RunCheckpoints
+from tasks.study.preparation import BELIEF_FILE, Preparation
 
 pytestmark = pytest.mark.trains
 
@@ -74,10 +76,10 @@ def test_both_fusions_have_two_layers_over_all_cells_of_both_maps(form: str) -> 
 
 def test_they_differ_by_what_is_between_the_layers() -> None:
     dbn, dense = build(), build("zhang2019-dense")
-    assert [dbn.get_layer(name).activation.__name__ for name in ("fusion1", "fusion2")] == ["sigmoid", "sigmoid"]
+    assert [dbn.get_layer(name).activation.__name__ for name in ("belief1", "belief2")] == ["sigmoid", "sigmoid"]
     assert dense.get_layer("fusion2").activation.__name__ == "relu"
-    assert (model_network(dbn).belief, model_network(dense).belief) == (("fusion1", "fusion2"), ())
-    assert model_network(dbn).head == "fusion1"
+    assert (model_network(dbn).belief, model_network(dense).belief) == (("belief1", "belief2"), ())
+    assert model_network(dbn).head == "belief1"
 
 
 def test_a_saved_model_says_the_same(tmp_path: Path) -> None:
@@ -102,14 +104,14 @@ def test_every_layer_makes_its_inputs_again_better_than_their_mean() -> None:
     fresh = build()
     model, fits = before_and_after(TRAIN)
     assert [(one.layer, one.num_rows, one.num_visible, one.num_hidden) for one in fits] == [
-        ("fusion1", 16, 256, 12),
-        ("fusion2", 16, 12, 12),
+        ("belief1", 16, 256, 12),
+        ("belief2", 16, 12, 12),
     ]
     for one in fits:
         assert 0 < one.error_after < 0.9 * one.error_before
     for layer, before in zip(model.layers, fresh.layers, strict=True):
         same = all(map(np.array_equal, layer.get_weights(), before.get_weights()))
-        assert same == (layer.name not in ("fusion1", "fusion2")), layer.name
+        assert same == (layer.name not in ("belief1", "belief2")), layer.name
 
 
 def test_what_the_machines_learnt_is_in_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,12 +125,12 @@ def test_what_the_machines_learnt_is_in_the_model(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(belief._Machine, "over", watched)
     model, _ = before_and_after(TRAIN)
-    features = outputs(keras.Model(model.inputs, model.get_layer("fusion1").input), TRAIN)
+    features = outputs(keras.Model(model.inputs, model.get_layer("belief1").input), TRAIN)
     spread = features.std(axis=0)
     scaled = (features - features.mean(axis=0)) / np.maximum(spread, 0.1 * spread.mean())
     first = expit(scaled @ machines[0].kernel + machines[0].hidden_bias)
     second = expit(first @ machines[1].kernel + machines[1].hidden_bias)
-    found = outputs(keras.Model(model.inputs, model.get_layer("fusion2").output), TRAIN)
+    found = outputs(keras.Model(model.inputs, model.get_layer("belief2").output), TRAIN)
     np.testing.assert_allclose(found, second, atol=1e-3)
 
 
@@ -138,15 +140,8 @@ def test_it_follows_from_the_seed_and_not_from_the_labels() -> None:
     _, contrary_told = before_and_after(contrary, 1)
     for one, same in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, same)
-    assert not np.array_equal(first.get_layer("fusion1").kernel, other.get_layer("fusion1").kernel)
+    assert not np.array_equal(first.get_layer("belief1").kernel, other.get_layer("belief1").kernel)
     assert contrary_told == told
-
-
-def test_models_without_such_layers_are_left_alone() -> None:
-    model = build("zhang2019-dense")
-    before = model.get_weights()
-    assert train_belief(model, TRAIN, SEED) == ()
-    assert all(map(np.array_equal, model.get_weights(), before))
 
 
 def test_of_many_segments_some_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,15 +177,53 @@ def train(folder: Path, settings: TrainingSettings = SETTINGS, **arguments) -> P
 
 
 def test_it_comes_before_the_first_epoch_and_before_a_refit(tmp_path: Path) -> None:
+    """After the streams, which have half of the epochs to learn by themselves."""
     told: list[object] = []
     train(
         tmp_path,
         SETTINGS.model_copy(update={"epochs": 1, "refit": "train_and_validation"}),
         on_epoch=lambda epoch: told.append(epoch.epoch),
         on_refit=told.append,
+        on_streams=lambda epochs: told.append(f"streams {epochs}"),
         on_belief=lambda fits: told.append([one.num_rows for one in fits]),
     )
-    assert told == [[16, 16], 1, [25, 25], 1]
+    assert told == ["streams 1", [16, 16], 1, "streams 1", [25, 25], 1]
+
+
+def test_streams_learn_first_and_nothing_else_does() -> None:
+    fresh, model = build(), build()
+    fits = prepare(model, TRAIN, SETTINGS, SEED)
+    assert [one.layer for one in fits] == ["belief1", "belief2"]
+    for layer, before in zip(model.layers, fresh.layers, strict=True):
+        same = all(map(np.array_equal, layer.get_weights(), before.get_weights()))
+        assert same == (not layer.weights or layer.name == "logits"), layer.name
+    assert model_network(model) == model_network(fresh)
+    assert not model.compiled
+    again = build()
+    assert prepare(again, TRAIN, SETTINGS, SEED) == fits
+    assert all(map(np.array_equal, again.get_weights(), model.get_weights()))
+
+
+def test_models_without_belief_networks_are_not_prepared() -> None:
+    model = build("zhang2019-dense")
+    before = model.get_weights()
+    assert prepare(model, TRAIN, SETTINGS, SEED) == ()
+    assert all(map(np.array_equal, model.get_weights(), before))
+
+
+def test_a_belief_network_of_an_earlier_run_is_not_trained_anew(tmp_path: Path) -> None:
+    """Streams alone may come from an arm that has the same ones, and are prepared further."""
+    earlier = build()
+    earlier.save(tmp_path / "dbn.keras")
+    model = build()
+    begin_with(model, read_weights(tmp_path / "dbn.keras"))
+    assert model_network(model).belief == ()
+    assert prepare(model, TRAIN, SETTINGS, SEED) == ()
+    build("vgg16-concatenate").save(tmp_path / "vgg16.keras")
+    model = build()
+    transfers = begin_with(model, read_weights(tmp_path / "vgg16.keras"))
+    assert sum(one.outcome == "taken" for one in transfers) == 52
+    assert model_network(model).belief == ("belief1", "belief2")
 
 
 def test_a_resumed_run_does_not_repeat_it_and_ends_the_same(tmp_path: Path) -> None:
@@ -206,14 +239,17 @@ def test_a_resumed_run_does_not_repeat_it_and_ends_the_same(tmp_path: Path) -> N
     assert (tmp_path / "resumed" / MODEL_FILE).is_file()
 
 
-def test_a_run_keeps_a_table_of_it_and_says_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fits = [LayerFit("fusion1", 16, 256, 12, 1.0, 0.5), LayerFit("fusion2", 16, 12, 12, 0.25, 0.0625)]
-    keep_belief([], "gap-sum, seed 1", tmp_path)
-    assert not (tmp_path / BELIEF_FILE).exists()
-    keep_belief(fits, "zhang2019-dbn, seed 1", tmp_path)
-    keep_belief(fits[::-1], "zhang2019-dbn, seed 1", tmp_path)  # before a refit
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith("zhang2019-dbn, seed 1: the belief network is trained on 16 segments; error of")
-    assert said.endswith("reconstruction fusion1 1 to 0.5, fusion2 0.25 to 0.0625.")
-    table = pd.read_csv(tmp_path / BELIEF_FILE)
-    assert table.to_dict("records") == [vars(one) for one in fits]
+def test_a_run_keeps_a_table_of_it_and_says_two_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fits = [LayerFit("belief1", 16, 256, 12, 1.0, 0.5), LayerFit("belief2", 16, 12, 12, 0.25, 0.0625)]
+    preparation = Preparation("zhang2019-dbn, seed 1", tmp_path)
+    for told in (fits, fits[::-1]):  # the second is that before a refit
+        for epochs in (1, 2):
+            preparation.tell_of_streams(epochs)
+        preparation.keep_belief(told)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == (
+        "zhang2019-dbn, seed 1: its streams are trained by themselves first, then its belief network, then all."
+    )
+    assert second.startswith("zhang2019-dbn, seed 1: the belief network is trained on 16 segments; error of")
+    assert second.endswith("reconstruction belief1 1 to 0.5, belief2 0.25 to 0.0625.")
+    assert pd.read_csv(tmp_path / BELIEF_FILE).to_dict("records") == [vars(one) for one in fits]

@@ -141,6 +141,23 @@ def build_ensemble(arm: Arm, members: Sequence[keras.Model]) -> keras.Model:
     return _model(arm, inputs, logits, model_labels(first), model_prepare(first), network, model_lineage(first))
 
 
+def with_plain_head(model: keras.Model, layer: str) -> keras.Model:
+    """The layers of a model up to a layer, with logits of their own in place of that and what follows it.
+
+    What the two have in common they share: the one learns what the other does.
+    """
+    network = model_network(model)
+    drawn = model.get_layer(network.logits).kernel_initializer
+    initializer = type(drawn).from_config(drawn.get_config())
+    classes = len(model_labels(model))
+    logits = keras.layers.Dense(classes, kernel_initializer=initializer, dtype="float32", name=_PLAIN)
+    network = network.model_copy(update={"head": _PLAIN, "logits": _PLAIN, "belief": ()})
+    probabilities = EmotionProbabilities(
+        model_labels(model), network=network.model_dump(mode="json"), dtype="float32", name=_OUTPUT
+    )
+    return keras.Model(model.inputs, probabilities(logits(model.get_layer(layer).input)))
+
+
 def _model(
     arm: Arm,
     inputs: list[Any],
@@ -157,6 +174,7 @@ def _model(
 
 _OUTPUT = "probabilities"
 _MEAN = "log_of_mean"
+_PLAIN = "plain_logits"
 
 
 def count_parameters(arm: Arm, settings: ModelSettings, num_classes: int, shape: SegmentShape = SegmentShape()) -> int:

@@ -136,6 +136,9 @@ def begin_with(model: keras.Model, source: StoredWeights, fresh_head: bool = Fal
                 transfers.append(Transfer(weight, fits, shape, shape))
                 if fits == "taken":
                     variable.assign(array)
+    taken = {one.weight.partition("/")[0] for one in transfers if one.outcome == "taken"}
+    if network.belief and taken.issuperset(network.belief):  # which is trained already
+        carry_network(model, network.model_copy(update={"belief": ()}))
     left = [(key, array.shape) for key, array in source.arrays.items() if key not in used]
     return transfers + [Transfer(key, "not in the model", None, shape) for key, shape in left]
 

@@ -1,4 +1,4 @@
-"""Trains the sigmoid layers of a deep belief network one after another, without labels, before all is trained.
+"""Trains the sigmoid layers of a deep belief network one after another, without labels.
 
 Each layer is a restricted Boltzmann machine over what the layer before it gives (Hinton, Osindero and Teh 2006, *A fast
 learning algorithm for deep belief nets*), trained by contrastive divergence of one step (Hinton 2002) as his guide of
@@ -112,7 +112,7 @@ class _Machine:
 
 
 def train_belief(model: keras.Model, segments: SegmentInputs, seed: int) -> tuple[LayerFit, ...]:
-    """Give a fresh model's belief network its weights, if it has one, and say how each layer went.
+    """Give a model's belief network its first weights, if it has one, and say how each layer went.
 
     The first layer sees features that are real numbers. They get mean 0 and variance 1, which its weights then do by
     themselves, and visible units that are such numbers (Gaussian ones): scaled to 0..1 instead, features of ReLU, of

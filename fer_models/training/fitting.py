@@ -6,7 +6,7 @@ that was chosen by the monitored validation metric, and the history. The test su
 With `refit` a second training follows, on both subsets for as long as the chosen epoch took, and gives the model; the
 history stays that of the first, whose model says what it thinks of the validation segments before it goes.
 
-A fresh model that has a deep belief network begins with a training of its own, on the segments that its epochs see.
+A fresh model that has a deep belief network is prepared first, by the segments that its epochs see.
 
 Treatments of class imbalance act on the rows of an epoch, on their weights, on the loss, or on the last layer of the
 best epoch's model; the history is of training, so a refitted model may score otherwise on the validation subset.
@@ -24,8 +24,9 @@ from fer_models.models.building import model_network
 from fer_models.segments import JoinedSegments, SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
-from fer_models.training.belief import LayerFit, train_belief
+from fer_models.training.belief import LayerFit
 from fer_models.training.engine import Engine, listed, outputs, predict
+from fer_models.training.preparing import prepare
 from fer_models.training.progress import Checkpoints, Epoch, Progress, chosen_epoch, monitored_value
 from fer_models.treatments import TREATMENTS
 
@@ -42,6 +43,7 @@ def fit(
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_refit: Callable[[int], None] = lambda epochs: None,
+    on_streams: Callable[[int], None] = lambda epochs: None,
     on_belief: Callable[[Sequence[LayerFit]], None] = lambda fits: None,
 ) -> Progress:
     """Train until the last epoch or early stopping, resuming what `checkpoints` hold, and leave the model there.
@@ -50,7 +52,8 @@ def fit(
         build: makes the model with fresh weights; called when there is nothing to resume.
         on_epoch: told of each finished epoch, those of an earlier attempt included.
         on_refit: told how many epochs of the training on both subsets are finished, after each.
-        on_belief: told how the training of each fresh model's belief network went, of one that has any.
+        on_streams, on_belief: told how a fresh model is prepared (`fer_models.training.preparing`): how many epochs of
+            its streams are finished, after each, then how the training of its belief network went.
 
     Raises:
         UserError: an optical flow is not finite.
@@ -61,7 +64,7 @@ def fit(
 
     def begin(segments: SegmentSource) -> keras.Model:
         model = build()
-        if fits := train_belief(model, segments, seed):
+        if fits := prepare(model, segments, settings, seed, on_streams):
             on_belief(fits)
         return model
 

@@ -35,7 +35,6 @@ from tasks.preparation.ledger import read_ledger
 from tasks.progress import echo, progress
 from tasks.storage.files import broken_files, find_json, is_whole, set_aside, write_text
 from tasks.storage.local_copies import synced_folder
-from tasks.study.belief import keep_belief
 from tasks.study.checkpoints import (
     MODEL_FILE,
     PROGRESS_FILE,
@@ -52,6 +51,7 @@ from tasks.study.initial_weights import (
 )
 from tasks.study.needs import check_needs, shape_of
 from tasks.study.precision import gains_from_bfloat16
+from tasks.study.preparation import Preparation
 from tasks.study.pretrained import absent_weights, origins_of, weight_files, weights_part
 from tasks.study.run_names import run_folder_name
 
@@ -297,8 +297,9 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
             kept = functools.partial(_kept_validation, run.members)
             result = join(build, train, validation, training, checkpoints, kept, tell)
         else:
-            keep = functools.partial(keep_belief, run_name=run.name, folder=working.path)
-            train_model = solve if run.arm.is_solved else functools.partial(fit, on_belief=keep)
+            preparation = Preparation(run.name, working.path)
+            told = functools.partial(fit, on_streams=preparation.tell_of_streams, on_belief=preparation.keep_belief)
+            train_model = solve if run.arm.is_solved else told
             result = train_model(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
     keras.backend.clear_session()
     if len(result.history) == epochs and still_climbs(result.history):

@@ -1,16 +1,14 @@
 """Zhang et al. 2019, *Learning affective video features for facial expression recognition via hybrid deep learning*
 (IEEE Access 7, 32297-32304): VGG16 over the face and over its optical flow picture, fused by a deep belief network.
 
-The belief network is two sigmoid layers. Before all is trained, each is trained without labels as a restricted
-Boltzmann machine on what the layer before gives for the training segments (Hinton, Osindero and Teh 2006); see
-`fer_models.training.belief`. `fusion_net: dense` has layers with ReLU in their place, without that training, as the
-study that this project began with.
+The belief network is two sigmoid layers. First the streams are trained by themselves, then each of the two without
+labels, as a restricted Boltzmann machine on what the layer before gives for the training segments (Hinton, Osindero and
+Teh 2006), then all together: `fer_models.training.preparing`. `fusion_net: dense` has layers with ReLU in their place
+and is trained in one go, as in the study that this project began with.
 
 The published pipeline goes on: it averages what the belief network gives over the segments of a video, and a linear
-support vector machine tells the expression of the video. It also fine-tunes both VGG16 by themselves before the belief
-network sees what they give; here all is fine-tuned together, after `training.pretrained_warmup`. Its VGG16 end in dense
-layers of 4,096 units, which the weights that Keras publishes without a head do not have: here the last maps enter the
-fusion cell by cell.
+support vector machine tells the expression of the video. Its VGG16 end in dense layers of 4,096 units, which weights
+that Keras publishes without a head do not have: here the last maps enter the fusion cell by cell.
 """
 
 from collections.abc import Sequence
@@ -29,8 +27,8 @@ from fer_models.segments import SegmentShape
 from fer_models.settings import ModelSettings, Settings
 
 _STREAMS = ("spatial", "temporal")
-#: The layers that fuse, each of `model.head_units` units, in every form.
-_FUSION = ("fusion1", "fusion2")
+#: The layers that fuse, by kind, each of `model.head_units` units, in every form.
+_LAYERS = {"dbn": ("belief1", "belief2"), "dense": ("fusion1", "fusion2")}
 
 
 class Zhang2019Options(Settings):
@@ -45,7 +43,8 @@ def build(options: Zhang2019Options, recipe: Recipe) -> tuple[list[Any], Any, Ne
     laid = lay_streams(VGG16, _STREAMS, inputs, recipe)
     vectors = [pooled(one, stream, "flatten", recipe) for stream, one in laid.last_maps.items()]
     x = layers.Concatenate(dtype=recipe.precision, name="fusion")(vectors)
-    for name in _FUSION:
+    names = _LAYERS[options.fusion_net]
+    for name in names:
         x = layers.Dense(
             recipe.settings.head_units,
             activation="sigmoid" if options.fusion_net == "dbn" else "relu",
@@ -56,11 +55,11 @@ def build(options: Zhang2019Options, recipe: Recipe) -> tuple[list[Any], Any, Ne
     network = Network(
         family=FAMILY.name,
         shape=recipe.shape,
-        head=_FUSION[0],
+        head=names[0],
         logits=LOGITS,
         feature_maps=laid.feature_maps,
         pretrained=laid.pretrained,
-        belief=_FUSION if options.fusion_net == "dbn" else (),
+        belief=names if options.fusion_net == "dbn" else (),
     )
     return list(inputs.values()), decide_last(x, recipe), network
 
