@@ -149,7 +149,7 @@ def sequences() -> StudySettings:
         name="sequences",
         data_root=Path("fer-data/sample"),  # with the drawn corpus of the preset sample
         corpus=sample().corpus,
-        prepare=PrepareSettings(segment_stride=8, frames_per_segment=8, detector=_best_detector()),
+        prepare=PrepareSettings(segment_stride=8, frames_per_segment=4, detector=_best_detector()),
         arms=(
             "gap-concatenate",
             "spatial-only",
@@ -169,7 +169,7 @@ def sequences() -> StudySettings:
             *CLASSIC_ARMS,
         ),
         model=recipe.model.model_copy(update={"width": 8, "head_units": 128, "backbone_width": 0.125}),
-        training=recipe.training.model_copy(update={"epochs": 10, "steps": 400, "batch_size": 32}),
+        training=recipe.training.model_copy(update={"epochs": 10, "steps": 300, "batch_size": 64}),
     )
 
 
