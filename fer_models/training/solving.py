@@ -20,7 +20,7 @@ from fer_models.settings import TrainingSettings
 from fer_models.statistics.calibration import fit_temperature
 from fer_models.statistics.metrics import score
 from fer_models.training.engine import outputs, predict
-from fer_models.training.progress import Checkpoints, Epoch, Progress, monitored_value, take_one_epoch
+from fer_models.training.progress import Checkpoints, Epoch, Progress, monitored_value, only_epoch, take_one_epoch
 from fer_models.training.refitting import NEVER, unscaled
 from fer_models.treatments import TREATMENTS
 
@@ -84,18 +84,7 @@ def _solve(
         both = _Rows.of(model, JoinedSegments(train, validation), settings)
         kernel, bias = fit_machine(both.features, both.labels, both.weights, cost)
         layer.set_weights([kernel / temperature, bias / temperature])
-    epoch = Epoch(
-        epoch=1,
-        learning_rate=0.0,
-        train_loss=fitted.loss,
-        train_accuracy=fitted.accuracy,
-        val_loss=scores.loss,
-        val_accuracy=scores.accuracy,
-        val_uar=scores.uar,
-        monitored=monitored_value(scores, settings.monitor),
-        seconds=0.0,
-    )
-    return epoch, probabilities
+    return only_epoch(fitted, scores, settings.monitor), probabilities
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,7 @@ def predict(
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
     check_keras()
-    with silent_imports():
-        from tasks.inference.prediction import find_videos, predict_videos
+    from tasks.inference.sources import find_model, find_videos
     from tasks.report.outputs import PREDICTIONS, check_output, output_file
     from tasks.storage.locations import as_remote, read_location
     from tasks.storage.spreadsheets import write_csv
@@ -65,6 +64,10 @@ def predict(
         files = [detector_model, None if as_remote(place) else place]
         inputs = [*find_videos(videos), *filter(None, files)]
         check_output(output, PREDICTIONS, inputs, force)
+    find_model(place)
+    find_videos(videos)
+    with silent_imports():
+        from tasks.inference.prediction import predict_videos
     predictions = predict_videos(place, videos, detector_model, precropped)
     table = Table()
     for name in ("video", "expression", "probability", "segments", "remark"):
