@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from fer_models.errors import VideoFault
-from fer_models.models.building import load_model, model_labels, model_prepare
+from fer_models.models.building import load_model, model_labels, model_network, model_prepare
 from fer_models.models.network import used_inputs
 from fer_models.segments import FrameInputs
+from fer_models.statistics.metrics import pooled
 from fer_models.training.engine import predict
 from tasks.config.prepare_settings import NO_MOTION, PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
@@ -49,7 +50,7 @@ def predict_videos(
     Returns:
         One row per video: video, outcome, message, num_segments (that show a face), predicted (empty without a usable
         face), confidence (the probability of that class), coverage (share of its segments that show a face), faces
-        (`found`, or `whole frames`) and the mean probability of each class, `p_<emotion>`.
+        (`found`, or `whole frames`) and the probability of each class, `p_<emotion>`.
     """
     videos = find_videos(sources)
     with local_copy(find_model(model_file)) as copy:
@@ -109,7 +110,8 @@ def _predict(model: keras.Model, path: Path, settings: PrepareSettings, remark: 
         if segments.optical_flows is None and "optical_flow" in {one.name for one in model.inputs}:
             unused = np.zeros((*segments.faces.shape[:3], 2), np.float16)
             segments = replace(segments, optical_flows=unused)
-        probabilities = predict(model, segments).mean(axis=0)
+        of_one_video = np.zeros(len(segments), int)
+        probabilities = pooled(predict(model, segments), of_one_video, model_network(model).pooling)[0]
     coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
     remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), remark]
     if usable and coverage < _LOW_COVERAGE:
