@@ -153,7 +153,11 @@ def _model(
 ) -> keras.Model:
     records = (prepare, network.model_dump(mode="json"), lineage.model_dump(mode="json") if lineage else None)
     probabilities = EmotionProbabilities(labels, *records, dtype="float32", name=_OUTPUT)(logits)
-    return keras.Model(inputs, probabilities, name=arm.name.replace("-", "_"))
+    return keras.Model(inputs, probabilities, name=arm.name.translate(_IN_TENSORFLOW))
+
+
+#: TensorFlow takes no `+` in the name of what it runs.
+_IN_TENSORFLOW = str.maketrans("-+", "__")
 
 
 _OUTPUT = "probabilities"
