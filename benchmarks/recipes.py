@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_models.models.arms import get_arm
-from fer_models.models.building import build_model, load_model
+from fer_models.models.building import build_model, load_model, model_network
 from fer_models.statistics.metrics import by_video, score
 from fer_models.training.engine import predict
 from fer_models.training.fitting import fit
@@ -59,8 +59,9 @@ def validate(settings: StudySettings, arm: str, fold: int) -> tuple[np.ndarray, 
     build = partial(build_model, get_arm(arm), settings.model, emotions, training.augmentation, seed=SEED)
     with tempfile.TemporaryDirectory() as folder:
         fit(build, train, validation, training, RunCheckpoints(Path(folder)), SEED)
-        probabilities = predict(load_model(Path(folder, MODEL_FILE)), validation)
-    _, labels, of_clips = by_video(validation.videos, validation.labels, probabilities, "mean")
+        model = load_model(Path(folder, MODEL_FILE))
+    how = model_network(model).pooling
+    _, labels, of_clips = by_video(validation.videos, validation.labels, predict(model, validation), how)
     return labels, of_clips
 
 

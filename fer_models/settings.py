@@ -17,6 +17,8 @@ PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 #: What a prediction is the mean of, see `ModelSettings.views`.
 Views = Literal["none", "mirror", "mirror_and_shifts"]
+#: How a video is classified, see `ModelSettings.video_classifier`.
+VideoClassifier = Literal["mean_probability", "linear_svm"]
 
 
 class AugmentationSettings(Settings):
@@ -78,6 +80,11 @@ class ModelSettings(Settings):
         "none",
         description="what a prediction is the mean of: the segment, with `mirror` also its mirror image, and also "
         "small shifts of both",
+    )
+    video_classifier: VideoClassifier = Field(
+        "mean_probability",
+        description="how a video is classified: by the mean of its segments' probabilities, or by a linear support "
+        "vector machine on the mean of their features, which takes the place of the last layer once that is trained",
     )
     backbone_width: float = Field(
         1.0,

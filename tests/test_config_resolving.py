@@ -280,6 +280,16 @@ def test_digests_are_those_of_version_0_1() -> None:
     assert digest(study_part(settings)) != VERSION_0_1["sample"][2]
 
 
+def test_one_second_stage_follows_a_training() -> None:
+    machine = {"model.video_classifier": "linear_svm"}
+    settings = resolve_settings("sample", overrides=machine | {"treatments": ["none", "class_weights", "focal"]})
+    assert digest(model_part(settings.model)) != digest(model_part(resolve_settings("sample").model))
+    for more in ({"training.treatment": "smote"}, {"treatments": ["one_vs_rest"]}, {"arms": ["gap-sum+smote"]}):
+        with pytest.raises(UserError, match=r"of .* fits the last layer again, whose place"):
+            resolve_settings("sample", overrides=machine | more)
+    resolve_settings("sample", overrides=machine | {"arms": ["hog-svm"], "training.treatment": "smote"})
+
+
 def test_options_of_an_adapter_belong_to_its_corpus_alone(tmp_path: Path) -> None:
     both = {"corpus.subsets": "[s, a]"}
     corpus = resolve_settings("sample", overrides=both).corpus

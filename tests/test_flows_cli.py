@@ -150,6 +150,19 @@ def test_models_tells_which_arms_are_the_same_function(monkeypatch: pytest.Monke
     ]
 
 
+def test_a_model_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    """Before Keras is loaded, which takes seconds."""
+    (tmp_path / "clip.mp4").touch()
+    code = (
+        "import sys\nfrom flows.cli import app\n"
+        "try:\n    app(['predict', 'absent.keras', 'clip.mp4'], standalone_mode=False)\n"
+        "except Exception as error:\n    print(error, 'keras' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert "There is no model 'absent.keras'" in run.stdout
+    assert run.stdout.endswith("False\n")
+
+
 def test_a_tilde_after_an_option_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "clip.mp4").touch()

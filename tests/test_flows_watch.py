@@ -39,6 +39,17 @@ def _interrupt_as_before() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _server_is_theirs() -> Iterator[None]:
+    """The command lets Prefect find a server of its own; tests of other modules have theirs."""
+    names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    yield
+    for name in names:
+        os.environ.pop(name, None)
+    os.environ.update(before)
+
+
 class Corpus:
     """A corpus in a folder of its own, and what `fer watch` is told about it."""
 

@@ -14,12 +14,15 @@ from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS
 from fer_models.models.arms import get_arm
 from fer_models.models.building import build_model, load_model, model_prepare
+from fer_models.segments import pair_inputs
 from fer_models.settings import ModelSettings
+from fer_models.training.engine import predict
 from flows.cli import app
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare, carry_prepare
 from tasks.corpus.sample.corpus import write_video
 from tasks.inference.prediction import predict_videos
+from tasks.video.cutting import prepare_video
 
 PREPARE = PrepareSettings(segment_length=2, segment_stride=2)
 
@@ -172,6 +175,24 @@ def test_few_faces_and_low_confidence_are_said(tmp_path: Path) -> None:
     assert row["coverage"] == pytest.approx(0.3)
     assert row["confidence"] == pytest.approx(max(row[f"p_{emotion}"] for emotion in EMOTIONS))
     assert row["message"] == "a face in 3 of 10 segments only; low confidence"
+
+
+def test_the_segments_of_a_video_are_pooled_as_the_model_says(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", draw_moving_face(2.0, 12), FPS)
+    segments, _ = prepare_video(tmp_path / "clip.mp4", PREPARE)
+    faces, optical_flows = (np.stack([getattr(one, name) for one in segments]) for name in ("face", "optical_flow"))
+    pools = {"mean_probability": lambda p: p.mean(axis=0), "linear_svm": lambda p: np.exp(np.log(p).mean(axis=0))}
+    for how, pool in pools.items():
+        settings = ModelSettings(width=2, head_units=4, video_classifier=how)
+        model = build_model(get_arm("gap-sum"), settings, ("anger", "fear"), prepare=PREPARE.model_dump(mode="json"))
+        kernel, bias = model.get_layer("logits").get_weights()
+        model.get_layer("logits").set_weights([30 * kernel, bias])  # else the two means are nearly the same
+        model.save(tmp_path / "model.keras")
+        probabilities = predict(model, pair_inputs(faces, optical_flows))
+        means = [each(probabilities) / each(probabilities).sum() for each in pools.values()]
+        assert abs(means[0] - means[1]).max() > 1e-3
+        row = one(predict_videos(tmp_path / "model.keras", [tmp_path / "clip.mp4"]))
+        assert [row["p_anger"], row["p_fear"]] == pytest.approx(list(pool(probabilities) / pool(probabilities).sum()))
 
 
 def test_the_command_shows_and_writes_all_of_it_and_destroys_nothing(model_of_crops: Path, tmp_path: Path) -> None:

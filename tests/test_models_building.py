@@ -28,6 +28,7 @@ from fer_models.models.families.two_stream import build_stream, recognise
 from fer_models.models.network import layer_output, model_inputs
 from fer_models.segments import FrameInputs, SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
+from fer_models.training.engine import predict
 from tasks.study.precision import is_limited
 from tasks.study.published import PUBLISHED
 
@@ -143,6 +144,14 @@ def test_an_unknown_arm_is_told_the_nearest():
     assert get_arm("gap-sum") is ARMS["gap-sum"]
     with pytest.raises(UserError, match="did you mean 'gap-average'"):
         get_arm("gap-avrage")
+
+
+@pytest.mark.parametrize("arm", ["gap-sum+focal", "hog-svm"])
+def test_an_arm_of_any_name_can_be_asked(arm):
+    """TensorFlow is particular about the names of what it runs."""
+    model = build_model(get_arm(arm), ModelSettings(width=2, head_units=4))
+    segments = pair_inputs(np.zeros((2, 48, 48, 3), np.uint8), np.zeros((2, 48, 48, 2), np.float16))
+    assert predict(model, segments).shape == (2, 6)
 
 
 def test_a_seed_gives_one_model():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from fer_models.statistics.metrics import by_video, count_confusions, score, scores_by_group
+from fer_models.statistics.metrics import by_video, count_confusions, pooled, score, scores_by_group
 
 CLASSES = ("a", "b", "c")
 
@@ -131,6 +131,14 @@ def test_the_mean_breaks_a_tie_of_votes():
 def test_a_probability_of_0_leaves_mean_logits_finite():
     _, _, weighed = by_video(np.zeros(2, int), np.zeros(2, int), np.array([[1.0, 0.0], [0.0, 1.0]]), "logit_mean")
     np.testing.assert_allclose(weighed, [[0.5, 0.5]])
+
+
+def test_mean_logits_know_every_probability_that_float32_can_hold():
+    """A linear machine's decision on a video is the mean of those on its segments, however sure it is of some."""
+    logits = np.array([[0.0, -80.0], [-75.0, 0.0]])
+    probabilities = np.exp(logits).astype(np.float32)
+    found = pooled(probabilities, np.zeros(2, int), "logit_mean")
+    np.testing.assert_allclose(found, [[1 / (1 + np.exp(-2.5)), 1 / (1 + np.exp(2.5))]], rtol=1e-6)
 
 
 def test_groups_are_scored_over_the_classes_they_have():

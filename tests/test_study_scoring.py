@@ -54,7 +54,7 @@ def videos(segments: pd.DataFrame) -> pd.DataFrame:
         {"video_id": name, "sha256": name * 2, "subject": subject, "emotion": emotion}
         for name, (subject, emotion, _) in VIDEOS.items()
     ]
-    return predicted_videos(segments, pd.DataFrame(known), 2.0, EMOTIONS)
+    return predicted_videos(segments, pd.DataFrame(known), 2.0, EMOTIONS, "mean")
 
 
 def test_a_video_is_the_mean_of_its_segments(videos: pd.DataFrame) -> None:
@@ -63,6 +63,15 @@ def test_a_video_is_the_mean_of_its_segments(videos: pd.DataFrame) -> None:
     assert videos["predicted"].tolist() == ["anger", "fear", "fear", "fear", ""]
     assert videos["p_anger"].tolist()[:4] == pytest.approx([1.7 / 3, 0.25, 0.3, 0.15])
     assert videos["p_anger"].isna().tolist() == [False] * 4 + [True]
+
+
+def test_a_video_may_be_the_geometric_mean_of_its_segments(segments: pd.DataFrame) -> None:
+    known = pd.DataFrame([{"video_id": "a1", "sha256": "", "subject": "anna", "emotion": "anger"}])
+    (row,) = predicted_videos(segments, known, 1.0, EMOTIONS, "logit_mean").to_dict("records")
+    anger, fear = (0.9 * 0.4 * 0.4) ** (1 / 3), (0.1 * 0.6 * 0.6) ** (1 / 3)
+    assert row["p_anger"] == pytest.approx(anger / (anger + fear))
+    assert row["scaled_anger"] == pytest.approx(row["p_anger"])
+    assert video_uar(segments, EMOTIONS, "logit_mean") == pytest.approx(0.75)
 
 
 def test_the_temperature_flattens_and_changes_no_winner(videos: pd.DataFrame) -> None:
@@ -90,9 +99,9 @@ def test_confusions_leave_out_what_was_not_predicted(videos: pd.DataFrame) -> No
 
 def test_each_subject_over_the_classes_that_he_shows(videos: pd.DataFrame, segments: pd.DataFrame) -> None:
     assert subject_uars(videos, EMOTIONS) == {"anna": 1.0, "ben": 0.5}
-    assert video_uar(segments, EMOTIONS) == pytest.approx(0.75)
+    assert video_uar(segments, EMOTIONS, "mean") == pytest.approx(0.75)
 
 
 def test_the_temperature_is_high_for_who_is_sure_and_wrong(segments: pd.DataFrame) -> None:
     sure = segments.assign(p_anger=0.99, p_fear=0.01)
-    assert fit_video_temperature(sure, EMOTIONS) > 5
+    assert fit_video_temperature(sure, EMOTIONS, "mean") > 5

@@ -5,17 +5,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from sklearn.svm import LinearSVC
 
 from fer_models.models.arms import CLASSIC_ARMS, get_arm
 from fer_models.models.building import build_model, load_model, model_network
 from fer_models.segments import Mirrored, SegmentArrays, mirrored, pair_arrays, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings, TrainingSettings
 from fer_models.statistics.metrics import score
-from fer_models.training import solving
+from fer_models.training import machines
 from fer_models.training.engine import predict
 from fer_models.training.progress import Progress
-from fer_models.training.solving import fit_machine, solve
+from fer_models.training.solving import solve
 from tasks.study.checkpoints import MODEL_FILE, RunCheckpoints
 
 LABELS = ("anger", "fear", "happiness")
@@ -74,7 +73,7 @@ def test_the_most_frequent_class_is_all_that_majority_says(tmp_path: Path) -> No
 @pytest.mark.trains
 def test_a_solved_model_is_not_solved_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, first = solved(tmp_path, "hog-svm")
-    monkeypatch.setattr(solving, "fit_machine", lambda *_: pytest.fail("it was solved again"))
+    monkeypatch.setattr(machines, "fit_machine", lambda *_: pytest.fail("it was solved again"))
     told = []
     again = solve(lambda: pytest.fail("built"), TRAIN, VALIDATION, SETTINGS, RunCheckpoints(tmp_path), 1, told.append)
     assert again == first
@@ -111,34 +110,6 @@ def test_a_mirror_turns_pictures_and_motion() -> None:
     np.testing.assert_array_equal(turned["optical_flow"][:, 0, :, 0, 1], batch["optical_flow"][:, 0, :, -1, 1])
     for name, values in mirrored(turned).items():
         np.testing.assert_array_equal(values, batch[name])
-
-
-def test_a_machine_is_scikit_learns() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, 90)
-    features = rng.normal(0, 1, (90, 5)) * [1, 10, 100, 1, 0] + labels[:, None]
-    kernel, bias = fit_machine(features, labels, np.ones(3), 0.01)
-    scale = features.std(axis=0)
-    inputs = (features - features.mean(axis=0)) / scale
-    expected = LinearSVC(C=0.01, tol=1e-8, max_iter=100_000).fit(inputs, labels).decision_function(inputs)
-    np.testing.assert_allclose(features @ kernel + bias, expected, atol=1e-2)
-
-
-def test_weights_and_absent_classes_count() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], [80, 20])
-    features = rng.normal(0, 1, (100, 2)) + 0.8 * labels[:, None]
-    kernel, bias = fit_machine(features, labels, np.ones(3), 0.01)
-    even = fit_machine(features, labels, np.array([0.6, 2.5, 0.0]), 0.01)
-    chosen, balanced = ((features @ one[0] + one[1]).argmax(axis=1) for one in ((kernel, bias), even))
-    assert not (chosen == 2).any()
-    assert (balanced == 1).sum() > (chosen == 1).sum()
-
-
-def test_one_class_is_always_said() -> None:
-    kernel, bias = fit_machine(np.random.default_rng(0).normal(0, 1, (9, 2)), np.full(9, 1), np.ones(3), 1.0)
-    assert not kernel.any()
-    assert bias.argmax() == 1
 
 
 def test_the_classic_arms() -> None:

@@ -120,15 +120,16 @@ def build_model(
         weights,
     )
     inputs, logits, network = family.build(family.options.model_validate(arm.options), recipe)
-    network = network.model_copy(update={"views": settings.views})
+    network = network.model_copy(update={"views": settings.views, "video_classifier": settings.video_classifier})
     return _model(arm, inputs, logits, labels, prepare, network, lineage)
 
 
 def build_ensemble(arm: Arm, members: Sequence[keras.Model]) -> keras.Model:
     """One model that gives the mean of the probabilities of its members, with their inputs, labels and views.
 
-    It has no feature maps, as those of its members are several. The mean of probabilities is that of Lakshminarayanan
-    et al. 2017, Simple and scalable predictive uncertainty estimation using deep ensembles.
+    It is the mean for each segment; what it says of a video comes of its segments as with the members. It has no
+    feature maps, as those of its members are several. The mean of probabilities is that of Lakshminarayanan et al.
+    2017, Simple and scalable predictive uncertainty estimation using deep ensembles.
 
     Args:
         members: trained models of one arm; they become part of the new one.
@@ -169,7 +170,11 @@ def _model(
 ) -> keras.Model:
     records = (prepare, network.model_dump(mode="json"), lineage.model_dump(mode="json") if lineage else None)
     probabilities = EmotionProbabilities(labels, *records, dtype="float32", name=_OUTPUT)(logits)
-    return keras.Model(inputs, probabilities, name=arm.name.replace("-", "_"))
+    return keras.Model(inputs, probabilities, name=arm.name.translate(_IN_TENSORFLOW))
+
+
+#: TensorFlow takes no `+` in the name of what it runs.
+_IN_TENSORFLOW = str.maketrans("-+", "__")
 
 
 _OUTPUT = "probabilities"

@@ -6,14 +6,14 @@ Whoever holds a model finds all of it here and needs no names of layers.
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from pydantic import field_serializer
 
 from fer_models.segments import Batch, SegmentShape
-from fer_models.settings import Settings, Views
+from fer_models.settings import Settings, VideoClassifier, Views
 
 
 class FeatureMap(Settings):
@@ -54,6 +54,7 @@ class Network(Settings):
         pretrained: layers whose weights others trained.
         taken: layers that began with `training.initial_weights`, where `training.freeze` holds them.
         belief: sigmoid layers, from the input on, that are trained as a deep belief network before all are trained.
+        video_classifier: as in `ModelSettings`.
     """
 
     family: str
@@ -65,6 +66,17 @@ class Network(Settings):
     pretrained: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
     belief: tuple[str, ...] = ()
+    video_classifier: VideoClassifier = "mean_probability"
+
+    @property
+    def classifies_videos(self) -> bool:
+        """Whether the logits are those of a machine that learnt from videos, once the model is trained."""
+        return self.video_classifier == "linear_svm"
+
+    @property
+    def pooling(self) -> Literal["mean", "logit_mean"]:
+        """How the probabilities of a video's segments become its own, as in `fer_models.statistics.metrics`."""
+        return "logit_mean" if self.classifies_videos else "mean"
 
     @field_serializer("shape")
     def _plain(self, shape: SegmentShape) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from fer_models.statistics.metrics import SMALLEST
+
 #: Temperatures that are searched; a subset on which every item is right has no finite best one.
 _LOWEST, _HIGHEST = 0.02, 50.0
-#: Stands for probabilities that became 0 in float32.
-_SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
 
 def _log_probabilities(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Log probabilities at a temperature; a softmax forgets only a constant, so their logarithms serve as logits."""
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) / temperature
+    logits = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST)) / temperature
     logits -= logits.max(axis=1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))

@@ -11,6 +11,8 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_
 #: How the segments of a video become one prediction.
 Aggregation = Literal["mean", "majority", "logit_mean"]
 _EPSILON = 1e-7
+#: Stands for probabilities that became 0 in float32.
+SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -91,25 +93,37 @@ def by_video(
         videos: (n,) the video of each segment.
         labels: int (n,).
         probabilities: float (n, classes).
-        how: "mean" of the probabilities; "logit_mean", the softmax of the mean logits; or "majority", where each
-            segment votes for its winning class and the mean counts as one more vote, to break ties.
+        how: "mean" of the probabilities; "logit_mean", the softmax of their mean logarithms, which is the normalised
+            geometric mean and the softmax of the mean logits; or "majority", where each segment votes for its winning
+            class and the mean counts as one more vote, to break ties.
 
     Returns:
         Names (v,) in sorted order, labels int (v,) and probabilities float64 (v, classes).
     """
     names, first, inverse = np.unique(videos, return_index=True, return_inverse=True)
-    counts = np.bincount(inverse)[:, None]
+    return names, labels[first], pooled(probabilities, inverse, how)
+
+
+def pooled(probabilities: np.ndarray, groups: np.ndarray, how: Aggregation) -> np.ndarray:
+    """Class probabilities of groups of segments, float64 (g, classes): the one way in which those of videos are made.
+
+    Args:
+        probabilities: float (n, classes), of segments.
+        groups: int (n,), the group of each from 0 on, none without a segment.
+        how: as in `by_video`.
+    """
+    counts = np.bincount(groups)[:, None]
 
     def summed(rows: np.ndarray) -> np.ndarray:
-        sums = np.zeros((len(names), probabilities.shape[1]))
-        np.add.at(sums, inverse, rows)
+        sums = np.zeros((len(counts), probabilities.shape[1]))
+        np.add.at(sums, groups, rows)
         return sums
 
     if how == "logit_mean":
-        logits = summed(np.log(np.clip(probabilities.astype(np.float64), _EPSILON, 1.0))) / counts
-        return names, labels[first], softmax(logits, axis=1)
+        logits = summed(np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))) / counts
+        return softmax(logits, axis=1)
     means = summed(probabilities) / counts
     if how == "majority":
         votes = summed(np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)])
-        return names, labels[first], (votes + means) / (counts + 1)
-    return names, labels[first], means
+        return (votes + means) / (counts + 1)
+    return means

@@ -9,7 +9,8 @@ history stays that of the first, whose model says what it thinks of the validati
 A fresh model that has a deep belief network is prepared first, by the segments that its epochs see.
 
 Treatments of class imbalance act on the rows of an epoch, on their weights, on the loss, or on the last layer of the
-best epoch's model; the history is of training, so a refitted model may score otherwise on the validation subset.
+best epoch's model, whose place a machine that classifies videos may take. The history is of training and of segments,
+so a model with such a second stage may score otherwise on the validation subset.
 """
 
 import math
@@ -26,6 +27,7 @@ from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training.belief import LayerFit
 from fer_models.training.engine import Engine, listed, outputs, predict
+from fer_models.training.machines import Machine, choose_machine, fit_again, learning_rows
 from fer_models.training.preparing import prepare
 from fer_models.training.progress import Checkpoints, Epoch, Progress, chosen_epoch, monitored_value
 from fer_models.treatments import TREATMENTS
@@ -81,11 +83,14 @@ def fit(
         on_epoch(epoch)
     if chosen := checkpoints.load_best(progress):
         _fit_second_stage(chosen, train, settings, seed)
+        machine = _video_machine(chosen, train, validation, settings)
         if settings.refit != "none":
             checkpoints.keep_validation(validation.names, predict(chosen, validation))
             both = JoinedSegments(train, validation)
             progress, chosen = _refit(begin, both, settings, checkpoints, progress, seed, on_refit)
             _fit_second_stage(chosen, both, settings, seed)
+            if machine:
+                fit_again(chosen, machine, both, settings)
         checkpoints.finish(chosen, progress)
     return progress
 
@@ -192,3 +197,12 @@ def _fit_second_stage(model: keras.Model, train: SegmentSource, settings: Traini
     logits = model.get_layer(model_network(model).logits)
     features = outputs(keras.Model(model.inputs, logits.input), train)
     logits.set_weights(refit(*logits.get_weights(), features, train.labels, seed))
+
+
+def _video_machine(
+    model: keras.Model, train: SegmentSource, validation: SegmentSource, settings: TrainingSettings
+) -> Machine | None:
+    """The machine that takes the place of the last layer of a model that classifies videos; None for other models."""
+    if not model_network(model).classifies_videos:
+        return None
+    return choose_machine(model, learning_rows(model, train, settings), validation, settings)

@@ -12,7 +12,7 @@ from fer_models.segments import SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training.engine import predict
-from fer_models.training.progress import Checkpoints, Epoch, Progress, monitored_value, take_one_epoch
+from fer_models.training.progress import Checkpoints, Epoch, Progress, only_epoch, take_one_epoch
 
 
 def join(
@@ -41,16 +41,6 @@ def join(
         classes = [str(number) for number in range(model.output_shape[-1])]
         seen = score(validation.labels, probabilities, classes)
         learnt = score(train.labels, predict(model, train), classes)
-        return model, Epoch(
-            epoch=1,
-            learning_rate=0.0,
-            train_loss=learnt.loss,
-            train_accuracy=learnt.accuracy,
-            val_loss=seen.loss,
-            val_accuracy=seen.accuracy,
-            val_uar=seen.uar,
-            monitored=monitored_value(seen, settings.monitor),
-            seconds=0.0,
-        )
+        return model, only_epoch(learnt, seen, settings.monitor)
 
     return take_one_epoch(make, checkpoints, on_epoch)

@@ -127,6 +127,26 @@ def take_one_epoch(
     return progress
 
 
+def only_epoch(train: Scores, validation: Scores, monitor: str) -> Epoch:
+    """The epoch that tells of a training that takes one go, for `take_one_epoch`.
+
+    Args:
+        train, validation: scores of the rows that were learnt from, and of the validation rows.
+        monitor: as in the settings of a training.
+    """
+    return Epoch(
+        epoch=1,
+        learning_rate=0.0,
+        train_loss=train.loss,
+        train_accuracy=train.accuracy,
+        val_loss=validation.loss,
+        val_accuracy=validation.accuracy,
+        val_uar=validation.uar,
+        monitored=monitored_value(validation, monitor),
+        seconds=0.0,
+    )
+
+
 def monitored_value(scores: Scores, monitor: str) -> float:
     """The monitored value of validation scores, larger when better."""
     return {"val_loss": -scores.loss, "val_accuracy": scores.accuracy, "val_uar": scores.uar}[monitor]

@@ -17,6 +17,8 @@ from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tasks.config.settings import StudySettings
 
 commands = typer.Typer()
@@ -53,8 +55,7 @@ def predict(
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
     check_keras()
-    with silent_imports():
-        from tasks.inference.prediction import find_videos, predict_videos
+    from tasks.inference.sources import find_model, find_videos
     from tasks.report.outputs import PREDICTIONS, check_output, output_file
     from tasks.storage.locations import as_remote, read_location
     from tasks.storage.spreadsheets import write_csv
@@ -65,7 +66,22 @@ def predict(
         files = [detector_model, None if as_remote(place) else place]
         inputs = [*find_videos(videos), *filter(None, files)]
         check_output(output, PREDICTIONS, inputs, force)
+    find_model(place)
+    find_videos(videos)
+    with silent_imports():
+        from tasks.inference.prediction import predict_videos
     predictions = predict_videos(place, videos, detector_model, precropped)
+    out.print(_table_of(predictions))
+    if output:
+        with output_file(output, PREDICTIONS, inputs, force) as temporary:
+            write_csv(temporary, predictions)
+        out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
+    if not predictions["predicted"].any():
+        raise UserError("No video could be recognised; the table says why.")
+
+
+def _table_of(predictions: "pd.DataFrame") -> Table:
+    """Predictions as a terminal shows them."""
     table = Table()
     for name in ("video", "expression", "probability", "segments", "remark"):
         table.add_column(name, justify="right" if name in ("probability", "segments") else "left")
@@ -76,13 +92,7 @@ def predict(
         table.add_row(
             escape(row["video"]), expression, probability, f"{row['num_segments']}{of_all}", escape(row["message"])
         )
-    out.print(table)
-    if output:
-        with output_file(output, PREDICTIONS, inputs, force) as temporary:
-            write_csv(temporary, predictions)
-        out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
-    if not predictions["predicted"].any():
-        raise UserError("No video could be recognised; the table says why.")
+    return table
 
 
 @_command()

@@ -51,6 +51,7 @@ _LATER: dict[str, tuple[str, ...]] = {
         "backbone_width",
         "backbone_weights",
         "unfreeze_from",
+        "video_classifier",
     ),
     "TrainingSettings": (
         "steps",

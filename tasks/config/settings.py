@@ -18,7 +18,7 @@ from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.models.arms import STUDY_ARMS, Arm, ensemble_of, get_arm
 from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
-from fer_models.treatments import TreatmentName
+from fer_models.treatments import TREATMENTS, TreatmentName
 from tasks.config.path_types import DataPath, LocalPath
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import ADAPTERS, load_module, one_of
@@ -246,7 +246,7 @@ class StudySettings(Settings):
         An ensemble comes after the arm that it is of.
 
         Raises:
-            UserError: there is no such arm, or it is an ensemble.
+            UserError: there is no such arm, it is an ensemble, or two second stages would follow its training.
         """
         arms: list[Arm] = []
         for name in self.arms:
@@ -254,7 +254,17 @@ class StudySettings(Settings):
                 raise UserError(f"{name} cannot be among the arms: `ensemble: seeds` adds the ensembles of all arms.")
             for how in (() if get_arm(name).is_solved else self.treatments) or (None,):
                 arm = get_arm(f"{name}+{how}" if how else name)
+                self._check_stages(arm)
                 arms.append(arm)
                 if self.ensemble == "seeds" and len(self.seeds) > 1 and not arm.is_solved:
                     arms.append(ensemble_of(arm, len(self.seeds)))
         return arms
+
+    def _check_stages(self, arm: Arm) -> None:
+        """Raise `UserError` when two second stages would follow the training of an arm, each in place of the other."""
+        treatment = arm.treatment or self.training.treatment
+        if self.model.video_classifier == "linear_svm" and TREATMENTS[treatment].refit and not arm.is_solved:
+            raise UserError(
+                f"The treatment {treatment} of {arm.name} fits the last layer again, whose place the machine of "
+                "model.video_classifier linear_svm takes: choose another treatment, or mean_probability."
+            )

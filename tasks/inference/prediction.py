@@ -9,21 +9,22 @@ import keras
 import numpy as np
 import pandas as pd
 
-from fer_models.errors import UserError, VideoFault
-from fer_models.models.building import load_model, model_labels, model_prepare
+from fer_models.errors import VideoFault
+from fer_models.models.building import load_model, model_labels, model_network, model_prepare
 from fer_models.models.network import used_inputs
 from fer_models.segments import FrameInputs
+from fer_models.statistics.metrics import pooled
 from fer_models.training.engine import predict
 from tasks.config.prepare_settings import NO_MOTION, PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
-from tasks.corpus.adapters.source import images_below, videos_below
+from tasks.inference.sources import find_model, find_videos
 from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
 from tasks.video.cutting import CROPS_ADVICE, prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.detectors import load_confirming, load_detector
-from tasks.video.image_sequences import is_image_sequence, is_still
+from tasks.video.image_sequences import is_still
 from tasks.video.segments import FaceFrame, VideoReport
 
 #: Less than all other classes together.
@@ -34,32 +35,10 @@ _LOW_COVERAGE = 0.5
 _OF_STILLS = {"segment_length": 1, "frames_per_segment": 1, "pair": NO_MOTION, "face": "first"}
 
 
-def find_videos(sources: Sequence[Path]) -> list[Path]:
-    """The videos that are named: each file, and each video in or below each folder; a folder of numbered images is one.
-
-    A folder without videos stands for the images in and below it.
-
-    Raises:
-        UserError: one is not there, or is a model.
-    """
-    models = [str(source) for source in sources if source.suffix == ".keras"]
-    if models:
-        raise UserError(f"One model at a time: {models[0]!r} stands among the videos.")
-    videos = [
-        path
-        for source in sources
-        for path in ((videos_below(source) or images_below(source)) if source.is_dir() else [source])
-    ]
-    missing = [str(path) for path in videos if not (path.is_file() or is_image_sequence(path))]
-    if missing or not videos:
-        raise UserError(f"There is no video at {', '.join(missing or map(str, sources))}.")
-    return videos
-
-
 def predict_videos(
     model_file: Path, sources: Sequence[Path], detector_model: Path | None = None, precropped: bool | None = None
 ) -> pd.DataFrame:
-    """Predict each video, see `find_videos`.
+    """Predict each video; raises `UserError` as `find_model` and `find_videos` do.
 
     Args:
         model_file: a model.keras of a study, local or not.
@@ -71,14 +50,10 @@ def predict_videos(
     Returns:
         One row per video: video, outcome, message, num_segments (that show a face), predicted (empty without a usable
         face), confidence (the probability of that class), coverage (share of its segments that show a face), faces
-        (`found`, or `whole frames`) and the mean probability of each class, `p_<emotion>`.
+        (`found`, or `whole frames`) and the probability of each class, `p_<emotion>`.
     """
-    if not model_file.is_file():
-        raise UserError(
-            f"There is no model {str(model_file)!r}; a study leaves them at studies/<name>/runs/*/model.keras."
-        )
     videos = find_videos(sources)
-    with local_copy(model_file) as copy:
+    with local_copy(find_model(model_file)) as copy:
         model = load_model(copy)
     carried = model_prepare(model)
     settings = carried_prepare(carried, detector_model)
@@ -135,7 +110,8 @@ def _predict(model: keras.Model, path: Path, settings: PrepareSettings, remark: 
         if segments.optical_flows is None and "optical_flow" in {one.name for one in model.inputs}:
             unused = np.zeros((*segments.faces.shape[:3], 2), np.float16)
             segments = replace(segments, optical_flows=unused)
-        probabilities = predict(model, segments).mean(axis=0)
+        of_one_video = np.zeros(len(segments), int)
+        probabilities = pooled(predict(model, segments), of_one_video, model_network(model).pooling)[0]
     coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
     remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), remark]
     if usable and coverage < _LOW_COVERAGE:

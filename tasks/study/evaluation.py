@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel
 
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm, present_name
+from fer_models.models.building import model_network
 from fer_models.segments import SegmentSource
 from fer_models.training.engine import predict
 from fer_models.training.progress import Progress, still_climbs
@@ -41,7 +42,7 @@ from tasks.study.test_set import TestSet
 from tasks.study.tiles import TILES_FILE
 
 #: Raised when the same model and test data give another evaluation than before.
-CODE_VERSION = 3
+CODE_VERSION = 4
 RESULT_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.parquet"
 VIDEOS_FILE = "videos.parquet"
@@ -143,12 +144,13 @@ def _evaluate(
     emotions = settings.corpus.emotions
     arrays = test.load()
     model = load_trained(run.folder, run.name)
+    how = model_network(model).pooling
     probabilities = predict(model, arrays)
     segments = predicted_segments(test.rows, probabilities, emotions)
     validation_rows = read_subset(Layout.of(settings).index, run.split_fold, VALIDATION, emotions)
     validation = predicted_segments(validation_rows, _validation_probabilities(settings, run, model), emotions)
-    temperature = fit_video_temperature(validation, emotions)
-    videos = predicted_videos(segments, test.videos, temperature, emotions)
+    temperature = fit_video_temperature(validation, emotions, how)
+    videos = predicted_videos(segments, test.videos, temperature, emotions, how)
     evaluation = Evaluation(
         arm=run.arm.name,
         seed=run.seed,
@@ -208,6 +210,7 @@ def _optimism_gap(
             set_aside(path)  # of HDF5: it has lost its content
             model.set_weights(kept)
             return None
-        uars.append(video_uar(predicted_segments(rows, predict(model, arrays), emotions), emotions))
+        segments = predicted_segments(rows, predict(model, arrays), emotions)
+        uars.append(video_uar(segments, emotions, model_network(model).pooling))
     model.set_weights(kept)
     return max(uars) - uars[training.best_epoch - 1]

@@ -2,10 +2,10 @@
 
 Scores have flat names. `video_` and `segment_` stand before `accuracy`, `uar`, `macro_f1`, `loss`, and precision and
 recall of each class. `video_uar_majority` and `video_uar_logit_mean` are of videos whose segments vote, or whose
-logits are averaged, instead of the mean of probabilities. In `video_accuracy_all` and `video_uar_all` videos without a
-usable face count as errors. `video_ece` is the expected calibration error, `video_ece_scaled` the same after scaling
-with the temperature that was fitted on the validation subset; `video_worst_subject_uar` is that of the subject who is
-recognised worst.
+logits are averaged, whatever the model's own way is (`Network.pooling`). In `video_accuracy_all` and `video_uar_all`
+videos without a usable face count as errors. `video_ece` is the expected calibration error, `video_ece_scaled` the same
+after scaling with the temperature that was fitted on the validation subset; `video_worst_subject_uar` is that of the
+subject who is recognised worst.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ import pandas as pd
 
 from fer_models.labels import label_numbers
 from fer_models.statistics.calibration import apply_temperature, expected_calibration_error, fit_temperature
-from fer_models.statistics.metrics import by_video, count_confusions, score, scores_by_group
+from fer_models.statistics.metrics import Aggregation, by_video, count_confusions, score, scores_by_group
 
 _SCALED = "scaled_"
 
@@ -27,18 +27,19 @@ def predicted_segments(index: pd.DataFrame, probabilities: np.ndarray, emotions:
 
 
 def predicted_videos(
-    segments: pd.DataFrame, videos: pd.DataFrame, temperature: float, emotions: Sequence[str]
+    segments: pd.DataFrame, videos: pd.DataFrame, temperature: float, emotions: Sequence[str], how: Aggregation
 ) -> pd.DataFrame:
-    """What the segments say of each video: the mean of their probabilities decides.
+    """What the segments say of each video.
 
     Args:
         videos: all videos of the subset, with video_id, subject and emotion; those without segments get no prediction.
+        how: the probabilities of segments become those of videos.
 
     Returns:
         A row a video with `num_segments`, `predicted` ("" without a usable face), `p_<emotion>` and, scaled by the
         temperature, `scaled_<emotion>`.
     """
-    names, _, probabilities = by_video(*_arrays(segments, emotions), "mean")
+    names, _, probabilities = by_video(*_arrays(segments, emotions), how)
     facts = pd.DataFrame(
         {
             "num_segments": segments["video_id"].value_counts().reindex(names).to_numpy(),
@@ -53,9 +54,9 @@ def predicted_videos(
     return table.fillna({"predicted": ""}).rename_axis("video_id").reset_index()
 
 
-def fit_video_temperature(segments: pd.DataFrame, emotions: Sequence[str]) -> float:
-    """The temperature that makes the probabilities of these segments' videos most likely."""
-    _, labels, probabilities = by_video(*_arrays(segments, emotions), "mean")
+def fit_video_temperature(segments: pd.DataFrame, emotions: Sequence[str], how: Aggregation) -> float:
+    """The temperature that makes the probabilities of these segments' videos most likely; `how` they are made."""
+    _, labels, probabilities = by_video(*_arrays(segments, emotions), how)
     return fit_temperature(labels, probabilities)
 
 
@@ -79,9 +80,9 @@ def score_tables(videos: pd.DataFrame, segments: pd.DataFrame, emotions: Sequenc
     return scores
 
 
-def video_uar(segments: pd.DataFrame, emotions: Sequence[str]) -> float:
-    """UAR of the videos of these segments."""
-    _, labels, probabilities = by_video(*_arrays(segments, emotions), "mean")
+def video_uar(segments: pd.DataFrame, emotions: Sequence[str], how: Aggregation) -> float:
+    """UAR of the videos of these segments; `how` their probabilities are made."""
+    _, labels, probabilities = by_video(*_arrays(segments, emotions), how)
     return score(labels, probabilities, emotions).uar
 
 
