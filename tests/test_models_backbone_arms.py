@@ -99,8 +99,8 @@ def test_both_streams_begin_alike_and_see_their_own() -> None:
 # Published weights
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("concatenate")])
-def test_published_weights_are_in_both_streams_and_stay_whole(name: str, weights: dict[str, Path]) -> None:
+@pytest.mark.parametrize("name", ["vgg16-concatenate", "vgg19-spatial", "resnet50-spatial", "mobilenet-spatial"])
+def test_published_weights_are_in_every_stream_and_stay_whole(name: str, weights: dict[str, Path]) -> None:
     """In training too, but for augmentation: normalisation stays as it is."""
     arm = ARMS[name]
     network = NETWORKS[arm.options["network"]]
@@ -113,7 +113,7 @@ def test_published_weights_are_in_both_streams_and_stay_whole(name: str, weights
     pictures = np.random.default_rng(1).normal(0, 0.5, (2, side, side, 3)).astype(np.float32)
     expected = keras.ops.convert_to_numpy(plain(pictures))
     last = plain.layers[-1].name
-    for stream in ("spatial", "temporal"):
+    for stream in streams_of(arm):
         body = body_of(model, stream, last)
         scale = np.abs(expected).max()
         np.testing.assert_allclose(body(pictures, training=True), expected, rtol=1e-4, atol=1e-4 * scale)
@@ -191,7 +191,7 @@ def test_weights_of_another_width_are_one_sentence(weights: dict[str, Path]) -> 
 # Houses' own
 
 
-def test_saved_models_ensembles_and_half_precision(weights: dict[str, Path], tmp_path: Path) -> None:
+def test_saved_models_and_ensembles(weights: dict[str, Path], tmp_path: Path) -> None:
     arm = ARMS["vgg16-concatenate"]
     settings = PUBLISHED.model_copy(update={"unfreeze_from": "block4"})
     members = [
@@ -209,7 +209,7 @@ def test_saved_models_ensembles_and_half_precision(weights: dict[str, Path], tmp
 
 
 @needs_bfloat16
-@pytest.mark.parametrize("name", ["vgg16-spatial", "mobilenet-concatenate"])
+@pytest.mark.parametrize("name", ["vgg16-spatial", pytest.param("mobilenet-spatial", marks=pytest.mark.slow)])
 def test_half_precision(name: str, weights: dict[str, Path]) -> None:
     model = build_model(ARMS[name], PUBLISHED, weights=weights, precision="mixed_bfloat16")
     last = model_network(model).feature_maps["spatial"][-1].layer
@@ -233,21 +233,29 @@ def test_maps_are_of_the_stored_face(name: str, side_px: int) -> None:
 
 
 def test_it_can_be_explained_and_the_explanation_checked(weights: dict[str, Path]) -> None:
-    model = build_model(ARMS["mobilenet-spatial"], PUBLISHED, weights=weights)
+    model = build_model(ARMS["vgg16-concatenate"], PUBLISHED, weights=weights)
     explainer = GradCam(model, 2)
     segments = pair_inputs(*random_inputs(2))
     rows, classes = np.arange(2), np.array([0, 1])
-    assert {one.shape for one in explainer.cells(segments, rows, classes).values()} == {(2, 6, 6)}
+    assert {one.shape for one in explainer.cells(segments, rows, classes).values()} == {(2, 16, 16)}
     assert {one.shape for one in explainer.maps(segments, rows, classes).values()} == {(2, 48, 48)}
+    before = model.get_weights()
+    check = check_randomisation(explainer, segments, rows, classes, seed=1, num_draws=1)
+    assert set(check.num_maps) == {"spatial", "temporal"}
+    assert check.steps == (
+        "logits",
+        *(f"block{block}_conv{count}" for block, count in zip("54321", "33322", strict=True)),
+    )
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_check_of_explanations_draws_every_layer_anew() -> None:
+    model = build_model(ARMS["mobilenet-spatial"], SETTINGS)
     cascade = layers_from_the_top(model)
     assert list(cascade)[:3] == ["logits", "conv_1_act", "expanded_conv_7_add"]
     drawn = {layer.name for layers in cascade.values() for layer in layers}
     assert drawn == {layer.name for layer in model.layers if layer.weights}
-    before = model.get_weights()
-    check = check_randomisation(explainer, segments, rows, classes, seed=1, num_draws=1)
-    assert set(check.num_maps) == {"spatial"}
-    for one, other in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_no_arm_is_another_one() -> None:
