@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from fer_models.models.arms import get_arm
-from fer_models.models.building import build_model, load_model
+from fer_models.models.building import build_model, load_model, model_network
 from fer_models.models.initial_weights import read_weights
 from fer_models.segments import SegmentArrays
 from fer_models.settings import TrainingSettings
@@ -144,7 +144,8 @@ def train(
 
 def videos_of(model: Path, test: SegmentArrays) -> np.ndarray:
     """The class that a model predicts for each test video, int (videos,)."""
-    _, _, probabilities = by_video(test.videos, test.labels, predict(load_model(model), test), "mean")
+    trained = load_model(model)
+    _, _, probabilities = by_video(test.videos, test.labels, predict(trained, test), model_network(trained).pooling)
     return probabilities.argmax(axis=1)
 
 

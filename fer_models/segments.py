@@ -48,6 +48,11 @@ class SegmentShape:
     side_px: int = 48
     has_optical_flow: bool = True
 
+    @property
+    def frame_bytes(self) -> int:
+        """What a frame takes in memory, see `FrameInputs`."""
+        return self.side_px**2 * (3 + 4 * self.has_optical_flow)
+
     def offers(self, needed: "SegmentShape") -> bool:
         """Whether segments of this shape have what a model needs; it is built for their side."""
         return self.num_frames >= needed.num_frames and self.has_optical_flow >= needed.has_optical_flow

@@ -13,6 +13,7 @@ from flows.train import train
 from tasks.config.layout import Layout
 from tasks.preparation.in_use import using_shards
 from tasks.steps.artifacts import show_summary
+from tasks.study.costs import check_memory
 from tasks.study.initial_weights import check_first_weights
 from tasks.study.needs import check_needs
 from tasks.tracking.connection import tracking_uri
@@ -39,6 +40,8 @@ def full_study(
     tracking_uri(Layout.of(settings))  # that there is none, and what does not fit, shows here, not in hours
     check_needs(settings)
     check_first_weights(settings)
+    if training == "here" and not Layout.of(settings).split.is_file():  # so nothing is trained yet
+        check_memory(settings)
     stop_after_crashes()
     with using_shards(settings, "study"):
         prepare(preset, config, overrides, allow_failures=True)

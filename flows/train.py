@@ -10,6 +10,7 @@ from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, Tra
 from tasks.preparation.in_use import using_shards
 from tasks.progress import echo
 from tasks.steps.train import train_arm, train_on_workers
+from tasks.study.costs import say_costs
 from tasks.study.pretrained import fetch_weights
 from tasks.study.runs import Run, plan_runs
 from tasks.tracking import mlflow_log
@@ -42,6 +43,7 @@ def train(
     if run:
         runs = [_named(runs, run)]
     due = [one for one in runs if not one.trained]
+    say_costs(settings, due, here=training == "here")
     study_run = mlflow_log.open_study(settings)
     failures: dict[str, FerError] = {}
     here = due

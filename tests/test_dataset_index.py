@@ -11,7 +11,16 @@ from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 from fer_models.errors import UserError, WrongShard
 from fer_models.segments import SegmentShape
 from tasks.config.prepare_settings import PrepareSettings
-from tasks.dataset.index import SCHEMA, build_index, index_digest, load_arrays, read_seen, read_subset, subset_file
+from tasks.dataset.index import (
+    SCHEMA,
+    build_index,
+    count_frames,
+    index_digest,
+    load_arrays,
+    read_seen,
+    read_subset,
+    subset_file,
+)
 from tasks.outcomes import Outcome
 from tasks.preparation.shards import open_shard, read_images_of, shard_path
 from tasks.video.segments import FaceFrame, VideoReport
@@ -142,6 +151,12 @@ def test_arrays_are_the_shards_images_in_the_order_of_the_rows(
         np.testing.assert_array_equal(batch["optical_flow"][0, 0], expected.optical_flow)
         assert EMOTIONS[arrays.labels[at]] == row.emotion
         assert (arrays.videos[at], arrays.names[at]) == (row.video_id, f"{row.video_id}#{row.segment}")
+
+
+def test_frames_are_counted_before_they_are_loaded(index: pd.DataFrame, prepared: Path) -> None:
+    for part in (index, index[::2]):
+        assert count_frames(part) == len(load_arrays(part, prepared, EMOTIONS).faces)
+    assert count_frames(index[:0]) == 0
 
 
 def test_a_part_of_the_index_gives_that_part_of_the_arrays(index: pd.DataFrame, prepared: Path) -> None:
@@ -297,7 +312,7 @@ def test_segments_of_several_frames_share_them(sequences: tuple[Path, Path]) -> 
     assert index["seen"].map(list).tolist() == [[True, True], [True, False], [False, True], [True, True]]
     arrays = load_arrays(index, prepared, EMOTIONS)
     assert arrays.shape == SegmentShape(num_frames=2, side_px=FACE_SHAPE[0], has_optical_flow=False)
-    assert len(arrays.faces) == len(FRAMES), "no frame is held twice"
+    assert len(arrays.faces) == count_frames(index) == len(FRAMES), "no frame is held twice"
     ((_, stored, flows),) = read_images_of([shard_path(prepared / "shards", sha_of("v3"))])
     assert flows is None
     batch = arrays.batch(np.array([2, 0]))

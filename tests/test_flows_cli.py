@@ -133,6 +133,23 @@ def test_models_lists_the_studys_parameters(monkeypatch: pytest.MonkeyPatch, tmp
         assert count in result.stdout
 
 
+def test_models_may_be_asked_for_by_name_and_family(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["models", "volume", "vgg16-concatenate", "--set", "prepare.frames_per_segment=4"]
+    arguments += ["--set", "model.backbone_weights=imagenet", "--set", "model.unfreeze_from=block5"]
+    lines = runner.invoke(app, arguments).stdout.splitlines()
+    rows = {words[0]: words[1:] for line in lines if len(words := line.split()) > 4}
+    assert {"c3d", "c3d-sum", "vgg16-concatenate"} <= set(rows)
+    assert "gap-sum" not in rows
+    assert rows["c3d"][1:] == ["0", "2", "4", "x", "48x48"]
+    trained, others = (int(number.replace(",", "")) for number in rows["vgg16-concatenate"][:2])
+    assert others == 2 * 7_635_264, "what comes before block5 of both"
+    assert trained + others == 31_534_726
+    assert rows["vgg16-concatenate"][2:5] == ["1", "48x48", "motion,"]
+    result = runner.invoke(app, ["models", "recurent"])
+    assert "no arm 'recurent'" in str(result.exception)
+
+
 def test_the_former_name_of_the_preset_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     former, now = (fer("config", "--preset", name, cwd=tmp_path) for name in ("study", "published"))

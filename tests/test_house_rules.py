@@ -47,7 +47,7 @@ MAY_USE_OF_MODELS = {
     "explanation": {"models"},
 }
 #: Modules of `tasks` that stand beside the rooms, for all.
-SHARED = {"outcomes", "progress", "terminal", "escaping"}
+SHARED = {"outcomes", "progress", "terminal", "escaping", "memory"}
 #: What a package leaves to the others.
 MUST_NOT_IMPORT = {"fer_models": {"prefect", "mlflow", "cv2", "av", "pandas", "pyarrow", "typer", "rich"}}
 HEAVY = ("prefect", "mlflow", "keras", "tensorflow", "jax", "cv2", "av", "pandas", "pyarrow", "numpy", "sklearn")

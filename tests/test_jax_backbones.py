@@ -39,7 +39,7 @@ SEGMENTS = pair_inputs(
 
 
 def test_jax_says_what_tensorflow_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_PREDICT_BATCH", len(SEGMENTS))
+    monkeypatch.setattr(engine, "PREDICT_BATCH", len(SEGMENTS))
     expected = {}
     for name in NAMES:
         model = build_model(ARMS[name], SETTINGS)
@@ -76,5 +76,5 @@ def ask(folder: Path) -> None:
 
 if __name__ == "__main__":
     assert keras.backend.backend() == "jax"
-    engine._PREDICT_BATCH = len(SEGMENTS)
+    engine.PREDICT_BATCH = len(SEGMENTS)
     ask(Path(sys.argv[1]))

@@ -19,7 +19,6 @@ from fer_models.models.backbones.laying import NETWORKS
 from fer_models.models.building import (
     build_ensemble,
     build_model,
-    count_parameters,
     load_model,
     model_network,
     streams_of,
@@ -29,6 +28,7 @@ from fer_models.models.equivalence import find_equivalences
 from fer_models.models.families.backbone import FAMILY, BackboneOptions
 from fer_models.models.inputs import BgrAboutMean
 from fer_models.models.resizing import ResizedMap
+from fer_models.models.sizes import size_of
 from fer_models.segments import SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 
@@ -74,12 +74,12 @@ def test_parameters_of_the_published_size(name: str, form: str) -> None:
     dense = [length, 1024, 1024, 6] if form == "corrected" else [length, 6]
     head = sum((before + 1) * after for before, after in itertools.pairwise(dense))
     settings = ModelSettings(form=form)
-    assert count_parameters(ARMS[name], settings, 6) == num_streams * PARAMETERS[network] + head
+    assert size_of(ARMS[name], settings, 6).num_parameters == num_streams * PARAMETERS[network] + head
 
 
 def test_counting_is_as_building_and_leaves_nothing_behind() -> None:
     for name in ("vgg16-spatial", "mobilenet-spatial", "gap-sum", "fer2013-spatial-only"):
-        assert count_parameters(ARMS[name], SETTINGS, 6) == build_model(ARMS[name], SETTINGS).count_params()
+        assert size_of(ARMS[name], SETTINGS, 6).num_parameters == build_model(ARMS[name], SETTINGS).count_params()
 
 
 def test_both_streams_begin_alike_and_see_their_own() -> None:

@@ -19,9 +19,10 @@ from test_training_fitting import (
 )
 
 from fer_models.models.arms import ARMS
-from fer_models.models.building import build_model, count_parameters, load_model, model_network
+from fer_models.models.building import build_model, load_model, model_network
 from fer_models.models.families.zhang2019 import FAMILY, Zhang2019Options
 from fer_models.models.initial_weights import begin_with, read_weights
+from fer_models.models.sizes import size_of
 from fer_models.segments import SegmentArrays
 from fer_models.settings import ConstantSchedule, ModelSettings, TrainingSettings
 from fer_models.training import belief
@@ -71,7 +72,7 @@ def test_both_fusions_have_two_layers_over_all_cells_of_both_maps(form: str) -> 
         head = (2 * cells + 1) * units + (units + 1) * units + (units + 1) * 6
         settings = MODEL.model_copy(update={"form": form, "backbone_width": share, "head_units": units})
         for name in ("zhang2019-dbn", "zhang2019-dense"):
-            assert count_parameters(ARMS[name], settings, 6) == 2 * vgg + head
+            assert size_of(ARMS[name], settings, 6).num_parameters == 2 * vgg + head
 
 
 def test_they_differ_by_what_is_between_the_layers() -> None:
@@ -145,7 +146,7 @@ def test_it_follows_from_the_seed_and_not_from_the_labels() -> None:
 
 
 def test_of_many_segments_some_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(belief, "_MOST_VALUES", 10 * 256)
+    monkeypatch.setattr(belief, "MOST_VALUES", 10 * 256)
     assert {one.num_rows for one in before_and_after(TRAIN)[1]} == {10}
 
 

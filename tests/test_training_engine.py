@@ -57,7 +57,7 @@ def test_a_prediction_is_the_mean_over_the_views_that_the_model_carries(views: s
 
 
 def test_the_mirror_image_of_a_segment_is_predicted_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_PREDICT_BATCH", 8)
+    monkeypatch.setattr(engine, "PREDICT_BATCH", 8)
     model = build_model(ARMS["gap-sum"], ModelSettings(form="modern", width=4, views="mirror"), seed=2)
     turned = mirrored(PAIRS.batch(np.arange(5)))
     other = pair_inputs(turned["face"][:, 0], turned["optical_flow"][:, 0])

@@ -52,7 +52,7 @@ def make_quick(patch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
-    patch.setattr(engine, "_PREDICT_BATCH", 8)
+    patch.setattr(engine, "PREDICT_BATCH", 8)
 
 
 def segments(num: int, seed: int = 0) -> SegmentArrays:
@@ -194,7 +194,7 @@ def test_predictions_do_not_depend_on_how_rows_fill_batches(monkeypatch):
     probabilities = predict(model, segments(11))
     assert probabilities.dtype == np.float32
     assert probabilities.shape == (11, 6)
-    monkeypatch.setattr(engine, "_PREDICT_BATCH", 16)
+    monkeypatch.setattr(engine, "PREDICT_BATCH", 16)
     np.testing.assert_allclose(predict(model, segments(11)), probabilities, atol=1e-6)
     np.testing.assert_allclose(
         np.asarray(model([TRAIN.faces[:1], TRAIN.optical_flows[:1]])), predict(model, segments(12))[:1], atol=1e-6

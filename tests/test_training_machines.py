@@ -49,7 +49,7 @@ def _quick() -> Iterator[None]:
     import tensorflow as tf
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_PREDICT_BATCH", 32)
+        patch.setattr(engine, "PREDICT_BATCH", 32)
         tf.config.run_functions_eagerly(True)
         yield
     tf.config.run_functions_eagerly(False)
@@ -109,7 +109,7 @@ def test_a_video_is_decided_by_a_machine_on_its_mean_features(tmp_path: Path) ->
 
 
 def test_features_of_videos_are_means_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fer_models.training.machines._MOST_VALUES", 200)  # a few segments at a time
+    monkeypatch.setattr("fer_models.training.machines.MOST_VALUES", 200)  # a few segments at a time
     model = build_model(get_arm("hof-svm"), ModelSettings(), LABELS)
     rows = np.array([4, 0, 4, 17])
     found = video_features(encoder_of(model), TRAIN, TRAIN.videos, rows)

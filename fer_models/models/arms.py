@@ -1,7 +1,7 @@
 """The arms of a study: a registry of model configurations. `fer_models.models.building` builds one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -177,6 +177,17 @@ def get_arm(name: str) -> Arm:
         )
     title = f"{ARMS[plain].title}, {treatment.replace('_', ' ')}"
     return replace(ARMS[plain], name=name, title=title, treatment=treatment)
+
+
+def find_arms(names: Sequence[str]) -> list[Arm]:
+    """The arms of these names and of the families of these names; all arms without one.
+
+    Raises:
+        UserError: there is no such arm or family.
+    """
+    families = {arm.family for arm in ARMS.values()}
+    named = {arm.name for name in names for arm in (() if name in families else (get_arm(name),))}
+    return [arm for arm in ARMS.values() if not names or arm.family in names or arm.name in named]
 
 
 #: A dot, as no arm and no treatment has one; how many members, as a title must be known from a name alone.

@@ -1,7 +1,6 @@
 """Builds an arm as a Keras model, and loads one that was saved."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +16,7 @@ from fer_models.models.lineage import Lineage
 from fer_models.models.network import Network
 from fer_models.models.seeds import layer_seed
 from fer_models.segments import SegmentShape
-from fer_models.settings import AugmentationSettings, ModelSettings
+from fer_models.settings import AugmentationSettings, ModelSettings, TrainingSettings
 
 #: The study took Keras's default; with ReLU that shrinks the signal layer by layer (He et al. 2015).
 _INITIALIZERS = {
@@ -182,16 +181,15 @@ _MEAN = "log_of_mean"
 _PLAIN = "plain_logits"
 
 
-def count_parameters(arm: Arm, settings: ModelSettings, num_classes: int, shape: SegmentShape = SegmentShape()) -> int:
-    """How many parameters the model of an arm has. None of them is drawn, so that large models take no time."""
-    labels = [str(number) for number in range(num_classes)]
-
-    def count() -> int:
-        with keras.StatelessScope(initialize_variables=False):
-            return int(build_model(arm, settings, labels, shape=shape).count_params())
-
-    with ThreadPoolExecutor(1) as thread:  # Keras would draw them later in the thread that has made them
-        return thread.submit(count).result()
+def freeze_layers(model: keras.Model, settings: TrainingSettings) -> None:
+    """Freeze the layers whose weights others or an earlier training of ours gave, where the settings say so."""
+    network = model_network(model)
+    for names, stay in (
+        (network.pretrained, settings.pretrained == "frozen"),
+        (network.taken, settings.freeze == "always"),
+    ):
+        for name in names if stay else ():
+            model.get_layer(name).trainable = False
 
 
 def streams_of(arm: Arm) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from fer_models.segments import SegmentInputs, SegmentRows
 from fer_models.training.engine import outputs
 
 #: Numbers that a machine learns from at most, rows times features.
-_MOST_VALUES = 50_000_000
+MOST_VALUES = 50_000_000
 #: Rows of a step, and steps at least: a pass over little data has few.
 _BATCH, _PASSES, _LEAST_STEPS = 64, 10, 200
 _DECAY = 2e-4
@@ -150,6 +150,6 @@ def train_belief(model: keras.Model, segments: SegmentInputs, seed: int) -> tupl
 def _features(model: keras.Model, layer: keras.Layer, segments: SegmentInputs, seed: int) -> np.ndarray:
     """What enters a layer for the segments, or for some of them where they are many: float32 (n, features)."""
     rows = np.arange(len(segments))
-    if len(rows) > (most := max(1, _MOST_VALUES // int(layer.input.shape[-1]))):
+    if len(rows) > (most := max(1, MOST_VALUES // int(layer.input.shape[-1]))):
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
     return outputs(keras.Model(model.inputs, layer.input), SegmentRows(segments, rows))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from fer_models.errors import TrainingDiverged
-from fer_models.models.building import model_network
+from fer_models.models.building import freeze_layers, model_network
 from fer_models.models.network import layer_output, model_inputs
 from fer_models.segments import Batch, SegmentInputs, SegmentSource, mirrored, shifted
 from fer_models.settings import TrainingSettings, Views
@@ -25,7 +25,7 @@ from fer_models.treatments import TREATMENTS
 #: Of views that are shifted: by this share of the side.
 _SHIFT = 1 / 24
 #: Rows predicted at once; one size only, so that a compiled step is compiled once.
-_PREDICT_BATCH = 256
+PREDICT_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,7 @@ class Engine:
         So it is with those that an earlier training of ours gave. Their normalisation is not trainable from the start.
         """
         settings, network = self._settings, self._network
-        for names, stay in (
-            (network.pretrained, settings.pretrained == "frozen"),
-            (network.taken, settings.freeze == "always"),
-        ):
-            for name in names if stay else ():
-                self.model.get_layer(name).trainable = False
+        freeze_layers(self.model, settings)
         earlier = {*network.pretrained, *network.taken}
         slow = {id(one) for name in earlier for one in self.model.get_layer(name).trainable_variables}
         numbers = tuple(n for n, variable in enumerate(self.model.trainable_variables) if id(variable) in slow)
@@ -189,8 +184,8 @@ def predict(model: keras.Model, segments: SegmentInputs) -> np.ndarray:
 def outputs(model: keras.Model, segments: SegmentInputs, views: Views = "none") -> np.ndarray:
     """What a model of one output gives for segments, float32 (n, ...), in their order: the mean over these views."""
     parts = []
-    for start in range(0, len(segments), _PREDICT_BATCH):
-        rows = np.arange(start, start + _PREDICT_BATCH) % len(segments)  # the last batch is filled up
+    for start in range(0, len(segments), PREDICT_BATCH):
+        rows = np.arange(start, start + PREDICT_BATCH) % len(segments)  # the last batch is filled up
         seen = _views(segments.batch(rows), views)
         found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in seen]
         parts.append(sum(found[1:], start=found[0]) / np.float32(len(found)))

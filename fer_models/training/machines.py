@@ -32,7 +32,7 @@ from fer_models.treatments import TREATMENTS
 COSTS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 #: Numbers that a machine learns from at most, rows times features before mirroring: 20,000 rows of HOG. More take
 #: minutes and add little, as the segments of a video are alike.
-_MOST_VALUES = 20_000_000
+MOST_VALUES = 20_000_000
 #: How far apart the log probabilities of a segment may lie in a validation video; float32 forgets what lies below -87,
 #: and segments of other videos may lie further out.
 _MOST_NATS = 60.0
@@ -108,7 +108,7 @@ def learning_rows(model: keras.Model, segments: SegmentSource, settings: Trainin
     of_videos = model_network(model).classifies_videos
     labels = _labels_of_videos(segments) if of_videos else segments.labels
     rows = treatment.rows(labels, _SEED, 0)
-    if len(rows) > (most := max(1, _MOST_VALUES // encoder.output_shape[-1])):
+    if len(rows) > (most := max(1, MOST_VALUES // encoder.output_shape[-1])):
         rows = np.random.default_rng(_SEED).choice(rows, most, replace=False)
     ways: list[SegmentInputs] = [segments]
     if settings.augmentation and settings.augmentation.mirror:
@@ -153,7 +153,7 @@ def video_features(encoder: keras.Model, segments: SegmentInputs, videos: np.nda
     members = np.flatnonzero(np.isin(numbers, wanted))
     of_member = np.searchsorted(wanted, numbers[members])
     sums = np.zeros((len(wanted), encoder.output_shape[-1]))
-    at_once = max(1, _MOST_VALUES // sums.shape[1])
+    at_once = max(1, MOST_VALUES // sums.shape[1])
     for start in range(0, len(members), at_once):
         part = slice(start, start + at_once)
         np.add.at(sums, of_member[part], outputs(encoder, SegmentRows(segments, members[part])))

@@ -19,7 +19,12 @@ from flows.environment import check_keras, prepare_environment, silent_imports
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fer_models.models.arms import Arm
+    from fer_models.segments import SegmentShape
     from tasks.config.settings import StudySettings
+
+#: Columns of a terminal that have room for what arms are.
+_ROOM = 110
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
@@ -95,50 +100,82 @@ def _table_of(predictions: "pd.DataFrame") -> Table:
     return table
 
 
-@_command()
+@_command(epilog="fer models recurrent vgg16-spatial --preset modern")
 @study_options(data_root=False)
 def models(
     chosen: Chosen,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[ARM|FAMILY]...", help="only these arms, or those of these families")
+    ] = None,
     equivalence: Annotated[
         bool, typer.Option("--equivalence", help="also compute which arms of the study are the same function")
     ] = False,
 ) -> None:
-    """List the arms with their trainable parameters, for the segments of the study or the least that an arm needs."""
+    """List the arms, family by family: their parameters, and what they need, in segments like those of the study."""
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     with silent_imports():
-        from fer_models.models.building import count_parameters, needs_of
         from tasks.study.runs import shape_of
-    from fer_models.models.arms import ARMS
+    from fer_models.models.arms import find_arms
 
-    settings = chosen.settings()
-    out.print(f"Arms in {settings.model.form} form, width {settings.model.width}")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("arm", no_wrap=True)
-    table.add_column("what it is")
-    table.add_column("parameters", justify="right")
-    table.add_column("in the study", justify="center")
-    for arm in ARMS.values():
-        shape = shape_of(settings).with_needs(needs_of(arm))
-        number = count_parameters(arm, settings.model, len(settings.corpus.emotions), shape)
-        table.add_row(arm.name, arm.title, f"{number:,}", "yes" if arm.name in settings.arms else "")
-    out.print(table)
-    for origin, names in _origins(settings).items():
-        out.print(escape(f"{', '.join(names)}: begin with {origin}"), soft_wrap=True, highlight=False)
+    settings, arms = chosen.settings(), find_arms(names or [])
+    shape = shape_of(settings)
+    out.print(f"Arms in {settings.model.form} form, width {settings.model.width}; * in the study")
+    if settings.model.video_classifier == "linear_svm":
+        out.print("Once an arm is trained, a linear SVM on the mean features of videos takes its last layer's place.")
+    out.print(_table_of_arms(arms, settings, shape))
+    for origin, begun in _origins(arms, settings).items():
+        out.print(escape(f"{', '.join(begun)}: begin with {origin}"), soft_wrap=True, highlight=False)
     if any(arm.num_members for arm in settings.all_arms()):
         out.print(f"Beside each trained arm of the study stands the ensemble of its {len(settings.seeds)} seeds.")
     if equivalence:
         _show_equivalences(settings.arms, settings.model)
 
 
-def _origins(settings: "StudySettings") -> dict[str, list[str]]:
+def _table_of_arms(arms: Sequence["Arm"], settings: "StudySettings", shape: "SegmentShape") -> Table:
+    """Arms with their sizes, a section a family; what they are is told where there is room for it."""
+    from fer_models.models.building import needs_of, weights_of
+    from fer_models.models.sizes import size_of
+    from tasks.study.runs import training_of
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("arm", no_wrap=True)
+    for name in ("trained\nparameters", "others", "frames\nneeded", "input, px"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("needs too")
+    if has_room := out.width >= _ROOM:
+        table.add_column("what it is", no_wrap=True)
+    for family in dict.fromkeys(arm.family for arm in arms):
+        table.add_section()
+        table.add_row(family, style="bold")
+        for arm in (arm for arm in arms if arm.family == family):
+            needed = needs_of(arm)
+            own = shape.with_needs(needed)
+            size = size_of(arm, settings.model, len(settings.corpus.emotions), own, training_of(settings, arm))
+            sides = f"{own.side_px}x{own.side_px}"
+            also = [
+                *(["motion"] if needed.has_optical_flow else []),
+                *(["weights"] if weights_of(arm, settings.model) else []),
+            ]
+            cells = [
+                f"{'*' if arm.name in settings.arms else ' '} {arm.name}",
+                f"{size.trained:,}",
+                f"{size.fixed:,}",
+                str(needed.num_frames),
+                f"{own.num_frames} x {sides}" if size.takes_frames else sides,
+                ", ".join(also),
+            ]
+            table.add_row(*cells, *([arm.title] if has_room else []))
+    return table
+
+
+def _origins(arms: Sequence["Arm"], settings: "StudySettings") -> dict[str, list[str]]:
     """Weights that arms begin with, in words, and the names of those arms."""
-    from fer_models.models.arms import ARMS
     from tasks.study.pretrained import origins_of
     from tasks.study.runs import own_training
 
     found: dict[str, list[str]] = {}
-    for arm in ARMS.values():
+    for arm in arms:
         for origin in origins_of(own_training(settings, arm), settings.model, arm):
             found.setdefault(origin.in_words(), []).append(arm.name)
     return found

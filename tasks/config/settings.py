@@ -142,6 +142,9 @@ class ExecutionSettings(Settings):
     settle_s: float = Field(
         0.0, ge=0, description="a file changed less than so many seconds ago may still grow: it waits for the next run"
     )
+    exceed_memory: bool = Field(
+        False, description="train although it is estimated to take more memory than is free: estimates may be wrong"
+    )
     task_runner: Literal["threads", "dask", "ray"] = Field(
         "threads",
         description="where batches of videos are prepared; the workers of a cluster must find the corpus and "

@@ -182,6 +182,13 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
     return SegmentArrays(faces, optical_flows, places, seen, labels, index["video_id"].to_numpy(), names)
 
 
+def count_frames(index: pd.DataFrame) -> int:
+    """How many frames the arrays of an index hold, where segments share some."""
+    rows, _, _ = _windows(index)
+    shards = pd.factorize(index["shard"])[0][:, None]
+    return len(np.unique(shards * (rows.max(initial=0) + 1) + rows))
+
+
 def _windows(index: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of the shard of each segment, the frames that stand there, int (n, T), and which it sees, bool (n, T)."""
     if "rows" not in index:

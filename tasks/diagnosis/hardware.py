@@ -5,18 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from tasks.config.settings import StudySettings
 from tasks.diagnosis.check_result import CheckResult, State
+from tasks.memory import free_bytes
 from tasks.services.foreign_settings import keras_fault
 
 #: TensorFlow, the project and a batch of the widest model take about 2 GB (`make bench-train`).
 _LEAST_MEMORY_GB = 2.0
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
-_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
-_MEMORY = Path("/proc/meminfo")
 _NVIDIA = Path("/dev/nvidiactl")
 _KERAS_TIMEOUT_S = 120.0
 _QUESTION = """
@@ -42,9 +40,10 @@ def check_cores(settings: StudySettings) -> list[CheckResult]:
 
 def check_memory(_: StudySettings) -> list[CheckResult]:
     """Memory that is free, or what a container leaves of it."""
-    free_gb = _free_memory_gb()
-    if free_gb is None:
+    free = free_bytes()
+    if free is None:
         return [CheckResult("memory", State.NOTE, "how much is free is not known on this system")]
+    free_gb = free / 1e9
     found = f"{free_gb:.1f} GB free"
     if free_gb < _LEAST_MEMORY_GB:
         fix = "end other programs, or use a smaller training.batch_size"
@@ -99,14 +98,3 @@ def _cpu_quota() -> float | None:
         return int(quota) / int(period)
     except (OSError, ValueError):  # no such limit
         return None
-
-
-def _free_memory_gb() -> float | None:
-    try:
-        facts = dict(line.split(":", 1) for line in _MEMORY.read_text(encoding="utf-8").splitlines())
-        free = int(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
-    with suppress(OSError, ValueError):  # no such limit
-        free = min(free, int(_MEMORY_LIMIT.read_text(encoding="utf-8")))
-    return free / 1e9

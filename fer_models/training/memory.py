@@ -1,0 +1,84 @@
+"""What the training of a model takes of memory at its peak, estimated from its size before any of it is there.
+
+The factors were measured with TensorFlow on a CPU (`benchmarks/memory.py`, figures in `benchmarks/RESULTS.md`). JAX
+takes more there; what a GPU takes was not measured.
+"""
+
+from dataclasses import dataclass
+
+from fer_models.models.sizes import ModelSize
+from fer_models.settings import ModelSettings, TrainingSettings
+from fer_models.training.belief import MOST_VALUES as MOST_OF_BELIEF
+from fer_models.training.engine import PREDICT_BATCH
+from fer_models.training.machines import MOST_VALUES as MOST_OF_MACHINE
+
+#: Bytes of a parameter, of its gradient and of each value that the optimizer keeps of it.
+_PARAMETER = 4
+#: What a step holds at once, over what its backward pass needs and two of the largest outputs.
+_OF_A_STEP = 1.2
+#: What a prediction holds at once, over the outputs of operations that stand side by side.
+_OF_A_PREDICTION = 1.8
+#: Bytes that a compiled step takes, and each operation of its graph.
+_STEP, _OPERATION = 40 * 2**20, 1_200_000
+#: Bytes of a feature of a row: as it is made, scaled in double precision, and within the solver.
+_OF_A_MACHINE = 36
+#: The same in a belief network: as it is made, and scaled.
+_OF_BELIEF = 12
+#: How many views a prediction holds at once.
+_VIEWS = {"none": 1, "mirror": 2, "mirror_and_shifts": 10}
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What is trained on: its bytes in memory, with those of the validation subset, and how much there is of it."""
+
+    num_bytes: int
+    num_segments: int
+    num_videos: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a training takes at its peak, in bytes.
+
+    Args:
+        data: the segments, which stay in the machine's own memory.
+        model: weights, and what the optimizer keeps of them.
+        step: the rest: activations and gradients of a training step or of a prediction, whichever is more.
+    """
+
+    data: int
+    model: int
+    step: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.data + self.model + self.step
+
+
+def training_memory(
+    size: ModelSize, settings: ModelSettings, training: TrainingSettings, data: TrainingData, is_solved: bool
+) -> Memory:
+    """What the training of a model of that size takes.
+
+    Args:
+        is_solved: the layer of its logits is solved for, see `fer_models.training.solving`.
+    """
+    prediction = PREDICT_BATCH * (_OF_A_PREDICTION * size.widest + _VIEWS[settings.views] * size.inputs)
+    overhead = _STEP + _OPERATION * size.num_operations
+    of_videos = settings.video_classifier == "linear_svm"
+    features = 0
+    if is_solved or of_videos:
+        ways = 2 if training.augmentation and training.augmentation.mirror else 1
+        rows = data.num_videos if of_videos else data.num_segments
+        features = ways * _OF_A_MACHINE * min(rows * size.num_features, MOST_OF_MACHINE)
+    copies = 2 * size.num_parameters  # a checkpoint is made of a copy
+    if is_solved:
+        return Memory(data.num_bytes, _PARAMETER * copies, round(prediction + features + overhead))
+    copies += size.trained * ({"rmsprop": 1, "adamw": 2}[training.optimizer] + bool(training.ema))
+    step = training.batch_size * (_OF_A_STEP * (size.kept + 2 * size.largest) + 2 * size.inputs)
+    step += _PARAMETER * size.trained  # gradients
+    belief = _OF_BELIEF * min(data.num_segments * size.num_visible, MOST_OF_BELIEF)
+    most = max(step, prediction + features, prediction + belief)
+    return Memory(data.num_bytes, _PARAMETER * copies, round(most + overhead))
