@@ -88,5 +88,5 @@ def test_nothing_of_it_stays() -> None:
 
 def test_arms_are_found_by_families_too() -> None:
     found = [arm.name for arm in find_arms(["linear", "gap-sum", "optical-flow-only"])]
-    assert found == ["gap-sum", "temporal-only", "hog-svm", "hof-svm", "majority", "fer2013-hog-svm"]
+    assert found == ["gap-sum", "temporal-only", "hog-svm", "hof-svm", "majority", "lbp-top-svm", "fer2013-hog-svm"]
     assert find_arms([]) == list(ARMS.values())
