@@ -14,10 +14,14 @@ from fer_models.training.machines import MOST_VALUES as MOST_OF_MACHINE
 
 #: Bytes of a parameter, of its gradient and of each value that the optimizer keeps of it.
 _PARAMETER = 4
+#: Of the weights: where they are, as a checkpoint is made, and as they are looked at.
+_COPIES = 3
 #: What a step holds at once, over what its backward pass needs and two of the largest outputs.
 _OF_A_STEP = 1.2
 #: What a prediction holds at once, over the outputs of operations that stand side by side.
 _OF_A_PREDICTION = 1.8
+#: Of what the smaller of the two takes, what the larger cannot use again.
+_LEFT = 0.25
 #: Bytes that a compiled step takes, and each operation of its graph.
 _STEP, _OPERATION = 40 * 2**20, 1_200_000
 #: Bytes of a feature of a row: as it is made, scaled in double precision, and within the solver.
@@ -43,8 +47,8 @@ class Memory:
 
     Args:
         data: the segments, which stay in the machine's own memory.
-        model: weights, and what the optimizer keeps of them.
-        step: the rest: activations and gradients of a training step or of a prediction, whichever is more.
+        model: weights, and what the optimizer keeps of them; as they are, and as checkpoints are made.
+        step: the rest: activations and gradients of training steps and predictions.
     """
 
     data: int
@@ -73,12 +77,14 @@ def training_memory(
         ways = 2 if training.augmentation and training.augmentation.mirror else 1
         rows = data.num_videos if of_videos else data.num_segments
         features = ways * _OF_A_MACHINE * min(rows * size.num_features, MOST_OF_MACHINE)
-    copies = 2 * size.num_parameters  # a checkpoint is made of a copy
+    copies = _COPIES * size.num_parameters
     if is_solved:
         return Memory(data.num_bytes, _PARAMETER * copies, round(prediction + features + overhead))
-    copies += size.trained * ({"rmsprop": 1, "adamw": 2}[training.optimizer] + bool(training.ema))
+    kept = {"rmsprop": 1, "adamw": 2}[training.optimizer] + bool(training.ema)
+    copies += 2 * kept * size.trained  # where they are, and as a checkpoint is made
     step = training.batch_size * (_OF_A_STEP * (size.kept + 2 * size.largest) + 2 * size.inputs)
-    step += _PARAMETER * size.trained  # gradients
+    step += _PARAMETER * 2 * size.trained  # gradients, and what the optimizer makes of them
     belief = _OF_BELIEF * min(data.num_segments * size.num_visible, MOST_OF_BELIEF)
-    most = max(step, prediction + features, prediction + belief)
-    return Memory(data.num_bytes, _PARAMETER * copies, round(most + overhead))
+    prediction += max(features, belief)
+    computation = max(step, prediction) + _LEFT * min(step, prediction)
+    return Memory(data.num_bytes, _PARAMETER * copies, round(computation + overhead))
