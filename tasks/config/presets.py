@@ -139,7 +139,7 @@ def images() -> StudySettings:
 
 
 def sequences() -> StudySettings:
-    """Models of sequences beside those of single frames, on drawn people; needs no data, and takes two cores minutes.
+    """Models of sequences beside those of single frames, small, on drawn people; needs no data.
 
     `fer study --preset sequences`; of your own videos with `--set corpus.adapter=folder --set corpus.root=videos`. One
     arm or two of each family, small: networks of eight filters, published ones at an eighth of their filters.
