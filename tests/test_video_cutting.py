@@ -11,8 +11,8 @@ from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import read_rows, shard_path
-from tasks.video.cutting import prepare_video
-from tasks.video.segments import NO_SEGMENT, VideoReport
+from tasks.video.cutting import cut_frames, prepare_video
+from tasks.video.segments import NO_SEGMENT, Sighting, VideoReport
 
 EVERY_FOUR = PrepareSettings(segment_stride=4)
 
@@ -274,3 +274,19 @@ def test_a_shard_of_segments_of_one_frame_is_what_it_always_was(
     assert (report.num_kept, report_of(shard).num_kept) == (kept, kept)
     assert (b"num_kept" in shard.read_bytes()) == (frames > 1)
     assert len(read_rows(shard)) == report.num_rows
+
+
+def test_who_watches_is_told_of_every_frame(tmp_path: Path) -> None:
+    path = tmp_path / "moving.mp4"
+    write_video(path, draw_moving_face(1.0, 10), FPS)
+    seen: list[Sighting] = []
+    kept: list[tuple[int, int]] = []
+    settings = PrepareSettings(segment_length=2, segment_stride=4)
+    report = cut_frames(path, settings, lambda one: kept.append((one.frame, len(seen))), seen.append)
+    assert report.num_frames == 10
+    assert [one.frame for one in seen] == list(range(10))
+    assert [one.pts_s for one in seen] == pytest.approx([number / FPS for number in range(10)], abs=1e-3)
+    assert [one.frame for one in seen if one.searched] == [0, 4, 8]
+    assert all((one.box is not None) == one.searched for one in seen)
+    assert {one.size for one in seen} == {(240, 320)}
+    assert kept == [(0, 2), (4, 6), (8, 10)], "told of each frame before what counts because of it"

@@ -26,7 +26,7 @@ from tasks.video.pairs import Pair, is_far
 from tasks.video.pictures import NOTABLE_REPEATS, Pictures
 from tasks.video.scene_cuts import SceneCuts
 from tasks.video.second_opinion import SecondOpinion
-from tasks.video.segments import FaceFrame, VideoReport
+from tasks.video.segments import FaceFrame, Sighting, VideoReport
 
 #: What is advised where tiny frames show no face; a command may have another way to say it.
 CROPS_ADVICE = "set prepare.precropped=true"
@@ -39,12 +39,20 @@ def prepare_video(path: Path, settings: PrepareSettings) -> tuple[list[FaceFrame
     return frames, report
 
 
-def cut_frames(path: Path, settings: PrepareSettings, keep: Callable[[FaceFrame], None]) -> VideoReport:
+def cut_frames(
+    path: Path,
+    settings: PrepareSettings,
+    keep: Callable[[FaceFrame], None],
+    watch: Callable[[Sighting], None] | None = None,
+) -> VideoReport:
     """Hand each frame of a video that its segments keep to `keep`, in order, as soon as it is known to count.
 
     A segment counts when all its frames exist, and is covered when enough of those that are kept show a usable face,
     see `fer_models.windows`. Frames of a video that does not end `ok` are handed over too: what is whole in a truncated
     file can be looked at. However long the video, no more than a segment's length of them is held.
+
+    Args:
+        watch: is told of each decoded frame, in order, before those that count because of it are handed over.
 
     Returns:
         What became of the video.
@@ -55,6 +63,8 @@ def cut_frames(path: Path, settings: PrepareSettings, keep: Callable[[FaceFrame]
     try:
         for frame in decode(path, video):
             cutter.take(frame)
+            if watch:
+                watch(cutter.sighting(frame))
             for one in cutter.whole(frame.index):
                 keep(one)
                 kept.append(one.frame)
@@ -145,6 +155,12 @@ class _FrameCutter:
             self._num_found += self._found is not None
             if self._found and self._found.score is not None:
                 self._scores.append(self._found.score)
+
+    def sighting(self, frame: Frame) -> Sighting:
+        """Of the frame that was taken last."""
+        searched = self._windows.first_start(frame.index) is not None and not frame.damaged
+        box = self._found.box if searched and self._found else None
+        return Sighting(frame.index, frame.pts_s, frame.size, searched, box, self._num_cuts)
 
     def whole(self, index: int) -> Iterator[FaceFrame]:
         """The frames, each once, of which a segment is whole when frame `index` has been taken."""

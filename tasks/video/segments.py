@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from tasks.config.digests import SCHEMA_VERSION
 from tasks.outcomes import Outcome
+from tasks.video.boxes import Box
 
 
 class VideoReport(BaseModel):
@@ -82,3 +83,23 @@ class FaceFrame:
     face: np.ndarray
     optical_flow: np.ndarray | None
     interval_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A decoded frame and the face that was looked for in it.
+
+    Args:
+        pts_s: seconds since the first frame of the video.
+        size: height and width in px, as the frame is shown.
+        searched: whether a face was looked for; not in frames that no segment keeps, nor in damaged ones.
+        box: of the face that was found.
+        scene: 0 for the first scene of the video, 1 after the first cut, where cuts are looked for.
+    """
+
+    frame: int
+    pts_s: float
+    size: tuple[int, int]
+    searched: bool
+    box: Box | None
+    scene: int
