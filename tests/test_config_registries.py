@@ -35,7 +35,7 @@ from tasks.config.settings import CorpusSettings, StudySettings
 from tasks.corpus.adapters.source import SourceVideo, label_status
 from tasks.corpus.reading import read_corpus
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
-from tasks.inference.prediction import predict_videos
+from tasks.inference.tables import predict_videos
 from tasks.study.explanations import read_explanation
 from tasks.study.runs import plan_runs, run_arrays
 from tasks.study.tiles import TILES_FILE, read_tiles

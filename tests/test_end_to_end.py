@@ -20,7 +20,7 @@ from tasks.config.resolving import resolve_settings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus, write_video
 from tasks.dataset.index import subset_file
 from tasks.dataset.splits import SUBSETS
-from tasks.inference.prediction import predict_videos
+from tasks.inference.tables import predict_videos
 from tasks.study.runs import plan_runs
 
 CORPUS = SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180))

@@ -21,7 +21,7 @@ from flows.cli import app
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare, carry_prepare
 from tasks.corpus.sample.corpus import write_video
-from tasks.inference.prediction import predict_videos
+from tasks.inference.tables import predict_videos
 from tasks.video.cutting import prepare_video
 
 PREPARE = PrepareSettings(segment_length=2, segment_stride=2)

@@ -13,7 +13,7 @@ from fer_models.segments import SegmentShape
 from fer_models.settings import ModelSettings
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
-from tasks.inference.prediction import predict_videos
+from tasks.inference.tables import predict_videos
 
 STILLS = PrepareSettings(pair="none", segment_length=1)
 MODEL = ModelSettings(form="modern", width=2)

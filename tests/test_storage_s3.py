@@ -39,7 +39,7 @@ from tasks.corpus.manifest import read_manifest
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus, write_video
 from tasks.dataset.audit import audit
 from tasks.dataset.index import index_digest, read_seen
-from tasks.inference.prediction import predict_videos
+from tasks.inference.tables import predict_videos
 from tasks.preparation.cleanup import find_unused, remove
 from tasks.preparation.ledger import plan_preparation, read_ledger
 from tasks.preparation.scan import scan_corpus

@@ -19,7 +19,7 @@ from tasks.config.settings import StudySettings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.dataset.folds import VALIDATION
 from tasks.dataset.index import read_subset
-from tasks.inference.prediction import predict_videos
+from tasks.inference.tables import predict_videos
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, VALIDATION_FILE, read_progress
 from tasks.study.evaluation import PREDICTIONS_FILE
 from tasks.study.explanations import NO_MAPS, read_explanation

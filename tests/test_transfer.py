@@ -16,7 +16,7 @@ from tasks.dataset.audit import audit
 from tasks.dataset.findings import Check, Finding
 from tasks.dataset.index import build_index, read_seen
 from tasks.dataset.splits import update_split
-from tasks.inference.prediction import predict_videos
+from tasks.inference.tables import predict_videos
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file

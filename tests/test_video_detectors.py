@@ -17,7 +17,7 @@ from tasks.config.registries import DETECTORS, WITH_MODEL_FILE
 from tasks.config.resolving import resolve_settings
 from tasks.config.saved_preparation import carried_prepare, carry_prepare
 from tasks.corpus.sample.corpus import write_video
-from tasks.inference.prediction import predict_videos
+from tasks.inference.tables import predict_videos
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box, overlap
 from tasks.video.cutting import prepare_video

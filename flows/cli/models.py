@@ -74,7 +74,7 @@ def predict(
     find_model(place)
     find_videos(videos)
     with silent_imports():
-        from tasks.inference.prediction import predict_videos
+        from tasks.inference.tables import predict_videos
     predictions = predict_videos(place, videos, detector_model, precropped)
     out.print(_table_of(predictions))
     if output:
