@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from tasks.storage.files import atomic_write
+from tasks.inference.table_files import write_parquet
 from tasks.storage.spreadsheets import write_csv
 from tasks.video.segments import VideoReport
 
@@ -47,5 +47,4 @@ class Prediction:
 
     def to_parquet(self, path: Path | str, by: By = "frame") -> None:
         """Write one of the tables as Parquet, whole or not at all."""
-        with atomic_write(Path(path)) as temporary:
-            self.table(by).to_parquet(temporary, index=False)
+        write_parquet(Path(path), self.table(by))

@@ -1,6 +1,6 @@
 """A trained model, asked about videos that are prepared just as its training data was."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +21,9 @@ from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.inference.asking import Said, SegmentAsker
 from tasks.inference.prediction import Prediction
 from tasks.inference.rows import Sightings, frame_rows, segment_rows
-from tasks.inference.sources import find_model
+from tasks.inference.sources import find_model, find_videos
 from tasks.outcomes import Outcome
+from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
 from tasks.video.cutting import CROPS_ADVICE, cut_frames
 from tasks.video.decoding import Video, decode
@@ -114,6 +115,22 @@ class Predictor:
             segment_rows(sightings, said, windows, report.num_segments, self.labels, track=1),
             frame_rows(sightings, said, windows, self.labels, track=1),
         )
+
+    def predict_all(self, sources: Sequence[Path], **options: Any) -> Iterator[Prediction]:
+        """What the model says of each video, one after another, with progress.
+
+        Args:
+            sources: videos and folders.
+            options: as of `predict`.
+
+        Raises:
+            UserError: as `find_videos` does.
+        """
+        videos = find_videos(sources)
+        with progress("Predicting", len(videos)) as advance:
+            for path in videos:
+                yield self.predict(path, **options)
+                advance(path.name)
 
     def _choose(self, path: Path, stride: int | None, precropped: bool | None) -> tuple[PrepareSettings, str]:
         """How a video is prepared, and a remark where that is not as in the training, nor as it was asked for."""
