@@ -90,6 +90,7 @@ def test_its_maps_stand_where_it_looks(model: keras.Model) -> None:
         np.testing.assert_allclose(found, (row, column), atol=1.5 * one.step_px)
 
 
+@pytest.mark.trains
 def test_grad_cam_explains_it(model: keras.Model) -> None:
     maps = gradcam(model, segments(faces()), np.arange(3), np.array([0, 3, 6]))
     assert {stream: one.shape for stream, one in maps.items()} == {"spatial": (3, SIDE_PX, SIDE_PX)}
