@@ -30,10 +30,3 @@ class Page:
     def width_of(self, text: Text) -> float:
         """The width of a text that is drawn, in inches."""
         return text.get_window_extent().width / self.figure.dpi
-
-
-def shorten(text: str, most: int) -> str:
-    """A text on one line, its middle left out when it is longer than `most` characters."""
-    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
-    half = (most - 1) // 2
-    return line if len(line) <= most else f"{line[:half]}…{line[-half:]}"
