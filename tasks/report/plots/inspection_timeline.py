@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from tasks.drawing.colours import BLUE, PURPLE, VERMILION
-from tasks.report.plots.page import MARGIN_IN, WIDTH_IN, Page
+from tasks.drawing.page import MARGIN_IN, WIDTH_IN, Page
 
 _LABEL_IN = 1.75
 
