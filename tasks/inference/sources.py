@@ -15,17 +15,20 @@ def find_model(path: Path) -> Path:
     return path
 
 
+def split_inputs(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Models and videos among what was named: a model is a file or URL that ends in `.keras`."""
+    models = [name for name in names if name.lower().endswith(".keras")]
+    return models, [name for name in names if name not in models]
+
+
 def find_videos(sources: Sequence[Path]) -> list[Path]:
     """The videos that are named: each file, and each video in or below each folder; a folder of numbered images is one.
 
     A folder without videos stands for the images in and below it.
 
     Raises:
-        UserError: one is not there, or is a model.
+        UserError: one is not there.
     """
-    models = [str(source) for source in sources if source.suffix == ".keras"]
-    if models:
-        raise UserError(f"One model at a time: {models[0]!r} stands among the videos.")
     videos = [
         path
         for source in sources

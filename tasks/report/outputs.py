@@ -7,7 +7,7 @@ when the user insists.
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,29 +26,52 @@ class Kind:
 
     Args:
         words: what it is called in a sentence.
-        suffix: of its files.
-        fits: whether the beginning of a file is that of this kind.
-        is_ours: whether a file that begins so was made by this program.
+        suffixes: of its files.
+        fits: whether a file is of this kind.
+        is_ours: whether one of this kind was made by this program.
     """
 
     words: str
-    suffix: str
-    fits: Callable[[bytes], bool]
-    is_ours: Callable[[bytes], bool]
+    suffixes: tuple[str, ...]
+    fits: Callable[[Path], bool]
+    is_ours: Callable[[Path], bool]
 
 
-def _is_text(head: bytes) -> bool:
-    return b"\0" not in head and b"\n" in head
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
 
+
+def _is_table(path: Path) -> bool:
+    head = _head(path)
+    return head.startswith(b"PAR1") if path.suffix.lower() == ".parquet" else b"\0" not in head and b"\n" in head
+
+
+def _is_predictions(path: Path) -> bool:
+    """Whether the first columns of a table are those of the tables of `tasks.inference`."""
+    if path.suffix.lower() != ".parquet":
+        begins = _head(path).translate(None, b'"').partition(b"\n")[0]
+        in_json = begins.startswith(b"{video:")
+        return any(
+            b"," + name + b":" in begins if in_json else begins.startswith(b"video," + name) for name in _SECOND_COLUMNS
+        )
+    from pyarrow import ArrowInvalid, parquet  # which no other output needs
+
+    with suppress(ArrowInvalid):
+        names = parquet.read_schema(path).names
+        return names[:1] == ["video"] and any(names[1:2] == [name.decode()] for name in _SECOND_COLUMNS)
+    return False
+
+
+_SECOND_COLUMNS = (b"outcome", b"segment", b"frame")
 
 PICTURE = Kind(
     "picture",
-    ".png",
-    lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
-    lambda head: b"tEXtSoftware\0" + SOFTWARE.encode() in head,
+    (".png",),
+    lambda path: _head(path).startswith(b"\x89PNG\r\n\x1a\n"),
+    lambda path: b"tEXtSoftware\0" + SOFTWARE.encode() in _head(path),
 )
-#: Its first columns are those of `tasks.inference.prediction`.
-PREDICTIONS = Kind("table", ".csv", _is_text, lambda head: head.startswith(b"video,outcome,message,num_segments,"))
+PREDICTIONS = Kind("table", (".csv", ".parquet", ".jsonl"), _is_table, _is_predictions)
 
 
 def check_output(path: Path | None, kind: Kind, inputs: Iterable[Path] = (), force: bool = False) -> None:
@@ -61,10 +84,9 @@ def check_output(path: Path | None, kind: Kind, inputs: Iterable[Path] = (), for
     if path is None:
         return
     name = repr(str(path))
-    if path.suffix.lower() != kind.suffix:
-        raise UserError(
-            f"The {kind.words} is a {kind.suffix} file; --output should end in {kind.suffix}, not be {name}."
-        )
+    if path.suffix.lower() not in kind.suffixes:
+        allowed = " or ".join(kind.suffixes)
+        raise UserError(f"The {kind.words} is a {allowed} file; --output should end in {allowed}, not be {name}.")
     if not path.parent.is_dir():
         raise UserError(f"There is no folder {str(path.parent)!r} for --output.")
     if not os.access(path.parent, os.W_OK):
@@ -75,13 +97,11 @@ def check_output(path: Path | None, kind: Kind, inputs: Iterable[Path] = (), for
         return
     if not path.is_file():
         raise UserError(f"--output {name} exists and is not a file; give it another name.")
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if not head or kind.is_ours(head):
+    if not path.stat().st_size:
         return
-    if not kind.fits(head):
+    if not kind.fits(path):
         raise UserError(f"--output {name} is there and holds something else than a {kind.words}; give it another name.")
-    if not force:
+    if not force and not kind.is_ours(path):
         raise UserError(
             f"--output {name} is there and was not made by this command; give it another name, or add --force."
         )

@@ -110,7 +110,7 @@ class _FrameCutter:
         self._pairs: deque[Pair] = deque()
         self._open: list[Pair] = []
         self._found: Face | None = None
-        self._found_at = self._num_faces = 0
+        self._found_at, self._num_faces = -1, 0
         self._num_searched = self._num_found = 0
         self._scores = array("d")
         self._size = (0, 0)
@@ -158,7 +158,8 @@ class _FrameCutter:
 
     def sighting(self, frame: Frame) -> Sighting:
         """Of the frame that was taken last."""
-        searched = self._windows.first_start(frame.index) is not None and not frame.damaged
+        kept = self._windows.first_start(frame.index) is not None and not frame.damaged
+        searched = kept and (self.settings.precropped or self._found_at == frame.index)
         box = self._found.box if searched and self._found else None
         return Sighting(frame.index, frame.pts_s, frame.size, searched, box, self._num_cuts)
 

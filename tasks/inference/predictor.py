@@ -1,0 +1,210 @@
+"""A trained model, asked about videos that are prepared just as its training data was."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from fer_models.errors import UserError, VideoFault
+from fer_models.models.building import load_model, members_of, model_labels, model_network, model_prepare
+from fer_models.models.network import used_inputs
+from fer_models.segments import FrameInputs
+from fer_models.statistics.calibration import apply_temperature
+from fer_models.statistics.metrics import pooled
+from fer_models.training.engine import predict
+from tasks.config.prepare_settings import NO_MOTION, PrepareSettings
+from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
+from tasks.inference.asking import Said, SegmentAsker
+from tasks.inference.prediction import Prediction
+from tasks.inference.rows import Sightings, frame_rows, segment_rows
+from tasks.inference.sources import find_model, find_videos
+from tasks.outcomes import Outcome
+from tasks.progress import progress
+from tasks.storage.local_copies import local_copy
+from tasks.video.cutting import CROPS_ADVICE, cut_frames
+from tasks.video.decoding import Video, decode
+from tasks.video.detectors import load_confirming, load_detector
+from tasks.video.image_sequences import is_still
+from tasks.video.segments import VideoReport
+
+#: Less than all other classes together.
+LOW_CONFIDENCE = 0.5
+#: Share of the segments that show a face below which a prediction speaks for a part of the video only.
+LOW_COVERAGE = 0.5
+#: How an image is prepared, whatever the segments of the training were.
+_OF_STILLS = {"segment_length": 1, "frames_per_segment": 1, "pair": NO_MOTION, "face": "first"}
+
+
+class Predictor:
+    """A trained model, or several of one arm as an ensemble, to be asked about videos.
+
+    Args:
+        models: from `fer_models.models.building.load_model`, one or more that were prepared for alike.
+        settings: how videos are prepared for them.
+        crops: the frames that they were trained on, where these were face crops.
+        temperature: what calibrates the probabilities of videos; 1 leaves them as they are.
+
+    Raises:
+        UserError: the models differ in their classes or in their preparation, or a detector's file cannot be read.
+    """
+
+    def __init__(
+        self, models: Sequence[keras.Model], settings: PrepareSettings, crops: Crops = Crops(), temperature: float = 1.0
+    ) -> None:
+        first = models[0]
+        self.labels = model_labels(first)
+        for model in models[1:]:
+            if model_labels(model) != self.labels or model_prepare(model) != model_prepare(first):
+                raise UserError(
+                    "An ensemble is of models with the same classes and the same preparation; "
+                    "these differ in one of them."
+                )
+        self.settings, self.temperature = settings, temperature
+        self._crops = crops
+        self._members = [member for model in models for member in members_of(model) or [model]]
+        self._pooling = model_network(first).pooling
+        self._lacking_in_stills = _lacking_in_stills(first)
+        self._takes_motion = "optical_flow" in {one.name for one in first.inputs}
+        load_detector(settings)  # a fault of its file is not one of each video
+        load_confirming(settings)
+
+    @classmethod
+    def load(cls, *model_files: Path | str, detector_model: Path | str | None = None) -> "Predictor":
+        """The models in these files, each a `model.keras` of a study, local or not.
+
+        Args:
+            detector_model: where the detector's model file lies, if no longer where it lay when they were trained.
+
+        Raises:
+            UserError: a file is not there or no model of this project, or as of the class.
+        """
+        with ExitStack() as copies:
+            models = [load_model(copies.enter_context(local_copy(find_model(Path(one))))) for one in model_files]
+        carried = model_prepare(models[0])
+        detector = Path(detector_model) if detector_model else None
+        return cls(models, carried_prepare(carried, detector), carried_crops(carried))
+
+    def predict(self, video: Path | str, stride: int | None = None, precropped: bool | None = None) -> Prediction:
+        """What the model says of a video; memory does not grow with its length but for a row a frame.
+
+        Args:
+            video: a video file, a folder or pattern of numbered images, or an image.
+            stride: frames from the start of one segment to that of the next; by default as in the training.
+            precropped: frames are used whole, or faces are searched in them; by default as in the training, but in
+                frames that cannot be crops like those of the training faces are searched.
+        """
+        path = Path(video)
+        settings, remark = self._choose(path, stride, precropped)
+        sightings, asker = Sightings(), SegmentAsker(self._ask, settings)
+        if is_still(path) and self._lacking_in_stills:
+            message = f"it is a single image, and this model looks at {self._lacking_in_stills}; give it a video"
+            report = VideoReport(outcome=Outcome.TOO_SHORT, message=message)
+        else:
+            report = cut_frames(path, settings, asker.take, sightings.add)
+        said = asker.finish(report.num_segments)
+        windows = settings.windows
+        return Prediction(
+            path,
+            self.labels,
+            report,
+            self._row(path, report, said, settings, remark),
+            segment_rows(sightings, said, windows, report.num_segments, self.labels, track=1),
+            frame_rows(sightings, said, windows, self.labels, track=1),
+        )
+
+    def predict_all(self, sources: Sequence[Path], **options: Any) -> Iterator[Prediction]:
+        """What the model says of each video, one after another, with progress.
+
+        Args:
+            sources: videos and folders.
+            options: as of `predict`.
+
+        Raises:
+            UserError: as `find_videos` does.
+        """
+        videos = find_videos(sources)
+        with progress("Predicting", len(videos)) as advance:
+            for path in videos:
+                yield self.predict(path, **options)
+                advance(path.name)
+
+    def _choose(self, path: Path, stride: int | None, precropped: bool | None) -> tuple[PrepareSettings, str]:
+        """How a video is prepared, and a remark where that is not as in the training, nor as it was asked for."""
+        settings = self.settings
+        if stride is not None:
+            settings = PrepareSettings.model_validate(settings.model_dump() | {"segment_stride": stride})
+        if is_still(path):
+            settings = settings.model_copy(update=_OF_STILLS)
+        if precropped is not None:
+            return settings.model_copy(update={"precropped": precropped}), ""
+        size = _first_size(path) if settings.precropped else None
+        if size is None or self._crops.may_hold(*size):
+            return settings, ""
+        remark = (
+            f"frames of {size[0]}x{size[1]} px cannot be face crops as in the training "
+            f"(up to {self._crops.max_side_px} px): searched for faces; --precropped uses them whole"
+        )
+        return settings.model_copy(update={"precropped": False}), remark
+
+    def _ask(self, segments: FrameInputs) -> np.ndarray:
+        """Probabilities by each member, float32 (members, n, classes)."""
+        if segments.optical_flows is None and self._takes_motion:
+            unused = np.zeros((*segments.faces.shape[:3], 2), np.float16)
+            segments = replace(segments, optical_flows=unused)
+        return np.stack([predict(member, segments) for member in self._members])
+
+    def _row(
+        self, path: Path, report: VideoReport, said: Said, settings: PrepareSettings, remark: str
+    ) -> dict[str, Any]:
+        usable = len(said.segments) > 0 and report.outcome in (Outcome.OK, Outcome.TRUNCATED)
+        probabilities = np.full(len(self.labels), np.nan)
+        spread = np.nan
+        if usable:
+            probabilities = self._of_video(said.probabilities.mean(axis=0))
+            by_member = np.stack([self._of_video(one) for one in said.probabilities])
+            spread = by_member.std(axis=0)[probabilities.argmax()] if len(by_member) > 1 else np.nan
+        coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
+        remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), remark]
+        if usable and coverage < LOW_COVERAGE:
+            remarks.append(f"a face in {report.num_covered} of {report.num_segments} segments only")
+        if usable and probabilities.max() < LOW_CONFIDENCE:
+            remarks.append("low confidence")
+        return {
+            "video": str(path),
+            "outcome": str(report.outcome),
+            "message": "; ".join(filter(None, remarks)),
+            "num_segments": report.num_covered if usable else 0,
+            "predicted": self.labels[int(probabilities.argmax())] if usable else "",
+            "confidence": float(probabilities.max()),
+            "coverage": coverage,
+            "faces": "whole frames" if settings.precropped else "found",
+            "uncertainty": float(spread),
+            **{f"p_{label}": float(value) for label, value in zip(self.labels, probabilities, strict=True)},
+        }
+
+    def _of_video(self, probabilities: np.ndarray) -> np.ndarray:
+        """The calibrated probabilities of a video from those of its segments (n, classes)."""
+        of_one_video = np.zeros(len(probabilities), int)
+        together = pooled(probabilities, of_one_video, self._pooling)
+        return (together if self.temperature == 1 else apply_temperature(together, self.temperature))[0]
+
+
+def _first_size(path: Path) -> tuple[int, int] | None:
+    """Width and height in px of a video's first frame; None when it has none, which its preparation will say."""
+    with suppress(VideoFault):
+        for frame in decode(path, Video()):
+            height, width = frame.size
+            return width, height
+    return None
+
+
+def _lacking_in_stills(model: keras.Model) -> str:
+    """What a model looks at that an image does not have, in words."""
+    used = used_inputs(model)
+    several = "face" in used and len(used["face"].shape) == 5  # (batch, T, S, S, 3)
+    lacks = [*(["several frames"] if several else []), *(["motion"] if "optical_flow" in used else [])]
+    return " and ".join(lacks)
