@@ -232,3 +232,17 @@ def test_a_file_that_is_no_video_has_a_row_and_no_others(tmp_path: Path) -> None
     assert found.row["outcome"] == "undecodable"
     assert found.row["predicted"] == ""
     assert len(found.segments) == len(found.frames) == 0
+
+
+@pytest.mark.parametrize("prepare", [PREPARE, SEQUENCES])
+def test_a_video_that_cannot_be_read_to_its_end_has_no_segments(
+    prepare: PrepareSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the model was asked about its beginning already."""
+    monkeypatch.setattr("tasks.inference.asking.PREDICT_BATCH", 2)
+    asker = SegmentAsker(lambda segments: np.full((1, len(segments), 2), 0.5, np.float32), prepare)
+    picture = np.zeros((4, 4, 3), np.uint8)
+    for number in range(0, 20, 2):
+        asker.take(FaceFrame(number // 2, number, 0.0, (0, 0, 4, 4), 1, picture, picture[..., :2].astype(np.float16)))
+    found = asker.finish(0)
+    assert (len(found.segments), len(found.seen), found.probabilities.shape) == (0, 0, (1, 0, 2))

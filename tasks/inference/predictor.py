@@ -1,7 +1,7 @@
 """A trained model, asked about videos that are prepared just as its training data was."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,34 +9,32 @@ from typing import Any
 import keras
 import numpy as np
 
-from fer_models.errors import UserError, VideoFault
+from fer_models.errors import UserError
 from fer_models.models.building import load_model, members_of, model_labels, model_network, model_prepare
 from fer_models.models.network import used_inputs
 from fer_models.segments import FrameInputs
 from fer_models.statistics.calibration import apply_temperature
 from fer_models.statistics.metrics import pooled
 from fer_models.training.engine import predict
-from tasks.config.prepare_settings import NO_MOTION, PrepareSettings
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.inference.asking import Said, SegmentAsker
+from tasks.inference.cutting import ONE_TRACK, Cut, Preparing, cut_for_model
 from tasks.inference.prediction import Prediction
 from tasks.inference.rows import Sightings, frame_rows, segment_rows
 from tasks.inference.sources import find_model, find_videos
 from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
-from tasks.video.cutting import CROPS_ADVICE, cut_frames
-from tasks.video.decoding import Video, decode
+from tasks.video.cutting import CROPS_ADVICE
 from tasks.video.detectors import load_confirming, load_detector
 from tasks.video.image_sequences import is_still
-from tasks.video.segments import VideoReport
+from tasks.video.segments import FaceFrame, Sighting, VideoReport
 
 #: Less than all other classes together.
 LOW_CONFIDENCE = 0.5
 #: Share of the segments that show a face below which a prediction speaks for a part of the video only.
 LOW_COVERAGE = 0.5
-#: How an image is prepared, whatever the segments of the training were.
-_OF_STILLS = {"segment_length": 1, "frames_per_segment": 1, "pair": NO_MOTION, "face": "first"}
 
 
 class Predictor:
@@ -97,24 +95,20 @@ class Predictor:
             precropped: frames are used whole, or faces are searched in them; by default as in the training, but in
                 frames that cannot be crops like those of the training faces are searched.
         """
-        path = Path(video)
-        settings, remark = self._choose(path, stride, precropped)
-        sightings, asker = Sightings(), SegmentAsker(self._ask, settings)
-        if is_still(path) and self._lacking_in_stills:
-            message = f"it is a single image, and this model looks at {self._lacking_in_stills}; give it a video"
-            report = VideoReport(outcome=Outcome.TOO_SHORT, message=message)
-        else:
-            report = cut_frames(path, settings, asker.take, sightings.add)
-        said = asker.finish(report.num_segments)
-        windows = settings.windows
-        return Prediction(
-            path,
-            self.labels,
-            report,
-            self._row(path, report, said, settings, remark),
-            segment_rows(sightings, said, windows, report.num_segments, self.labels, track=1),
-            frame_rows(sightings, said, windows, self.labels, track=1),
-        )
+        path, preparing = Path(video), self.preparing(stride, precropped)
+        asked = OneVideo(self, path, preparing)
+        return asked.finish(self.refuse(path) or cut_for_model(path, preparing, asked.keep, asked.watch))
+
+    def preparing(self, stride: int | None = None, precropped: bool | None = None) -> Preparing:
+        """How videos are prepared for the model; arguments as of `predict`."""
+        return Preparing(self.settings, self._crops, stride, precropped)
+
+    def refuse(self, path: Path) -> Cut | None:
+        """What comes of a video that the model cannot be asked about, which then need not be opened; else None."""
+        if not (is_still(path) and self._lacking_in_stills):
+            return None
+        message = f"it is a single image, and this model looks at {self._lacking_in_stills}; give it a video"
+        return Cut(VideoReport(outcome=Outcome.TOO_SHORT, message=message), self.settings.precropped)
 
     def predict_all(self, sources: Sequence[Path], **options: Any) -> Iterator[Prediction]:
         """What the model says of each video, one after another, with progress.
@@ -132,34 +126,16 @@ class Predictor:
                 yield self.predict(path, **options)
                 advance(path.name)
 
-    def _choose(self, path: Path, stride: int | None, precropped: bool | None) -> tuple[PrepareSettings, str]:
-        """How a video is prepared, and a remark where that is not as in the training, nor as it was asked for."""
-        settings = self.settings
-        if stride is not None:
-            settings = PrepareSettings.model_validate(settings.model_dump() | {"segment_stride": stride})
-        if is_still(path):
-            settings = settings.model_copy(update=_OF_STILLS)
-        if precropped is not None:
-            return settings.model_copy(update={"precropped": precropped}), ""
-        size = _first_size(path) if settings.precropped else None
-        if size is None or self._crops.may_hold(*size):
-            return settings, ""
-        remark = (
-            f"frames of {size[0]}x{size[1]} px cannot be face crops as in the training "
-            f"(up to {self._crops.max_side_px} px): searched for faces; --precropped uses them whole"
-        )
-        return settings.model_copy(update={"precropped": False}), remark
-
-    def _ask(self, segments: FrameInputs) -> np.ndarray:
+    def ask(self, segments: FrameInputs) -> np.ndarray:
         """Probabilities by each member, float32 (members, n, classes)."""
         if segments.optical_flows is None and self._takes_motion:
             unused = np.zeros((*segments.faces.shape[:3], 2), np.float16)
             segments = replace(segments, optical_flows=unused)
         return np.stack([predict(member, segments) for member in self._members])
 
-    def _row(
-        self, path: Path, report: VideoReport, said: Said, settings: PrepareSettings, remark: str
-    ) -> dict[str, Any]:
+    def row(self, path: Path, cut: Cut, said: Said) -> dict[str, Any]:
+        """The row of a video, see `Prediction`."""
+        report = cut.report
         usable = len(said.segments) > 0 and report.outcome in (Outcome.OK, Outcome.TRUNCATED)
         probabilities = np.full(len(self.labels), np.nan)
         spread = np.nan
@@ -168,7 +144,7 @@ class Predictor:
             by_member = np.stack([self._of_video(one) for one in said.probabilities])
             spread = by_member.std(axis=0)[probabilities.argmax()] if len(by_member) > 1 else np.nan
         coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
-        remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), remark]
+        remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), cut.remark]
         if usable and coverage < LOW_COVERAGE:
             remarks.append(f"a face in {report.num_covered} of {report.num_segments} segments only")
         if usable and probabilities.max() < LOW_CONFIDENCE:
@@ -181,7 +157,7 @@ class Predictor:
             "predicted": self.labels[int(probabilities.argmax())] if usable else "",
             "confidence": float(probabilities.max()),
             "coverage": coverage,
-            "faces": "whole frames" if settings.precropped else "found",
+            "faces": "whole frames" if cut.precropped else "found",
             "uncertainty": float(spread),
             **{f"p_{label}": float(value) for label, value in zip(self.labels, probabilities, strict=True)},
         }
@@ -193,13 +169,38 @@ class Predictor:
         return (together if self.temperature == 1 else apply_temperature(together, self.temperature))[0]
 
 
-def _first_size(path: Path) -> tuple[int, int] | None:
-    """Width and height in px of a video's first frame; None when it has none, which its preparation will say."""
-    with suppress(VideoFault):
-        for frame in decode(path, Video()):
-            height, width = frame.size
-            return width, height
-    return None
+class OneVideo:
+    """A video that is asked about while it is cut: takes what `tasks.inference.cutting` hands over.
+
+    Args:
+        preparing: what it is cut with.
+    """
+
+    def __init__(self, predictor: Predictor, path: Path, preparing: Preparing) -> None:
+        settings = preparing.settings_of(path)
+        self.path, self._predictor, self._windows = path, predictor, settings.windows
+        self._sightings, self._asker = Sightings(), SegmentAsker(predictor.ask, settings)
+
+    def keep(self, track: int, frame: FaceFrame) -> None:
+        """One more frame that the model is to see."""
+        self._asker.take(frame)
+
+    def watch(self, track: int, sighting: Sighting) -> None:
+        """One more decoded frame."""
+        self._sightings.add(sighting)
+
+    def finish(self, cut: Cut) -> Prediction:
+        """What the model says, once all was handed over."""
+        labels, windows, report = self._predictor.labels, self._windows, cut.report
+        said = self._asker.finish(report.num_segments)
+        return Prediction(
+            self.path,
+            labels,
+            report,
+            self._predictor.row(self.path, cut, said),
+            segment_rows(self._sightings, said, windows, report.num_segments, labels, track=ONE_TRACK),
+            frame_rows(self._sightings, said, windows, labels, track=ONE_TRACK),
+        )
 
 
 def _lacking_in_stills(model: keras.Model) -> str:
