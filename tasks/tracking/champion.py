@@ -24,8 +24,8 @@ from tasks.storage.local_copies import local_copy
 from tasks.study.comparison import ArmResult, arm_predictions, best_result
 from tasks.study.runs import plan_runs
 from tasks.tracking import connection, mlflow_log
+from tasks.tracking.champion_run import ALIAS
 
-ALIAS = "champion"
 _ARTIFACTS = "comparison"
 
 
