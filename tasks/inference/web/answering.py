@@ -16,8 +16,7 @@ from tasks.drawing.colours import class_colours
 from tasks.inference.annotation import annotate_video
 from tasks.inference.moments import predict_and_keep
 from tasks.inference.prediction import Prediction
-from tasks.inference.predictor import LOW_CONFIDENCE, Predictor
-from tasks.inference.pretrained import pretrained_model, pretrained_prepare
+from tasks.inference.predictor import Predictor
 from tasks.inference.table_files import write_table
 from tasks.inference.web.child import Tell
 from tasks.outcomes import Outcome
@@ -64,7 +63,7 @@ class Answer(BaseModel):
         colours: of the classes, `#rrggbb`.
         predicted: of the whole video.
         confidence: the probability of that class, 0..1; `probabilities` are those of all.
-        is_sure: whether that class is likelier than all others together.
+        is_sure: whether enough was seen, and that class is likelier than all others together.
         coverage: share of the segments that show a face.
         remark: what is worth knowing of the file.
         is_still: whether it is a picture.
@@ -86,9 +85,7 @@ class Answer(BaseModel):
 
 def load(models: Sequence[str], detector_model: str | None) -> Predictor:
     """The model of these files; without any the network that others trained."""
-    if models:
-        return Predictor.load(*models, detector_model=detector_model)
-    return Predictor([pretrained_model()], pretrained_prepare())
+    return Predictor.load(*models, detector_model=detector_model) if models else Predictor.pretrained()
 
 
 def answer(predictor: Predictor, video: Path, most_s: float, tell: Tell) -> None:
@@ -124,7 +121,7 @@ def describe(found: Prediction, still: bool, remark: str = "") -> Answer:
         predicted=row["predicted"],
         confidence=row["confidence"],
         probabilities=[row[f"p_{label}"] for label in labels],
-        is_sure=row["confidence"] >= LOW_CONFIDENCE,
+        is_sure=row["has_verdict"],
         coverage=row["coverage"],
         remark="; ".join(filter(None, (found.report.message, remark))),
         is_still=still,
