@@ -9,6 +9,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import predicted_rows
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 import fer_models
@@ -23,7 +24,6 @@ from tasks.config.resolving import resolve_settings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus, write_video
 from tasks.dataset.index import subset_file
 from tasks.dataset.splits import SUBSETS
-from tasks.inference.prediction import predict_videos
 from tasks.report.input import collect
 from tasks.study.comparison import best_run
 from tasks.study.runs import plan_runs
@@ -245,7 +245,7 @@ def test_a_model_recognises_a_new_video(study: dict[str, Any], tmp_path: Path) -
     path = tmp_path / "new clip.mp4"
     write_video(path, render_clip(CORPUS, Clip(9, 1, "happiness")), 25)
     (tmp_path / "broken.mp4").write_bytes(b"broken")
-    predictions = predict_videos(run.folder / "model.keras", [tmp_path]).set_index("outcome")
+    predictions = predicted_rows(run.folder / "model.keras", [tmp_path]).set_index("outcome")
     assert predictions.loc["ok", "predicted"] in EMOTIONS
     assert predictions.loc["ok", [f"p_{emotion}" for emotion in EMOTIONS]].sum() == pytest.approx(1.0, abs=1e-5)
     assert predictions.loc["undecodable", "predicted"] == ""

@@ -91,10 +91,10 @@ def test_kinds_are_known_by_their_beginnings(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="add --force"):
         check_output(foreign, LITERT)
     check_output(foreign, LITERT, force=True)
-    ours = onnx.ModelProto(ir_version=8, producer_name="fer-pipeline")
-    theirs = onnx.ModelProto(ir_version=8, producer_name="fer-pipeline-of-others")
-    assert [ONNX.is_ours(one.SerializeToString()) for one in (ours, theirs)] == [True, False]
-    assert all(ONNX.fits(one.SerializeToString()) for one in (ours, theirs))
+    for name, is_ours in (("fer-pipeline", True), ("fer-pipeline-of-others", False)):
+        path = tmp_path / "model.onnx"
+        path.write_bytes(onnx.ModelProto(ir_version=8, producer_name=name).SerializeToString())
+        assert (ONNX.fits(path), ONNX.is_ours(path)) == (True, is_ours)
 
 
 @pytest.mark.slow

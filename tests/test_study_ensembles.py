@@ -6,6 +6,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import predicted_rows
 
 import flows.train as train_module
 from fer_models.errors import UserError
@@ -20,7 +21,6 @@ from tasks.config.settings import StudySettings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.dataset.folds import VALIDATION
 from tasks.dataset.index import read_subset
-from tasks.inference.prediction import predict_videos
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, VALIDATION_FILE, read_progress
 from tasks.study.evaluation import PREDICTIONS_FILE, Evaluation
 from tasks.study.explanations import NO_MAPS, read_explanation
@@ -150,7 +150,7 @@ def test_it_has_a_card_of_its_own(study: StudySettings) -> None:
 def test_it_recognises_a_new_video(study: StudySettings) -> None:
     ensemble = the_ensemble(study)
     paths = [run.folder / MODEL_FILE for run in (ensemble, *ensemble.members)]
-    ours, *theirs = (predict_videos(path, [study.corpus.root / "anger" / "p0"]).iloc[0] for path in paths)
+    ours, *theirs = (predicted_rows(path, [study.corpus.root / "anger" / "p0"]).iloc[0] for path in paths)
     assert ours["outcome"] == "ok"
     assert ours["p_anger"] == pytest.approx(np.mean([one["p_anger"] for one in theirs]), abs=1e-5)
 

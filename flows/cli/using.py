@@ -1,0 +1,142 @@
+"""Commands that use a trained model on new videos."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from fer_models.errors import UserError
+from flows.cli.options import Debug, Force, StudyCommand, from_home
+from flows.cli.running import out
+from flows.environment import check_keras, prepare_environment, silent_imports
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.inference.prediction import By
+
+commands = typer.Typer()
+_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
+
+
+_By = Annotated[Literal["video", "segment", "frame"], typer.Option("--by", help="what there is a row for in --output")]
+_Stride = Annotated[
+    int | None,
+    typer.Option(
+        "--stride", min=1, help="frames from one segment to the next; by default as in the training, 1 is finest"
+    ),
+]
+_Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="also write a .csv, .parquet or .jsonl file"),
+]
+_DetectorModel = Annotated[
+    Path | None,
+    typer.Option(
+        parser=from_home,
+        metavar="FILE",
+        help="the face detector's model file (or folder), if it was moved since the training",
+    ),
+]
+_Precropped = Annotated[
+    bool | None,
+    typer.Option(
+        "--precropped/--find-faces",
+        help="use whole frames, or find faces in them; by default as in the training, "
+        "and faces are searched in frames that cannot be face crops",
+    ),
+]
+
+
+@_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL]... VIDEO",
+            help="a model.keras of a study, a path or a URL; several are an ensemble, and without one a published "
+            "network is asked. Then videos, images or folders of them",
+        ),
+    ],
+    by: _By = "video",
+    stride: _Stride = None,
+    output: _Output = None,
+    detector_model: _DetectorModel = None,
+    precropped: _Precropped = None,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Recognise the expression in new videos with a trained model."""
+    prepare_environment(quiet=not debug)
+    check_keras()
+    from tasks.inference.pretrained import PRETRAINED_LIMITS, find_pretrained
+    from tasks.inference.sources import find_model, find_videos, split_inputs
+    from tasks.report.outputs import PREDICTIONS, check_output, output_file
+    from tasks.storage.locations import as_remote, read_location
+
+    names, sources = split_inputs(inputs)
+    models, videos = [read_location(name) for name in names], [from_home(one) for one in sources]
+    if not models:
+        find_pretrained()
+    if by != "video" and not output:
+        raise UserError(f"The rows by {by} are written to a file: name one with --output.")
+    files = [detector_model, *(None if as_remote(place) else place for place in models)]
+    guarded = [*find_videos(videos), *filter(None, files)]
+    check_output(output, PREDICTIONS, guarded, force)
+    for model in models:
+        find_model(model)
+    with silent_imports():
+        from tasks.inference.predictor import Predictor
+    predictor = Predictor.load(*models, detector_model=detector_model) if models else Predictor.pretrained()
+    rows, tables = [], []
+    for found in predictor.predict_all(videos, stride=stride, precropped=precropped):
+        rows.append(found.row)
+        if output:
+            tables.append(_with_name(found.table(by), found.video, by))
+    out.print(_table_of(rows))
+    if not models:
+        out.print(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
+    if output:
+        with output_file(output, PREDICTIONS, guarded, force) as temporary:
+            _write(temporary, tables)
+        out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
+    if not any(row["predicted"] for row in rows):
+        raise UserError("No video could be recognised; the table says why.")
+
+
+def _write(path: Path, tables: Sequence["pd.DataFrame"]) -> None:
+    """Several tables as one file."""
+    import pandas as pd
+
+    from tasks.inference.table_files import write_table
+
+    write_table(path, pd.concat(tables, ignore_index=True))
+
+
+def _with_name(table: "pd.DataFrame", video: Path, by: "By") -> "pd.DataFrame":
+    """A table of one video with the video in its first column."""
+    if by != "video":
+        table.insert(0, "video", str(video))
+    return table
+
+
+def _table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Predictions as a terminal shows them."""
+    table = Table()
+    for name in ("video", "expression", "probability", "segments", "remark"):
+        justify: Literal["left", "right"] = "right" if name in ("probability", "segments") else "left"
+        table.add_column(name, justify=justify, overflow="fold")
+    for row in rows:
+        probability = f"{row['confidence']:.2f}" if row["predicted"] else ""
+        of_all = f" of {round(row['num_segments'] / row['coverage'])}" if row["num_segments"] else ""
+        expression = row["predicted"] or row["outcome"]
+        if row["predicted"] and not row["has_verdict"]:
+            expression = f"no verdict ({expression}?)"
+        table.add_row(
+            escape(row["video"]), expression, probability, f"{row['num_segments']}{of_all}", escape(row["message"])
+        )
+    return table
