@@ -365,6 +365,8 @@ def test_the_card_of_the_best_model_is_shown(tmp_path: Path) -> None:
         assert "Article 5(1)(f)" in text
         assert "<here>" not in text
     assert "<code>runs/*/model_card.md</code>" in html
+    assert "<td>anger</td><td>30</td><td>7</td><td>75.0 %</td></tr><tr><td>fear</td><td>10</td><td>5</td><td>" in html
+    assert "| anger | 30 | 7 | 75.0 % |\n| fear | 10 | 5 |  |\n" in markdown
 
 
 def test_a_hold_out_has_no_table_of_folds(tmp_path: Path) -> None:
