@@ -21,7 +21,7 @@ from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.inference.asking import Said, SegmentAsker
 from tasks.inference.prediction import Prediction
-from tasks.inference.predictor import Predictor
+from tasks.inference.predictor import Calibration, Predictor
 from tasks.inference.rows import Sightings, frame_rows
 from tasks.video.boxes import Box
 from tasks.video.cutting import cut_frames
@@ -154,7 +154,9 @@ def test_what_does_not_go_together_is_no_ensemble() -> None:
 
 def test_a_temperature_is_applied_to_the_video(half: Path) -> None:
     model = build("gap-sum", OVERLAPPING)
-    plain, calibrated = (Predictor([model], OVERLAPPING, temperature=one).predict(half) for one in (1.0, 2.0))
+    plain, calibrated = (
+        Predictor([model], OVERLAPPING, calibration=Calibration(of_videos=one)).predict(half) for one in (1.0, 2.0)
+    )
     pd.testing.assert_frame_equal(plain.segments, calibrated.segments)
     expected = apply_temperature(np.array([[plain.row[name] for name in P]]), 2.0)[0]
     assert [calibrated.row[name] for name in P] == pytest.approx(list(expected))
@@ -232,3 +234,17 @@ def test_a_file_that_is_no_video_has_a_row_and_no_others(tmp_path: Path) -> None
     assert found.row["outcome"] == "undecodable"
     assert found.row["predicted"] == ""
     assert len(found.segments) == len(found.frames) == 0
+
+
+@pytest.mark.parametrize("prepare", [PREPARE, SEQUENCES])
+def test_a_video_that_cannot_be_read_to_its_end_has_no_segments(
+    prepare: PrepareSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the model was asked about its beginning already."""
+    monkeypatch.setattr("tasks.inference.asking.PREDICT_BATCH", 2)
+    asker = SegmentAsker(lambda segments: np.full((1, len(segments), 2), 0.5, np.float32), prepare)
+    picture = np.zeros((4, 4, 3), np.uint8)
+    for number in range(0, 20, 2):
+        asker.take(FaceFrame(number // 2, number, 0.0, (0, 0, 4, 4), 1, picture, picture[..., :2].astype(np.float16)))
+    found = asker.finish(0)
+    assert (len(found.segments), len(found.seen), found.probabilities.shape) == (0, 0, (1, 0, 2))

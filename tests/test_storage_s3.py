@@ -42,7 +42,7 @@ from tasks.dataset.index import index_digest, read_seen
 from tasks.preparation.cleanup import find_unused, remove
 from tasks.preparation.ledger import plan_preparation, read_ledger
 from tasks.preparation.scan import scan_corpus
-from tasks.preparation.workers import end_pools
+from tasks.processes.pool import end_pools
 from tasks.report.inspection import inspect_video
 from tasks.report.tile_page import explain_tile
 from tasks.storage.files import list_files, list_sizes, read_frame, remove_files, write_text

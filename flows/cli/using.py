@@ -58,8 +58,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="[MODEL]... VIDEO",
-            help="a model.keras of a study, a path or a URL; several are an ensemble. Then videos, images or folders "
-            "of them",
+            help="a model.keras of a study, a path or a URL; several are an ensemble, and without one a published "
+            "network is asked. Then videos, images or folders of them",
         ),
     ],
     by: _By = "video",
@@ -73,6 +73,7 @@ def predict(
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
     check_keras()
+    from tasks.inference.pretrained import PRETRAINED_LIMITS, find_pretrained
     from tasks.inference.sources import find_model, find_videos, split_inputs
     from tasks.report.outputs import PREDICTIONS, check_output, output_file
     from tasks.storage.locations import as_remote, read_location
@@ -80,7 +81,7 @@ def predict(
     names, sources = split_inputs(inputs)
     models, videos = [read_location(name) for name in names], [from_home(one) for one in sources]
     if not models:
-        raise UserError("No model was named: the first argument is a model.keras, such as a study leaves in its runs.")
+        find_pretrained()
     if by != "video" and not output:
         raise UserError(f"The rows by {by} are written to a file: name one with --output.")
     files = [detector_model, *(None if as_remote(place) else place for place in models)]
@@ -90,13 +91,15 @@ def predict(
         find_model(model)
     with silent_imports():
         from tasks.inference.predictor import Predictor
-    predictor = Predictor.load(*models, detector_model=detector_model)
+    predictor = Predictor.load(*models, detector_model=detector_model) if models else Predictor.pretrained()
     rows, tables = [], []
     for found in predictor.predict_all(videos, stride=stride, precropped=precropped):
         rows.append(found.row)
         if output:
             tables.append(_with_name(found.table(by), found.video, by))
     out.print(_table_of(rows))
+    if not models:
+        out.print(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
     if output:
         with output_file(output, PREDICTIONS, guarded, force) as temporary:
             _write(temporary, tables)
@@ -125,11 +128,14 @@ def _table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Predictions as a terminal shows them."""
     table = Table()
     for name in ("video", "expression", "probability", "segments", "remark"):
-        table.add_column(name, justify="right" if name in ("probability", "segments") else "left")
+        justify: Literal["left", "right"] = "right" if name in ("probability", "segments") else "left"
+        table.add_column(name, justify=justify, overflow="fold")
     for row in rows:
         probability = f"{row['confidence']:.2f}" if row["predicted"] else ""
         of_all = f" of {round(row['num_segments'] / row['coverage'])}" if row["num_segments"] else ""
         expression = row["predicted"] or row["outcome"]
+        if row["predicted"] and not row["has_verdict"]:
+            expression = f"no verdict ({expression}?)"
         table.add_row(
             escape(row["video"]), expression, probability, f"{row['num_segments']}{of_all}", escape(row["message"])
         )

@@ -58,13 +58,18 @@ class SegmentAsker:
             self._ask_windows(known)
 
     def finish(self, num_segments: int) -> Said:
-        """What was said of all of them, once there is no further frame in a video of so many segments."""
+        """What was said of all of them, once there is no further frame in a video of so many segments.
+
+        A video that could not be read to its end has none, whatever was said of its beginning.
+        """
         if self._windows.num_frames == 1:
             self._ask_pairs()
         else:
             self._ask_windows(num_segments)
         segments, seen = np.array(self._segments, np.int64), np.array(self._seen)
-        return Said(segments, seen, np.concatenate(self._parts, axis=1) if self._parts else np.empty((1, 0, 0)))
+        probabilities = np.concatenate(self._parts, axis=1) if self._parts else np.empty((1, 0, 0))
+        there = segments < num_segments
+        return Said(segments[there], seen[there], probabilities[:, there])
 
     def _ask_pairs(self) -> None:
         frames = [frame for frame in self._waiting if frame.segment >= 0]
@@ -78,7 +83,7 @@ class SegmentAsker:
         """Ask for the segments before number `end`, and forget what only they need."""
         first = self._next * self._windows.stride
         numbers = np.array([frame.frame for frame in self._waiting], np.int64) - first
-        covered = self._windows.covered(numbers, end - self._next)
+        covered = self._windows.covered(numbers, max(end - self._next, 0))
         if len(covered.segments):
             self._ask_for(self._waiting, covered.segments + self._next, covered.rows, covered.seen)
         self._next = end
