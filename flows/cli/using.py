@@ -108,6 +108,53 @@ def predict(
         raise UserError("No video could be recognised; the table says why.")
 
 
+@_command(epilog="fer serve --data-root fer-data/sample")
+def serve(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="model.keras files to choose from, paths or URLs")
+    ] = None,
+    data_root: Annotated[
+        str | None, typer.Option("--data-root", help="also the models of all studies there, the champion first")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="address to listen at; whoever comes from elsewhere has to know a token")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one")] = 7860,
+    token: Annotated[
+        str,
+        typer.Option("--token", envvar="FER_SERVE_TOKEN", help="what visitors have to know; by default one is drawn"),
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--name", help="further name of the page, such as that of a server with HTTPS before it")
+    ] = "",
+    upload_mb: Annotated[int, typer.Option("--upload-mb", min=1, help="size of a video at most")] = 200,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="length of a video at most")] = 10.0,
+    waiting: Annotated[int, typer.Option("--waiting", min=0, help="videos that may wait beside the one at work")] = 8,
+    keep_minutes: Annotated[
+        float, typer.Option("--keep-minutes", min=0.1, help="a video and its answer are kept after the last look")
+    ] = 15.0,
+    memory_mb: Annotated[
+        int, typer.Option("--memory-mb", min=500, help="what a video may take beside the model")
+    ] = 3000,
+    detector_model: _DetectorModel = None,
+    debug: Debug = False,
+) -> None:
+    """Show in a web page what a model sees in a video that is sent to it or recorded there."""
+    prepare_environment(quiet=not debug)
+    check_keras()
+    from flows.serving import Address, gather_choices
+    from flows.serving import serve as serve_page
+    from tasks.inference.web.limits import Limits
+    from tasks.storage.locations import read_location
+
+    limits = Limits(
+        upload_mb=upload_mb, minutes=minutes, waiting=waiting, keep_minutes=keep_minutes, memory_mb=memory_mb
+    )
+    named = [read_location(model) for model in models or []]
+    with gather_choices(named, read_location(data_root) if data_root else None) as choices:
+        serve_page(choices, limits, Address(host, port, name, token), detector_model)
+
+
 def _write(path: Path, tables: Sequence["pd.DataFrame"]) -> None:
     """Several tables as one file."""
     import pandas as pd
