@@ -273,8 +273,9 @@ def test_no_merge_was_left_half_done(name: str) -> None:
     assert re.findall(r"^(?:<{7} |={7}$|>{7} ).*", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE) == []
 
 
-def test_workers_start_without_orchestration_and_models(tmp_path: Path) -> None:
-    loaded = loaded_after("import tasks.preparation.workers", tmp_path)
+@pytest.mark.parametrize("module", ["tasks.preparation.workers", "tasks.inference.batch.cutting"])
+def test_workers_start_without_orchestration_and_models(module: str, tmp_path: Path) -> None:
+    loaded = loaded_after(f"import {module}", tmp_path)
     assert {"tasks", "fer_models", "cv2"} <= loaded
     assert not loaded & {"prefect", "mlflow", "keras", "tensorflow", "jax", "sklearn", "matplotlib", "pandas"}
 
@@ -346,6 +347,7 @@ MAY_WRITE = {
     "tasks/diagnosis/storage.py": "a probe",
     "tasks/storage/files.py": "files that are set aside",
     "tasks/storage/local_copies.py": "copies in temporary folders",
+    "tasks/inference/batch/blocks.py": "what another process reads at once, and nobody later",
     "tasks/weights/fetching.py": "what pip is told, in a temporary folder",
 }
 
