@@ -9,9 +9,9 @@ from conftest import draw_moving_face, write_images
 from matplotlib.figure import Figure
 
 from fer_models.errors import UserError
+from tasks.drawing.figures import save_figure
 from tasks.inference.table_files import write_table
 from tasks.report.outputs import PICTURE, PREDICTIONS, Kind, check_output, output_file
-from tasks.report.plots import save_figure
 
 OURS = "video,outcome,message,num_segments,predicted,p_anger\na.mp4,ok,,3,anger,1.0\n"
 THEIRS = "path,subject,emotion\na.mp4,anna,anger\n"

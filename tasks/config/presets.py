@@ -169,7 +169,7 @@ def sequences() -> StudySettings:
             *CLASSIC_ARMS,
         ),
         model=recipe.model.model_copy(update={"width": 8, "head_units": 128, "backbone_width": 0.125}),
-        training=recipe.training.model_copy(update={"epochs": 10, "steps": 300, "batch_size": 64}),
+        training=recipe.training.model_copy(update={"epochs": 10, "steps": 300, "batch_size": 32, "refit": "none"}),
     )
 
 

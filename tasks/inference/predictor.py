@@ -26,10 +26,10 @@ from tasks.inference.sources import find_model, find_videos
 from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
-from tasks.video.cutting import CROPS_ADVICE
 from tasks.video.detectors import load_confirming, load_detector
 from tasks.video.image_sequences import is_still
 from tasks.video.segments import FaceFrame, Sighting, VideoReport
+from tasks.video.verdict import CROPS_ADVICE
 
 #: Less than all other classes together.
 LOW_CONFIDENCE = 0.5

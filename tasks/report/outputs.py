@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_models.errors import UserError
+from tasks.drawing import SOFTWARE
 from tasks.storage.files import atomic_write
-from tasks.video.image_sequences import is_image, is_image_sequence
+from tasks.video.image_sequences import would_harm
 
-#: What PNG files that are drawn here name as the program that made them.
-SOFTWARE = "fer-pipeline"
 #: Enough of a file to tell what it is.
 _HEAD_BYTES = 4096
 
@@ -92,7 +91,7 @@ def check_output(path: Path | None, kind: Kind, inputs: Iterable[Path] = (), for
         raise UserError(f"There is no folder {str(path.parent)!r} for --output.")
     if not os.access(path.parent, os.W_OK):
         raise UserError(f"Nothing can be written to the folder {str(path.parent)!r} of --output.")
-    if any(_harms(path, source) for source in inputs):
+    if any(would_harm(path, source) for source in inputs):
         raise UserError(f"--output {name} is one of the inputs; give it another name.")
     if not path.exists():
         return
@@ -118,11 +117,3 @@ def output_file(path: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool
     check_output(path, kind, inputs, force)
     with atomic_write(path) as temporary:
         yield temporary
-
-
-def _harms(output: Path, source: Path) -> bool:
-    """Whether an output is an input, or would lie among the images that are one."""
-    if is_image_sequence(source):
-        folder = source if source.is_dir() else source.parent
-        return is_image(output.name) and folder.is_dir() and output.parent.samefile(folder)
-    return output.exists() and source.exists() and output.samefile(source)

@@ -2,6 +2,7 @@
 
 A followed face is looked for around its last box, at sizes near the last one; the whole frame is searched when that
 fails, and now and then to count the faces. Where there is a second opinion, no face is used that it does not share.
+`tasks.video.tracks` follows every face in the same way.
 """
 
 from typing import Protocol
@@ -22,22 +23,58 @@ _ROLL_GAIN = 0.6
 #: 12 frames of 640x360 (faces from 90 px) or more.
 _FRAMES_BETWEEN_COUNTS = 250
 #: Frames after which the second opinion on a followed face is asked for again.
-_FRAMES_BETWEEN_OPINIONS = 12
+FRAMES_BETWEEN_OPINIONS = 12
 #: A followed face that this many such searches in a row miss, while they find others, is a mistake of the detector. The
-#: second comes `_PATIENCE_FRAMES` after the first.
+#: second comes `PATIENCE_FRAMES` after the first.
 _MOST_DOUBTS = 2
 #: For this many frames a face out of sight is awaited where it was, and no other face is taken for it.
-_PATIENCE_FRAMES = 25
+PATIENCE_FRAMES = 25
 #: What the face awaited may have become: so many of its sides away, so many times larger or smaller.
 _SAME_RANGE, _SAME_SIZE = 2.0, 1.6
 #: Two boxes that overlap by more than this are one face.
-_SAME_OVERLAP = 0.3
+SAME_OVERLAP = 0.3
 
 
 class NumberedPicture(Picture, Protocol):
     """A frame of a video: a picture that knows which one it is."""
 
     index: int
+
+
+class FaceFinder:
+    """Finds faces in whole frames, and a face that is known around where it was.
+
+    Args:
+        detector: finds the faces.
+        min_face_px: faces with a smaller side are not used.
+        second: confirms the faces that are found.
+    """
+
+    def __init__(self, detector: Detector, min_face_px: int, second: SecondOpinion | None = None) -> None:
+        self._detector, self.min_face_px, self.second = detector, min_face_px, second
+
+    def search(self, picture: Picture, min_side_px: int) -> list[Face]:
+        """All faces of at least `min_side_px` in a whole frame, as far as the second opinion shares them."""
+        return [face for face in self.search_unconfirmed(picture, min_side_px) if self.confirms(picture, face)]
+
+    def search_unconfirmed(self, picture: Picture, min_side_px: int) -> list[Face]:
+        """The same, whatever the second opinion."""
+        height, width = picture.grey.shape
+        return self._detector.detect(picture, Box(0, 0, width, height), min_side_px)
+
+    def confirms(self, picture: Picture, face: Face, before: bool = False) -> bool:
+        """Whether the second opinion, if there is one, shares a face; see `SecondOpinion.agrees`."""
+        return self.second is None or self.second.agrees(picture, face.box, before)
+
+    def around(self, picture: Picture, last: Box) -> list[Face]:
+        """The faces near a followed one's last box, of sizes that it can have by now."""
+        reach = round(last.width * _FOLLOW_RANGE / 2)
+        centre_x, centre_y = last.x + last.width // 2, last.y + last.height // 2
+        left, top = max(centre_x - reach, 0), max(centre_y - reach, 0)
+        height, width = picture.grey.shape
+        window = Box(left, top, min(centre_x + reach, width) - left, min(centre_y + reach, height) - top)
+        smallest, largest = (round(last.width * factor) for factor in _FOLLOW_SIZES)
+        return self._detector.detect(picture, window, max(self.min_face_px, smallest), largest)
 
 
 class FaceTracker:
@@ -50,8 +87,7 @@ class FaceTracker:
     """
 
     def __init__(self, detector: Detector, min_face_px: int, second: SecondOpinion | None = None) -> None:
-        self._detector, self._second = detector, second
-        self._min_face_px = min_face_px
+        self.finder = FaceFinder(detector, min_face_px, second)
         self._last: Face | None = None
         self._shape: tuple[int, ...] = ()
         self._seen_at = self._counted_at = self._confirmed_at = 0
@@ -67,17 +103,17 @@ class FaceTracker:
         The first face is the largest one. It is followed as long as it is seen, even when another becomes larger. The
         number is that of the last search of a whole frame, at most `_FRAMES_BETWEEN_COUNTS` frames ago.
         """
-        if picture.grey.shape != self._shape or picture.index - self._seen_at > _PATIENCE_FRAMES:
+        if picture.grey.shape != self._shape or picture.index - self._seen_at > PATIENCE_FRAMES:
             self._last, self._shape = None, picture.grey.shape
         face = self._follow(picture, self._last) if self._last else None
-        if face and self._second and picture.index - self._confirmed_at >= _FRAMES_BETWEEN_OPINIONS:
-            if self._second.agrees(picture, face.box, before=True):
+        if face and picture.index - self._confirmed_at >= FRAMES_BETWEEN_OPINIONS:
+            if self.finder.confirms(picture, face, before=True):
                 self._confirmed_at = picture.index
             else:
                 face = None
-        count_after = _PATIENCE_FRAMES if self._num_doubts else _FRAMES_BETWEEN_COUNTS
+        count_after = PATIENCE_FRAMES if self._num_doubts else _FRAMES_BETWEEN_COUNTS
         if face is None or picture.index - self._counted_at >= count_after:
-            followed, face = face, self._check(face, self.search(picture, self._min_face_px))
+            followed, face = face, self._check(face, self.search(picture, self.finder.min_face_px))
             self._counted_at = picture.index
             if face is not followed:
                 self._confirmed_at = picture.index
@@ -86,30 +122,18 @@ class FaceTracker:
         return face, self._num_faces
 
     def search(self, picture: Picture, min_side_px: int) -> list[Face]:
-        """All faces of at least `min_side_px` in a whole frame, as far as the second opinion shares them."""
-        height, width = picture.grey.shape
-        faces = self._detector.detect(picture, Box(0, 0, width, height), min_side_px)
-        return [face for face in faces if self._second is None or self._second.agrees(picture, face.box)]
+        """See `FaceFinder.search`."""
+        return self.finder.search(picture, min_side_px)
 
     def _follow(self, picture: Picture, followed: Face) -> Face | None:
-        last = followed.box
-        reach = round(last.width * _FOLLOW_RANGE / 2)
-        centre_x, centre_y = last.x + last.width // 2, last.y + last.height // 2
-        left, top = max(centre_x - reach, 0), max(centre_y - reach, 0)
-        height, width = picture.grey.shape
-        window = Box(left, top, min(centre_x + reach, width) - left, min(centre_y + reach, height) - top)
-        smallest, largest = (round(last.width * factor) for factor in _FOLLOW_SIZES)
-        faces = self._detector.detect(picture, window, max(self._min_face_px, smallest), largest)
-        nearest = min(faces, key=lambda face: distance(face.box, last), default=None)
-        if nearest is None:
-            return None
-        roll_deg = _blend_rolls(followed.roll_deg, nearest.roll_deg)
-        return nearest._replace(box=_blend(last, nearest.box, width, height), roll_deg=roll_deg)
+        faces = self.finder.around(picture, followed.box)
+        nearest = min(faces, key=lambda face: distance(face.box, followed.box), default=None)
+        return followed_on(picture, followed, nearest) if nearest else None
 
     def _check(self, followed: Face | None, faces: list[Face]) -> Face | None:
         """Hold what is followed against all faces of the frame; returns what is followed from here on."""
         if followed:
-            confirmed = any(overlap(followed.box, face.box) > _SAME_OVERLAP for face in faces)
+            confirmed = any(overlap(followed.box, face.box) > SAME_OVERLAP for face in faces)
             self._num_faces = len(faces) + (not confirmed)  # a turned face is seen only by who knows where to look
             self._num_doubts = 0 if confirmed or not faces else self._num_doubts + 1
             if self._num_doubts < _MOST_DOUBTS:
@@ -117,9 +141,16 @@ class FaceTracker:
         self._num_faces, self._num_doubts = len(faces), 0
         if self._last and not followed:
             last = self._last.box
-            faces = [face for face in faces if _may_be(face.box, last)]
+            faces = [face for face in faces if may_be(face.box, last)]
             return min(faces, key=lambda face: distance(face.box, last), default=None)
         return max(faces, key=lambda face: face.box.width * face.box.height, default=None)
+
+
+def followed_on(picture: Picture, last: Face, found: Face) -> Face:
+    """A followed face where it was found again; its box goes a part of the way only, against jitter."""
+    height, width = picture.grey.shape
+    roll_deg = _blend_rolls(last.roll_deg, found.roll_deg)
+    return found._replace(box=_blend(last.box, found.box, width, height), roll_deg=roll_deg)
 
 
 def _blend(last: Box, found: Box, width: int, height: int) -> Box:
@@ -142,7 +173,7 @@ def _blend_rolls(last_deg: float | None, found_deg: float | None) -> float | Non
     return last_deg + _ROLL_GAIN * ((found_deg - last_deg + 180) % 360 - 180)
 
 
-def _may_be(face: Box, last: Box) -> bool:
+def may_be(face: Box, last: Box) -> bool:
     """Whether a face can be the one that was seen within the last second."""
     near = distance(face, last) < _SAME_RANGE * last.width
     return near and 1 / _SAME_SIZE < face.width / last.width < _SAME_SIZE

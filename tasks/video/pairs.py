@@ -1,8 +1,11 @@
-"""A pair: a frame that is kept, and the later one that motion is measured to.
+"""Pairs: a frame that is kept, and the later one that motion is measured to.
 
 Takes the frames of a video behind the first one by one, and keeps of them two crops and their times, never the frames.
 """
 
+from array import array
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,6 +129,69 @@ class Pair:
         if second.face is None:
             return pair_optical_flow(self._grey, second.grey, method, factor)
         return pair_optical_flow(second.grey, self._grey, method, -factor)  # what came here is what would go back
+
+
+class FacePairs:
+    """All pairs of one face that is followed through a video: takes its frames one by one, gives those that count.
+
+    Args:
+        pictures: of the video, as this face shows them; they are told of the same frames.
+
+    Attributes:
+        intervals_s: between the frames of each pair.
+        num_spoilt, num_cut_off: pairs whose second frame was damaged, or lies behind a cut.
+    """
+
+    def __init__(self, pictures: Pictures, settings: PrepareSettings) -> None:
+        self.pictures = pictures
+        self.intervals_s = array("d")
+        self.num_spoilt = self.num_cut_off = 0
+        self._settings, self._windows = settings, settings.windows
+        self._pairs: deque[Pair] = deque()
+        self._open: list[Pair] = []
+
+    def take(self, frame: Frame, face: Face | None, num_faces: int, begins: bool) -> None:
+        """Take the next frame.
+
+        Args:
+            face: where the face was found in it or a little before.
+            num_faces: of the whole frame.
+            begins: whether a segment keeps the frame, and it is whole, so that a pair begins with it.
+        """
+        is_new = self.pictures.take(frame, None if self._settings.precropped or not face else face.box)
+        if self._open:
+            self._open = [pair for pair in self._open if not pair.offer(frame, is_new)]
+        if begins and face:
+            pair = Pair(frame, face, num_faces, self.pictures, self._settings)
+            self._pairs.append(pair)
+            if self._settings.has_optical_flow:
+                self._open.append(pair)
+
+    def end_scene(self) -> None:
+        """The next frame shows another scene."""
+        for pair in self._open:
+            pair.end_scene()
+        self._open = []
+
+    def whole(self, index: int) -> Iterator[FaceFrame]:
+        """The frames, each once, of which a segment is whole when frame `index` has been taken."""
+        while self._pairs and self._pairs[0].last_frame <= index:
+            yield from self._settle(self._pairs.popleft())
+
+    def rest(self, num_frames: int) -> Iterator[FaceFrame]:
+        """At the end of a video of so many frames, those that are left of which a segment is whole."""
+        for pair in self._pairs:
+            start = self._windows.first_start(pair.frame)
+            if start is not None and start + self._windows.length <= num_frames:
+                yield from self._settle(pair)
+
+    def _settle(self, pair: Pair) -> Iterator[FaceFrame]:
+        if frame := pair.face_frame():
+            self.intervals_s.append(frame.interval_s)
+            yield frame
+        else:
+            self.num_spoilt += pair.spoilt and not pair.cut_off
+            self.num_cut_off += pair.cut_off
 
 
 def is_far(interval_s: float, settings: PrepareSettings) -> bool:
