@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from tasks.drawing.figures import save_figure
+from tasks.escaping import visible
+from tasks.inference.annotation import annotate_video
 from tasks.inference.batch.wishes import TIMELINE
+from tasks.inference.thumbnails import read_thumbnails
+from tasks.inference.timeline import draw_timeline
 from tasks.progress import collected
 
 
@@ -30,8 +35,9 @@ def draw_picture(name: str, video: Path, frames: Path, labels: Sequence[str], fo
 
 
 def _draw_timeline(video: Path, frames: pd.DataFrame, labels: Sequence[str], target: Path) -> str:
-    raise NotImplementedError
+    save_figure(draw_timeline(frames, labels, visible(video.name), read_thumbnails(video, frames)), target)
+    return ""
 
 
 def _annotate(video: Path, frames: pd.DataFrame, labels: Sequence[str], target: Path) -> str:
-    raise NotImplementedError
+    return annotate_video(video, frames, labels, target).remark
