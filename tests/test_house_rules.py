@@ -38,7 +38,7 @@ MAY_USE = {
     "tracking": {"study", "dataset", "preparation", "corpus", "services", "config", "storage"},
     "report": {"study", "dataset", "preparation", "corpus", "video", "drawing", "config", "storage"},
     "diagnosis": {"corpus", "video", "services", "config", "weights", "storage"},
-    "steps": {"report", "tracking", "study", "dataset", "preparation", "config"},
+    "steps": {"report", "tracking", "inference", "study", "dataset", "preparation", "config"},
 }
 #: Of `fer_models`; what stands beside the rooms is for all.
 MAY_USE_OF_MODELS = {

@@ -291,7 +291,7 @@ def test_counts_add_up_all_the_while(batch: Batch) -> None:
     assert results.counts() == {"not_tried": 5}
     assert (
         results.sentence()
-        == "5 videos, 5 of them predicted now: 5 not_tried. 5 can be tried again: run the same command."
+        == "5 videos, 5 of them predicted now: 5 not_tried. 5 can be tried again: run the same once more."
     )
     seen = []
     for ended in predict_videos(plan.due, batch.predictor, plan.order, workers=0):

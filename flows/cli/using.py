@@ -155,10 +155,10 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
     from tasks.storage.locations import as_remote
 
     files = [asked.detector_model, *(None if as_remote(place) else place for place in asked.models)]
-    guarded = [*find_videos(asked.sources), *filter(None, files)]
-    check_output(output, PREDICTIONS, guarded, asked.force)
     for model in asked.models:
         find_model(model)
+    guarded = [*find_videos(asked.sources), *filter(None, files)]
+    check_output(output, PREDICTIONS, guarded, asked.force)
     rows, tables = [], []
     for found in asked.load().predict_all(asked.sources, **options):
         rows.append(found.row)

@@ -65,15 +65,20 @@ class Results:
         """Videos of which the model says something."""
         return sum(bool(row["predicted"]) for row in self._rows.values())
 
+    @property
+    def num_to_try_again(self) -> int:
+        """Videos of which nothing is known that a further attempt could not change."""
+        counts = self.counts()
+        return sum(counts.get(name, 0) for name in (*TRANSIENT, Outcome.NOT_TRIED))
+
     def counts(self) -> dict[str, int]:
         """Videos an outcome, most frequent first; they add up to all videos."""
         return dict(Counter(self.table()["outcome"]).most_common())
 
     def sentence(self) -> str:
         """What all came to, in one line."""
-        counts, num_now = self.counts(), len(self._plan.due)
-        listed = ", ".join(f"{count} {name}" for name, count in counts.items())
-        again = sum(counts.get(name, 0) for name in (*TRANSIENT, Outcome.NOT_TRIED))
-        later = f" {again} can be tried again: run the same command." if again else ""
+        num_now, again = len(self._plan.due), self.num_to_try_again
+        listed = ", ".join(f"{count} {name}" for name, count in self.counts().items())
+        later = f" {again} can be tried again: run the same once more." if again else ""
         now = f"{num_now} of them predicted now" if num_now else "nothing to do"
         return f"{len(self._plan.placed)} videos, {now}: {listed}.{later}"
