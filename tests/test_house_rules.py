@@ -38,7 +38,7 @@ MAY_USE = {
     "tracking": {"study", "dataset", "preparation", "corpus", "services", "config", "storage"},
     "report": {"study", "dataset", "preparation", "corpus", "video", "drawing", "config", "storage"},
     "diagnosis": {"corpus", "video", "services", "config", "weights", "storage"},
-    "steps": {"report", "tracking", "study", "dataset", "preparation", "config"},
+    "steps": {"report", "tracking", "inference", "study", "dataset", "preparation", "config"},
 }
 #: Of `fer_models`; what stands beside the rooms is for all.
 MAY_USE_OF_MODELS = {
@@ -276,8 +276,9 @@ def test_no_merge_was_left_half_done(name: str) -> None:
     assert re.findall(r"^(?:<{7} |={7}$|>{7} ).*", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE) == []
 
 
-def test_workers_start_without_orchestration_and_models(tmp_path: Path) -> None:
-    loaded = loaded_after("import tasks.preparation.workers", tmp_path)
+@pytest.mark.parametrize("module", ["tasks.preparation.workers", "tasks.inference.batch.cutting"])
+def test_workers_start_without_orchestration_and_models(module: str, tmp_path: Path) -> None:
+    loaded = loaded_after(f"import {module}", tmp_path)
     assert {"tasks", "fer_models", "cv2"} <= loaded
     assert not loaded & {"prefect", "mlflow", "keras", "tensorflow", "jax", "sklearn", "matplotlib", "pandas"}
 
@@ -349,6 +350,7 @@ MAY_WRITE = {
     "tasks/diagnosis/storage.py": "a probe",
     "tasks/storage/files.py": "files that are set aside",
     "tasks/storage/local_copies.py": "copies in temporary folders",
+    "tasks/inference/batch/blocks.py": "what another process reads at once, and nobody later",
     "tasks/weights/fetching.py": "what pip is told, in a temporary folder",
 }
 
