@@ -192,10 +192,15 @@ def outputs(
     parts = []
     for start in range(0, len(segments), batch_size):
         rows = np.arange(start, start + batch_size) % len(segments)  # the last batch is filled up
-        seen = _views(segments.batch(rows), views)
-        found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in seen]
-        parts.append(sum(found[1:], start=found[0]) / np.float32(len(found)))
+        parts.append(outputs_of_batch(model, segments.batch(rows), views))
     return np.concatenate(parts)[: len(segments)]
+
+
+def outputs_of_batch(model: keras.Model, batch: Batch, views: Views = "none") -> np.ndarray:
+    """The same of the segments of one batch, float32 (b, ...)."""
+    found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in _views(batch, views)]
+    mean: np.ndarray = sum(found[1:], start=found[0]) / np.float32(len(found))
+    return mean
 
 
 def _views(batch: Batch, views: Views) -> list[Batch]:

@@ -1,7 +1,9 @@
 """Commands that use a trained model on new videos."""
 
 import functools
+import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,19 +13,23 @@ from rich.table import Table
 
 from fer_models.errors import UserError
 from flows.cli.options import Debug, Force, StudyCommand, from_home
-from flows.cli.running import out
+from flows.cli.running import out, stop
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.inference.prediction import By
+    from tasks.inference.predictor import Predictor
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
 
 
-_By = Annotated[Literal["video", "segment", "frame"], typer.Option("--by", help="what there is a row for in --output")]
+_By = Annotated[
+    Literal["video", "segment", "frame"],
+    typer.Option("--by", help="what there is a row for in --output, or in the folder of each video in --out"),
+]
 _Stride = Annotated[
     int | None,
     typer.Option(
@@ -33,6 +39,23 @@ _Stride = Annotated[
 _Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="also write a .csv, .parquet or .jsonl file"),
+]
+_Out = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="write a folder with a table of all videos and a folder for each; the same command goes on where it ended",
+    ),
+]
+_Format = Annotated[
+    Literal["csv", "parquet", "jsonl"] | None,
+    typer.Option("--format", help="with --out: of the table by segment or frame of each video; csv by default"),
+]
+_Timeline = Annotated[bool, typer.Option("--timeline", help="with --out: also draw timeline.png of each video")]
+_Annotate = Annotated[bool, typer.Option("--annotate", help="with --out: also make annotated.mp4 of each video")]
+_Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="with --out: videos at once; by default one a core")
 ]
 _DetectorModel = Annotated[
     Path | None,
@@ -59,12 +82,18 @@ def predict(
         typer.Argument(
             metavar="[MODEL]... VIDEO",
             help="a model.keras of a study, a path or a URL; several are an ensemble, and without one a published "
-            "network is asked. Then videos, images or folders of them",
+            "network is asked. Then videos, images or folders of them, or a table with a column path (.csv, .parquet) "
+            "or a list (.txt) that names them",
         ),
     ],
     by: _By = "video",
     stride: _Stride = None,
     output: _Output = None,
+    into: _Out = None,
+    form: _Format = None,
+    timeline: _Timeline = False,
+    annotate: _Annotate = False,
+    workers: _Workers = None,
     detector_model: _DetectorModel = None,
     precropped: _Precropped = None,
     force: Force = False,
@@ -73,35 +102,89 @@ def predict(
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
     check_keras()
-    from tasks.inference.pretrained import PRETRAINED_LIMITS, find_pretrained
-    from tasks.inference.sources import find_model, find_videos, split_inputs
-    from tasks.report.outputs import PREDICTIONS, check_output, output_file
-    from tasks.storage.locations import as_remote, read_location
+    from tasks.inference.sources import split_inputs
+    from tasks.storage.locations import read_location
 
     names, sources = split_inputs(inputs)
-    models, videos = [read_location(name) for name in names], [from_home(one) for one in sources]
-    if not models:
-        find_pretrained()
+    asked = _Asked([read_location(name) for name in names], [from_home(one) for one in sources], detector_model, force)
+    how: dict[str, Any] = {"by": by, "stride": stride, "precropped": precropped}
+    if into is None:
+        _check_output_options(by, output, form, timeline or annotate)
+        _predict_here(asked, output, **how)
+    elif output:
+        raise UserError("--output writes one table and --out a folder with all results; name one of them.")
+    else:
+        wishes = {"form": form or "csv", "timeline": timeline, "annotate": annotate, **how}
+        _predict_into(read_location(into), asked, workers, **wishes)
+    if not names:
+        _tell_of_pretrained()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which models are asked about what.
+
+    Args:
+        named: the models; without any the published network is asked.
+        force: what somebody else made may be written over.
+    """
+
+    named: list[Path]
+    sources: list[Path]
+    detector_model: Path | None
+    force: bool
+
+    @property
+    def models(self) -> list[Path]:
+        """The files that hold what is asked; raises `UserError` when one is not there."""
+        from tasks.inference.pretrained import find_pretrained
+        from tasks.inference.sources import find_model
+
+        return [find_model(path) for path in self.named] or [find_pretrained()]
+
+    def load(self) -> "Predictor":
+        """The models, ready to be asked."""
+        with silent_imports():
+            from tasks.inference.predictor import Predictor
+        if not self.named:
+            return Predictor.pretrained()
+        return Predictor.load(*self.named, detector_model=self.detector_model)
+
+
+def _tell_of_pretrained() -> None:
+    from tasks.inference.pretrained import PRETRAINED_LIMITS
+
+    out.print(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
+
+
+def _check_output_options(by: "By", output: Path | None, form: str | None, draws: bool) -> None:
+    """Raise `UserError` for what needs --out, which was not given."""
+    if draws:
+        raise UserError("--timeline and --annotate draw a file for each video: name a folder for them with --out.")
+    if form:
+        raise UserError("--format is of the files in --out; that of --output is in the end of its name.")
     if by != "video" and not output:
-        raise UserError(f"The rows by {by} are written to a file: name one with --output.")
-    files = [detector_model, *(None if as_remote(place) else place for place in models)]
-    guarded = [*find_videos(videos), *filter(None, files)]
-    check_output(output, PREDICTIONS, guarded, force)
-    for model in models:
-        find_model(model)
-    with silent_imports():
-        from tasks.inference.predictor import Predictor
-    predictor = Predictor.load(*models, detector_model=detector_model) if models else Predictor.pretrained()
+        raise UserError(f"The rows by {by} are written to a file: name one with --output, or a folder with --out.")
+
+
+def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) -> None:
+    """Predict in this process, and show a row a video."""
+    from tasks.inference.sources import find_videos
+    from tasks.report.outputs import PREDICTIONS, check_output, output_file
+    from tasks.storage.locations import as_remote
+
+    files = [asked.detector_model, *(None if as_remote(place) else place for place in asked.named)]
+    guarded = [*find_videos(asked.sources), *filter(None, files)]
+    check_output(output, PREDICTIONS, guarded, asked.force)
+    _ = asked.models  # else it is said only after Keras was loaded
     rows, tables = [], []
-    for found in predictor.predict_all(videos, stride=stride, precropped=precropped):
+    for found in asked.load().predict_all(asked.sources, **options):
         rows.append(found.row)
         if output:
             tables.append(_with_name(found.table(by), found.video, by))
     out.print(_table_of(rows))
-    if not models:
-        out.print(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
     if output:
-        with output_file(output, PREDICTIONS, guarded, force) as temporary:
+        with output_file(output, PREDICTIONS, guarded, asked.force) as temporary:
             _write(temporary, tables)
         out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
     if not any(row["predicted"] for row in rows):
@@ -153,6 +236,21 @@ def serve(
     named = [read_location(model) for model in models or []]
     with gather_choices(named, read_location(data_root) if data_root else None) as choices:
         serve_page(choices, limits, Address(host, port, name, token), detector_model)
+
+
+def _predict_into(into: Path, asked: _Asked, workers: int | None, **wishes: Any) -> None:
+    """Predict in child processes, into a folder that holds what is done already."""
+    signal.signal(signal.SIGINT, stop)
+    from tasks.inference.batch.whole import predict_into
+    from tasks.inference.batch.wishes import Wishes
+
+    results = predict_into(
+        into, asked.sources, asked.models, asked.load, Wishes(**wishes), workers, asked.detector_model, asked.force
+    )
+    out.print(escape(results.sentence()), soft_wrap=True, highlight=False)
+    out.print(f"A row a video: {escape(str(results.path))}", soft_wrap=True, highlight=False)
+    if not results.num_recognised:
+        raise UserError("No video could be recognised; the table says why.")
 
 
 def _write(path: Path, tables: Sequence["pd.DataFrame"]) -> None:

@@ -29,6 +29,10 @@ class Said(NamedTuple):
     probabilities: np.ndarray
 
 
+#: Of a video that the model was not asked about.
+NOTHING = Said(np.empty(0, np.int64), np.empty(0), np.empty((1, 0, 0)))
+
+
 class SegmentAsker:
     """Takes the frames of a face in order, as `tasks.video.cutting` hands them over.
 

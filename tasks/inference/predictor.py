@@ -16,6 +16,7 @@ from fer_models.segments import FrameInputs
 from fer_models.statistics.calibration import apply_temperature
 from fer_models.statistics.metrics import pooled
 from fer_models.training.engine import PREDICT_BATCH, predict
+from tasks.config.model_card import read_card
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.inference.asking import Said, SegmentAsker
@@ -27,6 +28,7 @@ from tasks.inference.sources import find_model, find_videos
 from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
+from tasks.storage.locations import read_location
 from tasks.video.detectors import load_confirming, load_detector
 from tasks.video.image_sequences import is_still
 from tasks.video.segments import FaceFrame, Sighting, VideoReport
@@ -92,7 +94,9 @@ class Predictor:
 
     @classmethod
     def load(cls, *model_files: Path | str, detector_model: Path | str | None = None) -> "Predictor":
-        """The models in these files, each a `model.keras` of a study, local or not.
+        """The models in these files, each a `model.keras` of a study, local or not; several are an ensemble.
+
+        What a single one says of videos is calibrated with the temperature on the card beside it, if there is one.
 
         Args:
             detector_model: where the detector's model file lies, if no longer where it lay when they were trained.
@@ -100,11 +104,14 @@ class Predictor:
         Raises:
             UserError: a file is not there or no model of this project, or as of the class.
         """
+        places = [find_model(read_location(one) if isinstance(one, str) else one) for one in model_files]
         with ExitStack() as copies:
-            models = [load_model(copies.enter_context(local_copy(find_model(Path(one))))) for one in model_files]
+            models = [load_model(copies.enter_context(local_copy(place))) for place in places]
         carried = model_prepare(models[0])
         detector = Path(detector_model) if detector_model else None
-        return cls(models, carried_prepare(carried, detector), carried_crops(carried))
+        card = read_card(places[0]) if len(places) == 1 else None
+        calibration = Calibration(of_videos=card.temperature) if card else Calibration()
+        return cls(models, carried_prepare(carried, detector), carried_crops(carried), calibration)
 
     @classmethod
     def pretrained(cls) -> "Predictor":
