@@ -174,7 +174,7 @@ def sequences() -> StudySettings:
         ),
         model=recipe.model.model_copy(update={"width": 8, "head_units": 128, "backbone_width": 0.125}),
         training=recipe.training.model_copy(update={"epochs": 10, "steps": 300, "batch_size": 32, "refit": "none"}),
-        training_of_family={family: _OF_DEEP_ONES for family in ("backbone", "zhang2019")},
+        training_of_family=dict.fromkeys(("backbone", "zhang2019"), _OF_DEEP_ONES),
     )
 
 
