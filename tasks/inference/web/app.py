@@ -63,6 +63,7 @@ def web_app(visits: Visits) -> ASGIApp:
     routes = [
         Route("/", _page),
         Route("/health", lambda request: PlainTextResponse("ok\n")),
+        Route("/room", _room),
         Route("/visits", _upload, methods=["POST"]),
         Route("/visits/{key}", _visited(_page_of), methods=["GET"]),
         Route("/visits/{key}", _visited(_remove), methods=["DELETE"]),
@@ -106,6 +107,15 @@ def _page_of(request: Request, visit: Visit | None) -> Response:
     return HTMLResponse(
         page.render(choices=visits.choices, limits=limits, told=json.dumps(told), accepted=accepted, shown=shown)
     )
+
+
+def _room(request: Request) -> Response:
+    """Whether a video is taken now; asked before one is sent, for who hangs up on a sender is often not heard."""
+    try:
+        request.app.state.visits.check_room()
+    except Refused as error:
+        return _refusal(error)
+    return JSONResponse({})
 
 
 async def _upload(request: Request) -> Response:
@@ -186,7 +196,8 @@ async def _remove(request: Request, visit: Visit) -> Response:
 
 def _refusal(error: Refused) -> Response:
     status = 413 if isinstance(error, TooLarge) else 429 if isinstance(error, Busy) else 422
-    return JSONResponse({"message": str(error)}, status)
+    # nothing more of a body is read: else the server would take in, and throw away, all that is still to come
+    return JSONResponse({"message": str(error)}, status, headers={"connection": "close"})
 
 
 async def _fault(request: Request, error: Exception) -> Response:

@@ -9,6 +9,10 @@ from tasks.inference.pretrained import PRETRAINED_LIMITS, find_pretrained, pretr
 #: Below a data root, see `tasks.config.layout.Layout`.
 _RUNS = "studies/*/runs/*/model.keras"
 _PRETRAINED = "Published network (Mini-Xception of FER2013)"
+_WHY_OWN = (
+    "Trained by others on photos from the web. A model of your own, which `fer study` trains, is tested on people and "
+    "expressions like yours, and says how good it is."
+)
 _PRETRAINED_LISTS = (("Limits", PRETRAINED_LIMITS),)
 
 
@@ -35,7 +39,7 @@ def pretrained_choice() -> Choice:
     """The network that others trained; raises `UserError` when its weights are not on this machine."""
     find_pretrained()
     facts = (("what it is", pretrained_origin().in_words()),)
-    return Choice(_PRETRAINED, "trained by others, knows the seven classes of FER2013", (), facts, _PRETRAINED_LISTS)
+    return Choice(_PRETRAINED, _WHY_OWN, (), facts, _PRETRAINED_LISTS)
 
 
 def models_below(data_root: Path) -> list[Path]:

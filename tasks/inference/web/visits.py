@@ -106,11 +106,7 @@ class Visits:
         """
         if not 0 <= choice < len(self.choices):
             raise Refused("There is no such model here any more; load the page again.")
-        busy = sum(visit.state in ("coming", "waiting", "working") for visit in self._visits.values())
-        if busy > self.limits.waiting:
-            raise Busy(f"{busy} videos are worked on or wait already; try again in a few minutes.")
-        if shutil.disk_usage(self._folder).free < _FREE_FILES * self.limits.file_bytes:
-            raise Busy("There is no room for another video at the moment; try again later.")
+        self.check_room()
         for done in sorted(self._done(), key=lambda visit: visit.used_at)[: -self.limits.kept]:
             await self.remove(done.key)
         key = secrets.token_urlsafe(18)
@@ -118,6 +114,14 @@ class Visits:
         visit.folder.mkdir(mode=0o700)
         self._visits[key] = visit
         return visit
+
+    def check_room(self) -> None:
+        """Raise `Busy` when no other video is taken now."""
+        busy = sum(visit.state in ("coming", "waiting", "working") for visit in self._visits.values())
+        if busy > self.limits.waiting:
+            raise Busy(f"{busy} videos are worked on or wait already; try again in a few minutes.")
+        if shutil.disk_usage(self._folder).free < _FREE_FILES * self.limits.file_bytes:
+            raise Busy("There is no room for another video at the moment; try again later.")
 
     def begin(self, visit: Visit) -> None:
         """Its video is there: it waits for its turn from now on."""

@@ -60,7 +60,7 @@ function showVerdict(answer) {
   swatch.style.setProperty("--class", answer.colours[number]);
   byId("verdict").replaceChildren(swatch, name);
   const average = `${percent(answer.confidence)}${answer.is_still ? "" : " on average"}`;
-  const facts = [answer.is_sure ? average : `${answer.predicted} is the likeliest, with ${average}`];
+  const facts = [answer.is_sure ? average : `Likeliest is ${answer.predicted}, with ${average}`];
   if (!answer.is_still && answer.coverage < 0.995) facts.push(`a face was seen in ${percent(answer.coverage)} of it`);
   byId("verdict-note").textContent = facts.join("; ");
   byId("remark").textContent = answer.remark && `Of the file: ${answer.remark}.`;
@@ -142,7 +142,8 @@ function momentOf(moment, player) {
   const middle_s = (moment.start_s + moment.end_s) / 2;
   const box = element("div", "moment");
   const head = element("p");
-  const again = element("button", "link", `${moment.start_s.toFixed(2)} to ${moment.end_s.toFixed(2)} s`);
+  const times = [...new Set([moment.start_s, moment.end_s].map((time_s) => time_s.toFixed(2)))];
+  const again = element("button", "link", `${times.join(" to ")} s`);
   again.type = "button";
   again.onclick = () => (player.currentTime = middle_s);
   head.append(element("strong", "", `${moment.predicted}, ${percent(moment.confidence)}`));

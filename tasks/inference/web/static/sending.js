@@ -1,5 +1,5 @@
 // A video from a file, a drop or the camera to the server.
-import { show, showProgress } from "./page.js";
+import { ask, show, showProgress } from "./page.js";
 
 const byId = (id) => document.getElementById(id);
 const MOST_RECORDED_S = 60;
@@ -28,12 +28,17 @@ function complain(words) {
   byId("start-fault").textContent = words;
 }
 
-function send(blob, name, told) {
+async function send(blob, name, told) {
   byId("start-fault").textContent = "";
   if (!told.suffixes.some((suffix) => name.toLowerCase().endsWith(suffix)))
     return complain("This is no video by its name; send one that ends in .mp4, .mov, .webm or the like.");
   if (blob.size > told.uploadBytes)
     return complain(`The file is larger than ${told.uploadMb} MB, the most that is taken here; send a shorter one.`);
+  try {
+    await ask("/room");
+  } catch (error) {
+    return complain(error.message);
+  }
   const model = document.querySelector("input[name=model]:checked").value;
   const request = new XMLHttpRequest(); // fetch does not tell how much has gone up
   request.open("POST", `/visits?${new URLSearchParams({ model, name })}`);

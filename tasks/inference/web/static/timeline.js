@@ -45,7 +45,9 @@ export class Timeline {
   }
 
   seek(time_s) {
-    this.onSeek?.(Math.min(Math.max(time_s, 0), this.duration_s));
+    const place_s = Math.min(Math.max(time_s, 0), this.duration_s);
+    this.point(place_s, this.words); // the video follows a little later
+    this.onSeek?.(place_s);
   }
 
   onKey(event) {
