@@ -174,9 +174,10 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
     from tasks.storage.locations import as_remote
 
     files = [asked.detector_model, *(None if as_remote(place) else place for place in asked.named)]
+    check_output(output, PREDICTIONS, force=asked.force)
+    _ = asked.models  # else it is said only after Keras was loaded
     guarded = [*find_videos(asked.sources), *filter(None, files)]
     check_output(output, PREDICTIONS, guarded, asked.force)
-    _ = asked.models  # else it is said only after Keras was loaded
     rows, tables = [], []
     for found in asked.load().predict_all(asked.sources, **options):
         rows.append(found.row)
