@@ -20,6 +20,7 @@ from tasks.inference.web.answering import answer
 from tasks.inference.web.explaining import explain
 
 NO_VIDEO = "It cannot be opened as a video (its content is of no known kind); try another file."
+TOO_MANY_PIXELS = "It cannot be read as an image: it has too many pixels; try another file."
 NO_FACE = "No face was found in it; show a face from the front, in good light."
 TOO_LONG = "It is longer than 0.005 minutes, the most that is looked at here; cut it."
 
@@ -27,6 +28,13 @@ TOO_LONG = "It is longer than 0.005 minutes, the most that is looked at here; cu
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     return Predictor([build("gap-sum", OVERLAPPING)], OVERLAPPING)
+
+
+@pytest.fixture(scope="module")
+def of_stills() -> Predictor:
+    """One that can be asked about pictures."""
+    settings = OVERLAPPING.model_copy(update={"segment_length": 1, "pair": "none"})
+    return Predictor([build("spatial-only", settings)], settings)
 
 
 def ask(predictor: Predictor, video: Path, most_s: float = 60.0) -> list[tuple[str, float | None]]:
@@ -118,16 +126,25 @@ def playlist(path: Path) -> None:
         ("upload.mp4", playlist, NO_VIDEO),
         ("upload.mp4", broken, None),
         ("upload.mp4", lambda path: write_video(path, draw_moving_face(2.0, 1), FPS), "It is too short"),
-        ("upload.png", huge_picture, None),
-        ("upload.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 100), None),
+        ("upload.png", huge_picture, TOO_MANY_PIXELS),
+        (
+            "upload.png",
+            lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 100),
+            "It cannot be read as an image",
+        ),
     ],
 )
 def test_a_fault_is_one_sentence(
-    predictor: Predictor, tmp_path: Path, name: str, write: Callable[[Path], object], sentence: str | None
+    predictor: Predictor,
+    of_stills: Predictor,
+    tmp_path: Path,
+    name: str,
+    write: Callable[[Path], object],
+    sentence: str | None,
 ) -> None:
     write(tmp_path / name)
     with pytest.raises(Refused) as refused:
-        ask(predictor, tmp_path / name)
+        ask(of_stills if name.endswith(".png") else predictor, tmp_path / name)
     message = str(refused.value)
     assert message.startswith(sentence or "")
     assert message.endswith(".")
@@ -143,12 +160,17 @@ def test_a_long_video_is_left_early(predictor: Predictor, tmp_path: Path) -> Non
     assert str(refused.value) == TOO_LONG
 
 
-def test_a_picture_is_answered_with_a_picture(tmp_path: Path) -> None:
-    still = OVERLAPPING.model_copy(update={"segment_length": 1, "pair": "none"})
-    predictor = Predictor([build("spatial-only", still)], still)
+def test_a_video_larger_than_4k_is_left_early(predictor: Predictor, tmp_path: Path) -> None:
+    write_video(tmp_path / "upload.mp4", [np.zeros((4096, 2400, 3), np.uint8)] * 5, FPS)
+    with pytest.raises(Refused) as refused:
+        ask(predictor, tmp_path / "upload.mp4")
+    assert str(refused.value) == "Its pictures have 2400x4096 px; send it in 4K or smaller."
+
+
+def test_a_picture_is_answered_with_a_picture(of_stills: Predictor, tmp_path: Path) -> None:
     (face,) = draw_moving_face(0.0, 1)
     cv2.imwrite(str(tmp_path / "upload.png"), face[..., ::-1])
-    ask(predictor, tmp_path / "upload.png")
+    ask(of_stills, tmp_path / "upload.png")
     told = json.loads((tmp_path / "answer.json").read_text())
     assert told["is_still"]
     assert told["predicted"] in LABELS

@@ -28,6 +28,8 @@ from tasks.video.segments import Sighting
 
 #: Probabilities are shown in so many steps.
 _STEPS = 1000
+#: Of a video, and somewhat more than 4K has: in larger pictures faces are searched for minutes.
+_MOST_PX = 4096 * 2304
 #: Frames between two words on how far it is.
 _TELL_EVERY = 8
 _IN_WORDS = {
@@ -97,7 +99,7 @@ def answer(predictor: Predictor, video: Path, most_s: float, tell: Tell) -> None
     Raises:
         Refused: nothing can be said of it; the message says why.
     """
-    clock = _Clock(_duration_s(video), most_s, tell)
+    clock = _Clock(video, most_s, tell)
     found = predict_and_keep(predictor, video, video.parent, clock.see)
     if not found.row["predicted"]:
         raise Refused(_why(found))
@@ -147,7 +149,7 @@ def _stepped(values: pd.Series) -> list[int | None]:
 
 def _why(found: Prediction) -> str:
     """Why nothing can be said of a video, in a sentence."""
-    message = found.report.message.rstrip(".")
+    message = found.report.message.rstrip(".").replace(found.video.name, "it")  # the visitor's file has another name
     known = _IN_WORDS.get(Outcome(found.row["outcome"]))
     return known or f"{message[:1].upper()}{message[1:]}; try another file."
 
@@ -155,11 +157,15 @@ def _why(found: Prediction) -> str:
 class _Clock:
     """Tells how far a video is read, and ends that when it is longer than allowed."""
 
-    def __init__(self, duration_s: float | None, most_s: float, tell: Tell) -> None:
-        self._duration_s, self._most_s, self._tell = duration_s, most_s, tell
+    def __init__(self, video: Path, most_s: float, tell: Tell) -> None:
+        self._is_still, self._most_s, self._tell = is_still(video), most_s, tell
+        self._duration_s = None if self._is_still else _duration_s(video)
 
     def see(self, sighting: Sighting) -> None:
         """The next frame."""
+        height, width = sighting.size
+        if width * height > _MOST_PX and not self._is_still:
+            raise Refused(f"Its pictures have {width}x{height} px; send it in 4K or smaller.")
         if sighting.pts_s > self._most_s:
             raise Refused(f"It is longer than {self._most_s / 60:g} minutes, the most that is looked at here; cut it.")
         if sighting.frame % _TELL_EVERY == 0:
@@ -169,8 +175,6 @@ class _Clock:
 
 def _duration_s(video: Path) -> float | None:
     """How long a file says that it is; None when it does not."""
-    if is_still(video):
-        return None
     try:
         with open_container(video) as container:
             return container.duration / 1e6 if container.duration else None
