@@ -14,13 +14,14 @@ from video_surgery import cut, encode, moving_face, rewritten
 
 from fer_models.errors import UserError, VideoFault
 from tasks.drawing.colours import track_colour
-from tasks.inference.annotation import annotate_video
+from tasks.inference.annotation import COMMENT, annotate_video
 from tasks.inference.frame_rows import FrameRows
 from tasks.inference.overlay import Overlay
 from tasks.inference.strip import GROUND, patch
 from tasks.video.boxes import Box
 from tasks.video.decoding import Video, decode
 from tasks.video.frames import Frame
+from tasks.video.writing.remaking import comment_of
 
 #: How far colours may be off after a lossy encoding.
 _LOSS = 12.0
@@ -107,8 +108,8 @@ def test_an_upright_picture_has_its_strip_below(tmp_path: Path) -> None:
 
 def test_small_pictures_are_enlarged_so_that_there_is_room_for_words() -> None:
     picture = drawn(frame_table([0.0], box=Box(0, 0, 48, 48), probabilities=(0.1, 0.7, 0.2)), size=(48, 48))
-    assert picture.shape[0] >= 200
-    assert shows(picture, patch("happiness", 12, (244, 246, 248), track_colour(1), True))
+    assert picture.shape[0] == 192
+    assert shows(picture, patch("happiness", 11, (244, 246, 248), track_colour(1), True))
 
 
 def test_the_box_has_the_colour_of_its_track_and_what_is_said_of_it() -> None:
@@ -154,6 +155,19 @@ def test_each_face_has_its_colour_its_number_and_its_block() -> None:
         assert shows(picture[:, 320:], patch(f"{track}  ", 12, track_colour(track), GROUND, True)[:, :-8])
 
 
+def test_faces_beside_each_other_have_a_bar_for_every_class() -> None:
+    """Two face crops side by side leave no room for two blocks one above the other."""
+    labels = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+    rows = [
+        frame_table([0.0], labels, Box(256 * side + 50, 50, 150, 150), np.full(8, 1 / 8), track=side + 1)
+        for side in (0, 1)
+    ]
+    strip = drawn(pd.concat(rows), labels, (256, 512))[:, 512:]
+    for half in np.array_split(strip, 2, axis=1):
+        for label in labels[1:]:
+            assert shows(half, patch(label, 12, (176, 184, 196), GROUND)), label
+
+
 def test_a_face_keeps_its_block_and_leaves_it_to_the_next() -> None:
     rows = pd.concat(
         [
@@ -170,6 +184,12 @@ def test_a_face_keeps_its_block_and_leaves_it_to_the_next() -> None:
         titles = [patch(f"{track}  ", 12, track_colour(track), GROUND, True)[:, :-8] for track in (1, 2, 3)]
         seen.append([shows(strip, title) for title in titles])
     assert seen == [[True, True, False], [True, True, False], [True, False, False], [True, False, True]]
+
+
+@pytest.mark.parametrize(("time_s", "words"), [(0.0, "0:00.0"), (75.26, "1:15.2"), (3725.0, "1:02:05.0")])
+def test_the_time_is_that_of_the_frame(time_s: float, words: str) -> None:
+    ink = [patch(sign, 12, (176, 184, 196), GROUND) for sign in words]
+    assert shows(drawn(frame_table([time_s]))[:40, 320:], np.concatenate(ink, axis=1))
 
 
 def test_tags_do_not_cover_each_other() -> None:
@@ -242,6 +262,14 @@ def test_one_file_comes_of_one_video(tmp_path: Path) -> None:
     encode(source, moving_face(), audio_s=1.0)
     first, second = (annotate(source, tmp_path / name)[0] for name in ("a.mp4", "b.mp4"))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_file_tells_that_it_was_made_here(tmp_path: Path) -> None:
+    source, text = tmp_path / "clip.mp4", tmp_path / "text.mp4"
+    encode(source, moving_face(num_frames=3))
+    text.write_text("no video")
+    assert comment_of(annotate(source)[0]) == COMMENT
+    assert comment_of(source) == comment_of(text) == ""
 
 
 def test_a_file_that_breaks_off_gives_what_can_be_decoded(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_frames_that_cannot_be_crops_are_searched_for_faces(model_of_crops: Path
     scene = tmp_path / "scene.mp4"
     write_video(scene, draw_moving_face(1.0, 8), FPS)
     row = one(predicted_rows(model_of_crops, [scene]))
-    assert (row["outcome"], row["faces"], row["num_segments"]) == ("ok", "found", 4)
+    assert (row["outcome"], row["faces"], row["num_segments"], row["has_verdict"]) == ("ok", "found", 4, True)
     assert "frames of 320x240 px cannot be face crops" in str(row["message"])
     assert "--precropped" in str(row["message"])
     searched = one(predicted_rows(model_of_crops, [scene], precropped=False))
@@ -174,6 +174,7 @@ def test_few_faces_and_low_confidence_are_said(tmp_path: Path) -> None:
     assert row["coverage"] == pytest.approx(0.3)
     assert row["confidence"] == pytest.approx(max(row[f"p_{emotion}"] for emotion in EMOTIONS))
     assert row["message"] == "a face in 3 of 10 segments only; low confidence"
+    assert not row["has_verdict"]
 
 
 def test_the_segments_of_a_video_are_pooled_as_the_model_says(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.inference.asking import Said, SegmentAsker
 from tasks.inference.prediction import Prediction
-from tasks.inference.predictor import Predictor
+from tasks.inference.predictor import Calibration, Predictor
 from tasks.inference.rows import Sightings, frame_rows
 from tasks.video.boxes import Box
 from tasks.video.cutting import cut_frames
@@ -154,7 +154,9 @@ def test_what_does_not_go_together_is_no_ensemble() -> None:
 
 def test_a_temperature_is_applied_to_the_video(half: Path) -> None:
     model = build("gap-sum", OVERLAPPING)
-    plain, calibrated = (Predictor([model], OVERLAPPING, temperature=one).predict(half) for one in (1.0, 2.0))
+    plain, calibrated = (
+        Predictor([model], OVERLAPPING, calibration=Calibration(of_videos=one)).predict(half) for one in (1.0, 2.0)
+    )
     pd.testing.assert_frame_equal(plain.segments, calibrated.segments)
     expected = apply_temperature(np.array([[plain.row[name] for name in P]]), 2.0)[0]
     assert [calibrated.row[name] for name in P] == pytest.approx(list(expected))

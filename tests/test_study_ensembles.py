@@ -15,13 +15,14 @@ from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
 from tasks.config.layout import Layout
+from tasks.config.model_card import read_card
 from tasks.config.resolving import resolve_settings
 from tasks.config.settings import StudySettings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.dataset.folds import VALIDATION
 from tasks.dataset.index import read_subset
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, VALIDATION_FILE, read_progress
-from tasks.study.evaluation import PREDICTIONS_FILE
+from tasks.study.evaluation import PREDICTIONS_FILE, Evaluation
 from tasks.study.explanations import NO_MAPS, read_explanation
 from tasks.study.runs import Run, plan_runs, train_run
 
@@ -131,6 +132,19 @@ def test_it_has_a_run_in_mlflow_and_no_maps(study: StudySettings) -> None:
     assert (run["params.seed"], run["status"]) == ("1 + 2", "FINISHED")
     (folder,) = the_ensemble(study).folder.glob("test-*")
     assert read_explanation(folder).verdict == NO_MAPS
+
+
+def test_it_has_a_card_of_its_own(study: StudySettings) -> None:
+    ensemble = the_ensemble(study)
+    card, *theirs = (read_card(run.folder / MODEL_FILE) for run in (ensemble, *ensemble.members))
+    assert card
+    assert (card.arm, card.seeds) == ("gap-sum.ensemble2", (1, 2))
+    assert card.num_parameters == sum(one.num_parameters for one in theirs if one)
+    assert "averages the probabilities of 2 models" in card.trained_on
+    evaluation = Evaluation.model_validate_json(next(ensemble.folder.glob("test-*/evaluation.json")).read_bytes())
+    assert card.temperature == evaluation.temperature
+    assert card.scores["video_uar"].estimate == evaluation.scores["video_uar"]
+    assert card.evaluation in {path.name for path in ensemble.folder.iterdir()}
 
 
 def test_it_recognises_a_new_video(study: StudySettings) -> None:

@@ -19,8 +19,9 @@ from flows.environment import check_keras, prepare_environment, silent_imports
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.inference.prediction import By
+    from tasks.inference.model_files import ModelFiles
     from tasks.inference.predictor import Predictor
+    from tasks.inference.table_files import By
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
@@ -81,8 +82,9 @@ def predict(
         list[str],
         typer.Argument(
             metavar="[MODEL]... VIDEO",
-            help="a model.keras of a study, a path or a URL; several are an ensemble. Then videos, images or folders "
-            "of them, or a table with a column path (.csv, .parquet) or a list (.txt) that names them",
+            help="a model.keras of a study, a path or a URL; several are an ensemble, and without one a published "
+            "network is asked. Then videos, images or folders of them, or a table with a column path (.csv, .parquet) "
+            "or a list (.txt) that names them",
         ),
     ],
     by: _By = "video",
@@ -101,13 +103,14 @@ def predict(
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
     check_keras()
+    from tasks.inference.model_files import ModelFiles
     from tasks.inference.sources import split_inputs
     from tasks.storage.locations import read_location
 
     names, sources = split_inputs(inputs)
-    if not names:
-        raise UserError("No model was named: the first argument is a model.keras, such as a study leaves in its runs.")
-    asked = _Asked([read_location(name) for name in names], [from_home(one) for one in sources], detector_model, force)
+    asked = _Asked(
+        ModelFiles(tuple(map(read_location, names)), detector_model), [from_home(one) for one in sources], force
+    )
     how: dict[str, Any] = {"by": by, "stride": stride, "precropped": precropped}
     if into is None:
         _check_output_options(by, output, form, timeline or annotate)
@@ -126,16 +129,22 @@ class _Asked:
         force: what somebody else made may be written over.
     """
 
-    models: list[Path]
+    models: "ModelFiles"
     sources: list[Path]
-    detector_model: Path | None
     force: bool
 
     def load(self) -> "Predictor":
         """The models, ready to be asked."""
         with silent_imports():
-            from tasks.inference.predictor import Predictor
-        return Predictor.load(*self.models, detector_model=self.detector_model)
+            import tasks.inference.predictor  # noqa: F401
+        return self.models.load()
+
+    def show_limits(self) -> None:
+        """Say what was asked where no model was named."""
+        if not self.models.files:
+            from tasks.inference.pretrained import PRETRAINED_LIMITS
+
+            out.print(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
 
 
 def _check_output_options(by: "By", output: Path | None, form: str | None, draws: bool) -> None:
@@ -150,13 +159,13 @@ def _check_output_options(by: "By", output: Path | None, form: str | None, draws
 
 def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) -> None:
     """Predict in this process, and show a row a video."""
-    from tasks.inference.sources import find_model, find_videos
+    from tasks.inference.sources import find_videos
     from tasks.report.outputs import PREDICTIONS, check_output, output_file
     from tasks.storage.locations import as_remote
 
-    files = [asked.detector_model, *(None if as_remote(place) else place for place in asked.models)]
-    for model in asked.models:
-        find_model(model)
+    models = asked.models
+    models.check()
+    files = [models.detector_model, *(None if as_remote(place) else place for place in models.files)]
     guarded = [*find_videos(asked.sources), *filter(None, files)]
     check_output(output, PREDICTIONS, guarded, asked.force)
     rows, tables = [], []
@@ -165,6 +174,7 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
         if output:
             tables.append(_with_name(found.table(by), found.video, by))
     out.print(_table_of(rows))
+    asked.show_limits()
     if output:
         with output_file(output, PREDICTIONS, guarded, asked.force) as temporary:
             _write(temporary, tables)
@@ -179,9 +189,8 @@ def _predict_into(into: Path, asked: _Asked, workers: int | None, **wishes: Any)
     from tasks.inference.batch.whole import predict_into
     from tasks.inference.batch.wishes import Wishes
 
-    results = predict_into(
-        into, asked.sources, asked.models, asked.load, Wishes(**wishes), workers, asked.detector_model, asked.force
-    )
+    results = predict_into(into, asked.sources, asked.models, Wishes(**wishes), workers, asked.load, asked.force)
+    asked.show_limits()
     out.print(escape(results.sentence()), soft_wrap=True, highlight=False)
     out.print(f"A row a video: {escape(str(results.path))}", soft_wrap=True, highlight=False)
     if not results.num_recognised:
@@ -208,11 +217,14 @@ def _table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Predictions as a terminal shows them."""
     table = Table()
     for name in ("video", "expression", "probability", "segments", "remark"):
-        table.add_column(name, justify="right" if name in ("probability", "segments") else "left")
+        justify: Literal["left", "right"] = "right" if name in ("probability", "segments") else "left"
+        table.add_column(name, justify=justify, overflow="fold")
     for row in rows:
         probability = f"{row['confidence']:.2f}" if row["predicted"] else ""
         of_all = f" of {round(row['num_segments'] / row['coverage'])}" if row["num_segments"] else ""
         expression = row["predicted"] or row["outcome"]
+        if row["predicted"] and not row["has_verdict"]:
+            expression = f"no verdict ({expression}?)"
         table.add_row(
             escape(row["video"]), expression, probability, f"{row['num_segments']}{of_all}", escape(row["message"])
         )

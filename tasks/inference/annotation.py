@@ -29,6 +29,8 @@ from tasks.video.writing.sound import sound_bytes
 _PICTURES = (".png", ".jpg", ".jpeg")
 #: A file with annotations is at most so many times as large as the one without.
 _MOST_TIMES = 2
+#: Stands in each file, so that it is known for one that was made here (`tasks.video.writing.remaking.comment_of`).
+COMMENT = f"annotated by {SOFTWARE}"
 #: Fewer frames than this are drawn before anybody asks how far it is.
 _NUM_QUICK_FRAMES = 250
 #: For how long a single frame is shown.
@@ -99,7 +101,7 @@ def _write_frames(source: Path, video: Video, table: FrameRows, labels: Sequence
     height, width = overlay.canvas.shape[:2]
     plan = Plan(width, height, table.num_frames, _duration_s(table), video.tick_s, _room_bytes(source), threads)
     shown = progress("Annotating", table.num_frames) if table.num_frames >= _NUM_QUICK_FRAMES else nullcontext(_silent)
-    with remake(source, video, path, plan, f"annotated by {SOFTWARE}") as remade, shown as advance:
+    with remake(source, video, path, plan, COMMENT) as remade, shown as advance:
         for frame in chain([first], frames):
             remade.add(overlay.draw(frame), frame.pts_s)
             advance("")

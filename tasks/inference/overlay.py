@@ -16,7 +16,7 @@ from tasks.video.frames import Frame
 
 #: Pictures whose shorter side is smaller are enlarged, or no words would fit beside them; whose longer side is larger
 #: are shrunk, or players could not show them.
-_SMALLEST_PX, _LARGEST_PX = 200, 3840
+_SMALLEST_PX, _LARGEST_PX = 160, 3840
 #: The size of letters: at least so many px, and more by the shorter side of the picture.
 _LEAST_LETTERS_PX, _LETTERS_PX, _SIDE_A_LETTER_PX = 11, 7, 48
 #: The shorter side of a picture over the width of a line around a face.

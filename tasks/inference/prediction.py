@@ -1,17 +1,22 @@
 """What a model says of one video: a row for the whole of it, a row a segment, a row a frame."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from tasks.inference.table_files import write_parquet
+from fer_models.errors import VideoFault
+from tasks.drawing.figures import save_figure
+from tasks.inference.annotation import Annotated, annotate_video
+from tasks.inference.table_files import By, write_parquet
+from tasks.inference.thumbnails import read_thumbnails
+from tasks.inference.timeline import draw_timeline
 from tasks.storage.spreadsheets import write_csv
 from tasks.video.segments import VideoReport
-
-By = Literal["video", "segment", "frame"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Prediction:
         row: of the whole video: video, outcome, message, num_segments (that show a face), predicted (empty without a
             usable face), confidence (the probability of that class), coverage (share of its segments that show a
             face), faces (`found`, or `whole frames`), uncertainty (standard deviation of that probability between the
-            members of an ensemble; NaN of one model) and the probability of each class, `p_<label>`.
+            members of an ensemble; NaN of one model), has_verdict (whether neither confidence nor coverage is too low
+            to say that) and the probability of each class, `p_<label>`.
         segments: a row a segment, see `tasks.inference.rows.segment_rows`.
         frames: a row a frame, see `tasks.inference.rows.frame_rows`.
     """
@@ -48,3 +54,24 @@ class Prediction:
     def to_parquet(self, path: Path | str, by: By = "frame") -> None:
         """Write one of the tables as Parquet, whole or not at all."""
         write_parquet(Path(path), self.table(by))
+
+    def plot(self, path: Path | str | None = None) -> Figure:
+        """The timeline of the video: probabilities over time, gaps without a face, and the faces themselves.
+
+        Args:
+            path: of a PNG file that it is also written to.
+
+        Raises:
+            UserError: not one frame was decoded.
+        """
+        thumbnails = []
+        with suppress(VideoFault):
+            thumbnails = read_thumbnails(self.video, self.frames)
+        figure = draw_timeline(self.frames, self.labels, self.video.name, thumbnails)
+        if path:
+            save_figure(figure, Path(path))
+        return figure
+
+    def annotate(self, path: Path | str) -> Annotated:
+        """Draw what is said into a copy of the video; see `tasks.inference.annotation.annotate_video`."""
+        return annotate_video(self.video, self.frames, self.labels, Path(path))

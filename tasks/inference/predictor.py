@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,20 @@ from fer_models.models.network import used_inputs
 from fer_models.segments import FrameInputs
 from fer_models.statistics.calibration import apply_temperature
 from fer_models.statistics.metrics import pooled
-from fer_models.training.engine import predict
+from fer_models.training.engine import PREDICT_BATCH, predict
+from tasks.config.model_card import read_card
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.inference.asking import Said, SegmentAsker
 from tasks.inference.cutting import ONE_TRACK, Cut, Preparing, cut_for_model
 from tasks.inference.prediction import Prediction
+from tasks.inference.pretrained import SMOOTHING_S, STILL_TEMPERATURE, pretrained_model, pretrained_prepare
 from tasks.inference.rows import Sightings, frame_rows, segment_rows
 from tasks.inference.sources import find_model, find_videos
 from tasks.outcomes import Outcome
 from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
+from tasks.storage.locations import read_location
 from tasks.video.detectors import load_confirming, load_detector
 from tasks.video.image_sequences import is_still
 from tasks.video.segments import FaceFrame, Sighting, VideoReport
@@ -37,6 +40,21 @@ LOW_CONFIDENCE = 0.5
 LOW_COVERAGE = 0.5
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """How the probabilities of a model become those that are told.
+
+    Args:
+        of_videos, of_stills: temperatures that the probabilities of a video, and of an image, are scaled with; 1 leaves
+            them as they are.
+        smoothing_s: window that those of frames are smoothed over, s; for models that look at single frames.
+    """
+
+    of_videos: float = 1.0
+    of_stills: float = 1.0
+    smoothing_s: float = 0.0
+
+
 class Predictor:
     """A trained model, or several of one arm as an ensemble, to be asked about videos.
 
@@ -44,14 +62,18 @@ class Predictor:
         models: from `fer_models.models.building.load_model`, one or more that were prepared for alike.
         settings: how videos are prepared for them.
         crops: the frames that they were trained on, where these were face crops.
-        temperature: what calibrates the probabilities of videos; 1 leaves them as they are.
+        calibration: of their probabilities.
 
     Raises:
         UserError: the models differ in their classes or in their preparation, or a detector's file cannot be read.
     """
 
     def __init__(
-        self, models: Sequence[keras.Model], settings: PrepareSettings, crops: Crops = Crops(), temperature: float = 1.0
+        self,
+        models: Sequence[keras.Model],
+        settings: PrepareSettings,
+        crops: Crops = Crops(),
+        calibration: Calibration = Calibration(),
     ) -> None:
         first = models[0]
         self.labels = model_labels(first)
@@ -61,7 +83,7 @@ class Predictor:
                     "An ensemble is of models with the same classes and the same preparation; "
                     "these differ in one of them."
                 )
-        self.settings, self.temperature = settings, temperature
+        self.settings, self.calibration = settings, calibration
         self._crops = crops
         self._members = [member for model in models for member in members_of(model) or [model]]
         self._pooling = model_network(first).pooling
@@ -72,7 +94,9 @@ class Predictor:
 
     @classmethod
     def load(cls, *model_files: Path | str, detector_model: Path | str | None = None) -> "Predictor":
-        """The models in these files, each a `model.keras` of a study, local or not.
+        """The models in these files, each a `model.keras` of a study, local or not; several are an ensemble.
+
+        What a single one says of videos is calibrated with the temperature on the card beside it, if there is one.
 
         Args:
             detector_model: where the detector's model file lies, if no longer where it lay when they were trained.
@@ -80,11 +104,24 @@ class Predictor:
         Raises:
             UserError: a file is not there or no model of this project, or as of the class.
         """
+        places = [find_model(read_location(one) if isinstance(one, str) else one) for one in model_files]
         with ExitStack() as copies:
-            models = [load_model(copies.enter_context(local_copy(find_model(Path(one))))) for one in model_files]
+            models = [load_model(copies.enter_context(local_copy(place))) for place in places]
         carried = model_prepare(models[0])
         detector = Path(detector_model) if detector_model else None
-        return cls(models, carried_prepare(carried, detector), carried_crops(carried))
+        card = read_card(places[0]) if len(places) == 1 else None
+        calibration = Calibration(of_videos=card.temperature) if card else Calibration()
+        return cls(models, carried_prepare(carried, detector), carried_crops(carried), calibration)
+
+    @classmethod
+    def pretrained(cls) -> "Predictor":
+        """The published expression network, for who has no model of their own; see `tasks.inference.pretrained`.
+
+        Raises:
+            UserError: its weights are not on this machine.
+        """
+        calibration = Calibration(of_stills=STILL_TEMPERATURE, smoothing_s=SMOOTHING_S)
+        return cls([pretrained_model()], pretrained_prepare(), calibration=calibration)
 
     def predict(self, video: Path | str, stride: int | None = None, precropped: bool | None = None) -> Prediction:
         """What the model says of a video; memory does not grow with its length but for a row a frame.
@@ -131,7 +168,9 @@ class Predictor:
         if segments.optical_flows is None and self._takes_motion:
             unused = np.zeros((*segments.faces.shape[:3], 2), np.float16)
             segments = replace(segments, optical_flows=unused)
-        return np.stack([predict(member, segments) for member in self._members])
+        fewest = 1 << max(len(segments) - 1, 7).bit_length()  # a power of two, so that few graphs are built
+        batch_size = min(fewest, PREDICT_BATCH)
+        return np.stack([predict(member, segments, batch_size) for member in self._members])
 
     def row(self, path: Path, cut: Cut, said: Said) -> dict[str, Any]:
         """The row of a video, see `Prediction`."""
@@ -140,33 +179,36 @@ class Predictor:
         probabilities = np.full(len(self.labels), np.nan)
         spread = np.nan
         if usable:
-            probabilities = self._of_video(said.probabilities.mean(axis=0))
-            by_member = np.stack([self._of_video(one) for one in said.probabilities])
+            temperature = self.calibration.of_stills if is_still(path) else self.calibration.of_videos
+            probabilities = self._of_video(said.probabilities.mean(axis=0), temperature)
+            by_member = np.stack([self._of_video(one, temperature) for one in said.probabilities])
             spread = by_member.std(axis=0)[probabilities.argmax()] if len(by_member) > 1 else np.nan
         coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
         remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), cut.remark]
+        doubts = []
         if usable and coverage < LOW_COVERAGE:
-            remarks.append(f"a face in {report.num_covered} of {report.num_segments} segments only")
+            doubts.append(f"a face in {report.num_covered} of {report.num_segments} segments only")
         if usable and probabilities.max() < LOW_CONFIDENCE:
-            remarks.append("low confidence")
+            doubts.append("low confidence")
         return {
             "video": str(path),
             "outcome": str(report.outcome),
-            "message": "; ".join(filter(None, remarks)),
+            "message": "; ".join(filter(None, [*remarks, *doubts])),
             "num_segments": report.num_covered if usable else 0,
             "predicted": self.labels[int(probabilities.argmax())] if usable else "",
             "confidence": float(probabilities.max()),
             "coverage": coverage,
             "faces": "whole frames" if cut.precropped else "found",
             "uncertainty": float(spread),
+            "has_verdict": usable and not doubts,
             **{f"p_{label}": float(value) for label, value in zip(self.labels, probabilities, strict=True)},
         }
 
-    def _of_video(self, probabilities: np.ndarray) -> np.ndarray:
+    def _of_video(self, probabilities: np.ndarray, temperature: float) -> np.ndarray:
         """The calibrated probabilities of a video from those of its segments (n, classes)."""
         of_one_video = np.zeros(len(probabilities), int)
         together = pooled(probabilities, of_one_video, self._pooling)
-        return (together if self.temperature == 1 else apply_temperature(together, self.temperature))[0]
+        return (together if temperature == 1 else apply_temperature(together, temperature))[0]
 
 
 class OneVideo:
@@ -193,13 +235,14 @@ class OneVideo:
         """What the model says, once all was handed over."""
         labels, windows, report = self._predictor.labels, self._windows, cut.report
         said = self._asker.finish(report.num_segments)
+        smoothing_s = self._predictor.calibration.smoothing_s
         return Prediction(
             self.path,
             labels,
             report,
             self._predictor.row(self.path, cut, said),
             segment_rows(self._sightings, said, windows, report.num_segments, labels, track=ONE_TRACK),
-            frame_rows(self._sightings, said, windows, labels, track=ONE_TRACK),
+            frame_rows(self._sightings, said, windows, labels, ONE_TRACK, smoothing_s),
         )
 
 

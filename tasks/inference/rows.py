@@ -9,6 +9,7 @@ import pandas as pd
 
 from fer_models.windows import Windows
 from tasks.inference.asking import Said
+from tasks.inference.smoothing import smooth
 from tasks.video.segments import Sighting
 
 #: How a face stands in a frame: it was found; it was not looked for, and was found before; it is not there.
@@ -65,8 +66,13 @@ def _faces(sightings: Sightings) -> _Faces:
     return _Faces(words, np.where(known[:, None], np.round(between).astype(np.int64), 0))
 
 
-def frame_rows(sightings: Sightings, said: Said, windows: Windows, labels: Sequence[str], track: int) -> pd.DataFrame:
+def frame_rows(
+    sightings: Sightings, said: Said, windows: Windows, labels: Sequence[str], track: int, smoothing_s: float = 0.0
+) -> pd.DataFrame:
     """A row a frame: the mean of the covered segments that it stands in, where the face is.
+
+    Args:
+        smoothing_s: window that these are smoothed over, within scenes, s.
 
     Returns:
         frame, time_s (since the first frame), track, face (`found`, `between` or `none`), x, y, width, height (of its
@@ -78,9 +84,11 @@ def frame_rows(sightings: Sightings, said: Said, windows: Windows, labels: Seque
     frames = np.array(sightings.frames, np.int64)
     probabilities = _of_frames(said, windows, frames, len(labels))
     probabilities[:, faces.words == NO_FACE] = np.nan
+    times_s, scenes = np.array(sightings.times_s), np.array(sightings.scenes)
+    probabilities = np.stack([smooth(one, times_s, smoothing_s, scenes) for one in probabilities])
     boxes = pd.DataFrame(faces.boxes, columns=["x", "y", "width", "height"]).astype("Int64")
     boxes[faces.words == NO_FACE] = pd.NA
-    table = pd.DataFrame({"frame": frames, "time_s": np.array(sightings.times_s), "track": track})
+    table = pd.DataFrame({"frame": frames, "time_s": times_s, "track": track})
     table["face"] = pd.Categorical(faces.words, [FOUND, BETWEEN, NO_FACE])
     return pd.concat([table, boxes, verdicts(probabilities, labels)], axis=1)
 

@@ -74,46 +74,64 @@ PICTURE = Kind(
 PREDICTIONS = Kind("table", (".csv", ".parquet", ".jsonl"), _is_table, _is_predictions)
 
 
-def check_output(path: Path | None, kind: Kind, inputs: Iterable[Path] = (), force: bool = False) -> None:
+#: Begins with the version of the format, then the name of the program that wrote it.
+ONNX = Kind(
+    "model in ONNX",
+    (".onnx",),
+    lambda path: _head(path).startswith(b"\x08"),
+    lambda path: _head(path)[2:].startswith(b"\x12" + bytes([len(SOFTWARE)]) + SOFTWARE.encode()),
+)
+#: Says nowhere in its beginning who wrote it.
+LITERT = Kind("model in LiteRT", (".tflite",), lambda path: _head(path)[4:8] == b"TFL3", lambda path: False)
+#: Formats that a model can be exported to, by the end of a file's name.
+EXPORTS = {suffix: kind for kind in (ONNX, LITERT) for suffix in kind.suffixes}
+
+
+def check_output(
+    path: Path | None, kind: Kind, inputs: Iterable[Path] = (), force: bool = False, called: str = "--output"
+) -> None:
     """Raise `UserError` when an output must not be written to `path`, or cannot be; before any work is done for it.
 
     Args:
         inputs: files, folders of images and patterns of them that the output may not harm.
         force: it may take the place of a file of its kind that somebody else made.
+        called: what the user knows it as.
     """
     if path is None:
         return
     name = repr(str(path))
     if path.suffix.lower() not in kind.suffixes:
         allowed = " or ".join(kind.suffixes)
-        raise UserError(f"The {kind.words} is a {allowed} file; --output should end in {allowed}, not be {name}.")
+        raise UserError(f"The {kind.words} is a {allowed} file; {called} should end in {allowed}, not be {name}.")
     if not path.parent.is_dir():
-        raise UserError(f"There is no folder {str(path.parent)!r} for --output.")
+        raise UserError(f"There is no folder {str(path.parent)!r} for {called}.")
     if not os.access(path.parent, os.W_OK):
-        raise UserError(f"Nothing can be written to the folder {str(path.parent)!r} of --output.")
+        raise UserError(f"Nothing can be written to the folder {str(path.parent)!r} of {called}.")
     if any(would_harm(path, source) for source in inputs):
-        raise UserError(f"--output {name} is one of the inputs; give it another name.")
+        raise UserError(f"{called} {name} is one of the inputs; give it another name.")
     if not path.exists():
         return
     if not path.is_file():
-        raise UserError(f"--output {name} exists and is not a file; give it another name.")
+        raise UserError(f"{called} {name} exists and is not a file; give it another name.")
     if not path.stat().st_size:
         return
     if not kind.fits(path):
-        raise UserError(f"--output {name} is there and holds something else than a {kind.words}; give it another name.")
+        raise UserError(f"{called} {name} is there and holds something else than a {kind.words}; give it another name.")
     if not force and not kind.is_ours(path):
         raise UserError(
-            f"--output {name} is there and was not made by this command; give it another name, or add --force."
+            f"{called} {name} is there and was not made by this command; give it another name, or add --force."
         )
 
 
 @contextmanager
-def output_file(path: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool = False) -> Iterator[Path]:
+def output_file(
+    path: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool = False, called: str = "--output"
+) -> Iterator[Path]:
     """Yield a temporary path; when the block ends well its file becomes `path`, else it is removed.
 
     Raises:
         UserError: as `check_output`; the file may have come into being since that was asked.
     """
-    check_output(path, kind, inputs, force)
+    check_output(path, kind, inputs, force, called)
     with atomic_write(path) as temporary:
         yield temporary

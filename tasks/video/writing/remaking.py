@@ -7,6 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from fer_models.errors import VideoFault
+from tasks.video.containers import open_container
 from tasks.video.decoding import Video
 from tasks.video.image_sequences import is_image_sequence
 from tasks.video.writing.mp4 import PictureWriter, Plan
@@ -73,3 +75,12 @@ class Remade:
         self._pictures.close(end_s + self._delay_s)
         if self._sound:
             self._sound.finish()
+
+
+def comment_of(path: Path) -> str:
+    """What stands as the comment in a video file, as `remake` writes it; empty where there is none, or no video."""
+    try:
+        with open_container(path) as container:
+            return container.metadata.get("comment", "")
+    except VideoFault:
+        return ""
