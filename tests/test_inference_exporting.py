@@ -25,7 +25,7 @@ from tasks.config.model_card import file_sha256, write_card
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import carry_prepare
 from tasks.inference import exporting
-from tasks.inference.exporting import TOLERANCE, export_model, random_inputs
+from tasks.inference.export.exporting import TOLERANCE, export_model, random_inputs
 
 pytestmark = pytest.mark.trains
 LABELS = ("anger", "fear", "joy")

@@ -14,7 +14,7 @@ from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
-    from tasks.inference.exporting import Comparison
+    from tasks.inference.export.exporting import Comparison
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, rich_help_panel="Models")
@@ -53,7 +53,7 @@ def export(
     check_output(output, kind, inputs, force, _OUT)
     find_model(place)
     with silent_imports():
-        from tasks.inference.exporting import export_model
+        from tasks.inference.export.exporting import export_model
     with output_file(output, kind, inputs, force, _OUT) as temporary:
         found = export_model(place, temporary)
     out.print(escape(_in_words(output, found)), soft_wrap=True, highlight=False)

@@ -115,10 +115,13 @@ def predict(
     if into is None:
         _check_output_options(by, output, form, timeline or annotate)
         _predict_here(asked, output, **how)
-        return
-    if output:
+    elif output:
         raise UserError("--output writes one table and --out a folder with all results; name one of them.")
-    _predict_into(read_location(into), asked, workers, form=form or "csv", timeline=timeline, annotate=annotate, **how)
+    else:
+        wishes = {"form": form or "csv", "timeline": timeline, "annotate": annotate, **how}
+        _predict_into(read_location(into), asked, workers, **wishes)
+    if not names:
+        _tell_of_pretrained()
 
 
 @dataclass(frozen=True)
@@ -139,12 +142,11 @@ class _Asked:
             import tasks.inference.predictor  # noqa: F401
         return self.models.load()
 
-    def show_limits(self) -> None:
-        """Say what was asked where no model was named."""
-        if not self.models.files:
-            from tasks.inference.pretrained import PRETRAINED_LIMITS
 
-            out.print(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
+def _tell_of_pretrained() -> None:
+    from tasks.inference.pretrained import PRETRAINED_LIMITS
+
+    out.print(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
 
 
 def _check_output_options(by: "By", output: Path | None, form: str | None, draws: bool) -> None:
@@ -164,7 +166,8 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
     from tasks.storage.locations import as_remote
 
     models = asked.models
-    models.check()
+    check_output(output, PREDICTIONS, force=asked.force)
+    models.check()  # else it is said only after Keras was loaded
     files = [models.detector_model, *(None if as_remote(place) else place for place in models.files)]
     guarded = [*find_videos(asked.sources), *filter(None, files)]
     check_output(output, PREDICTIONS, guarded, asked.force)
@@ -174,13 +177,59 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
         if output:
             tables.append(_with_name(found.table(by), found.video, by))
     out.print(_table_of(rows))
-    asked.show_limits()
     if output:
         with output_file(output, PREDICTIONS, guarded, asked.force) as temporary:
             _write(temporary, tables)
         out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
     if not any(row["predicted"] for row in rows):
         raise UserError("No video could be recognised; the table says why.")
+
+
+@_command(epilog="fer serve --data-root fer-data/sample")
+def serve(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="model.keras files to choose from, paths or URLs")
+    ] = None,
+    data_root: Annotated[
+        str | None, typer.Option("--data-root", help="also the models of all studies there, the champion first")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="address to listen at; whoever comes from elsewhere has to know a token")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one")] = 7860,
+    token: Annotated[
+        str,
+        typer.Option("--token", envvar="FER_SERVE_TOKEN", help="what visitors have to know; by default one is drawn"),
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--name", help="further name of the page, such as that of a server with HTTPS before it")
+    ] = "",
+    upload_mb: Annotated[int, typer.Option("--upload-mb", min=1, help="size of a video at most")] = 200,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="length of a video at most")] = 10.0,
+    waiting: Annotated[int, typer.Option("--waiting", min=0, help="videos that may wait beside the one at work")] = 8,
+    keep_minutes: Annotated[
+        float, typer.Option("--keep-minutes", min=0.1, help="a video and its answer are kept after the last look")
+    ] = 15.0,
+    memory_mb: Annotated[
+        int, typer.Option("--memory-mb", min=500, help="what a video may take beside the model")
+    ] = 3000,
+    detector_model: _DetectorModel = None,
+    debug: Debug = False,
+) -> None:
+    """Show in a web page what a model sees in a video that is sent to it or recorded there."""
+    prepare_environment(quiet=not debug)
+    check_keras()
+    from flows.serving import Address, gather_choices
+    from flows.serving import serve as serve_page
+    from tasks.inference.web.limits import Limits
+    from tasks.storage.locations import read_location
+
+    limits = Limits(
+        upload_mb=upload_mb, minutes=minutes, waiting=waiting, keep_minutes=keep_minutes, memory_mb=memory_mb
+    )
+    named = [read_location(model) for model in models or []]
+    with gather_choices(named, read_location(data_root) if data_root else None) as choices:
+        serve_page(choices, limits, Address(host, port, name, token), detector_model)
 
 
 def _predict_into(into: Path, asked: _Asked, workers: int | None, **wishes: Any) -> None:
@@ -190,7 +239,6 @@ def _predict_into(into: Path, asked: _Asked, workers: int | None, **wishes: Any)
     from tasks.inference.batch.wishes import Wishes
 
     results = predict_into(into, asked.sources, asked.models, Wishes(**wishes), workers, asked.load, asked.force)
-    asked.show_limits()
     out.print(escape(results.sentence()), soft_wrap=True, highlight=False)
     out.print(f"A row a video: {escape(str(results.path))}", soft_wrap=True, highlight=False)
     if not results.num_recognised:

@@ -85,7 +85,7 @@ class Predictor:
                 )
         self.settings, self.calibration = settings, calibration
         self._crops = crops
-        self._members = [member for model in models for member in members_of(model) or [model]]
+        self.members = [member for model in models for member in members_of(model) or [model]]
         self._pooling = model_network(first).pooling
         self._lacking_in_stills = _lacking_in_stills(first)
         self._takes_motion = "optical_flow" in {one.name for one in first.inputs}
@@ -165,12 +165,16 @@ class Predictor:
 
     def ask(self, segments: FrameInputs) -> np.ndarray:
         """Probabilities by each member, float32 (members, n, classes)."""
-        if segments.optical_flows is None and self._takes_motion:
-            unused = np.zeros((*segments.faces.shape[:3], 2), np.float16)
-            segments = replace(segments, optical_flows=unused)
+        segments = self.completed(segments)
         fewest = 1 << max(len(segments) - 1, 7).bit_length()  # a power of two, so that few graphs are built
         batch_size = min(fewest, PREDICT_BATCH)
-        return np.stack([predict(member, segments, batch_size) for member in self._members])
+        return np.stack([predict(member, segments, batch_size) for member in self.members])
+
+    def completed(self, segments: FrameInputs) -> FrameInputs:
+        """Segments with all that the models take; of motion that they take and do not look at there is none."""
+        if segments.optical_flows is not None or not self._takes_motion:
+            return segments
+        return replace(segments, optical_flows=np.zeros((*segments.faces.shape[:3], 2), np.float16))
 
     def row(self, path: Path, cut: Cut, said: Said) -> dict[str, Any]:
         """The row of a video, see `Prediction`."""

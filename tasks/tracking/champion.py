@@ -23,9 +23,9 @@ from tasks.storage.files import atomic_write
 from tasks.storage.local_copies import local_copy
 from tasks.study.comparison import ArmResult, arm_predictions, best_result, best_run
 from tasks.tracking import connection, mlflow_log
+from tasks.tracking.champion_run import ALIAS
 from tasks.tracking.logged_model import shown_card
 
-ALIAS = "champion"
 _ARTIFACTS = "comparison"
 
 

@@ -37,12 +37,10 @@ from tasks.study.evaluation import Evaluation
 from tasks.study.initial_weights import TRANSFERS_FILE
 from tasks.study.pretrained import origins_of
 from tasks.study.runs import Run, own_training, training_of, training_progress, treatment_of
+from tasks.tracking.champion_run import RECORD
 from tasks.tracking.connection import connect, is_local, shown, sync_artifacts, tracking_uri
 from tasks.tracking.logged_model import log_card, log_model
 from tasks.tracking.mlflow_database import artifacts_of
-
-#: Beside a run: which run of MLflow it is.
-_RECORD = "mlflow.json"
 
 
 class StudyRun(BaseModel):
@@ -111,7 +109,7 @@ def _log_table(layout: Layout, name: str, table: pd.DataFrame, source: Path, tab
 def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     """The id of the child run of a training run, created and described when it is new."""
     client = connect(Layout.of(settings))
-    child = find_json(run.folder / _RECORD, _ChildRun)
+    child = find_json(run.folder / RECORD, _ChildRun)
     if child and child.parent_id == study_run.run_id and _exists(client, child.run_id):
         return child.run_id
     options = {f"arm.{name}": _text(value) for name, value in run.arm.options.items()}
@@ -135,7 +133,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
     parameters["training.treatment"] = treatment_of(settings, run.arm)
     client.log_batch(created.info.run_id, params=[Param(name, _text(value)) for name, value in parameters.items()])
-    write_json(run.folder / _RECORD, _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
+    write_json(run.folder / RECORD, _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
     return created.info.run_id
 
 
@@ -174,13 +172,13 @@ def log_evaluation(
         card: which lies in the run's folder.
     """
     run_id = open_run(settings, study_run, run)
-    child = find_json(run.folder / _RECORD, _ChildRun)
+    child = find_json(run.folder / RECORD, _ChildRun)
     assert child
     if child.card != (known_as := digest(card.model_dump(mode="json"))):
         log_card(connect(Layout.of(settings)), run_id, run)
         sync_artifacts(Layout.of(settings), run_id)
         child = child.model_copy(update={"card": known_as})
-        write_json(run.folder / _RECORD, child)
+        write_json(run.folder / RECORD, child)
     if child.evaluation == folder.name:
         return
     progress = training_progress(run)
@@ -204,7 +202,7 @@ def log_evaluation(
         model_id = log_model(settings, run)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
     sync_artifacts(Layout.of(settings), run_id, f"models/{model_id}")
-    write_json(run.folder / _RECORD, child.model_copy(update={"evaluation": folder.name}))
+    write_json(run.folder / RECORD, child.model_copy(update={"evaluation": folder.name}))
 
 
 def log_finished_files(folder: Path, place: str) -> None:

@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 
 from tasks.drawing.colours import GREEN, GREY, ORANGE, VERMILION
 from tasks.drawing.page import MARGIN_IN, WIDTH_IN, Page
-from tasks.report.plots.pictures import draw_optical_flow, shown_frames
+from tasks.drawing.segment_pictures import draw_optical_flow, shown_frames
 
 #: How much longer an arrow is than the motion that it shows.
 ARROW_SCALE = 6.0

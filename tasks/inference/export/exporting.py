@@ -24,7 +24,7 @@ from fer_models.models.building import load_model, model_labels, model_network, 
 from fer_models.models.card import ModelCard
 from fer_models.models.float32 import in_float32, precision_of
 from tasks.config.model_card import read_card
-from tasks.inference import litert_file, onnx_file
+from tasks.inference.export import litert_file, onnx_file
 from tasks.inference.sources import find_model
 from tasks.progress import progress
 from tasks.storage.local_copies import local_copy
