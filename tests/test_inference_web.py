@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_cards import make_card
 from starlette.testclient import TestClient
 
 from fer_models.errors import Busy, Refused
+from tasks.config.model_card import file_sha256, read_card, write_card
 from tasks.inference.web import visits as visits_module
 from tasks.inference.web.app import asking_page, web_app
 from tasks.inference.web.choices import Choice, choices_of, models_below
@@ -433,3 +435,21 @@ def test_models_are_found_and_called_by_their_runs(tmp_path: Path) -> None:
     shown = [(choice.title, choice.note) for choice in choices]
     assert shown == [("x", "champion of the registry, version 3, study b"), ("mine", ""), ("y", "study a")]
     assert choices[1].files == (str(own),)
+    assert choices[1].facts == ()
+
+
+def test_the_card_of_a_model_is_shown(tmp_path: Path) -> None:
+    run, local = (tmp_path / "runs" / "arm" / "model.keras", tmp_path / "copy" / "model.keras")
+    for path in (run, local):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"model")
+    card = make_card(model_sha256=file_sha256(run))
+    write_card(run.parent, card)
+    (choice,) = choices_of({run: local}, {run: "2"})
+    assert choice.title == card.title
+    assert choice.note.startswith("champion of the registry, version 2; study ")
+    assert "UAR" in choice.note
+    assert dict(choice.facts)["corpus"] == card.corpus
+    assert dict(choice.lists)["Limits"] == card.limits
+    assert any("AI Act" in sentence for sentence in dict(choice.lists)["Not to be used for"])
+    assert read_card(local) == card, "the temperature is looked for beside the file"
