@@ -14,7 +14,7 @@ from tasks.config.prepare_settings import PrepareSettings
 from tasks.video.boxes import Box
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
-from tasks.video.frames import Frame
+from tasks.video.frames import Frame, _to_rgb
 from tasks.video.previews import read_stills
 
 FACE = Box(70, 40, 120, 120)
@@ -225,3 +225,13 @@ def test_hdr_is_remarked_and_an_ordinary_video_is_not(tmp_path: Path) -> None:
     }
     assert "HDR" in messages["hdr"]
     assert messages["plain"] == ""
+
+
+def test_a_frame_is_converted_once_for_all_its_parts() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (400, 600, 3), np.uint8)
+    frame = Frame(0, 0.0, av.VideoFrame.from_ndarray(picture, format="bgr24"))
+    before = _to_rgb.cache_info().misses
+    for x in range(0, 500, 50):
+        part = frame.rgb_part(Box(x, 40, 100, 80), 100, 80)
+        assert (part == picture[40:120, x : x + 100, ::-1]).all()
+    assert _to_rgb.cache_info().misses == before + 1

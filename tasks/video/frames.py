@@ -6,7 +6,7 @@ and mirrors, and colours are those of the declared matrix and range. Every size 
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -176,7 +176,8 @@ class Frame:
         """The box as a uint8 RGB image (height_px, width_px, 3)."""
         if self._is_planar:
             return self._add_colour(box, self._grey_part(box, width_px, height_px))
-        return resize(crop(self._upright(self._rgb()), box), width_px, height_px)
+        rgb = self._cropped(_to_rgb(self._frame, self._guessed_matrix))
+        return resize(crop(self._upright(rgb), box), width_px, height_px)
 
     def _add_colour(self, box: Box, luma: np.ndarray) -> np.ndarray:
         """A box in RGB from its resized luma (height, width)."""
@@ -198,8 +199,12 @@ class Frame:
 
     def _rgb(self) -> np.ndarray:
         """The frame as it is stored but for its margins, uint8 RGB (h, w, 3)."""
-        guessed = self._matrix if self._frame.colorspace == _UNSPECIFIED and not self._frame.format.is_rgb else None
-        return self._cropped(self._frame.to_ndarray(format="rgb24", src_colorspace=guessed))
+        return self._cropped(self._frame.to_ndarray(format="rgb24", src_colorspace=self._guessed_matrix))
+
+    @property
+    def _guessed_matrix(self) -> int | None:
+        """What a conversion to RGB is to be told; None where the frame knows."""
+        return self._matrix if self._frame.colorspace == _UNSPECIFIED and not self._frame.format.is_rgb else None
 
     @property
     def _is_planar(self) -> bool:
@@ -253,6 +258,12 @@ def resize(image: np.ndarray, width_px: int, height_px: int | None = None) -> np
     size = (width_px, height_px or width_px)
     shrinks = image.shape[0] > size[1]
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+@lru_cache(maxsize=1)
+def _to_rgb(frame: av.VideoFrame, matrix: int | None) -> np.ndarray:
+    """The frame as it is stored, uint8 RGB, to be read only; kept, for a search looks at hundreds of parts of it."""
+    return frame.to_ndarray(format="rgb24", src_colorspace=matrix)
 
 
 def _plane(frame: av.VideoFrame, number: int) -> np.ndarray:

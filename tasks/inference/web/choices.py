@@ -12,7 +12,7 @@ from tasks.inference.pretrained import PRETRAINED_LIMITS, find_pretrained, pretr
 _RUNS = "studies/*/runs/*/model.keras"
 _PRETRAINED = "Published network (Mini-Xception of FER2013)"
 _WHY_OWN = (
-    "Trained by others on photos from the web. A model of your own, which `fer study` trains, is tested on people and "
+    "Trained by others on photos from the web. A model of your own, trained by fer study, is tested on people and "
     "expressions like yours, and says how good it is."
 )
 

@@ -18,19 +18,17 @@ class Limits(Settings):
         kept: how many answers are kept at most; the one that was not looked at for longest goes.
         silence_s: how long an upload may stand still.
         start_s: in which a process has to be ready.
-        work_s: in which a video has to be done.
         moment_s: in which a moment has to be explained.
         memory_mb: what a process may take beside what it holds when it is ready, model included.
     """
 
     upload_mb: PositiveInt = 200
-    minutes: float = Field(10.0, gt=0)
+    minutes: float = Field(5.0, gt=0)
     waiting: int = Field(8, ge=0)
     keep_minutes: float = Field(15.0, gt=0)
     kept: PositiveInt = 20
     silence_s: float = Field(20.0, gt=0)
     start_s: float = Field(120.0, gt=0)
-    work_s: float = Field(900.0, gt=0)
     moment_s: float = Field(60.0, gt=0)
     memory_mb: PositiveInt = 3000
 
@@ -38,6 +36,11 @@ class Limits(Settings):
     def upload_bytes(self) -> int:
         """Size of a video."""
         return self.upload_mb * _MB
+
+    @property
+    def work_s(self) -> float:
+        """In which a video has to be done: two seconds for each of the longest one, and a minute."""
+        return 60 + 2 * 60 * self.minutes
 
     @property
     def file_bytes(self) -> int:
