@@ -16,9 +16,9 @@ from tasks.inference.batch.folders import results_folder
 from tasks.inference.batch.parts import Part, predict_in_parts
 from tasks.inference.batch.planning import Order, Plan, plain_row, plan_videos
 from tasks.inference.batch.results import Results
-from tasks.inference.batch.whole import contents_of
 from tasks.inference.batch.wishes import Wishes
-from tasks.inference.sources import find_model, list_videos
+from tasks.inference.model_files import ModelFiles
+from tasks.inference.sources import list_videos
 from tasks.outcomes import Outcome
 from tasks.steps.artifacts import ProgressArtifact, show_predictions
 from tasks.steps.predict import predict_batch
@@ -46,7 +46,7 @@ def predict(
     read, with the reasons; retrying it tries those again.
 
     Args:
-        model: Path or URL of a model.keras, such as a study leaves in its runs.
+        model: Path or URL of a model.keras, such as a study leaves in its runs; empty for the published network.
         videos: A folder of videos, a table with a column path (.csv, .parquet), or a list of paths (.txt), as workers
             see it.
         out: Folder for the results, as workers see it; predictions.csv has a row a video, each video a folder below.
@@ -56,14 +56,15 @@ def predict(
         annotate: Also make annotated.mp4 of each video, with what is said drawn into it.
     """
     stop_after_crashes()
-    for name, value in {"model": model, "videos": videos, "out": out}.items():
+    for name, value in {"videos": videos, "out": out}.items():
         if not value:
             raise UserError(f"The parameter {name} is empty; say which {name} is meant.")
-    models, sources = [find_model(read_location(model))], [local_path(videos)]
+    models, sources = ModelFiles((read_location(model),) if model else ()), [local_path(videos)]
+    models.check()
     wishes = Wishes(by=by, stride=stride, timeline=timeline, annotate=annotate)
     folder = read_location(out)
     with exclusive_results(folder), results_folder(folder, sources) as there:
-        plan = plan_videos(list_videos(sources), Order(there, wishes, contents_of(models)))
+        plan = plan_videos(list_videos(sources), Order(there, wishes, models.contents()))
         results = _predict_due(plan, models)
     show_predictions(results)
     sentence = results.sentence()
@@ -72,7 +73,7 @@ def predict(
     return Completed(message=sentence, data=results.counts())
 
 
-def _predict_due(plan: Plan, models: Sequence[Path]) -> Results:
+def _predict_due(plan: Plan, models: ModelFiles) -> Results:
     with ProgressArtifact("predict", len(plan.due)) as shown:
 
         def run(parts: Sequence[Part]) -> Iterator[dict[Path, Row]]:

@@ -108,7 +108,7 @@ def test_a_crashed_video_is_tried_again_in_a_task_of_its_own(
     assert predict(**asked, out=str(tmp_path / "out")) == {"ok": 2, "no_face": 1}, "the next run tries it again"
 
 
-@pytest.mark.parametrize("name", ["model", "videos", "out"])
+@pytest.mark.parametrize("name", ["videos", "out"])
 def test_what_is_not_said_is_asked_for(asked: dict[str, Any], tmp_path: Path, name: str) -> None:
     given = {**asked, "out": str(tmp_path / "out")}
     with pytest.raises(UserError, match=f"The parameter {name} is empty"):

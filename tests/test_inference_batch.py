@@ -12,13 +12,16 @@ from typing import Any
 import pandas as pd
 import pytest
 import stub_pictures
-from conftest import FPS, draw_moving_face, draw_wall
+from conftest import FPS, draw_moving_face, draw_wall, write_images
 from test_inference_predictor import OVERLAPPING, build
 from test_preparation_workers import hurt_who_reads
 
+from fer_models.errors import StorageError
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
-from tasks.inference.batch import running
+from tasks.inference.batch import making, running
 from tasks.inference.batch.done import Row
+from tasks.inference.batch.drawing import draw_picture
 from tasks.inference.batch.folders import TEMPORARY
 from tasks.inference.batch.planning import Order, Plan, plan_videos
 from tasks.inference.batch.results import Results
@@ -27,7 +30,9 @@ from tasks.inference.batch.whole import children_for, pace_in_words, run_plan
 from tasks.inference.batch.wishes import Wishes
 from tasks.inference.predictor import Predictor
 from tasks.inference.sources import list_videos
+from tasks.inference.table_files import write_table
 from tasks.processes.calls import Call
+from tasks.video.decoding import Video, decode
 
 #: A video of which the seconds can be seen that it takes.
 LONG = "long.mp4"
@@ -283,6 +288,55 @@ def test_a_picture_that_cannot_be_drawn_costs_itself(
     assert due(plan) == ([] if settled else ["a.mp4"])
     assert Results(plan).counts() == {"ok" if settled else "not_tried": 1}
     assert outcomes(batch.run(plan, timeout_s=60.0)) == {"a.mp4": "ok"}
+
+
+def test_pictures_of_videos_and_of_an_image(videos: Path, tmp_path: Path) -> None:
+    """The real ones, here and by a child: they are the same."""
+    still = PrepareSettings(segment_length=1, pair="none")
+    predictor = Predictor([build("spatial-only", still)], still)
+    write_images(tmp_path / "named", draw_moving_face(1.0, 1), prefix="photo")
+    made = []
+    for workers in (0, 1):
+        batch = Batch(tmp_path / f"out{workers}", predictor, videos / "a.mp4", tmp_path / "named" / "photo00000001.png")
+        rows = batch.run(batch.plan(timeline=True, annotate=True), workers, draw_picture)
+        assert outcomes(rows) == {"a.mp4": "ok", "photo00000001.png": "ok"}
+        made.append({name: content for name, (content, _) in batch.files().items()})
+    assert sorted(made[0]) == [
+        *(f"a.mp4/{name}" for name in ("annotated.mp4", "prediction.json", "timeline.png")),
+        *(f"photo00000001.png/{name}" for name in ("annotated.png", "prediction.json")),
+    ]
+    assert made[0] == made[1]
+    video = Video()
+    assert len(list(decode(batch.out / "a.mp4" / "annotated.mp4", video))) == 20
+    assert video.width > 320, "there are bars beside the picture"
+
+
+def test_an_image_that_a_model_cannot_judge_is_not_opened(batch: Batch, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_text("no picture")
+    batch.sources = (tmp_path / "photo.png",)
+    rows = batch.run(batch.plan(annotate=True))
+    assert outcomes(rows) == {"photo.png": "too_short"}
+    assert "give it a video; annotated.png: not one frame was decoded" in str(rows["photo.png"]["message"])
+    assert due(batch.plan(annotate=True)) == []
+
+
+def test_a_full_disk_stops_the_run_with_one_sentence(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Path] = []
+
+    def write(path: Path, table: pd.DataFrame) -> None:
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        write_table(path, table)
+
+    monkeypatch.setattr(making, "write_table", write)
+    with pytest.raises(StorageError, match=r"out cannot be written \(No space left on device\); what is done stays"):
+        batch.run(batch.plan(by="frame"))
+    assert not (batch.out / TEMPORARY).exists()
+    monkeypatch.undo()
+    plan = batch.plan(by="frame")
+    assert due(plan) == sorted(ENDS)[1:]
+    assert outcomes(batch.run(plan)) == ENDS
 
 
 def test_counts_add_up_all_the_while(batch: Batch) -> None:

@@ -19,8 +19,9 @@ from flows.environment import check_keras, prepare_environment, silent_imports
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.inference.prediction import By
+    from tasks.inference.model_files import ModelFiles
     from tasks.inference.predictor import Predictor
+    from tasks.inference.table_files import By
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
@@ -102,11 +103,14 @@ def predict(
     """Recognise the expression in new videos with a trained model."""
     prepare_environment(quiet=not debug)
     check_keras()
+    from tasks.inference.model_files import ModelFiles
     from tasks.inference.sources import split_inputs
     from tasks.storage.locations import read_location
 
     names, sources = split_inputs(inputs)
-    asked = _Asked([read_location(name) for name in names], [from_home(one) for one in sources], detector_model, force)
+    asked = _Asked(
+        ModelFiles(tuple(map(read_location, names)), detector_model), [from_home(one) for one in sources], force
+    )
     how: dict[str, Any] = {"by": by, "stride": stride, "precropped": precropped}
     if into is None:
         _check_output_options(by, output, form, timeline or annotate)
@@ -125,30 +129,18 @@ class _Asked:
     """Which models are asked about what.
 
     Args:
-        named: the models; without any the published network is asked.
         force: what somebody else made may be written over.
     """
 
-    named: list[Path]
+    models: "ModelFiles"
     sources: list[Path]
-    detector_model: Path | None
     force: bool
-
-    @property
-    def models(self) -> list[Path]:
-        """The files that hold what is asked; raises `UserError` when one is not there."""
-        from tasks.inference.pretrained import find_pretrained
-        from tasks.inference.sources import find_model
-
-        return [find_model(path) for path in self.named] or [find_pretrained()]
 
     def load(self) -> "Predictor":
         """The models, ready to be asked."""
         with silent_imports():
-            from tasks.inference.predictor import Predictor
-        if not self.named:
-            return Predictor.pretrained()
-        return Predictor.load(*self.named, detector_model=self.detector_model)
+            import tasks.inference.predictor  # noqa: F401
+        return self.models.load()
 
 
 def _tell_of_pretrained() -> None:
@@ -173,9 +165,10 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
     from tasks.report.outputs import PREDICTIONS, check_output, output_file
     from tasks.storage.locations import as_remote
 
-    files = [asked.detector_model, *(None if as_remote(place) else place for place in asked.named)]
+    models = asked.models
     check_output(output, PREDICTIONS, force=asked.force)
-    _ = asked.models  # else it is said only after Keras was loaded
+    models.check()  # else it is said only after Keras was loaded
+    files = [models.detector_model, *(None if as_remote(place) else place for place in models.files)]
     guarded = [*find_videos(asked.sources), *filter(None, files)]
     check_output(output, PREDICTIONS, guarded, asked.force)
     rows, tables = [], []
@@ -245,9 +238,7 @@ def _predict_into(into: Path, asked: _Asked, workers: int | None, **wishes: Any)
     from tasks.inference.batch.whole import predict_into
     from tasks.inference.batch.wishes import Wishes
 
-    results = predict_into(
-        into, asked.sources, asked.models, asked.load, Wishes(**wishes), workers, asked.detector_model, asked.force
-    )
+    results = predict_into(into, asked.sources, asked.models, Wishes(**wishes), workers, asked.load, asked.force)
     out.print(escape(results.sentence()), soft_wrap=True, highlight=False)
     out.print(f"A row a video: {escape(str(results.path))}", soft_wrap=True, highlight=False)
     if not results.num_recognised:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,13 +12,11 @@ from matplotlib.figure import Figure
 from fer_models.errors import VideoFault
 from tasks.drawing.figures import save_figure
 from tasks.inference.annotation import Annotated, annotate_video
-from tasks.inference.table_files import write_parquet
+from tasks.inference.table_files import By, write_parquet
 from tasks.inference.thumbnails import read_thumbnails
 from tasks.inference.timeline import draw_timeline
 from tasks.storage.spreadsheets import write_csv
 from tasks.video.segments import VideoReport
-
-By = Literal["video", "segment", "frame"]
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import pandas as pd
 
 from fer_models.errors import UserError
 from tasks.storage.files import atomic_write, write_text
 from tasks.storage.spreadsheets import write_csv
+
+#: What a table of predictions has a row for.
+By = Literal["video", "segment", "frame"]
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:

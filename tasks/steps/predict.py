@@ -1,7 +1,6 @@
 """Predicting videos, as a Prefect task."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
@@ -9,10 +8,11 @@ from prefect.states import Completed, Failed
 
 from tasks.inference.batch.parts import predict_part
 from tasks.inference.batch.planning import Due, Order
+from tasks.inference.model_files import ModelFiles
 
 
 @task(name="predict-videos", task_run_name="predict {name}", cache_policy=NO_CACHE)
-def predict_batch(name: str, due: Sequence[Due], order: Order, models: Sequence[Path]) -> State:
+def predict_batch(name: str, due: Sequence[Due], order: Order, models: ModelFiles) -> State:
     """Make what is ordered of each video, in child processes.
 
     The task run's result is the rows by video. It ends as failed, with the reasons, when of some of the videos nothing

@@ -14,7 +14,8 @@ from tasks.storage.files import find_json, is_whole, write_json
 from tasks.video.fingerprint import content_sha256, content_state
 
 #: Of a table of predictions, see `tasks.inference.prediction.Prediction`.
-Row = Mapping[str, str | int | float | None]
+Cell = str | bool | int | float | None
+Row = Mapping[str, Cell]
 
 
 class Done(BaseModel):
@@ -35,7 +36,7 @@ class Done(BaseModel):
     outcome: Outcome
     files: dict[str, str] = {}
     lacking: dict[str, str] = {}
-    row: dict[str, str | int | float | None]
+    row: dict[str, Cell]
 
     def row_of(self, video: str) -> Row:
         """The row of the video, as it is called now, with all remarks."""

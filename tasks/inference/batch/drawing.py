@@ -1,10 +1,12 @@
 """The pictures of a video, drawn in a child process from the table of its frames."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
+from fer_models.errors import VideoFault
 from tasks.drawing.figures import save_figure
 from tasks.escaping import visible
 from tasks.inference.annotation import annotate_video
@@ -35,7 +37,10 @@ def draw_picture(name: str, video: Path, frames: Path, labels: Sequence[str], fo
 
 
 def _draw_timeline(video: Path, frames: pd.DataFrame, labels: Sequence[str], target: Path) -> str:
-    save_figure(draw_timeline(frames, labels, visible(video.name), read_thumbnails(video, frames)), target)
+    thumbnails = []
+    with suppress(VideoFault):
+        thumbnails = read_thumbnails(video, frames)
+    save_figure(draw_timeline(frames, labels, visible(video.name), thumbnails), target)
     return ""
 
 

@@ -85,8 +85,9 @@ class Made:
 
     def give_up(self, name: str, fault: VideoFault) -> Ended:
         """A picture could not be drawn this time; the next run makes all of it again."""
-        told = {"outcome": str(fault.outcome), "message": f"{name}: {fault.message}"}
-        return Ended(self.due, {**self._done.row_of(_name(self.due)), **told})
+        row = self._done.row_of(_name(self.due))
+        message = "; ".join(filter(None, [str(row["message"]), f"{name}: {fault.message}"]))
+        return Ended(self.due, {**row, "outcome": str(fault.outcome), "message": message})
 
 
 def lost(due: Due, predictor: Predictor, fault: VideoFault) -> Ended:

@@ -5,7 +5,7 @@ Knows nothing of Prefect: how a part of the videos is run is given by the caller
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from tasks.inference.batch.done import Row
 from tasks.inference.batch.planning import Due, Order, Plan
 from tasks.inference.batch.results import Results
 from tasks.inference.batch.whole import children_for
+from tasks.inference.model_files import ModelFiles
 from tasks.outcomes import RETRIED, Outcome
 from tasks.progress import echo, progress
 
@@ -80,7 +81,7 @@ def _named(names: Sequence[str]) -> str:
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
-def predict_part(due: Sequence[Due], order: Order, models: Iterable[Path]) -> dict[Path, Row]:
+def predict_part(due: Sequence[Due], order: Order, models: ModelFiles) -> dict[Path, Row]:
     """Predict some videos in children of this process, which loads the models once for all parts.
 
     Raises:
@@ -88,15 +89,13 @@ def predict_part(due: Sequence[Due], order: Order, models: Iterable[Path]) -> di
     """
     children = children_for(len(due))
     start_children(children)
-    predictor = _load(tuple(models), order.models)
+    predictor = _load(models, order.models)
     from tasks.inference.batch.running import predict_videos  # which needs Keras
 
     return {ended.due.placed.video: ended.row for ended in predict_videos(due, predictor, order, children)}
 
 
 @functools.lru_cache(maxsize=1)
-def _load(models: tuple[Path, ...], contents: tuple[str, ...]) -> "Predictor":
+def _load(models: ModelFiles, contents: tuple[str, ...]) -> "Predictor":
     """The models, once for as long as their contents are these."""
-    from tasks.inference.predictor import Predictor
-
-    return Predictor.load(*models)
+    return models.load()

@@ -131,4 +131,5 @@ def plain_row(video: str, outcome: Outcome, message: str) -> Row:
         "coverage": None,
         "faces": "",
         "uncertainty": None,
+        "has_verdict": False,
     }

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fer_models.errors import VideoFault
+from fer_models.errors import StorageError, VideoFault
 from tasks.inference.batch.blocks import BlockReader
 from tasks.inference.batch.cutting import CutVideo, cut_into_blocks, cut_video
 from tasks.inference.batch.drawing import draw_picture
@@ -59,7 +59,7 @@ def predict_videos(
         timeout_s: see `TIMEOUT_S`.
 
     Raises:
-        StorageError, OSError: nothing more can be written; what is done stays.
+        StorageError: nothing more can be written; what is done stays.
     """
     run = _Run(predictor, order, workers, timeout_s, draw)
     try:
@@ -149,6 +149,11 @@ class _Run:
             return made.finish()
         except VideoFault as fault:
             return lost(due, self._predictor, fault)
+        except OSError as error:
+            raise StorageError(
+                f"{self._order.out} cannot be written ({error.strerror or error}); what is done stays, so correct that "
+                "and run the same once more."
+            ) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

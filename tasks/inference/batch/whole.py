@@ -15,24 +15,24 @@ from tasks.inference.batch.folders import results_folder
 from tasks.inference.batch.planning import Order, Plan, plan_videos
 from tasks.inference.batch.results import Results
 from tasks.inference.batch.wishes import Wishes
-from tasks.inference.sources import find_model, list_videos
+from tasks.inference.model_files import ModelFiles
+from tasks.inference.sources import list_videos
 from tasks.outcomes import Outcome
 from tasks.progress import progress
-from tasks.storage.local_copies import local_copy
-from tasks.video.fingerprint import content_sha256
 
 if TYPE_CHECKING:
     from tasks.inference.predictor import Predictor
+
+Load = Callable[[], "Predictor"]
 
 
 def predict_into(
     out: Path,
     sources: Sequence[Path],
-    models: Sequence[Path],
-    load: Callable[[], "Predictor"],
+    models: ModelFiles,
     wishes: Wishes,
     workers: int | None = None,
-    detector_model: Path | None = None,
+    load: Load | None = None,
     force: bool = False,
 ) -> Results:
     """Make what is wished of all videos below a folder, but for what is there already.
@@ -40,37 +40,22 @@ def predict_into(
     Args:
         out: the folder, see `tasks.inference.batch.folders`.
         sources: videos, folders, tables and lists, see `tasks.inference.sources`.
-        models: files of models, local or not.
-        load: gives the predictor that they make; not called when nothing is due.
         workers: children at once; by default one a core.
-        detector_model: a file or folder that `load` uses too.
+        load: loads the models in another way than they do it; not called when nothing is due.
         force: `out` may hold files that others wrote.
 
     Raises:
         UserError: a model or a video that is named is not there, or `out` cannot be used.
         StorageError, OSError: the results cannot be written; what is done stays.
     """
-    for model in models:
-        find_model(model)
+    models.check()
     videos = list_videos(sources)
     with results_folder(out, sources, force) as folder:
-        plan = plan_videos(videos, Order(folder, wishes, contents_of(models, detector_model)))
-        return run_plan(plan, load, workers)
+        plan = plan_videos(videos, Order(folder, wishes, models.contents()))
+        return run_plan(plan, load or models.load, workers)
 
 
-def contents_of(models: Sequence[Path], detector_model: Path | None = None) -> tuple[str, ...]:
-    """The SHA-256 of all files that predictions depend on, local or not."""
-    files = [detector_model] if detector_model else []
-    if detector_model and detector_model.is_dir():
-        files = sorted(detector_model.iterdir())
-    found = []
-    for file in [*models, *files]:
-        with local_copy(file) as copy:
-            found.append(content_sha256(copy))
-    return tuple(found)
-
-
-def run_plan(plan: Plan, load: Callable[[], "Predictor"], workers: int | None = None) -> Results:
+def run_plan(plan: Plan, load: Load, workers: int | None = None) -> Results:
     """Predict what is due, with progress; arguments as of `predict_into`."""
     results = Results(plan)
     results.write()

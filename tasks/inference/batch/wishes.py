@@ -6,7 +6,7 @@ from typing import Literal
 
 from fer_models.settings import PositiveInt, Settings
 from tasks.config.digests import digest
-from tasks.inference.prediction import By
+from tasks.inference.table_files import By
 from tasks.video.image_sequences import is_still
 
 #: Raised when the same model and wishes give other files than before.
