@@ -12,7 +12,7 @@ import uvicorn
 
 from fer_models.errors import UserError
 from tasks.inference.sources import find_model
-from tasks.inference.web.app import asking_page, web_app
+from tasks.inference.web.app import Saying, asking_page, web_app
 from tasks.inference.web.choices import Choice, choices_of, models_below, pretrained_choice
 from tasks.inference.web.door import Door
 from tasks.inference.web.limits import Limits
@@ -121,7 +121,7 @@ def serve(choices: Sequence[Choice], limits: Limits, address: Address, detector_
 def guarded(app: App, address: Address, token: str) -> App:
     """The page for those alone who name it rightly and, where there is one, know the token."""
     names = names_of(address.host) | ({address.name.lower()} if address.name else set())
-    return Gate(Door(app, token, asking_page()) if token else app, names)
+    return Gate(Saying(Door(app, token, asking_page())) if token else app, names)
 
 
 def _shown(host: str) -> str:

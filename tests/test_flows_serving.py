@@ -62,7 +62,9 @@ def test_pages_of_other_sites_and_other_names_get_nothing() -> None:
 
 def test_the_token_stands_behind_the_name() -> None:
     address = Address("0.0.0.0", 7860)
-    assert ask(address, "localhost:7860", token=TOKEN).status_code == 401
+    asked = ask(address, "localhost:7860", token=TOKEN)
+    assert asked.status_code == 401
+    assert asked.headers["content-security-policy"].startswith("default-src 'none'")
     assert ask(address, "localhost:7860", token=TOKEN, authorization=f"Bearer {TOKEN}").text == "inside"
     assert ask(address, "evil.test", token=TOKEN, authorization=f"Bearer {TOKEN}").status_code == 403
 

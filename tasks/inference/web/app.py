@@ -74,7 +74,7 @@ def web_app(visits: Visits) -> ASGIApp:
     ]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _fault, Exception: _fault})
     app.state.visits = visits
-    return _Saying(app)
+    return Saying(app)
 
 
 def asking_page() -> str:
@@ -210,8 +210,8 @@ async def _fault(request: Request, error: Exception) -> Response:
     return JSONResponse({"message": message}, status)
 
 
-class _Saying:
-    """Answers say what all of them say."""
+class Saying:
+    """An ASGI app before another, whose answers say what all answers of the page say."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
