@@ -23,6 +23,7 @@ from tasks.inference.asking import Said, SegmentAsker
 from tasks.inference.prediction import Prediction
 from tasks.inference.predictor import Calibration, Predictor
 from tasks.inference.rows import Sightings, frame_rows
+from tasks.inference.table_files import write_table
 from tasks.video.boxes import Box
 from tasks.video.cutting import cut_frames
 from tasks.video.segments import FaceFrame, Sighting
@@ -218,7 +219,11 @@ def test_a_stride_of_its_own(half: Path) -> None:
     assert found.segments.loc[[0, 2, 4], P].to_numpy() == pytest.approx(usual.segments.loc[[0, 1, 2], P].to_numpy())
 
 
-def test_tables_are_written_whole(half: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows_at_a_time", [5000, 7])
+def test_tables_are_written_whole(
+    half: Path, tmp_path: Path, rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.inference.table_files._ROWS", rows_at_a_time)
     found = Predictor([build("gap-sum", OVERLAPPING)], OVERLAPPING).predict(half)
     for by, length in (("video", 1), ("segment", 9), ("frame", 20)):
         found.to_csv(tmp_path / f"{by}.csv", by)
@@ -226,6 +231,8 @@ def test_tables_are_written_whole(half: Path, tmp_path: Path) -> None:
         csv, parquet = pd.read_csv(tmp_path / f"{by}.csv"), pd.read_parquet(tmp_path / f"{by}.parquet")
         assert len(csv) == len(parquet) == length
         assert csv.columns.tolist() == parquet.columns.tolist() == found.table(by).columns.tolist()
+        write_table(tmp_path / f"{by}.jsonl", found.table(by))
+        assert len(pd.read_json(tmp_path / f"{by}.jsonl", lines=True)) == length
 
 
 def test_a_file_that_is_no_video_has_a_row_and_no_others(tmp_path: Path) -> None:

@@ -101,3 +101,13 @@ def test_an_audit_of_a_hostile_name(tmp_path: Path) -> None:
 def test_a_file_is_written_whole(tmp_path: Path) -> None:
     write_csv(tmp_path / "new" / "a.csv", pd.DataFrame({"a": ["ü"]}))
     assert (tmp_path / "new" / "a.csv").read_text(encoding="utf-8") == "a\nü\n"
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5])
+def test_a_long_table_is_written_part_by_part(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.storage.spreadsheets._ROWS", 2)
+    table = pd.DataFrame(
+        {"a": ["=1", None, "x\ny", 0.1, 2][:count], "b": pd.array([1, None, 3, 4, 5][:count], "Int64")}
+    )
+    write_csv(tmp_path / "a.csv", table)
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == csv_text(table)

@@ -8,21 +8,26 @@ from typing import Literal
 import pandas as pd
 
 from fer_models.errors import UserError
-from tasks.storage.files import atomic_write, write_text
+from tasks.storage.files import atomic_write
 from tasks.storage.spreadsheets import write_csv
 
 #: What a table of predictions has a row for.
 By = Literal["video", "segment", "frame"]
+#: Rows that are written at a time: a table of a long video takes little memory beside its own.
+_ROWS = 5000
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Write a table as Parquet, whole or not at all."""
     with atomic_write(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False, row_group_size=_ROWS)
 
 
 def _write_json_lines(path: Path, table: pd.DataFrame) -> None:
-    write_text(path, table.to_json(orient="records", lines=True, force_ascii=False, double_precision=12))
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for start in range(0, len(table), _ROWS):
+            rows = table.iloc[start : start + _ROWS]
+            file.write(rows.to_json(orient="records", lines=True, force_ascii=False, double_precision=12))
 
 
 _WRITERS: MappingProxyType[str, Callable[[Path, pd.DataFrame], None]] = MappingProxyType(

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.storage.files import write_text
+from tasks.storage.files import atomic_write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,12 +17,18 @@ _FORMULA = re.compile(
 )
 
 
+#: Rows that are made text at a time.
+_ROWS = 5000
+
+
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table as CSV, whole or not at all."""
-    write_text(path, csv_text(table))
+    """Write a table as CSV, whole or not at all; a long one takes little memory beside its own."""
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for start in range(0, max(len(table), 1), _ROWS):
+            file.write(csv_text(table.iloc[start : start + _ROWS], header=not start))
 
 
-def csv_text(table: "pd.DataFrame") -> str:
+def csv_text(table: "pd.DataFrame", header: bool = True) -> str:
     """A table as CSV; a text that would be a formula gets an apostrophe before it, numbers stay numbers.
 
     See OWASP, CSV injection.
@@ -32,7 +38,7 @@ def csv_text(table: "pd.DataFrame") -> str:
         column = safe.iloc[:, position]
         if column.dtype.kind not in "biufcmM":
             safe.isetitem(position, column.map(_plain))
-    return str(safe.to_csv(index=False, lineterminator="\n"))
+    return str(safe.to_csv(index=False, header=header, lineterminator="\n"))
 
 
 def _plain(cell: Hashable) -> Hashable:
