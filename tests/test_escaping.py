@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.cli import _complain
+from tasks.config.prepare_words import preparation_in_words
 from tasks.config.settings import SplitSettings, StudySettings
 from tasks.escaping import fenced, latex, markdown, visible
 from tasks.progress import console, echo, progress
@@ -115,6 +116,7 @@ def test_the_report_escapes_what_comes_from_outside() -> None:
     facts = {"settings": settings, "num_folds": 2, "num_meant": 3, "num_lost": 1, "num_seeds": 1, "optimism": None}
     facts |= {"streams": ["spatial", "temporal"], "trained": ["Networks"], "solved": [], "num_climbing": 0}
     facts |= {"has_ensembles": False, "origins": [], "taken": {}}
+    facts |= {"preparation": preparation_in_words(settings.prepare, False, ["spatial", "temporal"])}
     page = _environment(is_html=True).from_string(source).render(facts)
     assert page.count("given by &lt;script&gt;a_b&lt;/script&gt;.csv") == 2
     assert "<script>" not in page

@@ -99,7 +99,8 @@ def probabilities(path: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def test_every_family_is_looked_at() -> None:
-    assert {ARMS[arm].family for arm, _ in EVERY_FAMILY} == set(FAMILIES)
+    published_as_a_whole = {"fer2013"}
+    assert {ARMS[arm].family for arm, _ in EVERY_FAMILY} == set(FAMILIES) - published_as_a_whole
 
 
 @pytest.mark.slow

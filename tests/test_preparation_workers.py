@@ -22,7 +22,7 @@ from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.preparation.shards import shard_path
 from tasks.preparation.workers import Job, prepare_videos
-from tasks.processes.pool import worker_pool
+from tasks.processes.pool import end_pools, worker_pool
 
 SETTINGS = PrepareSettings()
 LONG = "long"
@@ -103,6 +103,7 @@ def test_a_worker_that_dies_or_hangs_costs_one_video_one_attempt(
 
 def test_a_worker_that_dies_with_nothing_to_do_takes_nothing_along(jobs: list[Job]) -> None:
     """As by the kernel when memory runs out: the pool cannot tell whose video it had, and is broken from then on."""
+    end_pools()  # those of other tests
     before = {child.pid for child in active_children()}
     assert prepare_videos(jobs[1:2], SETTINGS, workers=1, timeout_s=60.0)[jobs[1].video.sha256].outcome is Outcome.OK
     pool = worker_pool(1)

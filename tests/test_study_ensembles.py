@@ -6,10 +6,10 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import predicted_rows
 
 import flows.train as train_module
 from fer_models.errors import UserError
+from fer_models.statistics.calibration import apply_temperature
 from flows.evaluate import evaluate
 from flows.prepare import prepare
 from flows.split import split
@@ -21,6 +21,8 @@ from tasks.config.settings import StudySettings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.dataset.folds import VALIDATION
 from tasks.dataset.index import read_subset
+from tasks.inference.predictor import Predictor
+from tasks.inference.sources import find_videos
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, VALIDATION_FILE, read_progress
 from tasks.study.evaluation import PREDICTIONS_FILE, Evaluation
 from tasks.study.explanations import NO_MAPS, read_explanation
@@ -150,9 +152,15 @@ def test_it_has_a_card_of_its_own(study: StudySettings) -> None:
 def test_it_recognises_a_new_video(study: StudySettings) -> None:
     ensemble = the_ensemble(study)
     paths = [run.folder / MODEL_FILE for run in (ensemble, *ensemble.members)]
-    ours, *theirs = (predicted_rows(path, [study.corpus.root / "anger" / "p0"]).iloc[0] for path in paths)
-    assert ours["outcome"] == "ok"
-    assert ours["p_anger"] == pytest.approx(np.mean([one["p_anger"] for one in theirs]), abs=1e-5)
+    (video,) = find_videos([study.corpus.root / "anger" / "p0"])
+    ours, *theirs = (Predictor.load(path).predict(video) for path in paths)
+    assert ours.row["outcome"] == "ok"
+    means = np.mean([one.segments["p_anger"] for one in theirs], axis=0)
+    assert ours.segments["p_anger"].to_numpy() == pytest.approx(means, abs=1e-5)
+    card = read_card(paths[0])
+    assert card
+    together = ours.segments[["p_anger", "p_happiness"]].mean().to_numpy()[None]
+    assert ours.row["p_anger"] == pytest.approx(apply_temperature(together, card.temperature)[0, 0], abs=1e-5)
 
 
 def test_a_member_that_lost_its_content_is_set_aside(study: StudySettings) -> None:

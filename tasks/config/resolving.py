@@ -1,7 +1,7 @@
 """Settings from a preset, a YAML file and single keys, in that order, with errors that name the nearest valid word."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,10 +39,10 @@ def resolve_settings(
     name = _renamed("preset", named, FORMER_PRESETS.get(named, named))
     if name not in PRESETS:
         raise UserError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
-    merged = _merge(PRESETS[name]().model_dump(mode="json"), _in_present_words(values))
+    merged = _merge(PRESETS[name]().model_dump(mode="json"), _in_present_words(values), _WHOLE)
     for key, value in (overrides or {}).items():
         given = _nested(key, _parse(key, value) if isinstance(value, str) else value)
-        merged = _merge(merged, _in_present_words(given))
+        merged = _merge(merged, _in_present_words(given), _WHOLE & {key})
     try:
         settings = StudySettings.model_validate(merged)
     except ValidationError as error:
@@ -127,18 +127,20 @@ def _nested(dotted: str, value: Any) -> dict[str, Any]:
     return value
 
 
-def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    """Lay one tree over another; a schedule of another kind replaces the old one whole."""
+#: Settings whose keys are names that users choose; who gives one gives all of it.
+_WHOLE = frozenset({"training_of_family"})
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any], whole: Collection[str] = ()) -> dict[str, Any]:
+    """Lay one tree over another; a schedule of another kind replaces the old one whole, as do the keys named so."""
     merged = dict(base)
     for key, value in top.items():
         old = merged.get(key)
-        same_kind = not (
-            isinstance(old, dict)
-            and "kind" in old
-            and isinstance(value, dict)
-            and value.get("kind", old["kind"]) != old["kind"]
-        )
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) and same_kind else value
+        if isinstance(old, dict) and isinstance(value, dict) and key not in whole:
+            same_kind = "kind" not in old or value.get("kind", old["kind"]) == old["kind"]
+            merged[key] = _merge(old, value) if same_kind else value
+        else:
+            merged[key] = value
     return merged
 
 
