@@ -144,6 +144,7 @@ def with_entry_points(folder: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: told-of\nVersion: 0\n")
 
 
+@pytest.mark.slow
 def test_mlflow_loads_a_model_in_a_script_that_knows_no_layer(trained: Path, tmp_path: Path) -> None:
     folder = saved(trained, tmp_path / "model")
     with_entry_points(tmp_path)

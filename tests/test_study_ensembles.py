@@ -28,7 +28,7 @@ from tasks.study.evaluation import PREDICTIONS_FILE, Evaluation
 from tasks.study.explanations import NO_MAPS, read_explanation
 from tasks.study.runs import Run, plan_runs, train_run
 
-pytestmark = pytest.mark.trains
+pytestmark = [pytest.mark.trains, pytest.mark.slow]
 EMOTIONS = ("anger", "happiness")
 
 

@@ -177,6 +177,7 @@ def train(folder: Path, settings: TrainingSettings = SETTINGS, **arguments) -> P
     return fit(build, TRAIN, VALIDATION, settings, RunCheckpoints(folder), SEED, **arguments)
 
 
+@pytest.mark.slow
 def test_it_comes_before_the_first_epoch_and_before_a_refit(tmp_path: Path) -> None:
     """After the streams, which have half of the epochs to learn by themselves."""
     told: list[object] = []

@@ -77,6 +77,7 @@ class Interrupted(Exception):
     """What stops a run in this test."""
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_a_run_with_soft_labels_learns_and_resumes_exactly(tmp_path: Path) -> None:
     labels = np.arange(12) % 6

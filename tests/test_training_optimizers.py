@@ -79,6 +79,7 @@ class Interrupted(Exception):
     """What stops a run in this test."""
 
 
+@pytest.mark.slow
 def test_averages_survive_a_resumption_exactly(tmp_path: Path) -> None:
     def stop(epoch) -> None:
         if epoch.epoch == 2:

@@ -116,6 +116,7 @@ def test_what_is_frozen_never_learns(train, published: Path, tmp_path: Path) -> 
     assert changed["temporal_conv1/kernel"] > 0
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_an_undisturbed_one(train, tmp_path: Path) -> None:
     """Broken off inside the warm-up, with averaged weights, and with a training on both subsets after it."""
     settings = SETTINGS.model_copy(update={"epochs": 2, "ema": 0.5, "refit": "train_and_validation"})
