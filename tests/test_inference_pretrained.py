@@ -14,6 +14,7 @@ from test_models_mini_xception import draw_weights, write_weights
 from fer_models.errors import UserError
 from fer_models.models.backbones.mini_xception import CLASSES, WEIGHTS, build_mini_xception
 from fer_models.models.building import model_labels, model_lineage, model_network, model_prepare
+from fer_models.segments import FrameInputs
 from tasks.config.saved_preparation import carried_prepare
 from tasks.inference import pretrained
 from tasks.inference.predictor import Predictor
@@ -115,3 +116,18 @@ def test_the_real_weights_know_plain_expressions_of_real_faces() -> None:
             )
             winners = np.array(CLASSES)[smoothed.argmax(axis=1)]
             assert (winners == emotion).mean() > 0.6, path.name
+
+
+@pytest.mark.trains
+def test_what_is_said_does_not_depend_on_what_was_asked_before(weights: Path) -> None:
+    """Bit for bit, so that a batch of videos that is broken off and goes on ends with the same files."""
+    rng = np.random.default_rng(0)
+
+    def segments(count: int) -> FrameInputs:
+        faces = rng.integers(0, 255, (count, 76, 76, 3), np.uint8)
+        return FrameInputs(faces, None, np.arange(count)[:, None], np.ones((count, 1), bool))
+
+    videos = [segments(60), segments(100)]
+    forwards, backwards = Predictor.pretrained(), Predictor.pretrained()
+    said = [forwards.ask(one).tobytes() for one in videos]
+    assert [backwards.ask(one).tobytes() for one in videos[::-1]] == said[::-1]

@@ -12,7 +12,7 @@ import numpy as np
 from fer_models.errors import UserError
 from fer_models.models.building import load_model, members_of, model_labels, model_network, model_prepare
 from fer_models.models.network import used_inputs
-from fer_models.segments import FrameInputs
+from fer_models.segments import FrameInputs, SegmentRows
 from fer_models.statistics.calibration import apply_temperature
 from fer_models.statistics.metrics import pooled
 from fer_models.training.engine import PREDICT_BATCH, predict
@@ -87,6 +87,7 @@ class Predictor:
         self._crops = crops
         self.members = [member for model in models for member in members_of(model) or [model]]
         self._pooling = model_network(first).pooling
+        self._has_graphs = keras.backend.backend() != "tensorflow"  # JAX has a graph for each number
         self._lacking_in_stills = _lacking_in_stills(first)
         self._takes_motion = "optical_flow" in {one.name for one in first.inputs}
         load_detector(settings)  # a fault of its file is not one of each video
@@ -166,9 +167,23 @@ class Predictor:
     def ask(self, segments: FrameInputs) -> np.ndarray:
         """Probabilities by each member, float32 (members, n, classes)."""
         segments = self.completed(segments)
+        if not self._has_graphs:
+            self._build_graphs(segments)
         fewest = 1 << max(len(segments) - 1, 7).bit_length()  # a power of two, so that few graphs are built
         batch_size = min(fewest, PREDICT_BATCH)
         return np.stack([predict(member, segments, batch_size) for member in self.members])
+
+    def _build_graphs(self, segments: FrameInputs) -> None:
+        """Have what is said of a video not depend on what was asked before.
+
+        Keras on TensorFlow builds a graph for the first number of segments, and another one for all other numbers; the
+        two round differently. The first number is taken by one that is never asked for.
+        """
+        one = SegmentRows(segments, np.zeros(1, int))
+        for member in self.members:
+            for batch_size in (1, 2):
+                predict(member, one, batch_size)
+        self._has_graphs = True
 
     def completed(self, segments: FrameInputs) -> FrameInputs:
         """Segments with all that the models take; of motion that they take and do not look at there is none."""
