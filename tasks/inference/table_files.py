@@ -25,6 +25,8 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
 
 def _write_json_lines(path: Path, table: pd.DataFrame) -> None:
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        if table.empty:
+            file.write("\n")  # a file of no bytes is taken for one that lost its content
         for start in range(0, len(table), _ROWS):
             rows = table.iloc[start : start + _ROWS]
             file.write(rows.to_json(orient="records", lines=True, force_ascii=False, double_precision=12))
