@@ -28,7 +28,9 @@ from tasks.inference.batch.results import Results
 from tasks.inference.batch.running import predict_videos
 from tasks.inference.batch.whole import children_for, pace_in_words, run_plan
 from tasks.inference.batch.wishes import Wishes
-from tasks.inference.predictor import Predictor
+from tasks.inference.cutting import Cut
+from tasks.inference.prediction import Prediction
+from tasks.inference.predictor import OneVideo, Predictor
 from tasks.inference.sources import list_videos
 from tasks.inference.table_files import write_table
 from tasks.processes.calls import Call
@@ -256,6 +258,22 @@ def test_when_the_pool_breaks_each_is_tried_alone(batch: Batch, monkeypatch: pyt
     rows = batch.run(workers=2)
     assert outcomes(rows) == ENDS | {"b.mp4": "crashed"}
     assert due(batch.plan()) == ["b.mp4"]
+
+
+def test_a_bug_that_one_video_shows_costs_that_video(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = OneVideo.finish
+
+    def fail(asked: OneVideo, cut: Cut) -> Prediction:
+        if asked.path.name == "b.mp4":
+            raise IndexError("out of bounds")
+        return finish(asked, cut)
+
+    monkeypatch.setattr(OneVideo, "finish", fail)
+    rows = batch.run()
+    assert outcomes(rows) == ENDS | {"b.mp4": "crashed"}
+    assert rows["b.mp4"]["message"] == "IndexError: out of bounds"
+    monkeypatch.undo()
+    assert outcomes(batch.run()) == ENDS
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fer_models.errors import StorageError, VideoFault
+from fer_models.errors import FerError, StorageError, VideoFault
 from tasks.inference.batch.blocks import BlockReader
 from tasks.inference.batch.cutting import CutVideo, cut_into_blocks, cut_video
 from tasks.inference.batch.drawing import draw_picture
@@ -30,7 +30,7 @@ from tasks.video.fingerprint import VideoFile, content_state
 
 #: A video of which nothing comes for so many seconds ends as `timeout`; at work, a child sends a block every few ones.
 TIMEOUT_S = 300.0
-#: Before its first block it reads the whole file, from where at least so many bytes a second come.
+#: A child reads the whole file too, from where at least so many bytes a second come.
 _SLOWEST_BYTES_A_S = 10e6
 #: A picture may take so many seconds more for each frame of the video.
 _DRAWING_S = 0.5
@@ -131,22 +131,11 @@ class _Run:
         shutil.rmtree(self._order.temporary, ignore_errors=True)
 
     def _steps(self, due: Due) -> _Steps:
-        """The way of one video; its value is what it came to."""
+        """The way of one video; its value is what it came to, whatever happens on it."""
         folder = self._order.temporary / uuid.uuid4().hex[:12]
         try:
             folder.mkdir(parents=True)
-            asked = OneVideo(self._predictor, due.placed.video, self._preparing)
-            found = yield from self._cut(asked, folder)
-            made = Made(due, self._order, found.video, asked.finish(found.cut))
-            for name in made.pictures:
-                try:
-                    remark = yield from self._drawn(made, name, folder)
-                    made.add_picture(folder / name, remark)
-                except VideoFault as fault:
-                    if is_transient(fault):
-                        return made.give_up(name, fault)
-                    made.add_fault(name, fault)
-            return made.finish()
+            return (yield from self._make(due, folder))
         except VideoFault as fault:
             return lost(due, self._predictor, fault)
         except OSError as error:
@@ -154,8 +143,27 @@ class _Run:
                 f"{self._order.out} cannot be written ({error.strerror or error}); what is done stays, so correct that "
                 "and run the same once more."
             ) from error
+        except (FerError, BrokenProcessPool):
+            raise
+        except Exception as error:  # a bug that one video shows must not end the others
+            return lost(due, self._predictor, VideoFault(Outcome.CRASHED, f"{type(error).__name__}: {error}"))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _make(self, due: Due, folder: Path) -> _Steps:
+        """Make all that was ordered of a video."""
+        asked = OneVideo(self._predictor, due.placed.video, self._preparing)
+        found = yield from self._cut(asked, folder)
+        made = Made(due, self._order, found.video, asked.finish(found.cut))
+        for name in made.pictures:
+            try:
+                remark = yield from self._drawn(made, name, folder)
+                made.add_picture(folder / name, remark)
+            except VideoFault as fault:
+                if is_transient(fault):
+                    return made.give_up(name, fault)
+                made.add_fault(name, fault)
+        return made.finish()
 
     def _cut(self, asked: OneVideo, folder: Path) -> _Steps:
         """Have a video cut while the model is asked about it."""
@@ -207,14 +215,15 @@ class _Patience:
     """How long nothing may be heard of a video.
 
     Args:
-        limit_s: in seconds, once something was heard.
+        limit_s: in seconds, beside the time in which the whole file is read, which comes before its first block and,
+            where its end is missing, after the last one.
     """
 
     def __init__(self, limit_s: float, video: Path) -> None:
-        self._limit_s = self._left_s = limit_s
+        self._limit_s = limit_s
         with suppress(OSError, VideoFault, ValueError):  # which the child will tell
-            self._left_s += content_state(video)[0] / _SLOWEST_BYTES_A_S
-        self._looked_s = time.monotonic()
+            self._limit_s += content_state(video)[0] / _SLOWEST_BYTES_A_S
+        self.renew()
 
     def renew(self) -> None:
         """Something was heard."""
@@ -226,7 +235,7 @@ class _Patience:
         self._left_s -= min(now_s - self._looked_s, _MOST_PAUSE_S)
         self._looked_s = now_s
         if self._left_s < 0:
-            raise VideoFault(Outcome.TIMEOUT, f"nothing came of it for {self._limit_s:g} s")
+            raise VideoFault(Outcome.TIMEOUT, f"nothing came of it for {self._limit_s:.0f} s")
 
 
 def _absolute(path: Path) -> Path:
