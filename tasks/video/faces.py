@@ -66,15 +66,22 @@ class FaceFinder:
         """Whether the second opinion, if there is one, shares a face; see `SecondOpinion.agrees`."""
         return self.second is None or self.second.agrees(picture, face.box, before)
 
-    def around(self, picture: Picture, last: Box) -> list[Face]:
-        """The faces near a followed one's last box, of sizes that it can have by now."""
+    def around(self, picture: Picture, last: Box, sure: bool = False) -> list[Face]:
+        """The faces near a followed one's last box, of sizes that it can have by now.
+
+        Args:
+            sure: take no weaker evidence than in a search of the whole frame.
+        """
         reach = round(last.width * _FOLLOW_RANGE / 2)
         centre_x, centre_y = last.x + last.width // 2, last.y + last.height // 2
         left, top = max(centre_x - reach, 0), max(centre_y - reach, 0)
         height, width = picture.grey.shape
         window = Box(left, top, min(centre_x + reach, width) - left, min(centre_y + reach, height) - top)
         smallest, largest = (round(last.width * factor) for factor in _FOLLOW_SIZES)
-        return self._detector.detect(picture, window, max(self.min_face_px, smallest), largest)
+        smallest = max(self.min_face_px, smallest)
+        if not sure:
+            return self._detector.detect(picture, window, smallest, largest)
+        return [face for face in self._detector.detect(picture, window, smallest) if face.box.width <= largest]
 
 
 class FaceTracker:
