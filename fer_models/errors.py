@@ -26,6 +26,18 @@ class WrongShard(UserError):
     """A shard does not hold what its name says; the message says what it is instead, and how it is made again."""
 
 
+class Refused(UserError):
+    """A request that a server does not carry out; the message is for who sent it, and names nothing of the machine."""
+
+
+class TooLarge(Refused):
+    """What was sent is larger than what is taken."""
+
+
+class Busy(Refused):
+    """There is no room for the request now; later there may be."""
+
+
 class TrainingDiverged(FerError):
     """The loss became NaN or infinite; the message names the epoch, the step and the rows of the batch."""
 

@@ -26,6 +26,8 @@ from tasks.services.home import HOME
 from tasks.storage.files import atomic_write
 
 POOLS = ("fer-cpu", "fer-gpu")
+#: Deployments that know nothing of presets and configuration files.
+OF_NO_STUDY = frozenset({"videos"})
 _FILE = Path(__file__).parent.parent / "infra" / "prefect.yaml"
 #: A run that gave no sign of life for so long has died with its worker.
 _SILENCE = datetime.timedelta(minutes=5)
@@ -44,7 +46,7 @@ def register(
         api_url: address of the server's API.
         folder: where the workers run; relative paths of settings start there. A copy of what is registered is left in
             its `fer-data/services`.
-        parameters: defaults of all deployments, such as preset and config.
+        parameters: defaults of all deployments that are of a study, such as preset and config.
         look_every_s: seconds between two looks for new videos; none are looked for without.
         num_devices: runs that may train at once. A higher limit that is there already stays.
 
@@ -57,7 +59,8 @@ def register(
         )
     wanted = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     for deployment in wanted["deployments"]:
-        deployment["parameters"] = deployment.get("parameters", {}) | parameters
+        if deployment["name"] not in OF_NO_STUDY:
+            deployment["parameters"] = deployment.get("parameters", {}) | parameters
         for schedule in deployment.get("schedules", []):
             schedule |= {"interval": look_every_s, "active": True} if look_every_s else {}
     with atomic_write(folder / HOME / "prefect.yaml") as path:

@@ -39,8 +39,21 @@ def gpu_slot() -> Iterator[None]:
 @contextmanager
 def exclusive_preparation(data_root: Path) -> Iterator[None]:
     """Wait until no other run prepares videos into a data root, and keep others out for the block."""
+    with _alone_in("fer-prepare", data_root):
+        yield
+
+
+@contextmanager
+def exclusive_results(out: Path) -> Iterator[None]:
+    """Wait until no other run writes results of videos to a folder, and keep others out for the block."""
+    with _alone_in("fer-predict", out):
+        yield
+
+
+@contextmanager
+def _alone_in(what: str, place: Path) -> Iterator[None]:
     if deployment.id:
-        name = "fer-prepare-" + re.sub(r"[^A-Za-z0-9]+", "-", str(data_root)).strip("-")
+        name = f"{what}-" + re.sub(r"[^A-Za-z0-9]+", "-", str(place)).strip("-")
         with get_client(sync_client=True) as client:
             client.upsert_global_concurrency_limit_by_name(name, 1)
         with _slot(name):

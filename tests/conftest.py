@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import absl.logging
 import pytest
@@ -17,6 +18,7 @@ absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 
 from tasks.corpus.sample.corpus import write_video  # noqa: E402
 from tasks.corpus.sample.drawing import FaceArtist, Pose, compose, draw_background  # noqa: E402
@@ -181,3 +183,10 @@ def moving_face(tmp_path: Path) -> Path:
     path = tmp_path / "moving.mp4"
     write_video(path, draw_moving_face(3.0), FPS)
     return path
+
+
+def predicted_rows(model_file: Path, sources: Sequence[Path], **options: Any) -> pd.DataFrame:
+    """What the model in a file says of videos, a row each."""
+    from tasks.inference.predictor import Predictor  # which loads Keras
+
+    return pd.DataFrame([one.row for one in Predictor.load(model_file).predict_all(sources, **options)])

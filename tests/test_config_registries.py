@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import images_of
+from conftest import images_of, predicted_rows
 from keras import layers
 
 from fer_models.errors import UserError
@@ -35,7 +35,6 @@ from tasks.config.settings import CorpusSettings, StudySettings
 from tasks.corpus.adapters.source import SourceVideo, label_status
 from tasks.corpus.reading import read_corpus
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
-from tasks.inference.prediction import predict_videos
 from tasks.study.explanations import read_explanation
 from tasks.study.runs import plan_runs, run_arrays
 from tasks.study.tiles import TILES_FILE, read_tiles
@@ -277,7 +276,7 @@ def test_both_arms_are_evaluated_and_explained(study: StudySettings) -> None:
 @pytest.mark.parametrize("number", [0, 1], ids=["gap-sum", "one-layer"])
 def test_a_new_video_is_prepared_at_that_size(study: StudySettings, number: int) -> None:
     run = plan_runs(study)[number]
-    (row,) = predict_videos(run.folder / "model.keras", [study.corpus.root / "anger+p0.mp4"]).to_dict("records")
+    (row,) = predicted_rows(run.folder / "model.keras", [study.corpus.root / "anger+p0.mp4"]).to_dict("records")
     assert (row["outcome"], row["predicted"] in EMOTIONS) == ("ok", True)
     assert row["num_segments"] > 0
     assert row["p_anger"] + row["p_happiness"] == pytest.approx(1, abs=1e-5)

@@ -9,19 +9,25 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import predicted_rows
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
+import fer_models
+from fer_models.statistics.calibration import apply_temperature, expected_calibration_error
 from flows.prepare import prepare
 from flows.split import split
 from flows.study import full_study
 from flows.train import train
 from tasks.config.layout import Layout
+from tasks.config.model_card import read_card
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus, write_video
 from tasks.dataset.index import subset_file
 from tasks.dataset.splits import SUBSETS
-from tasks.inference.prediction import predict_videos
+from tasks.report.input import collect
+from tasks.study.comparison import best_run
 from tasks.study.runs import plan_runs
+from tasks.study.scoring import labels_of, probabilities_of
 
 CORPUS = SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180))
 EMOTIONS = ("anger", "happiness", "sadness")
@@ -148,26 +154,89 @@ def test_mlflow_holds_the_run(study: dict[str, Any]) -> None:
 
 
 @pytest.mark.trains
+def test_every_model_has_its_card(study: dict[str, Any]) -> None:
+    layout = study["layout"]
+    train = pd.read_parquet(subset_file(layout.index, 0, "train")).drop_duplicates("video_id")
+    people = set(pd.read_parquet(layout.split)["subject"])
+    logged = child_runs(layout)
+    for run in plan_runs(study["settings"]):
+        card = read_card(run.folder / "model.keras")
+        assert card
+        assert (card.arm, card.labels, card.seeds, card.fold) == (run.arm.name, EMOTIONS, (run.seed,), "")
+        assert {one.name: one.videos for one in card.classes} == train["emotion"].value_counts().to_dict()
+        (videos,) = (pd.read_parquet(path) for path in run.folder.glob("test-*/videos.parquet"))
+        covered = videos[videos["num_segments"] > 0]
+        uar = balanced_accuracy_score(covered["emotion"], covered["predicted"])
+        assert card.scores["video_uar"].estimate == pytest.approx(uar)
+        assert card.scores["video_accuracy"].estimate == pytest.approx(
+            accuracy_score(covered["emotion"], covered["predicted"])
+        )
+        low, high = card.scores["video_uar"].low, card.scores["video_uar"].high
+        assert low is not None
+        assert high is not None
+        assert low <= uar <= high
+        assert card.subsets[-1].videos == len(covered)
+        scaled = probabilities_of(covered, EMOTIONS, "scaled_")
+        assert card.ece_scaled == pytest.approx(expected_calibration_error(labels_of(covered, EMOTIONS), scaled))
+        assert apply_temperature(probabilities_of(covered, EMOTIONS), card.temperature) == pytest.approx(scaled)
+        text = (run.folder / "model_card.md").read_text(encoding="utf-8")
+        said = text + (run.folder / "model_card.json").read_text(encoding="utf-8")
+        assert not [name for name in people if name in said]
+        assert str(layout.root.parent) not in said
+        of_run = logged.loc[run.arm.name]
+        assert of_run["tags.mlflow.note.content"] == text
+        artifacts = {file.path for file in mlflow.MlflowClient().list_artifacts(of_run["run_id"])}
+        assert {"model_card.json", "model_card.md"} <= artifacts
+
+
+@pytest.mark.trains
+def test_what_is_logged_is_served_with_its_card(study: dict[str, Any], tmp_path: Path) -> None:
+    """The very file of the run, so that the card beside it counts."""
+    layout = study["layout"]
+    of_run = child_runs(layout).loc["gap-sum"]
+    (model_id,) = [one.model_id for one in mlflow.get_run(of_run["run_id"]).outputs.model_outputs]
+    folder = mlflow.artifacts.download_artifacts(f"models:/{model_id}", dst_path=str(tmp_path))
+    assert read_card(Path(folder, "data", "model.keras"))
+    run = plan_runs(study["settings"])[0]
+    example = mlflow.artifacts.load_dict(f"runs:/{of_run['run_id']}/input_example.json")["inputs"]
+    segments = {"face": np.array(example["face"], np.uint8)}
+    segments["optical_flow"] = np.array(example["optical_flow"], np.float32)
+    found = mlflow.pyfunc.load_model(f"models:/{model_id}").predict(segments)
+    expected = fer_models.load_model(run.folder / "model.keras").predict_on_batch(list(segments.values()))
+    assert list(found) == list(EMOTIONS)
+    assert np.stack(list(found.values()), axis=1) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.trains
 def test_the_report_is_self_contained_and_true(study: dict[str, Any]) -> None:
     html = study["report"].read_text(encoding="utf-8")
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", html), "no outside requests"
     score = child_runs(study["layout"]).loc["gap-sum", "metrics.test_video_uar"]
     assert f"{100 * score:.1f}" in html
     markdown = (study["report"].parent / "report.md").read_text(encoding="utf-8")
+    card = read_card(best_run(study["settings"], collect(study["settings"]).best).folder / "model.keras")
+    assert card
+    for text in (html, markdown):
+        assert card.model_sha256 in text
+        assert "Article 5(1)(f)" in text
     for figure in re.findall(r"\]\((figures/[^)]+)\)", markdown):
         assert (study["report"].parent / figure).is_file()
 
 
 def test_a_second_study_does_nothing_again(study: dict[str, Any]) -> None:
     layout = study["layout"]
-    before = (
-        stamps(layout.root, "*.keras") | stamps(layout.shards, "*.parquet") | stamps(layout.root, "evaluation.json")
-    )
+
+    def made() -> dict[Path, int]:
+        found = stamps(layout.shards, "*.parquet")
+        for name in ("*.keras", "evaluation.json", "model_card.*"):
+            found |= stamps(layout.runs, name)
+        return found
+
+    before = made()
     runs = child_runs(layout)
     other_ways = {"execution.workers": 1, "watch.study_after": 3}  # which decide no result
     full_study(**study["arguments"] | {"overrides": study["arguments"]["overrides"] | other_ways})
-    after = stamps(layout.root, "*.keras") | stamps(layout.shards, "*.parquet") | stamps(layout.root, "evaluation.json")
-    assert after == before
+    assert made() == before
     assert list(child_runs(layout)["run_id"]) == list(runs["run_id"])
 
 
@@ -176,7 +245,7 @@ def test_a_model_recognises_a_new_video(study: dict[str, Any], tmp_path: Path) -
     path = tmp_path / "new clip.mp4"
     write_video(path, render_clip(CORPUS, Clip(9, 1, "happiness")), 25)
     (tmp_path / "broken.mp4").write_bytes(b"broken")
-    predictions = predict_videos(run.folder / "model.keras", [tmp_path]).set_index("outcome")
+    predictions = predicted_rows(run.folder / "model.keras", [tmp_path]).set_index("outcome")
     assert predictions.loc["ok", "predicted"] in EMOTIONS
     assert predictions.loc["ok", [f"p_{emotion}" for emotion in EMOTIONS]].sum() == pytest.approx(1.0, abs=1e-5)
     assert predictions.loc["undecodable", "predicted"] == ""

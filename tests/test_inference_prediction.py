@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall, write_images
+from conftest import FPS, draw_moving_face, draw_wall, predicted_rows, write_images
 from typer.testing import CliRunner
 
 from fer_models.errors import UserError
@@ -21,7 +21,6 @@ from flows.cli import app
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare, carry_prepare
 from tasks.corpus.sample.corpus import write_video
-from tasks.inference.prediction import predict_videos
 from tasks.video.cutting import prepare_video
 
 PREPARE = PrepareSettings(segment_length=2, segment_stride=2)
@@ -62,7 +61,7 @@ def test_files_folders_and_patterns_of_images_are_videos(model_file: Path, tmp_p
     write_images(tmp_path / "shared", frames[:2], prefix="a_")
     write_images(tmp_path / "shared", frames[:1], prefix="b_")
     named = ["many", "clip", "shared/a_*.png", "shared/b_*.png", "shared/c_*.png"]
-    found = predict_videos(model_file, [tmp_path / name for name in named])
+    found = predicted_rows(model_file, [tmp_path / name for name in named])
     assert [Path(video).name for video in found["video"]] == ["a.mp4", "clip", "a_*.png", "b_*.png", "c_*.png"]
     assert found["outcome"].tolist() == ["ok", "ok", "ok", "too_short", "file_missing"]
     assert found["num_segments"].tolist() == [2, 2, 1, 0, 0]
@@ -73,7 +72,7 @@ def test_files_folders_and_patterns_of_images_are_videos(model_file: Path, tmp_p
 def test_nothing_to_predict_on(model_file: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=f"There is no video at .*{name}"):
-        predict_videos(model_file, [tmp_path / name])
+        predicted_rows(model_file, [tmp_path / name])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_a_models_pairs_are_those_of_its_training(tmp_path: Path, carried: dict[
     )
     assert carried_prepare(model_prepare(load_model(tmp_path / "model.keras"))).pair == pair
     write_video(tmp_path / "clip.mp4", draw_moving_face(2.0, 20), FPS)
-    assert predict_videos(tmp_path / "model.keras", [tmp_path / "clip.mp4"])["outcome"].tolist() == ["ok"]
+    assert predicted_rows(tmp_path / "model.keras", [tmp_path / "clip.mp4"])["outcome"].tolist() == ["ok"]
 
 
 def one(predictions: pd.DataFrame) -> dict[str, object]:
@@ -98,14 +97,14 @@ def one(predictions: pd.DataFrame) -> dict[str, object]:
 def test_frames_that_cannot_be_crops_are_searched_for_faces(model_of_crops: Path, tmp_path: Path) -> None:
     scene = tmp_path / "scene.mp4"
     write_video(scene, draw_moving_face(1.0, 8), FPS)
-    row = one(predict_videos(model_of_crops, [scene]))
-    assert (row["outcome"], row["faces"], row["num_segments"]) == ("ok", "found", 4)
+    row = one(predicted_rows(model_of_crops, [scene]))
+    assert (row["outcome"], row["faces"], row["num_segments"], row["has_verdict"]) == ("ok", "found", 4, True)
     assert "frames of 320x240 px cannot be face crops" in str(row["message"])
     assert "--precropped" in str(row["message"])
-    searched = one(predict_videos(model_of_crops, [scene], precropped=False))
+    searched = one(predicted_rows(model_of_crops, [scene], precropped=False))
     assert searched["p_fear"] == row["p_fear"]
     assert "crops" not in str(searched["message"])
-    whole = one(predict_videos(model_of_crops, [scene], precropped=True))
+    whole = one(predicted_rows(model_of_crops, [scene], precropped=True))
     assert whole["faces"] == "whole frames"
     assert whole["p_fear"] != row["p_fear"]
 
@@ -115,7 +114,7 @@ def test_a_model_that_carries_no_crops_takes_no_scene_for_one(tmp_path: Path) ->
     model = save_model(tmp_path / "model.keras", CROPPED.model_dump(mode="json"))
     write_video(tmp_path / "scene.mp4", draw_moving_face(1.0, 8), FPS)
     write_images(tmp_path / "crops", crops())
-    found = predict_videos(model, [tmp_path / "scene.mp4", tmp_path / "crops"])
+    found = predicted_rows(model, [tmp_path / "scene.mp4", tmp_path / "crops"])
     assert found["faces"].tolist() == ["found", "whole frames"]
     assert found["outcome"].tolist() == ["ok", "ok"]
 
@@ -123,24 +122,24 @@ def test_a_model_that_carries_no_crops_takes_no_scene_for_one(tmp_path: Path) ->
 def test_crops_are_used_whole(model_of_crops: Path, tmp_path: Path) -> None:
     for side_px in (48, 96, 190):
         write_images(tmp_path / str(side_px), crops(side_px=side_px))
-    found = predict_videos(model_of_crops, [tmp_path / name for name in ("48", "96", "190")])
+    found = predicted_rows(model_of_crops, [tmp_path / name for name in ("48", "96", "190")])
     assert found["faces"].tolist() == ["whole frames"] * 3
     assert not found["message"].str.contains("crops").any()
 
 
 def test_a_scene_without_a_face_is_not_recognised(model_of_crops: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "wall.mp4", draw_wall(8), FPS)
-    row = one(predict_videos(model_of_crops, [tmp_path / "wall.mp4"]))
+    row = one(predicted_rows(model_of_crops, [tmp_path / "wall.mp4"]))
     assert (row["outcome"], row["predicted"]) == ("no_face", "")
     assert "--precropped" in str(row["message"])
 
 
 def test_crops_in_which_no_face_is_found_name_the_option(model_file: Path, tmp_path: Path) -> None:
     write_images(tmp_path / "clip", crops(side_px=40))
-    row = one(predict_videos(model_file, [tmp_path / "clip"]))
+    row = one(predicted_rows(model_file, [tmp_path / "clip"]))
     assert row["predicted"] == ""
     assert str(row["message"]).endswith("add --precropped")
-    assert one(predict_videos(model_file, [tmp_path / "clip"], precropped=True))["outcome"] == "ok"
+    assert one(predicted_rows(model_file, [tmp_path / "clip"], precropped=True))["outcome"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -171,10 +170,11 @@ def test_crops_of_several_sizes_allow_all_of_them() -> None:
 def test_few_faces_and_low_confidence_are_said(tmp_path: Path) -> None:
     model = save_model(tmp_path / "model.keras", PREPARE.model_dump(mode="json"), EMOTIONS)
     write_video(tmp_path / "half.mp4", draw_wall(14) + draw_moving_face(1.0, 6), FPS)
-    row = one(predict_videos(model, [tmp_path / "half.mp4"]))
+    row = one(predicted_rows(model, [tmp_path / "half.mp4"]))
     assert row["coverage"] == pytest.approx(0.3)
     assert row["confidence"] == pytest.approx(max(row[f"p_{emotion}"] for emotion in EMOTIONS))
     assert row["message"] == "a face in 3 of 10 segments only; low confidence"
+    assert not row["has_verdict"]
 
 
 def test_the_segments_of_a_video_are_pooled_as_the_model_says(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_the_segments_of_a_video_are_pooled_as_the_model_says(tmp_path: Path) ->
         probabilities = predict(model, pair_inputs(faces, optical_flows))
         means = [each(probabilities) / each(probabilities).sum() for each in pools.values()]
         assert abs(means[0] - means[1]).max() > 1e-3
-        row = one(predict_videos(tmp_path / "model.keras", [tmp_path / "clip.mp4"]))
+        row = one(predicted_rows(tmp_path / "model.keras", [tmp_path / "clip.mp4"]))
         assert [row["p_anger"], row["p_fear"]] == pytest.approx(list(pool(probabilities) / pool(probabilities).sum()))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall, write_images
+from conftest import FPS, draw_moving_face, draw_wall, predicted_rows, write_images
 from test_inference_prediction import PREPARE, crops
 
 from fer_models.models.arms import ensemble_of, get_arm
@@ -13,7 +13,6 @@ from fer_models.segments import SegmentShape
 from fer_models.settings import ModelSettings
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
-from tasks.inference.prediction import predict_videos
 
 STILLS = PrepareSettings(pair="none", segment_length=1)
 MODEL = ModelSettings(form="modern", width=2)
@@ -56,7 +55,7 @@ def test_a_model_of_faces_knows_an_image(tmp_path: Path, prepare: PrepareSetting
     write_images(tmp_path / "clip", [frames[0]] * 2)
     write_images(tmp_path, frames[:1], prefix="photo", suffix=".png")
     model = save(tmp_path / "model.keras", "spatial-only", prepare, members)
-    found = predict_videos(model, [tmp_path / "photo00000001.png", tmp_path / "clip"])
+    found = predicted_rows(model, [tmp_path / "photo00000001.png", tmp_path / "clip"])
     assert found["outcome"].tolist() == ["ok", "ok"]
     assert found["num_segments"].tolist() == [1, 1]
     assert found["p_fear"].tolist() == pytest.approx([found["p_fear"][0]] * 2, abs=1e-5)
@@ -74,7 +73,7 @@ def test_a_model_of_faces_knows_an_image(tmp_path: Path, prepare: PrepareSetting
 def test_a_model_of_more_says_that_it_needs_a_video(tmp_path: Path, arm: str, sight: str) -> None:
     write_images(tmp_path, draw_moving_face(0.0, 1), suffix=".jpg")
     prepare = PREPARE.model_copy(update={"frames_per_segment": 2})
-    found = predict_videos(save(tmp_path / "model.keras", arm, prepare), [tmp_path / "00000001.jpg"])
+    found = predicted_rows(save(tmp_path / "model.keras", arm, prepare), [tmp_path / "00000001.jpg"])
     assert found["outcome"].tolist() == ["too_short"]
     assert found["message"].tolist() == [f"it is a single image, and this model looks at {sight}; give it a video"]
     assert found["predicted"].tolist() == [""]
@@ -84,7 +83,7 @@ def test_what_is_wrong_with_an_image_is_said(tmp_path: Path) -> None:
     write_images(tmp_path / "photos", draw_wall(1), prefix="wall")
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no image")
     model = save(tmp_path / "model.keras", "spatial-only", STILLS)
-    found = predict_videos(model, [tmp_path / "photos"])
+    found = predicted_rows(model, [tmp_path / "photos"])
     assert [Path(name).name for name in found["video"]] == ["broken.jpg", "wall00000001.png"]
     assert found["outcome"].tolist() == ["undecodable", "no_face"]
     assert "broken.jpg cannot be read as an image" in found["message"][0]
@@ -93,13 +92,13 @@ def test_what_is_wrong_with_an_image_is_said(tmp_path: Path) -> None:
 def test_crops_are_used_whole_as_in_the_training(tmp_path: Path) -> None:
     write_images(tmp_path, crops(1), suffix=".png")
     prepare = STILLS.model_copy(update={"precropped": True})
-    found = predict_videos(save(tmp_path / "model.keras", "spatial-only", prepare), [tmp_path / "00000001.png"])
+    found = predicted_rows(save(tmp_path / "model.keras", "spatial-only", prepare), [tmp_path / "00000001.png"])
     assert (found["outcome"][0], found["faces"][0]) == ("ok", "whole frames")
 
 
 def test_images_beside_videos_are_left_alone(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", draw_moving_face(1.0, 4), FPS)
     write_images(tmp_path, draw_moving_face(0.0, 1), prefix="poster")
-    found = predict_videos(save(tmp_path / "model.keras", "spatial-only", STILLS), [tmp_path])
+    found = predicted_rows(save(tmp_path / "model.keras", "spatial-only", STILLS), [tmp_path])
     assert [Path(name).name for name in found["video"]] == ["clip.mp4"]
     assert found["outcome"].tolist() == ["ok"]

@@ -59,6 +59,7 @@ def write_notop(path: Path, model: keras.Model, names: Callable[[str], str] = st
     return path
 
 
+@pytest.mark.slow
 def test_they_are_keras_networks_at_the_published_size() -> None:
     """The same weights, in the same order, give the same maps."""
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)

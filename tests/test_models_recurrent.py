@@ -205,6 +205,7 @@ class Interrupted(Exception):
     """What stops a run in this test."""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_quick")
 @pytest.mark.parametrize("memory", ONE_DAILY)
 def test_a_run_with_all_of_the_recipe_resumes_exactly(memory: str, tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.preparation.shards import shard_path
-from tasks.preparation.workers import Job, prepare_videos, worker_pool
+from tasks.preparation.workers import Job, prepare_videos
+from tasks.processes.pool import worker_pool
 
 SETTINGS = PrepareSettings()
 LONG = "long"

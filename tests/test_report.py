@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from model_cards import make_card
 
 from fer_models.errors import UserError
 from tasks.config.resolving import resolve_settings
@@ -350,6 +351,22 @@ def test_folds_have_their_names_and_scores(tmp_path: Path) -> None:
     score = f"{100 * np.mean(uars):.1f}"
     assert re.search(rf"<tr><td>fold 9</td><td>2</td><td>6</td>.*<td>{score}</td>", html)
     assert re.search(rf"^\| fold 9 \| 2 \| 6 \|.* {score} \|", markdown, re.MULTILINE)
+
+
+def test_the_card_of_the_best_model_is_shown(tmp_path: Path) -> None:
+    source = make_source(tmp_path, arms=ARMS)
+    assert not any("model_card.md" in text for text in read_report(source))
+    card = make_card(title="Best <of> all", limits=("It knows `nobody` <here>.",))
+    html, markdown = read_report(replace(source, card=card))
+    for text in (html, markdown):
+        assert "Best &lt;of&gt; all, seed 3" in text
+        assert "61.0 % (95 % interval 52.0 to 70.0); chance is 50.0 %" in text
+        assert "fer2013-mini-xception (MIT, SHA-256 555555555555; trained on FER2013)" in text
+        assert "Article 5(1)(f)" in text
+        assert "<here>" not in text
+    assert "<code>runs/*/model_card.md</code>" in html
+    assert "<td>anger</td><td>30</td><td>7</td><td>75.0 %</td></tr><tr><td>fear</td><td>10</td><td>5</td><td>" in html
+    assert "| anger | 30 | 7 | 75.0 % |\n| fear | 10 | 5 |  |\n" in markdown
 
 
 def test_a_hold_out_has_no_table_of_folds(tmp_path: Path) -> None:

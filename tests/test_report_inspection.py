@@ -24,15 +24,15 @@ from tasks.config.resolving import resolve_settings
 from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import build_manifest
 from tasks.corpus.sample.corpus import write_video
+from tasks.drawing.colours import GREEN, VERMILION
+from tasks.drawing.segment_pictures import FULL_COLOUR_PX, draw_colour_wheel, draw_optical_flow
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import read_ledger, select_videos, write_ledger
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path
 from tasks.report.inspection import _face_facts, find_video, gather, inspect_video, picture_name
 from tasks.report.outcome_hints import EXPLANATIONS
-from tasks.report.plots import GREEN, VERMILION
 from tasks.report.plots.inspection import Inspected, plot_inspection
-from tasks.report.plots.pictures import FULL_COLOUR_PX, draw_colour_wheel, draw_optical_flow
 from tasks.video.previews import read_spread_stills, read_spread_stills_in_child, spread
 from tasks.video.segments import VideoReport
 

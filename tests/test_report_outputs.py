@@ -3,13 +3,15 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import draw_moving_face, write_images
 from matplotlib.figure import Figure
 
 from fer_models.errors import UserError
+from tasks.drawing.figures import save_figure
+from tasks.inference.table_files import write_table
 from tasks.report.outputs import PICTURE, PREDICTIONS, Kind, check_output, output_file
-from tasks.report.plots import save_figure
 
 OURS = "video,outcome,message,num_segments,predicted,p_anger\na.mp4,ok,,3,anger,1.0\n"
 THEIRS = "path,subject,emotion\na.mp4,anna,anger\n"
@@ -53,6 +55,18 @@ def test_what_somebody_else_made_needs_force(tmp_path: Path) -> None:
         check_output(path, kind, force=True)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+@pytest.mark.parametrize("second", ["outcome", "segment", "frame"])
+def test_tables_of_every_form_are_known_as_ours(tmp_path: Path, suffix: str, second: str) -> None:
+    path = tmp_path / f"table{suffix}"
+    for columns, is_ours in ((("video", second), True), (("video", "label"), False)):
+        write_table(path, pd.DataFrame([["a.mp4", 1]], columns=columns))
+        if is_ours:
+            check_output(path, PREDICTIONS)
+        else:
+            refused(path, PREDICTIONS, "was not made by this command.*--force")
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_a_file_of_another_kind_stays_whatever_its_name(tmp_path: Path, force: bool) -> None:
     for name, content in (
@@ -67,7 +81,7 @@ def test_a_file_of_another_kind_stays_whatever_its_name(tmp_path: Path, force: b
     refused(tmp_path / "table.png", PICTURE, "holds something else than a picture", force=force)
     for name in ("clip.mp4", "model.keras", "study.yaml", "labels", "x.csv.gz"):
         (tmp_path / name).write_bytes(b"kept")
-        refused(tmp_path / name, PREDICTIONS, r"should end in \.csv", force=force)
+        refused(tmp_path / name, PREDICTIONS, r"should end in \.csv or \.parquet or \.jsonl", force=force)
         refused(tmp_path / name, PICTURE, r"should end in \.png", force=force)
 
 
@@ -107,7 +121,7 @@ def test_folders_devices_and_places_that_are_not_there_are_no_outputs(tmp_path: 
             check_output(tmp_path / name, PREDICTIONS, force=True)
     with pytest.raises(UserError, match="no folder"):
         check_output(tmp_path / "none" / "a.csv", PREDICTIONS)
-    with pytest.raises(UserError, match=r"should end in \.csv"):
+    with pytest.raises(UserError, match=r"should end in \.csv or \.parquet or \.jsonl"):
         check_output(Path("/dev/stdout"), PREDICTIONS)
     check_output(None, PREDICTIONS)
 

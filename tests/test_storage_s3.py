@@ -25,7 +25,7 @@ import httpx
 import mlflow
 import pandas as pd
 import pytest
-from conftest import FPS, draw_moving_face, images_of
+from conftest import FPS, draw_moving_face, images_of, predicted_rows
 from rich.console import Console
 
 from fer_models.errors import StorageError, UserError
@@ -39,11 +39,10 @@ from tasks.corpus.manifest import read_manifest
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus, write_video
 from tasks.dataset.audit import audit
 from tasks.dataset.index import index_digest, read_seen
-from tasks.inference.prediction import predict_videos
 from tasks.preparation.cleanup import find_unused, remove
 from tasks.preparation.ledger import plan_preparation, read_ledger
 from tasks.preparation.scan import scan_corpus
-from tasks.preparation.workers import end_pools
+from tasks.processes.pool import end_pools
 from tasks.report.inspection import inspect_video
 from tasks.report.tile_page import explain_tile
 from tasks.storage.files import list_files, list_sizes, read_frame, remove_files, write_text
@@ -300,10 +299,10 @@ def test_every_command_reads_from_s3(studies: dict[str, dict[str, Any]], corpus:
         str(finding.check) for finding in audit(studies["local"]["settings"])
     ]
     model = list_files(layout.runs, f"*/{MODEL_FILE}")[0]
-    predicted = predict_videos(read_location(str(model)), [Path(video["uri"])])
+    predicted = predicted_rows(read_location(str(model)), [Path(video["uri"])])
     assert predicted["predicted"].isin(EMOTIONS).all()
     with pytest.raises(UserError, match=r"There is no model 's3://bucket/nowhere/model.keras'"):
-        predict_videos(read_location(f"{BUCKET}/nowhere/model.keras"), [corpus])
+        predicted_rows(read_location(f"{BUCKET}/nowhere/model.keras"), [corpus])
 
 
 def test_clean_removes_what_is_unused(studies: dict[str, dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import predicted_rows
 
 import flows.train as train_module
 from fer_models.errors import UserError
@@ -14,14 +15,14 @@ from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
 from tasks.config.layout import Layout
+from tasks.config.model_card import read_card
 from tasks.config.resolving import resolve_settings
 from tasks.config.settings import StudySettings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
 from tasks.dataset.folds import VALIDATION
 from tasks.dataset.index import read_subset
-from tasks.inference.prediction import predict_videos
 from tasks.study.checkpoints import MODEL_FILE, PROGRESS_FILE, VALIDATION_FILE, read_progress
-from tasks.study.evaluation import PREDICTIONS_FILE
+from tasks.study.evaluation import PREDICTIONS_FILE, Evaluation
 from tasks.study.explanations import NO_MAPS, read_explanation
 from tasks.study.runs import Run, plan_runs, train_run
 
@@ -133,10 +134,23 @@ def test_it_has_a_run_in_mlflow_and_no_maps(study: StudySettings) -> None:
     assert read_explanation(folder).verdict == NO_MAPS
 
 
+def test_it_has_a_card_of_its_own(study: StudySettings) -> None:
+    ensemble = the_ensemble(study)
+    card, *theirs = (read_card(run.folder / MODEL_FILE) for run in (ensemble, *ensemble.members))
+    assert card
+    assert (card.arm, card.seeds) == ("gap-sum.ensemble2", (1, 2))
+    assert card.num_parameters == sum(one.num_parameters for one in theirs if one)
+    assert "averages the probabilities of 2 models" in card.trained_on
+    evaluation = Evaluation.model_validate_json(next(ensemble.folder.glob("test-*/evaluation.json")).read_bytes())
+    assert card.temperature == evaluation.temperature
+    assert card.scores["video_uar"].estimate == evaluation.scores["video_uar"]
+    assert card.evaluation in {path.name for path in ensemble.folder.iterdir()}
+
+
 def test_it_recognises_a_new_video(study: StudySettings) -> None:
     ensemble = the_ensemble(study)
     paths = [run.folder / MODEL_FILE for run in (ensemble, *ensemble.members)]
-    ours, *theirs = (predict_videos(path, [study.corpus.root / "anger" / "p0"]).iloc[0] for path in paths)
+    ours, *theirs = (predicted_rows(path, [study.corpus.root / "anger" / "p0"]).iloc[0] for path in paths)
     assert ours["outcome"] == "ok"
     assert ours["p_anger"] == pytest.approx(np.mean([one["p_anger"] for one in theirs]), abs=1e-5)
 

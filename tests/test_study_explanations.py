@@ -31,12 +31,12 @@ from tasks.corpus.manifest import build_manifest
 from tasks.corpus.sample.corpus import write_video
 from tasks.dataset.index import build_index, load_arrays, read_subset
 from tasks.dataset.splits import KEY, TEST
+from tasks.drawing.segment_pictures import shown_frames
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path
 from tasks.report.plots.explanations import plot_explanations
 from tasks.report.plots.mean_maps import plot_mean_maps
-from tasks.report.plots.pictures import shown_frames
 from tasks.report.plots.tile import plot_tile
 from tasks.report.plots.tile_pictures import draw_strips
 from tasks.report.run_figures import draw_explanation

@@ -173,6 +173,34 @@ def test_only_arms_of_motion_need_optical_flow(base, monkeypatch):
             check_needs(change(base, arms=("spatial-only", arm)))
 
 
+def test_a_family_is_trained_in_its_own_way_and_no_other_run_has_another_name(base):
+    arms = ("gap-sum", "spatial-only", "hog-svm")
+    before, after = (
+        change(base, arms=arms, training_of_family=own)
+        for own in ({}, {"linear": {"learning_rate": "3e-4", "epochs": 7}})
+    )
+    for arm, differs in zip(arms, (False, False, True), strict=True):
+        plain, own = (training_of(settings, get_arm(arm)) for settings in (before, after))
+        assert (own != plain) == differs
+        assert own.model_copy(update={"learning_rate": plain.learning_rate, "epochs": plain.epochs}) == plain
+    assert (own.learning_rate, own.epochs) == (3e-4, 7)
+    assert len(folders(before) & folders(after)) == 4, "of two arms in two folds"
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"backbones": {"epochs": 3}}, "backbone"),
+        ({"backbone": {"epoch": 3}}, "epoch"),
+        ({"backbone": {"epochs": 0}}, "epochs"),
+        ({"backbone": {"treatment": "none"}}, "cannot differ between families"),
+    ],
+)
+def test_what_no_family_can_have_is_refused(own, words):
+    with pytest.raises(ValueError, match=words):
+        StudySettings(training_of_family=own)
+
+
 def test_former_names_of_arms_name_the_same_runs(base):
     former, now = (change(base, arms=arms) for arms in (("optical-flow-only",), ("temporal-only",)))
     assert folders(former) == folders(now)

@@ -16,6 +16,7 @@ from tasks.config.settings import StudySettings
 from tasks.study.comparison import ArmResult, SeedResult, arm_predictions
 from tasks.tracking import champion
 from tasks.tracking.champion import promote_if_better
+from tasks.tracking.champion_run import ALIAS, RECORD, champions_among
 from tasks.tracking.connection import connect
 from tasks.tracking.mlflow_log import StudyRun
 
@@ -74,7 +75,7 @@ class Study:
         version = client.create_model_version(settings.name, source=f"runs:/{run.run_id}/model", run_id=run.run_id)
         for tag, value in {"fer.study_run": run.run_id, "arm": best.arm.name}.items():
             client.set_model_version_tag(settings.name, version.version, tag, value)
-        client.set_registered_model_alias(settings.name, champion.ALIAS, version.version)
+        client.set_registered_model_alias(settings.name, ALIAS, version.version)
         self.registered.append(best.arm.name)
         return str(version.version)
 
@@ -83,7 +84,7 @@ class Study:
         (Layout.of(self.settings).study).mkdir(parents=True, exist_ok=True)
         study_run = StudyRun(tracking_uri="", experiment_id=self.experiment, run_id=run_id, digest="")
         sentence = promote_if_better(self.settings, study_run, results)
-        assert self.client.get_run(run_id).data.tags[champion.ALIAS] == sentence
+        assert self.client.get_run(run_id).data.tags[ALIAS] == sentence
         return sentence
 
 
@@ -145,3 +146,16 @@ def test_the_champion_of_this_very_run_stays(study: Study) -> None:
     promote_if_better(study.settings, study_run, results)
     assert "is the champion already" in promote_if_better(study.settings, study_run, results)
     assert study.registered == ["gap-sum"]
+
+
+def test_the_champion_of_a_data_root_is_known_by_its_run(study: Study) -> None:
+    study.run(arm_result("gap-sum", 0.6))
+    champion_run = study.client.get_model_version_by_alias(study.settings.name, ALIAS).run_id
+    layout = Layout.of(study.settings)
+    models = [layout.runs / name / "model.keras" for name in ("best", "other", "unlogged")]
+    for model, run_id in zip(models, (champion_run, "another", None), strict=True):
+        model.parent.mkdir(parents=True)
+        if run_id:
+            (model.parent / RECORD).write_text(f'{{"parent_id": "x", "run_id": "{run_id}"}}')
+    nameless = layout.root / "studies" / "never-logged" / "runs" / "best" / "model.keras"
+    assert champions_among([*models, nameless], layout.root) == {models[0]: "1"}

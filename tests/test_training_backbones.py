@@ -56,6 +56,7 @@ def test_from_fresh_weights_it_learns_a_still_face(name: str, tmp_path: Path) ->
         fit(make, TRAIN, VALIDATION, settings, RunCheckpoints(tmp_path), SEED, on_epoch=stop_when_learned)
 
 
+@pytest.mark.slow
 def test_published_weights_wait_and_what_is_below_stays(tmp_path: Path) -> None:
     """Two epochs of warm-up, two of fine-tuning from the last block of VGG16 on, at a tenth of the rate."""
     published = build("vgg16", SMALL)

@@ -227,6 +227,7 @@ def test_a_belief_network_of_an_earlier_run_is_not_trained_anew(tmp_path: Path) 
     assert model_network(model).belief == ("belief1", "belief2")
 
 
+@pytest.mark.slow
 def test_a_resumed_run_does_not_repeat_it_and_ends_the_same(tmp_path: Path) -> None:
     whole = train(tmp_path / "whole")
     told: list[object] = []

@@ -133,7 +133,8 @@ def test_what_is_not_frozen_learns_from_the_first_step(train, earlier, stored, t
     assert model_network(load_model(tmp_path / MODEL_FILE)).taken == ()
 
 
-@pytest.mark.parametrize("freeze", ["warmup", pytest.param("always", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("freeze", ["warmup", "always"])
 def test_a_resumed_run_ends_as_an_undisturbed_one(train, earlier, tmp_path: Path, freeze: str) -> None:
     how = settings(earlier, freeze=freeze, pretrained_warmup=0.75)
     whole = train(tmp_path / "whole", how)

@@ -172,6 +172,7 @@ def test_videos_are_told_apart_where_segments_are_not(once: tuple[keras.Model, P
     assert videos.loss < 0.4, "its probabilities are calibrated"
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_the_machine_is_found_again_from_both_subsets(once: tuple[keras.Model, Progress], tmp_path: Path) -> None:
     settings = SHORT.model_copy(update={"refit": "train_and_validation"})
@@ -183,6 +184,7 @@ def test_the_machine_is_found_again_from_both_subsets(once: tuple[keras.Model, P
     machine_in(again, rows)
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_a_run_that_was_killed_before_its_machine_was_left_finds_the_same(
     once: tuple[keras.Model, Progress], tmp_path: Path

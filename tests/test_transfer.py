@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import pandas as pd
 import pytest
-from conftest import FPS, video_file
+from conftest import FPS, predicted_rows, video_file
 
 from fer_models.models.building import load_model, model_lineage
 from tasks.config.layout import Layout
@@ -16,7 +16,6 @@ from tasks.dataset.audit import audit
 from tasks.dataset.findings import Check, Finding
 from tasks.dataset.index import build_index, read_seen
 from tasks.dataset.splits import update_split
-from tasks.inference.prediction import predict_videos
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file
@@ -120,7 +119,7 @@ def test_images_are_prepared_split_and_learned(stills: tuple[StudySettings, dict
     assert (len(seen), seen["video_id"].nunique()) == (10, 10)
     model = load_model(runs["spatial-only"].folder / "model.keras")
     assert [tensor.name for tensor in model.inputs] == ["face"]
-    found = predict_videos(runs["spatial-only"].folder / "model.keras", [Path(ledger["uri"].iloc[-1])])
+    found = predicted_rows(runs["spatial-only"].folder / "model.keras", [Path(ledger["uri"].iloc[-1])])
     assert found["outcome"].tolist() == ["ok"]
     assert not [finding for finding in audit(settings) if finding.check is Check.FILES]
 

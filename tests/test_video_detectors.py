@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import FPS, draw_moving_face, draw_wall
+from conftest import FPS, draw_moving_face, draw_wall, predicted_rows
 from pydantic import ValidationError
 from yunet_model import write_blob_detector
 
@@ -17,7 +17,6 @@ from tasks.config.registries import DETECTORS, WITH_MODEL_FILE
 from tasks.config.resolving import resolve_settings
 from tasks.config.saved_preparation import carried_prepare, carry_prepare
 from tasks.corpus.sample.corpus import write_video
-from tasks.inference.prediction import predict_videos
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box, overlap
 from tasks.video.cutting import prepare_video
@@ -199,8 +198,8 @@ def test_prediction_says_once_that_the_file_is_gone(tmp_path: Path, network: Pat
     model.save(tmp_path / "model.keras")
     blob = tmp_path / "blob.mp4"
     write_video(blob, draw_blobs(20, 0, (100, 60)), FPS)
-    predicted = predict_videos(tmp_path / "model.keras", [blob])
+    predicted = predicted_rows(tmp_path / "model.keras", [blob])
     assert predicted["outcome"].tolist() == ["ok"]
     network.unlink()
     with pytest.raises(UserError, match="--detector-model"):
-        predict_videos(tmp_path / "model.keras", [blob, moving_face])
+        predicted_rows(tmp_path / "model.keras", [blob, moving_face])

@@ -9,6 +9,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDED = {
     "infra/prefect.yaml",
     "tasks/report/templates/report.html.j2",
+    *(f"tasks/inference/web/pages/{name}.html.j2" for name in ("base", "enter", "fault", "page")),
+    *(f"tasks/inference/web/static/{name}" for name in ("icon.svg", "page.css", "page.js", "timeline.js")),
     *(f"{package}/py.typed" for package in ("flows", "tasks", "fer_models")),
 }
 

@@ -135,10 +135,15 @@ def build_ensemble(arm: Arm, members: Sequence[keras.Model]) -> keras.Model:
     """
     first = members[0]
     inputs = [keras.Input(batch_shape=one.shape, dtype=one.dtype, name=one.name) for one in first.inputs]
-    named = [keras.Model(one.inputs, one.output, name=f"member_{number}") for number, one in enumerate(members, 1)]
+    named = [keras.Model(one.inputs, one.output, name=f"{_MEMBER}{number}") for number, one in enumerate(members, 1)]
     logits = LogOfMean(dtype="float32", name=_MEAN)([one(inputs) for one in named])
     network = model_network(first).model_copy(update={"head": _MEAN, "logits": _MEAN, "feature_maps": {}})
     return _model(arm, inputs, logits, model_labels(first), model_prepare(first), network, model_lineage(first))
+
+
+def members_of(model: keras.Model) -> list[keras.Model]:
+    """The models that an ensemble is made of; none of another model."""
+    return [layer for layer in model.layers if layer.name.startswith(_MEMBER) and isinstance(layer, keras.Model)]
 
 
 def with_plain_head(model: keras.Model, layer: str) -> keras.Model:
@@ -177,6 +182,7 @@ _IN_TENSORFLOW = str.maketrans("-+", "__")
 
 
 _OUTPUT = "probabilities"
+_MEMBER = "member_"
 _MEAN = "log_of_mean"
 _PLAIN = "plain_logits"
 

@@ -176,20 +176,31 @@ class Engine:
         return all(bool(np.isfinite(weight).all()) for weight in self.model.get_weights())
 
 
-def predict(model: keras.Model, segments: SegmentInputs) -> np.ndarray:
+def predict(model: keras.Model, segments: SegmentInputs, batch_size: int = PREDICT_BATCH) -> np.ndarray:
     """Probabilities float32 (n, classes) of segments, in their order: the mean over the model's views."""
-    return outputs(model, segments, model_network(model).views)
+    return outputs(model, segments, model_network(model).views, batch_size)
 
 
-def outputs(model: keras.Model, segments: SegmentInputs, views: Views = "none") -> np.ndarray:
-    """What a model of one output gives for segments, float32 (n, ...), in their order: the mean over these views."""
+def outputs(
+    model: keras.Model, segments: SegmentInputs, views: Views = "none", batch_size: int = PREDICT_BATCH
+) -> np.ndarray:
+    """What a model of one output gives for segments, float32 (n, ...), in their order: the mean over these views.
+
+    Args:
+        batch_size: segments that are asked for at once; a graph is built for each number that was not used before.
+    """
     parts = []
-    for start in range(0, len(segments), PREDICT_BATCH):
-        rows = np.arange(start, start + PREDICT_BATCH) % len(segments)  # the last batch is filled up
-        seen = _views(segments.batch(rows), views)
-        found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in seen]
-        parts.append(sum(found[1:], start=found[0]) / np.float32(len(found)))
+    for start in range(0, len(segments), batch_size):
+        rows = np.arange(start, start + batch_size) % len(segments)  # the last batch is filled up
+        parts.append(outputs_of_batch(model, segments.batch(rows), views))
     return np.concatenate(parts)[: len(segments)]
+
+
+def outputs_of_batch(model: keras.Model, batch: Batch, views: Views = "none") -> np.ndarray:
+    """The same of the segments of one batch, float32 (b, ...)."""
+    found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in _views(batch, views)]
+    mean: np.ndarray = sum(found[1:], start=found[0]) / np.float32(len(found))
+    return mean
 
 
 def _views(batch: Batch, views: Views) -> list[Batch]:

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from fer_models.errors import FerError
-from flows.cli import lab, looking, models, setting_up, study, weights
+from flows.cli import export, lab, looking, models, setting_up, study, using, weights
 from flows.cli.running import Terminal
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     help="Facial expression recognition from video: prepare, train six fusion models, compare them honestly.",
     epilog="Start with [b]fer study --preset sample[/b]; it needs no data.",
 )
-for family in (study, looking, models, lab, setting_up):
+for family in (study, looking, models, using, export, lab, setting_up):
     app.add_typer(family.commands)
 app.add_typer(weights.commands, name="weights", rich_help_panel="Setting up")
 

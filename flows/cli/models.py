@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,15 +9,12 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from fer_models.errors import UserError
 from fer_models.settings import ModelSettings
-from flows.cli.options import Chosen, Debug, Force, StudyCommand, from_home, study_options
+from flows.cli.options import Chosen, StudyCommand, study_options
 from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from fer_models.models.arms import Arm
     from fer_models.segments import SegmentShape
     from tasks.config.settings import StudySettings
@@ -28,76 +24,6 @@ _ROOM = 110
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
-
-
-@_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
-def predict(
-    model: Annotated[str, typer.Argument(help="a model.keras of a study, a path or a URL")],
-    videos: Annotated[list[Path], typer.Argument(help="videos or images, or folders of them")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="also write a CSV file"),
-    ] = None,
-    detector_model: Annotated[
-        Path | None,
-        typer.Option(
-            parser=from_home,
-            metavar="FILE",
-            help="the face detector's model file (or folder), if it was moved since the training",
-        ),
-    ] = None,
-    precropped: Annotated[
-        bool | None,
-        typer.Option(
-            "--precropped/--find-faces",
-            help="use whole frames, or find faces in them; by default as in the training, "
-            "and faces are searched in frames that cannot be face crops",
-        ),
-    ] = None,
-    force: Force = False,
-    debug: Debug = False,
-) -> None:
-    """Recognise the expression in new videos with a trained model."""
-    prepare_environment(quiet=not debug)
-    check_keras()
-    from tasks.inference.sources import find_model, find_videos
-    from tasks.report.outputs import PREDICTIONS, check_output, output_file
-    from tasks.storage.locations import as_remote, read_location
-    from tasks.storage.spreadsheets import write_csv
-
-    place = read_location(model)
-    inputs: list[Path] = []
-    if output:
-        files = [detector_model, None if as_remote(place) else place]
-        inputs = [*find_videos(videos), *filter(None, files)]
-        check_output(output, PREDICTIONS, inputs, force)
-    find_model(place)
-    find_videos(videos)
-    with silent_imports():
-        from tasks.inference.prediction import predict_videos
-    predictions = predict_videos(place, videos, detector_model, precropped)
-    out.print(_table_of(predictions))
-    if output:
-        with output_file(output, PREDICTIONS, inputs, force) as temporary:
-            write_csv(temporary, predictions)
-        out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
-    if not predictions["predicted"].any():
-        raise UserError("No video could be recognised; the table says why.")
-
-
-def _table_of(predictions: "pd.DataFrame") -> Table:
-    """Predictions as a terminal shows them."""
-    table = Table()
-    for name in ("video", "expression", "probability", "segments", "remark"):
-        table.add_column(name, justify="right" if name in ("probability", "segments") else "left")
-    for row in predictions.to_dict("records"):
-        probability = f"{row['confidence']:.2f}" if row["predicted"] else ""
-        of_all = f" of {round(row['num_segments'] / row['coverage'])}" if row["num_segments"] else ""
-        expression = row["predicted"] or row["outcome"]
-        table.add_row(
-            escape(row["video"]), expression, probability, f"{row['num_segments']}{of_all}", escape(row["message"])
-        )
-    return table
 
 
 @_command(epilog="fer models recurrent vgg16-spatial --preset modern")

@@ -70,7 +70,7 @@ _LATER: dict[str, tuple[str, ...]] = {
         "cutmix",
     ),
     "AugmentationSettings": ("gamma", "erasing"),
-    "StudySettings": ("ensemble",),
+    "StudySettings": ("ensemble", "training_of_family"),
 }
 
 

@@ -17,6 +17,7 @@ from pydantic import (
 from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS, canonical_emotion
 from fer_models.models.arms import STUDY_ARMS, Arm, ensemble_of, get_arm
+from fer_models.models.families import FAMILIES
 from fer_models.settings import ModelSettings, PositiveInt, Settings, Share, TrainingSettings
 from fer_models.treatments import TREATMENTS, TreatmentName
 from tasks.config.path_types import DataPath, LocalPath
@@ -171,6 +172,10 @@ class WatchSettings(Settings):
     study_after: PositiveInt = Field(20, description="a study starts once this many new labelled videos are ready")
 
 
+#: Settings of the training by which the models of a study are compared, or begin.
+_OF_ALL_FAMILIES = {"treatment", "initial_weights", "refit", "precision"}
+
+
 class StudySettings(Settings):
     """Everything a study needs."""
 
@@ -185,6 +190,11 @@ class StudySettings(Settings):
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+    training_of_family: dict[str, dict[str, Any]] = Field(
+        {},
+        description="what differs in the training of a family's arms (`fer models` names the families), such as "
+        "{backbone: {learning_rate: 0.0003}}",
+    )
     execution: ExecutionSettings = ExecutionSettings()
     watch: WatchSettings = WatchSettings()
     arms: tuple[str, ...] = Field(
@@ -213,6 +223,19 @@ class StudySettings(Settings):
         if isinstance(values, dict):
             refuse_secrets(values)
         return values
+
+    @field_validator("training_of_family")
+    @classmethod
+    def _of_known_families(cls, families: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """The settings as `TrainingSettings` has them."""
+        for family, own in families.items():
+            one_of(FAMILIES, "family")(family)
+            if shared := _OF_ALL_FAMILIES & own.keys():
+                raise ValueError(f"{' and '.join(sorted(shared))} cannot differ between families; set it in training")
+        return {
+            family: TrainingSettings.model_validate(own).model_dump(mode="json", include=set(own))
+            for family, own in families.items()
+        }
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -13,9 +13,11 @@ import keras
 import pandas as pd
 
 from fer_models.models.building import streams_of
+from fer_models.models.card import ModelCard
 from fer_models.models.equivalence import EquivalentGroups, grouped
 from fer_models.models.families import load_family
 from fer_models.statistics.comparisons import PairComparison
+from tasks.config.prepare_words import preparation_in_words
 from tasks.config.resolving import as_yaml
 from tasks.config.settings import StudySettings
 from tasks.corpus.adapters.source import VIDEO_SUFFIXES
@@ -45,6 +47,7 @@ class Facts:
         trained, solved: what the arms are, a phrase a family.
         has_ensembles: whether some are ensembles of the others.
         streams: of input pictures, that any arm has.
+        preparation: of the videos, in sentences.
         origins: of weights that arms began with: in words, and the titles of those arms.
         taken: by the title of an arm, how many of its weights came from `training.initial_weights`, and of how many.
         against_best: by arm the verdict of the best arm against it.
@@ -57,6 +60,7 @@ class Facts:
         lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
         subsets: one row per fold and subset; `folds`: one row per fold, if there are several; `classes`: one row per
             class.
+        card: of the best arm's model; None where there is none.
         contact_sheet: whether there is one.
         explanations: by arm the verdict on its Grad-CAM maps.
         figures: by arm the figures of its first run.
@@ -72,6 +76,7 @@ class Facts:
     solved: list[str]
     has_ensembles: bool
     streams: list[str]
+    preparation: str
     origins: dict[str, list[str]]
     taken: dict[str, tuple[int, int]]
     pairs: Sequence[PairComparison]
@@ -112,6 +117,7 @@ class Facts:
     date: str
     explanations: dict[str, str]
     figures: dict[str, tuple[str, ...]]
+    card: ModelCard | None = None
     contact_sheet: bool = False
 
 
@@ -123,6 +129,7 @@ def describe(source: ReportInput) -> Facts:
     lost = meant[meant["outcome"] != Outcome.OK].sort_values(["outcome", "video_id"])
     seen = meant[meant["outcome"] == Outcome.OK]
     evaluations = [one for result in source.results for seed in result.seeds for one in seed.evaluations]
+    streams = sorted({stream for result in source.results for stream in streams_of(result.arm)})
     return Facts(
         settings=settings,
         results=source.results,
@@ -133,7 +140,8 @@ def describe(source: ReportInput) -> Facts:
         trained=_families(source, solved=False),
         solved=_families(source, solved=True),
         has_ensembles=any(result.arm.num_members for result in source.results),
-        streams=sorted({stream for result in source.results for stream in streams_of(result.arm)}),
+        streams=streams,
+        preparation=preparation_in_words(settings.prepare, settings.corpus.is_of_stills, streams),
         origins=_origins(source),
         taken=_weights_taken(source),
         pairs=source.pairs,
@@ -167,14 +175,22 @@ def describe(source: ReportInput) -> Facts:
         folds=_folds(source),
         classes=_classes(source),
         yaml=as_yaml(settings.recorded()),
-        versions={name: importlib.metadata.version(name) for name in ("fer-pipeline", "keras", "prefect", "mlflow")},
-        backend=keras.backend.backend(),
-        python=platform.python_version(),
-        machine=f"{platform.system()} {platform.machine()}",
         explanations={arm: explanation.verdict for arm, explanation in source.explanations.items()},
         figures={result.arm.name: source.shown_figures(result) for result in source.results},
-        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        card=source.card,
+        **_made(),
     )
+
+
+def _made() -> dict[str, Any]:
+    """When, where and with what the report is made."""
+    return {
+        "versions": {name: importlib.metadata.version(name) for name in ("fer-pipeline", "keras", "prefect", "mlflow")},
+        "backend": keras.backend.backend(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
 
 
 def _num_nameless(split: pd.DataFrame) -> int:

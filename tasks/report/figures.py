@@ -6,10 +6,10 @@ import numpy as np
 
 from fer_models.statistics.calibration import reliability_bins
 from tasks.config.layout import Layout
+from tasks.drawing.figures import save_figure
 from tasks.preparation.shards import list_shards
 from tasks.report.contact_sheet import choose_segments, read_thumbnails
 from tasks.report.input import ReportInput
-from tasks.report.plots import save_figure
 from tasks.report.plots.arms import ArmScores, plot_arms
 from tasks.report.plots.calibration import plot_calibration
 from tasks.report.plots.class_distribution import plot_class_distribution

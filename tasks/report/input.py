@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fer_models.models.card import ModelCard
 from fer_models.models.equivalence import Equivalence, find_equivalences
 from fer_models.statistics.comparisons import PairComparison
 from fer_models.statistics.seed_noise import measure_seed_noise
@@ -16,7 +17,8 @@ from tasks.dataset.index import read_subset
 from tasks.dataset.splits import SUBSETS, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
 from tasks.report.run_figures import shown_figures
-from tasks.study.comparison import ArmResult, best_result, compare, compare_pairs
+from tasks.study.cards import find_run_card
+from tasks.study.comparison import ArmResult, best_result, best_run, compare, compare_pairs
 from tasks.study.evaluation import Evaluation, read_evaluation
 from tasks.study.explanations import Explanation, read_explanation
 from tasks.study.runs import plan_runs
@@ -28,7 +30,7 @@ class ReportInput:
     """What a report is made of. `folders` holds by arm the evaluation folder of its first run.
 
     `split` has the study's own videos; `index` is that of the first fold, all three subsets; `explanations` holds by
-    arm that of its first run.
+    arm that of its first run. `card` is that of the best arm's run that was best on the validation subset.
     """
 
     settings: StudySettings
@@ -40,6 +42,7 @@ class ReportInput:
     equivalences: Sequence[Equivalence]
     folders: dict[str, Path]
     explanations: dict[str, Explanation]
+    card: ModelCard | None = None
 
     @property
     def best(self) -> ArmResult:
@@ -85,4 +88,5 @@ def collect(settings: StudySettings) -> ReportInput:
         find_equivalences([result.arm for result in results], settings.model),
         folders,
         {arm: read_explanation(folder) for arm, folder in folders.items()},
+        find_run_card(best_run(settings, best_result(results))),
     )

@@ -20,12 +20,12 @@ from tasks.config.layout import Layout
 from tasks.config.prepare_settings import FIRST_LAST, NEIGHBOURS, PrepareSettings
 from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
+from tasks.drawing.figures import save_figure
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import read_ledger
 from tasks.preparation.shards import named_shard, read_image_batches, read_rows
 from tasks.report.outcome_hints import EXPLANATIONS
 from tasks.report.outputs import PICTURE, check_output
-from tasks.report.plots import save_figure
 from tasks.report.plots.inspection import Inspected, plot_inspection
 from tasks.report.plots.inspection_moments import Moment
 from tasks.report.plots.inspection_timeline import Timeline

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tasks.report.plots import save_figure
+from tasks.drawing.figures import save_figure
 from tasks.report.plots.confusion import plot_confusion
 from tasks.report.plots.explanations import plot_explanations
 from tasks.report.plots.learning_curves import plot_learning_curves

@@ -10,8 +10,8 @@ from fer_models.models.arms import get_arm
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
+from tasks.drawing.figures import save_figure
 from tasks.report.outputs import PICTURE, check_output
-from tasks.report.plots import save_figure
 from tasks.report.plots.inspection_moments import Moment
 from tasks.report.plots.tile import TilePage, plot_tile
 from tasks.storage.stored_names import path_below

@@ -11,6 +11,7 @@ import markupsafe
 import pandas as pd
 
 from fer_models.models.arms import get_arm
+from tasks.config.model_card import card_facts
 from tasks.dataset.splits import fold_names
 from tasks.escaping import fenced, latex, markdown
 from tasks.report.facts import Facts, describe
@@ -87,6 +88,7 @@ def _environment(is_html: bool) -> jinja2.Environment:
         "plain": str if is_html else markdown,
         "tex": latex,
         "fenced": fenced,
+        "facts": card_facts,
         "title_of": lambda name: get_arm(name).title,
     }
     return environment

@@ -27,6 +27,7 @@ from prefect.logging import get_logger
 from tasks.config.settings import StudySettings
 from tasks.dataset.drift import drift_rows
 from tasks.escaping import markdown
+from tasks.inference.batch.results import Results
 from tasks.preparation.scan import Conclusion
 from tasks.report.facts import describe
 from tasks.report.input import ReportInput
@@ -150,6 +151,22 @@ def show_comparison(source: ReportInput, report: Path, study_run: mlflow_log.Stu
         _show_link(settings, "report", f"The report: {report}", report.absolute().as_uri())
 
 
+def show_predictions(results: Results) -> None:
+    """The rows of videos, how many ended in which way, and where all of it is."""
+    name, table = f"predictions {results.path.parent.name}", results.table()
+    shown = ["video", "predicted", "confidence", "coverage", "outcome", "message", "folder"]
+    rows = table[shown].astype(object).where(table[shown].notna(), "")
+    _show_rows(name, "rows", rows.rename(columns={"message": "remark"}), results.sentence())
+    counts = _markdown(["outcome", "videos"], list(results.counts().items()))
+    text = f"{markdown(results.sentence())}\n\n{counts}\n\nAll rows and the folder of each video: "
+    with _optional():
+        create_markdown_artifact(
+            text + markdown(results.path), key=_key(name, "summary"), description=f"What became of {len(table)} videos"
+        )
+    with _optional():
+        create_link_artifact(results.path.absolute().as_uri(), "predictions.csv", key=_key(name, "table"))
+
+
 def show_summary(settings: StudySettings, report: Path) -> None:
     """The first part of the report, and where to find the rest."""
     text = read_summary(report.parent)
@@ -167,10 +184,14 @@ def _show_link(settings: StudySettings, name: str, text: str, url: str) -> None:
 
 
 def _show_table(settings: StudySettings, name: str, table: pd.DataFrame, description: str) -> None:
+    _show_rows(settings.name, name, table, description)
+
+
+def _show_rows(of: str, name: str, table: pd.DataFrame, description: str) -> None:
     more = f" (the first {_MOST_ROWS} shown)" if len(table) > _MOST_ROWS else ""
     rows: list[dict[Any, Any]] = table.head(_MOST_ROWS).to_dict("records")
     with _optional():
-        create_table_artifact(rows, key=_key(settings.name, name), description=description + more)
+        create_table_artifact(rows, key=_key(of, name), description=description + more)
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

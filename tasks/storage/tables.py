@@ -74,6 +74,19 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     return rows
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not blank, trimmed.
+
+    Raises:
+        UserError: it is not text, or cannot be read.
+    """
+    try:
+        text = _read_text(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return [line for line in map(str.strip, re.split(r"\r\n|\r|\n", text)) if line]
+
+
 def column_names(header: Iterable[str]) -> list[str]:
     """The names of columns without what makes no difference."""
     return [plain_name(cell).lower() for cell in header]

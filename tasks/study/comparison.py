@@ -17,8 +17,10 @@ from fer_models.models.arms import Arm, get_arm
 from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.comparisons import PairComparison, compare_arms
 from fer_models.statistics.intervals import Interval, interval
+from tasks.config.settings import StudySettings
 from tasks.storage.files import find_frame
 from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
+from tasks.study.runs import Run, plan_runs
 from tasks.study.scoring import labels_of, score_tables
 
 #: Metrics of the table, in its order.
@@ -87,7 +89,7 @@ def compare(evaluated: Sequence[tuple[Path, Evaluation]], emotions: Sequence[str
 
 def _seed_result(evaluated: Sequence[tuple[Path, Evaluation]], seed: int, emotions: Sequence[str]) -> SeedResult:
     videos, segments = (
-        pd.concat([_read_predictions(folder / name) for folder, _ in evaluated]).sort_values(
+        pd.concat([read_predictions(folder / name) for folder, _ in evaluated]).sort_values(
             ["video_id"], kind="stable", ignore_index=True
         )
         for name in (VIDEOS_FILE, PREDICTIONS_FILE)
@@ -96,7 +98,8 @@ def _seed_result(evaluated: Sequence[tuple[Path, Evaluation]], seed: int, emotio
     return SeedResult(seed, evaluations, videos, segments, score_tables(videos, segments, emotions))
 
 
-def _read_predictions(path: Path) -> pd.DataFrame:
+def read_predictions(path: Path) -> pd.DataFrame:
+    """A table of an evaluation; raises `UserError` when it is not there (any more)."""
     table = find_frame(path)
     if table is None:
         raise UserError(f"There are no predictions at {str(path)!r}; run `fer evaluate` again, which makes them anew.")
@@ -123,6 +126,18 @@ def compare_pairs(results: Sequence[ArmResult], margin: float) -> list[PairCompa
     """All pairs of arms, on the same test videos."""
     arms = {result.arm.name: result.predictions for result in results}
     return compare_arms(arms, "uar", margin=margin) if len(arms) > 1 else []
+
+
+def best_run(settings: StudySettings, result: ArmResult) -> Run:
+    """The run of an arm that was best on the validation subset: the test subset chooses no model."""
+    evaluations = [evaluation for seed in result.seeds for evaluation in seed.evaluations]
+    chosen = max(evaluations, key=lambda evaluation: evaluation.validation_uar)
+    (run,) = [
+        run
+        for run in plan_runs(settings)
+        if (run.arm.name, run.seed, run.fold) == (chosen.arm, chosen.seed, chosen.fold)
+    ]
+    return run
 
 
 def best_result(results: Sequence[ArmResult]) -> ArmResult:

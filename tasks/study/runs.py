@@ -180,12 +180,15 @@ def treatment_of(settings: StudySettings, arm: Arm) -> str:
 
 
 def own_training(settings: StudySettings, arm: Arm) -> TrainingSettings:
-    """How an arm is trained on any machine: with its treatment, and the model of a study's folder that it begins with.
+    """How an arm is trained on any machine: as its family is, with its treatment, and the model that it begins with.
 
     Raises as `first_weights`.
     """
     own = {"treatment": treatment_of(settings, arm), "initial_weights": first_weights(settings, arm)}
-    return settings.training.model_copy(update=own)
+    training = settings.training
+    if of_family := settings.training_of_family.get(arm.family):
+        training = TrainingSettings.model_validate(training.model_dump() | of_family)
+    return training.model_copy(update=own)
 
 
 def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
@@ -198,7 +201,7 @@ def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
 
 def num_epochs(settings: StudySettings, arm: Arm) -> int:
     """The most that the training of an arm takes."""
-    return 1 if arm.is_solved or arm.num_members else settings.training.epochs
+    return 1 if arm.is_solved or arm.num_members else own_training(settings, arm).epochs
 
 
 def _model_settings(settings: StudySettings, run: Run) -> ModelSettings:
@@ -303,8 +306,8 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
             result = train_model(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
     keras.backend.clear_session()
     if len(result.history) == epochs and still_climbs(result.history):
-        budget = "epochs" if settings.training.steps is None else "steps"
-        echo(f"{run.name}: {settings.training.monitor} still climbed at the end; more training.{budget} may give more.")
+        budget = "epochs" if training.steps is None else "steps"
+        echo(f"{run.name}: {training.monitor} still climbed at the end; more training.{budget} may give more.")
     return result
 
 

@@ -21,11 +21,11 @@ from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.storage.files import atomic_write
 from tasks.storage.local_copies import local_copy
-from tasks.study.comparison import ArmResult, arm_predictions, best_result
-from tasks.study.runs import plan_runs
+from tasks.study.comparison import ArmResult, arm_predictions, best_result, best_run
 from tasks.tracking import connection, mlflow_log
+from tasks.tracking.champion_run import ALIAS
+from tasks.tracking.logged_model import shown_card
 
-ALIAS = "champion"
 _ARTIFACTS = "comparison"
 
 
@@ -136,18 +136,15 @@ def _register(
     client: mlflow.MlflowClient, settings: StudySettings, study_run: mlflow_log.StudyRun, best: ArmResult
 ) -> str:
     """Register the run of the arm that was best on the validation subset: the test subset chooses no model."""
-    evaluations = [evaluation for seed in best.seeds for evaluation in seed.evaluations]
-    chosen = max(evaluations, key=lambda evaluation: evaluation.validation_uar)
-    (run,) = [
-        run
-        for run in plan_runs(settings)
-        if (run.arm.name, run.seed, run.fold) == (chosen.arm, chosen.seed, chosen.fold)
-    ]
+    run = best_run(settings, best)
     run_id = mlflow_log.open_run(settings, study_run, run)
     model_id = client.get_run(run_id).outputs.model_outputs[0].model_id
     if not client.search_registered_models(f"name = '{settings.name}'"):
         client.create_registered_model(settings.name)
-    version = client.create_model_version(settings.name, f"models:/{model_id}", run_id, model_id=model_id)
+    card = shown_card(run)
+    version = client.create_model_version(
+        settings.name, f"models:/{model_id}", run_id, description=card, model_id=model_id
+    )
     tags = {"fer.study_run": study_run.run_id, "arm": best.arm.name, "seed": run.seeds}
     tags["video_uar"] = f"{fmean(seed.scores['video_uar'] for seed in best.seeds):.4f}"
     for name, value in tags.items():

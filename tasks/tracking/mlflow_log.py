@@ -13,43 +13,34 @@ from typing import Any
 
 import keras
 import mlflow
-import mlflow.keras
-import numpy as np
 import pandas as pd
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import Schema, TensorSpec
 from pydantic import BaseModel
 
-from fer_models.models.building import load_model, streams_of
-from fer_models.models.network import model_inputs
+from fer_models.models.building import streams_of
+from fer_models.models.card import ModelCard
 from fer_models.training.progress import Epoch
 from tasks.config.digests import digest, study_part
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
 from tasks.corpus.scope import manifest_of_study
-from tasks.dataset.folds import TRAIN
-from tasks.dataset.index import index_digest, load_arrays, read_subset
+from tasks.dataset.index import index_digest, read_subset
 from tasks.dataset.splits import SUBSETS, read_split, split_of_study
 from tasks.storage.addresses import without_user
 from tasks.storage.files import find_json, finished_files, write_json
 from tasks.storage.local_copies import local_copy
 from tasks.storage.locations import as_remote
-from tasks.study.checkpoints import MODEL_FILE
 from tasks.study.comparison import HEADLINE, METRICS, ArmResult, best_result
 from tasks.study.evaluation import Evaluation
 from tasks.study.initial_weights import TRANSFERS_FILE
 from tasks.study.pretrained import origins_of
 from tasks.study.runs import Run, own_training, training_of, training_progress, treatment_of
+from tasks.tracking.champion_run import RECORD
 from tasks.tracking.connection import connect, is_local, shown, sync_artifacts, tracking_uri
+from tasks.tracking.logged_model import log_card, log_model
 from tasks.tracking.mlflow_database import artifacts_of
-
-_REQUIREMENTS = ("fer-pipeline", "keras", "numpy")
-
-#: Beside a run: which run of MLflow it is.
-_RECORD = "mlflow.json"
 
 
 class StudyRun(BaseModel):
@@ -67,6 +58,7 @@ class _ChildRun(BaseModel):
     parent_id: str
     run_id: str
     evaluation: str = ""
+    card: str = ""
 
 
 def page_of(study_run: StudyRun) -> str | None:
@@ -117,7 +109,7 @@ def _log_table(layout: Layout, name: str, table: pd.DataFrame, source: Path, tab
 def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     """The id of the child run of a training run, created and described when it is new."""
     client = connect(Layout.of(settings))
-    child = find_json(run.folder / _RECORD, _ChildRun)
+    child = find_json(run.folder / RECORD, _ChildRun)
     if child and child.parent_id == study_run.run_id and _exists(client, child.run_id):
         return child.run_id
     options = {f"arm.{name}": _text(value) for name, value in run.arm.options.items()}
@@ -141,7 +133,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
     parameters["training.treatment"] = treatment_of(settings, run.arm)
     client.log_batch(created.info.run_id, params=[Param(name, _text(value)) for name, value in parameters.items()])
-    write_json(run.folder / _RECORD, _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
+    write_json(run.folder / RECORD, _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
     return created.info.run_id
 
 
@@ -171,12 +163,22 @@ def num_logged_epochs(run_id: str) -> int:
 
 
 def log_evaluation(
-    settings: StudySettings, study_run: StudyRun, run: Run, folder: Path, evaluation: Evaluation
+    settings: StudySettings, study_run: StudyRun, run: Run, folder: Path, evaluation: Evaluation, card: ModelCard
 ) -> None:
-    """Log the history, test scores, figures, predictions and the model of a run, unless that was done before."""
+    """Log the history, test scores, figures, predictions, the model of a run and its card, as far as is not done yet.
+
+    Args:
+        folder: of the evaluation.
+        card: which lies in the run's folder.
+    """
     run_id = open_run(settings, study_run, run)
-    child = find_json(run.folder / _RECORD, _ChildRun)
+    child = find_json(run.folder / RECORD, _ChildRun)
     assert child
+    if child.card != (known_as := digest(card.model_dump(mode="json"))):
+        log_card(connect(Layout.of(settings)), run_id, run)
+        sync_artifacts(Layout.of(settings), run_id)
+        child = child.model_copy(update={"card": known_as})
+        write_json(run.folder / RECORD, child)
     if child.evaluation == folder.name:
         return
     progress = training_progress(run)
@@ -197,10 +199,10 @@ def log_evaluation(
             if (transfers := copy / TRANSFERS_FILE).is_file():
                 mlflow.log_artifact(str(transfers))
         mlflow.log_dict(settings.recorded(), "settings.yaml")
-        model_id = _log_model(settings, run)
+        model_id = log_model(settings, run)
     mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
     sync_artifacts(Layout.of(settings), run_id, f"models/{model_id}")
-    write_json(run.folder / _RECORD, child.model_copy(update={"evaluation": folder.name}))
+    write_json(run.folder / RECORD, child.model_copy(update={"evaluation": folder.name}))
 
 
 def log_finished_files(folder: Path, place: str) -> None:
@@ -264,23 +266,6 @@ def _exists(client: mlflow.MlflowClient, run_id: str) -> bool:
         return client.get_run(run_id).info.lifecycle_stage == "active"
     except MlflowException:
         return False
-
-
-def _log_model(settings: StudySettings, run: Run) -> str:
-    requirements = [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS]
-    with local_copy(run.folder / MODEL_FILE) as copy:
-        model = load_model(copy)
-    inputs = [TensorSpec(np.dtype(one.dtype), (-1, *one.shape[1:]), one.name) for one in model.inputs]
-    output = TensorSpec(np.dtype("float32"), (-1, len(settings.corpus.emotions)))
-    signature = ModelSignature(Schema(inputs), Schema([output]))
-    logged = mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
-    layout = Layout.of(settings)
-    rows = read_subset(layout.index, run.split_fold, TRAIN, settings.corpus.emotions).head(2)
-    example = load_arrays(rows, layout.prepared, settings.corpus.emotions)
-    arrays = zip(model.inputs, model_inputs(model, example.batch(np.arange(len(example)))), strict=True)
-    values = {one.name: array.astype(float).round(4).tolist() for one, array in arrays}
-    mlflow.log_dict({"inputs": values}, "input_example.json")
-    return str(logged.model_id)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -127,10 +127,10 @@ class Footage:
         """The faces of any size in the first few of these frames."""
         return (face for frame in self._faceless for face in finder.search(frame, _SMALLEST_PX))
 
-    def sighting(self, frame: Frame, face: Face | None) -> Sighting:
-        """Of a face in the last frame."""
-        box = face.box if self.is_searched and face else None
-        return Sighting(frame.index, frame.pts_s, frame.size, self.is_searched, box, self.num_cuts)
+    def sighting(self, frame: Frame, face: Face | None, searched: bool) -> Sighting:
+        """Of a face in the last frame, in which it was searched for anew or not."""
+        box = face.box if searched and face else None
+        return Sighting(frame.index, frame.pts_s, frame.size, searched, box, self.num_cuts)
 
     def facts(self, finder: FaceFinder) -> dict[str, Any]:
         """Of the report: what was found of scenes and faces."""
@@ -158,7 +158,7 @@ class _FrameCutter:
         self.footage, self.finder = Footage(settings), self._tracker.finder
         self.pairs = FacePairs(Pictures(), settings)
         self._found: Face | None = None
-        self._found_at = self._num_faces = 0
+        self._found_at, self._num_faces = -1, 0
 
     def take(self, frame: Frame) -> None:
         footage = self.footage
@@ -186,7 +186,8 @@ class _FrameCutter:
 
     def sighting(self, frame: Frame) -> Sighting:
         """Of the frame that was taken last."""
-        return self.footage.sighting(frame, self._found)
+        is_new = self._settings.precropped or self._found_at == frame.index
+        return self.footage.sighting(frame, self._found, self.footage.is_searched and is_new)
 
     def facts(self) -> dict[str, Any]:
         """Of the report: what was found of scenes, faces and pairs."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -46,6 +47,8 @@ class Video:
         codec: FFmpeg's name of what the pictures are encoded with, or `IMAGES` or `STILL`.
         declared_fps: frames a second by the container's header; 0 when it tells none, as of a still.
         duration_s: how long the frames are shown, by their times.
+        start_s: when the first frame is shown by the clock of the file, which sound and pictures share.
+        tick_s: the unit in which the file counts times.
         num_damaged: frames that could not be decoded as they were filmed, or build on such a frame.
         is_interlaced: whether frames hold two moments, in the even and in the odd lines.
         is_hdr: whether the first frame's values follow a curve of high dynamic range.
@@ -58,6 +61,8 @@ class Video:
     codec: str = ""
     declared_fps: float = 0.0
     duration_s: float = 0.0
+    start_s: float = 0.0
+    tick_s: Fraction = Fraction(1, 90_000)
     num_decoded: int = 0
     num_damaged: int = 0
     is_interlaced: bool = False
@@ -96,7 +101,7 @@ def _decode_images(path: Path, video: Video) -> Iterator[Frame]:
         images = sequence_images(path)
     except OSError as error:
         raise VideoFault(Outcome.UNREADABLE, f"the folder cannot be read ({error.strerror or error})") from error
-    video.codec, video.declared_fps = IMAGES, SEQUENCE_FPS
+    video.codec, video.declared_fps, video.tick_s = IMAGES, SEQUENCE_FPS, 1 / Fraction(SEQUENCE_FPS)
     for number, image in images:
         try:
             pixels = read_image(image)
@@ -137,12 +142,13 @@ def _decode_file(path: Path, video: Video) -> Iterator[Frame]:
         times, display = FrameTimes(container, stream), StreamDisplay(path, stream)
         video.width, video.height = codec.width, codec.height
         video.codec, video.declared_fps = codec.name, times.declared_fps
+        video.tick_s = stream.time_base or video.tick_s
         faults = _Faults()
         for frame in _frames(container, stream, times, faults):
             shown = Frame(video.num_decoded, times.time_of(frame), frame, faults.spoil(frame), display.of(frame))
             if not video.num_decoded:
                 video.height, video.width = shown.size
-                video.is_hdr = shown.is_hdr
+                video.is_hdr, video.start_s = shown.is_hdr, times.origin_s
             yield shown
             video.num_decoded += 1
             video.is_interlaced |= shown.is_interlaced

@@ -61,12 +61,23 @@ def special_kind(mode: int) -> str:
 
 @dataclass(frozen=True)
 class VideoFile:
-    """A file as the manifest describes it."""
+    """A file as the manifest describes it, or as it was when it was looked at."""
 
     path: Path
     sha256: str
     size_bytes: int
     mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> "VideoFile":
+        """A file as it is now; raises `VideoFault` (`file_missing`, `unreadable`) when it cannot be read."""
+        try:
+            state = content_state(path)
+            return cls(path, content_sha256(path), *state)
+        except FileNotFoundError as error:
+            raise VideoFault(Outcome.FILE_MISSING, "there is no such file") from error
+        except OSError as error:
+            raise _unreadable(error) from error
 
     def check_unchanged(self) -> None:
         """Raise `VideoFault` (`unreadable`) when the file is gone, or was written to since the manifest was made."""

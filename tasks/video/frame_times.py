@@ -28,9 +28,14 @@ class FrameTimes:
         self.declared_fps = float(stream.average_rate or stream.guessed_rate or 0)
         self._step_s = 1 / (self.declared_fps or _USUAL_FPS)
         self._places: deque[int | None] | None = deque() if container.format.name == "avi" else None
-        self._origin_s: float | None = None
+        self._origin_s: float | None = None  # by the clock of the file
         self._last_s: float | None = None
         self.duration_s = 0.0  # how long the frames so far are shown, the last one included
+
+    @property
+    def origin_s(self) -> float:
+        """When by the clock of the file the times began that are counted now; 0 where the frames have no stamps."""
+        return self._origin_s or 0.0
 
     def see(self, packet: av.Packet) -> None:
         """Note a packet before its frames are decoded."""

@@ -64,6 +64,14 @@ def is_still(path: Path) -> bool:
     return is_image(path.name) and not is_image_sequence(path)
 
 
+def would_harm(output: Path, source: Path) -> bool:
+    """Whether a file that is written is a video that is read, or would lie among the images that are one."""
+    if is_image_sequence(source):
+        folder = source if source.is_dir() else source.parent
+        return is_image(output.name) and folder.is_dir() and output.parent.samefile(folder)
+    return output.exists() and source.exists() and output.samefile(source)
+
+
 def sequence_images(path: Path) -> list[NumberedImage]:
     """The images of a folder or pattern, by their numbers; numbers may be missing.
 

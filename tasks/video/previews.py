@@ -1,22 +1,26 @@
 """Single frames of a video, shrunk to pictures to look at. Never holds more than a few of them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
+import av
 import numpy as np
 from pebble import ProcessExpired, ProcessPool
 
 from fer_models.errors import VideoFault
 from tasks.outcomes import Outcome
 from tasks.progress import echo, progress
+from tasks.video.containers import open_container, picture_stream
 from tasks.video.decoding import Video, decode
 from tasks.video.fingerprint import content_state
-from tasks.video.frames import Frame
+from tasks.video.frames import Frame, StreamDisplay
+from tasks.video.image_sequences import is_image_sequence
 
 #: Longer side of a picture, in px.
 MAX_SIDE_PX = 720
@@ -24,6 +28,12 @@ MAX_SIDE_PX = 720
 LIMIT_S = 30.0
 #: Fewer frames than this are decoded before anybody asks how far it is.
 _NUM_QUICK_FRAMES = 1000
+#: Frames are of one time when their times differ by less, for clocks of containers are rounded.
+_SAME_TIME_S = 0.002
+#: How long before the wanted time is jumped to, until it is not too late.
+_MARGINS_S = (0.0, 2.0, 10.0)
+#: A frame that does not come within so many after a jump is not looked for.
+_MOST_AFTER_JUMP = 1500
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,74 @@ def read_stills(path: Path, frames: Sequence[int]) -> dict[int, Still]:
             if frame.index >= last:
                 break
     return stills
+
+
+def pick_frames(path: Path, moments: Mapping[int, float]) -> Iterator[tuple[int, Frame]]:
+    """Frames of a video that was decoded before, by number and time, in the order in which they are shown.
+
+    Late ones are sought by their times, so that little of a long video is decoded. Those that the file does not give
+    (any more) are left out.
+
+    Args:
+        moments: number of each frame -> when it is shown, seconds since the first.
+
+    Raises:
+        VideoFault: not one frame can be decoded.
+    """
+    last = max(moments)
+    if last >= _NUM_QUICK_FRAMES and not is_image_sequence(path):
+        found = False
+        for picked in _sought(path, moments):
+            found = True
+            yield picked
+        if found:
+            return
+    shown = progress("Decoding", last + 1) if last >= _NUM_QUICK_FRAMES else nullcontext(lambda note: None)
+    with shown as advance:
+        for frame in decode(path, Video()):
+            if frame.index in moments:
+                yield frame.index, frame
+            advance("")
+            if frame.index >= last:
+                break
+
+
+def _sought(path: Path, moments: Mapping[int, float]) -> Iterator[tuple[int, Frame]]:
+    """Each by a jump to a frame before it from which can be decoded."""
+    with open_container(path) as container:
+        stream = picture_stream(container)
+        stream.codec_context.thread_count = 1
+        display = StreamDisplay(path, stream)
+        start_s = next((frame.time for frame in _decodable(container, stream)), None)
+        if start_s is None:
+            return
+        for number, time_s in sorted(moments.items()):
+            frame = _jump(container, stream, start_s + time_s)
+            if frame:
+                yield number, Frame(number, time_s, frame, display=display.of(frame))
+
+
+def _jump(container: av.container.InputContainer, stream: av.VideoStream, time_s: float) -> av.VideoFrame | None:
+    """The frame that is shown at a time by the clock of the file; None where it cannot be had."""
+    for margin_s in _MARGINS_S:  # not every container knows where to jump to
+        try:
+            container.seek(int((time_s - margin_s) / float(stream.time_base or 1)), stream=stream)
+        except (av.FFmpegError, OverflowError):
+            return None
+        for frame in islice(_decodable(container, stream), _MOST_AFTER_JUMP):
+            if frame.time is None:
+                return None
+            if frame.time > time_s - _SAME_TIME_S:
+                if frame.time < time_s + _SAME_TIME_S:
+                    return frame
+                break
+    return None
+
+
+def _decodable(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """The next frames, up to where the file cannot be read on."""
+    with suppress(av.FFmpegError, ValueError):
+        yield from container.decode(stream)
 
 
 def read_spread_stills(path: Path, number: int, limit_s: float = LIMIT_S) -> list[Still]:

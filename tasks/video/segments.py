@@ -92,7 +92,7 @@ class Sighting:
     Args:
         pts_s: seconds since the first frame of the video.
         size: height and width in px, as the frame is shown.
-        searched: whether a face was looked for; not in frames that no segment keeps, nor in damaged ones.
+        searched: whether a face was looked for; one that was found is looked for again some frames later.
         box: of the face that was found.
         scene: 0 for the first scene of the video, 1 after the first cut, where cuts are looked for.
     """

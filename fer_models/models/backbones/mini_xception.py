@@ -29,7 +29,8 @@ LAST_MAP = "add_4"
 MAP_BEFORE = "add_3"
 #: Filters of the four residual blocks, each of which halves the side.
 _FILTERS = (16, 32, 64, 128)
-_HEAD = "conv2d_7"
+#: The layers of the network's own head: a convolution that makes a map a class, and its mean.
+HEAD, LOGITS = "conv2d_7", "global_average_pooling2d_1"
 #: By feature map, px of the network's own input: the centre of its first cell's receptive field, the distance of such
 #: centres. Where pooling begins outside of a map of odd side, the centre stays.
 _FIELDS = {"activation_2": (2, 1), "add_1": (3, 2), "add_2": (5, 4), "add_3": (5, 8), "add_4": (13, 16)}
@@ -119,7 +120,7 @@ def frozen_normalisation(model: keras.Model, prefix: str) -> None:
 
 def layer_names(prefix: str) -> tuple[str, ...]:
     """The layers of `features` that have weights."""
-    return tuple(prefix + name for name in _WEIGHTED if name != _HEAD)
+    return tuple(prefix + name for name in _WEIGHTED if name != HEAD)
 
 
 def published_name(layer: str) -> str | None:
@@ -136,12 +137,16 @@ def feature_maps(prefix: str, face_px: int) -> tuple[FeatureMap, ...]:
     )
 
 
-def probabilities(last_map: Any, prefix: str = "", initializers: Initializers | None = None) -> Any:
+def logits(last_map: Any, prefix: str = "", initializers: Initializers | None = None) -> Any:
     """Lay the network's own head over what `features` returns: float32 (batch, 7), in the order of `CLASSES`."""
     make = _Layers(prefix, "float32", initializers)
-    x = make.convolution(_HEAD, last_map, len(CLASSES), 3, padding="same", use_bias=True)  # (batch, 4, 4, 7)
-    x = layers.GlobalAveragePooling2D(dtype="float32", name=f"{prefix}global_average_pooling2d_1")(x)
-    return layers.Softmax(dtype="float32", name=f"{prefix}predictions")(x)
+    x = make.convolution(HEAD, last_map, len(CLASSES), 3, padding="same", use_bias=True)  # (batch, 4, 4, 7)
+    return layers.GlobalAveragePooling2D(dtype="float32", name=prefix + LOGITS)(x)
+
+
+def probabilities(last_map: Any, prefix: str = "", initializers: Initializers | None = None) -> Any:
+    """The same, as probabilities."""
+    return layers.Softmax(dtype="float32", name=f"{prefix}predictions")(logits(last_map, prefix, initializers))
 
 
 def build_mini_xception(weights: Path | None = None) -> keras.Model:
@@ -175,7 +180,7 @@ def load_weights(model: keras.Model, path: Path, prefix: str = "") -> None:
     """
     ours = {layer.name: layer for layer in model.layers if layer.name.removeprefix(prefix) in _WEIGHTED}
     found = {name: layer for name in _WEIGHTED if (layer := ours.get(prefix + name))}
-    if missing := set(_WEIGHTED) - set(found) - {_HEAD}:
+    if missing := set(_WEIGHTED) - set(found) - {HEAD}:
         raise ValueError(f"the model has no layers {sorted(missing)} after {prefix!r}")
     wanted = {
         f"{name}/{variable.name}": tuple(variable.shape) for name, layer in found.items() for variable in layer.weights

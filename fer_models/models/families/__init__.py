@@ -23,6 +23,7 @@ FAMILIES: dict[str, str] = {
     "recurrent": "fer_models.models.families.recurrent",
     "backbone": "fer_models.models.families.backbone",
     "zhang2019": "fer_models.models.families.zhang2019",
+    "fer2013": "fer_models.models.families.fer2013",
 }
 
 

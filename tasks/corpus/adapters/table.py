@@ -30,7 +30,7 @@ def _source(corpus: CorpusSettings, row: Row) -> SourceVideo:
     path, subject, label_raw = (row.cells[column] for column in _COLUMNS)
     if not path:
         raise UserError(f"{corpus.root} has no path in {row.place}.")
-    path = _as_on_this_disk(corpus.root.parent, path)
+    path = as_on_this_disk(corpus.root.parent, path)
     subject = "" if subject in _NOBODY else plain_name(subject)
     emotion, status, reason = label_status(label_raw)
     if status is Outcome.OK and not subject:
@@ -38,7 +38,7 @@ def _source(corpus: CorpusSettings, row: Row) -> SourceVideo:
     return SourceVideo(path, "table", corpus.root.parent / path, subject, emotion, label_raw, status, reason)
 
 
-def _as_on_this_disk(folder: Path, path: str) -> str:
+def as_on_this_disk(folder: Path, path: str) -> str:
     """A path that a table made elsewhere spells otherwise: `clips\\a.mp4`, or composed letters for decomposed ones."""
     if ("\\" not in path and path.isascii() and not path.startswith("~")) or os.path.lexists(folder / path):
         return path

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from tasks.report.plots import BLUE, GREY, VERMILION
+from tasks.drawing.colours import BLUE, GREY, VERMILION
 
 
 @dataclass(frozen=True)

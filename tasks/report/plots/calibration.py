@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fer_models.statistics.calibration import ReliabilityBins
-from tasks.report.plots import BLUE, GREY, ORANGE
+from tasks.drawing.colours import BLUE, GREY, ORANGE
 
 
 def plot_calibration(curves: Mapping[str, tuple[ReliabilityBins, float]], title: str) -> Figure:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.plots import BLUE, ORANGE, VERMILION
+from tasks.drawing.colours import BLUE, ORANGE, VERMILION
 
 _COLOURS = {"train": BLUE, "validation": ORANGE, "test": VERMILION, "tested once": BLUE}
 

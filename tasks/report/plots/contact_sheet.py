@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from tasks.report.plots import GREY
-from tasks.report.plots.page import shorten
-from tasks.report.plots.pictures import FULL_COLOUR_PX, draw_colour_wheel, draw_optical_flow
+from tasks.drawing.colours import GREY
+from tasks.drawing.lettering import shorten
+from tasks.drawing.segment_pictures import FULL_COLOUR_PX, draw_colour_wheel, draw_optical_flow
 
 _SIDE_PX, _GAP_PX = 96, 6
 _MIN_COLUMNS = 8

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from tasks.report.plots import BLUE, GREEN, GREY, ORANGE, VERMILION
+from tasks.drawing.colours import BLUE, GREEN, GREY, ORANGE, VERMILION
 
 _COLOURS = {"better": VERMILION, "worse": VERMILION, "equivalent": GREEN}
 

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from tasks.report.plots import GREEN, GREY, VERMILION
-from tasks.report.plots.heat import draw_heat
-from tasks.report.plots.page import shorten
-from tasks.report.plots.pictures import shown_frames
+from tasks.drawing.colours import GREEN, GREY, VERMILION
+from tasks.drawing.heat import draw_heat
+from tasks.drawing.lettering import shorten
+from tasks.drawing.segment_pictures import shown_frames
 from tasks.report.plots.tile_pictures import draw_first_flow, draw_maps, draw_strips, stream_words
 from tasks.study.tiles import Tile
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from tasks.report.plots import GREEN, VERMILION
+from tasks.drawing.colours import GREEN, VERMILION
+from tasks.drawing.lettering import shorten
+from tasks.drawing.page import MARGIN_IN, Page
 from tasks.report.plots.inspection_moments import Moment, draw_moments, moments_height_in
 from tasks.report.plots.inspection_timeline import Timeline, draw_timeline
-from tasks.report.plots.page import MARGIN_IN, Page, shorten
 from tasks.report.plots.page_parts import draw_fact, draw_motion_legend, draw_notice, draw_verdict
 
 _FACTS_TOP_IN, _FACT_IN, _NOTE_IN = 1.3, 0.22, 0.25

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from tasks.report.plots import GREEN, GREY, ORANGE, VERMILION
-from tasks.report.plots.page import MARGIN_IN, WIDTH_IN, Page
-from tasks.report.plots.pictures import draw_optical_flow, shown_frames
+from tasks.drawing.colours import GREEN, GREY, ORANGE, VERMILION
+from tasks.drawing.page import MARGIN_IN, WIDTH_IN, Page
+from tasks.drawing.segment_pictures import draw_optical_flow, shown_frames
 
 #: How much longer an arrow is than the motion that it shows.
 ARROW_SCALE = 6.0

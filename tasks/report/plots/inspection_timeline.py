@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.plots import BLUE, PURPLE, VERMILION
-from tasks.report.plots.page import MARGIN_IN, WIDTH_IN, Page
+from tasks.drawing.colours import BLUE, PURPLE, VERMILION
+from tasks.drawing.page import MARGIN_IN, WIDTH_IN, Page
 
 _LABEL_IN = 1.75
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from fer_models.training.progress import Epoch
-from tasks.report.plots import BLUE, GREEN, GREY, ORANGE
+from tasks.drawing.colours import BLUE, GREEN, GREY, ORANGE
 
 
 def plot_learning_curves(history: Sequence[Epoch], best_epoch: int, title: str) -> Figure:

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from tasks.report.plots import GREY
-from tasks.report.plots.heat import draw_heat, draw_heat_scale
-from tasks.report.plots.pictures import shown_frames
+from tasks.drawing.colours import GREY
+from tasks.drawing.heat import draw_heat, draw_heat_scale
+from tasks.drawing.segment_pictures import shown_frames
 from tasks.study.explanations import MeanMap
 
 _SIDE_PX = 192

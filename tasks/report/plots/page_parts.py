@@ -2,10 +2,10 @@
 
 import textwrap
 
-from tasks.report.plots import GREY
+from tasks.drawing.colours import GREY
+from tasks.drawing.page import MARGIN_IN, WIDTH_IN, Page
+from tasks.drawing.segment_pictures import FULL_COLOUR_PX, draw_colour_wheel
 from tasks.report.plots.inspection_moments import ARROW_SCALE
-from tasks.report.plots.page import MARGIN_IN, WIDTH_IN, Page
-from tasks.report.plots.pictures import FULL_COLOUR_PX, draw_colour_wheel
 
 
 def draw_verdict(page: Page, badge: str, words: str, colour: str, top_in: float) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fer_models.explanation.randomisation import MAX_SIMILARITY, Randomisation
-from tasks.report.plots import BLUE, GREY, ORANGE, PURPLE
+from tasks.drawing.colours import BLUE, GREY, ORANGE, PURPLE
 
 _COLOURS = {"spatial": BLUE, "temporal": ORANGE, "frames": PURPLE}
 

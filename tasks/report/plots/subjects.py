@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from tasks.report.plots import BLUE, GREY
+from tasks.drawing.colours import BLUE, GREY
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from tasks.report.plots import BLUE, GREEN, GREY, VERMILION
-from tasks.report.plots.heat import draw_heat_scale
+from tasks.drawing.colours import BLUE, GREEN, GREY, VERMILION
+from tasks.drawing.heat import draw_heat_scale
+from tasks.drawing.lettering import shorten
+from tasks.drawing.page import MARGIN_IN, WIDTH_IN, Page
+from tasks.drawing.segment_pictures import shown_frames
 from tasks.report.plots.inspection_moments import Moment, draw_moments, moments_height_in
-from tasks.report.plots.page import MARGIN_IN, WIDTH_IN, Page, shorten
 from tasks.report.plots.page_parts import draw_fact, draw_motion_legend, draw_notice, draw_verdict
-from tasks.report.plots.pictures import shown_frames
 from tasks.report.plots.tile_pictures import draw_maps, draw_strips, stream_words
 from tasks.study.tiles import Tile
 

@@ -7,8 +7,8 @@ optical flow of the first frame, and the maps of streams that do not tell frames
 import cv2
 import numpy as np
 
-from tasks.report.plots.heat import draw_heat
-from tasks.report.plots.pictures import draw_optical_flow, shown_frames
+from tasks.drawing.heat import draw_heat
+from tasks.drawing.segment_pictures import draw_optical_flow, shown_frames
 from tasks.study.tiles import Tile
 
 _OUTLINE = (213, 94, 0)

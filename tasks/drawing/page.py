@@ -1,9 +1,11 @@
 """A white page on which things are placed in inches from its upper left corner."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 WIDTH_IN = 14.0
@@ -27,13 +29,11 @@ class Page:
         x, y = left / WIDTH_IN, 1 - middle / self.height_in
         return self.figure.text(x, y, text, fontsize=size, va="center_baseline", parse_math=False, **style)
 
+    def line(self, points: Sequence[tuple[float, float]], colour: str) -> None:
+        """A thin line through points, each from the left and from the top."""
+        x, y = zip(*((left / WIDTH_IN, 1 - top / self.height_in) for left, top in points), strict=True)
+        self.figure.add_artist(Line2D(x, y, color=colour, linewidth=0.8))
+
     def width_of(self, text: Text) -> float:
         """The width of a text that is drawn, in inches."""
         return text.get_window_extent().width / self.figure.dpi
-
-
-def shorten(text: str, most: int) -> str:
-    """A text on one line, its middle left out when it is longer than `most` characters."""
-    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
-    half = (most - 1) // 2
-    return line if len(line) <= most else f"{line[:half]}…{line[-half:]}"

@@ -1,0 +1,84 @@
+"""The table of all videos, and what they came to together."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from tasks.corpus.manifest import as_text
+from tasks.inference.batch.done import Row
+from tasks.inference.batch.folders import TABLE
+from tasks.inference.batch.planning import Plan, plain_row
+from tasks.outcomes import TRANSIENT, Outcome
+from tasks.storage.spreadsheets import write_csv
+
+#: Seconds between two writes of the table.
+_BETWEEN_S = 20.0
+_NOT_TRIED = "no run has come to it yet"
+
+
+class Results:
+    """What became of the videos of a plan so far: each has a row at any time, so that the counts add up.
+
+    Args:
+        plan: whose settled videos have their rows already.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._rows = dict(plan.rows)
+        self._written_s = 0.0
+
+    def add(self, video: Path, row: Row) -> None:
+        """What became of one more video, or of one once more; the table is written now and then."""
+        self._rows[video] = row
+        if time.monotonic() - self._written_s > _BETWEEN_S:
+            self.write()
+
+    def write(self) -> None:
+        """Write the table of all videos."""
+        write_csv(self.path, self.table())
+        self._written_s = time.monotonic()
+
+    def table(self) -> pd.DataFrame:
+        """A row a video, in the order in which they were named, see `tasks.inference.prediction.Prediction`.
+
+        Behind it stands `folder`, that of its results below the folder of all.
+        """
+        rows = []
+        for video, folder in self._plan.placed:
+            row = self._rows.get(video) or plain_row(
+                as_text(str(video)), Outcome.NOT_TRIED, "no run has come to it yet"
+            )
+            rows.append({**row, "folder": folder.relative_to(self._plan.order.out).as_posix()})
+        table = pd.DataFrame(rows)
+        return table[[*table.columns.drop("folder"), "folder"]]
+
+    @property
+    def path(self) -> Path:
+        """Of the table of all videos."""
+        return self._plan.order.out / TABLE
+
+    @property
+    def num_recognised(self) -> int:
+        """Videos of which the model says something."""
+        return sum(bool(row["predicted"]) for row in self._rows.values())
+
+    @property
+    def num_to_try_again(self) -> int:
+        """Videos of which nothing is known that a further attempt could not change."""
+        counts = self.counts()
+        return sum(counts.get(name, 0) for name in (*TRANSIENT, Outcome.NOT_TRIED))
+
+    def counts(self) -> dict[str, int]:
+        """Videos an outcome, most frequent first; they add up to all videos."""
+        return dict(Counter(self.table()["outcome"]).most_common())
+
+    def sentence(self) -> str:
+        """What all came to, in one line."""
+        num_now, again = len(self._plan.due), self.num_to_try_again
+        listed = ", ".join(f"{count} {name}" for name, count in self.counts().items())
+        later = f" {again} can be tried again: run the same once more." if again else ""
+        now = f"{num_now} of them predicted now" if num_now else "nothing to do"
+        return f"{len(self._plan.placed)} videos, {now}: {listed}.{later}"

@@ -1,0 +1,1 @@
+"""Trained models in the form of other programs: ONNX and LiteRT."""

@@ -1,0 +1,1 @@
+"""Child processes that decode videos, for every room that has many of them."""

@@ -1,0 +1,152 @@
+"""What a model was not shown to do, as far as facts of its study tell."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from fer_models.models.card import ClassFacts, Score
+from tasks.config.settings import StudySettings
+from tasks.study.evaluation import Evaluation
+
+#: People below which a subset is called small.
+_FEW_TRAINED, _FEW_TESTED = 50, 20
+#: Videos below which a temperature is little more than a guess.
+_FEW_VALIDATED = 30
+#: Videos of the most frequent class over those of the rarest, from which on classes are called uneven.
+_UNEVEN = 2.0
+#: Whether expressions were acted, by the corpus's adapter.
+_ACTED = {
+    "ckplus": "were posed on request in a laboratory",
+    "ckplus48": "were posed on request in a laboratory",
+}
+#: The same by the subset of BAUM-1.
+_ACTED_OF_BAUM1 = {"a": "were acted", "s": "are reactions to films and pictures in a laboratory"}
+
+
+def limits_of(
+    settings: StudySettings,
+    evaluation: Evaluation,
+    classes: Sequence[ClassFacts],
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    tested: pd.DataFrame,
+    uar: Score,
+) -> tuple[str, ...]:
+    """The limits of a model, in sentences.
+
+    Args:
+        train, validation, tested: its usable videos.
+        uar: on the tested ones.
+    """
+    sentences = [
+        _drawn(settings),
+        _chance(uar, 1 / len(classes)),
+        _people(train["subject"].nunique(), tested["subject"].nunique()),
+        _nameless(pd.concat([train, tested])),
+        _acted(settings),
+        _uneven(classes),
+        _worst(evaluation, classes),
+        _coverage(evaluation),
+        _temperature(validation),
+        _faces(settings),
+        _moments(settings),
+    ]
+    return tuple(filter(None, sentences))
+
+
+def _drawn(settings: StudySettings) -> str:
+    if not settings.corpus.draw_sample:
+        return ""
+    return "The people of its corpus are drawn: its scores show that the pipeline works and say nothing of human faces."
+
+
+def _chance(uar: Score, chance: float) -> str:
+    return "" if uar.low is not None and uar.low > chance else "It is not shown to be better than chance."
+
+
+def _people(num_trained: int, num_tested: int) -> str:
+    if num_tested < 2:
+        tested = "Only one person was tested, and no score goes beyond that person."
+    else:
+        few = "only " if num_tested < _FEW_TESTED else ""
+        tested = f"Its scores speak of people like the {few}{num_tested} tested ones, filmed as they were."
+    few = "only " if num_trained < _FEW_TRAINED else ""
+    return (
+        f"It learned from {few}{num_trained} people. {tested} Other ages, cameras, light, poses of the head and "
+        "cultures were not tested."
+    )
+
+
+def _nameless(videos: pd.DataFrame) -> str:
+    """Where nothing says who is seen, a video is called a subject of its own."""
+    count = int((videos["subject"] == videos["video_id"]).sum())
+    if not count:
+        return ""
+    return f"Nothing says who is seen in {count} images: somebody may be in two subsets, and scores too high."
+
+
+def _acted(settings: StudySettings) -> str:
+    corpus = settings.corpus
+    if corpus.draw_sample:
+        return ""
+    ways = [_ACTED_OF_BAUM1.get(part, "") for part in getattr(corpus, "subsets", ())]
+    if corpus.adapter in _ACTED:
+        ways = [_ACTED[corpus.adapter]]
+    if not any(ways):
+        return "Whether its people acted is not known here; acted expressions are stronger than those of daily life."
+    return f"The expressions that it learned {' or '.join(filter(None, ways))}; those of daily life are weaker."
+
+
+def _uneven(classes: Sequence[ClassFacts]) -> str:
+    most, least = (choose(classes, key=lambda one: one.videos) for choose in (max, min))
+    if most.videos < _UNEVEN * least.videos:
+        return ""
+    return (
+        f"Its training videos are uneven, {most.videos} of {most.name} and {least.videos} of {least.name}: what is "
+        "rare is recognised less surely."
+    )
+
+
+def _worst(evaluation: Evaluation, classes: Sequence[ClassFacts]) -> str:
+    known = [(one.recall, one.name) for one in classes if one.recall is not None]
+    recall, name = min(known, default=(1.0, ""))
+    if recall == 1:
+        return ""
+    subject = 100 * evaluation.scores["video_worst_subject_uar"]
+    return (
+        f"It recognises {name} worst, {100 * recall:.0f} % of its test videos; the person who is recognised worst has "
+        f"a UAR of {subject:.0f} %."
+    )
+
+
+def _temperature(validation: pd.DataFrame) -> str:
+    """Two videos fit any temperature."""
+    if len(validation) >= _FEW_VALIDATED:
+        return ""
+    return f"Its temperature was fitted on only {len(validation)} videos, so its probabilities may be far off."
+
+
+def _coverage(evaluation: Evaluation) -> str:
+    lost = evaluation.num_test_videos - evaluation.num_covered_videos
+    if not lost:
+        return ""
+    counted = 100 * evaluation.scores["video_uar_all"]
+    return (
+        f"{lost} of {evaluation.num_test_videos} test videos show no usable face and are not in the scores; counted as "
+        f"errors they make the UAR {counted:.1f} %."
+    )
+
+
+def _moments(settings: StudySettings) -> str:
+    if settings.corpus.is_of_stills:
+        return "It learned from single images: videos were not tested, and it never saw how expressions move."
+    return "It learned one label a video, though expressions come and go: of single moments it was not tested."
+
+
+def _faces(settings: StudySettings) -> str:
+    prepare = settings.prepare
+    if prepare.precropped:
+        return "How faces were cut out is the corpus's doing: it takes only crops that are made alike."
+    if prepare.detector == "haar":
+        return "Faces are found by a frontal detector: profiles and strong tilt count as no face."
+    return f"Faces that the {prepare.detector} detector misses count as no face."
