@@ -15,7 +15,6 @@ class Followed:
     """A track, and what is cut out of the video for it.
 
     Args:
-        first_frame: in which it appeared.
         number: of the track, from 1 on; 0 until something of it was handed over.
         num_held: moments, and frames that count, that were not handed over yet.
         kept: numbers of the frames that were, int64.
@@ -23,7 +22,6 @@ class Followed:
 
     track: Track
     pairs: FacePairs
-    first_frame: int
     number: int = 0
     num_held: int = 0
     kept: array = field(default_factory=lambda: array("q"))
