@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: Segments of which it is told at once which of their frames are nearest to which: T * T numbers each.
+_AT_ONCE = 256
+
 
 class Covered(NamedTuple):
     """The segments of a video that show the face, and where their frames stand among those that were kept.
@@ -72,5 +75,8 @@ class Windows:
         enough = seen.any(axis=1) & (seen.mean(axis=1) >= self.min_covered_share - 1e-9)
         rows, seen = rows[enough], seen[enough]
         distances = np.abs(np.subtract.outer(np.arange(self.num_frames), np.arange(self.num_frames)))
-        nearest = np.where(seen[:, None, :], distances, self.num_frames).argmin(axis=2)
-        return Covered(np.flatnonzero(enough), np.take_along_axis(rows, nearest, axis=1), seen)
+        for start in range(0, len(rows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            nearest = np.where(seen[part, None, :], distances, self.num_frames).argmin(axis=2)
+            rows[part] = np.take_along_axis(rows[part], nearest, axis=1)
+        return Covered(np.flatnonzero(enough), rows, seen)

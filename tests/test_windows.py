@@ -1,5 +1,7 @@
 """Which frames segments are made of."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,18 @@ def test_no_frame_covers_nothing() -> None:
     for num_segments in (0, 3):
         segments, rows, seen = Windows(16, 4, 4, 0.5).covered(np.empty(0, np.int64), num_segments)
         assert (segments.shape, rows.shape, seen.shape) == ((0,), (0, 4), (0, 4))
+
+
+def test_a_long_video_takes_hardly_more_memory_than_a_short_one() -> None:
+    """Half an hour, a segment of 32 frames from each one on; a number for each pair of frames of each was 440 MB."""
+    windows = Windows(32, 1, 32, 0.5)
+    frames = np.delete(np.arange(54000), slice(1000, 54000, 7))
+    tracemalloc.start()
+    try:
+        segments, rows, _ = windows.covered(frames, windows.count(54000))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(segments) == len(rows) == windows.count(54000)
+    assert peak < 120e6
+    assert windows.covered(frames[frames < 2000], windows.count(2000)).rows[-1].tolist() == rows[1968].tolist()

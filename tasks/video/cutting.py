@@ -192,4 +192,5 @@ class _FrameCutter:
     def facts(self) -> dict[str, Any]:
         """Of the report: what was found of scenes, faces and pairs."""
         found = self.footage.facts(self.finder)
-        return found | pair_facts(self.pairs.intervals_s, self.pairs.num_cut_off, self.pairs.pictures, self._settings)
+        repeated_share = self.pairs.pictures.repeated_share
+        return found | pair_facts(self.pairs.intervals_s, self.pairs.num_cut_off, repeated_share, self._settings)

@@ -68,13 +68,13 @@ class FaceFinder:
 
     def around(self, picture: Picture, last: Box) -> list[Face]:
         """The faces near a followed one's last box, of sizes that it can have by now."""
-        reach = round(last.width * _FOLLOW_RANGE / 2)
-        centre_x, centre_y = last.x + last.width // 2, last.y + last.height // 2
-        left, top = max(centre_x - reach, 0), max(centre_y - reach, 0)
-        height, width = picture.grey.shape
-        window = Box(left, top, min(centre_x + reach, width) - left, min(centre_y + reach, height) - top)
         smallest, largest = (round(last.width * factor) for factor in _FOLLOW_SIZES)
-        return self._detector.detect(picture, window, max(self.min_face_px, smallest), largest)
+        return self._detector.detect(picture, _around(picture, last), max(self.min_face_px, smallest), largest)
+
+    def sees(self, picture: Picture, box: Box) -> bool:
+        """Whether a face is seen there on evidence as strong as a search asks for, which that around a box does not."""
+        faces = self._detector.detect(picture, _around(picture, box), self.min_face_px)
+        return any(overlap(face.box, box) > SAME_OVERLAP for face in faces)
 
 
 class FaceTracker:
@@ -144,6 +144,15 @@ class FaceTracker:
             faces = [face for face in faces if may_be(face.box, last)]
             return min(faces, key=lambda face: distance(face.box, last), default=None)
         return max(faces, key=lambda face: face.box.width * face.box.height, default=None)
+
+
+def _around(picture: Picture, box: Box) -> Box:
+    """Where a face is looked for whose last box that is."""
+    reach = round(box.width * _FOLLOW_RANGE / 2)
+    centre_x, centre_y = box.x + box.width // 2, box.y + box.height // 2
+    left, top = max(centre_x - reach, 0), max(centre_y - reach, 0)
+    height, width = picture.grey.shape
+    return Box(left, top, min(centre_x + reach, width) - left, min(centre_y + reach, height) - top)
 
 
 def followed_on(picture: Picture, last: Face, found: Face) -> Face:

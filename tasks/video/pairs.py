@@ -167,6 +167,11 @@ class FacePairs:
             if self._settings.has_optical_flow:
                 self._open.append(pair)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all pairs so far have been given, or will never be."""
+        return not self._pairs
+
     def end_scene(self) -> None:
         """The next frame shows another scene."""
         for pair in self._open:

@@ -7,6 +7,7 @@ the face where it is known, for around it cursors and other people move.
 
 from array import array
 from bisect import bisect_left, bisect_right
+from copy import copy
 
 import cv2
 import numpy as np
@@ -97,6 +98,12 @@ class Pictures:
             return True
         self._last_change = changed
         return False
+
+    def fork(self) -> "Pictures":
+        """The same so far, to be told of another face from here on."""
+        other = copy(self)
+        other._starts_s, other._first_frames = self._starts_s[:], self._first_frames[:]
+        return other
 
     @property
     def current(self) -> int:

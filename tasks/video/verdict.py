@@ -10,7 +10,7 @@ from tasks.video.decoding import Video
 from tasks.video.detectors.detector import Face
 from tasks.video.image_sequences import STILL
 from tasks.video.pairs import is_far
-from tasks.video.pictures import NOTABLE_REPEATS, Pictures
+from tasks.video.pictures import NOTABLE_REPEATS
 
 #: What is advised where tiny frames show no face; a command may have another way to say it.
 CROPS_ADVICE = "set prepare.precropped=true"
@@ -76,6 +76,9 @@ def _face_remarks(facts: Mapping[str, Any], settings: PrepareSettings) -> list[s
     if num_denied := facts["num_asked"] - facts["num_agreed"]:
         which = f"{num_denied} of {facts['num_asked']} times that {settings.detector} found one"
         remarks.append(f"{settings.confirm} saw no face {which}, and none was used there")
+    if num_passed_over := facts.get("num_passed_over", 0):
+        faces = "1 face was" if num_passed_over == 1 else f"{num_passed_over} faces were"
+        remarks.append(f"{faces} seen too briefly to be followed")
     if num_cuts := facts["num_cuts"]:
         cuts = "a scene cut" if num_cuts == 1 else f"{num_cuts} scene cuts"
         unit = "frames" if settings.frames_per_segment > 1 else "segments"
@@ -104,12 +107,12 @@ def _is_tiny(video: Video) -> bool:
 
 
 def pair_facts(
-    intervals_s: Sequence[float], num_cut_off: int, pictures: Pictures, settings: PrepareSettings
+    intervals_s: Sequence[float], num_cut_off: int, repeated_share: float, settings: PrepareSettings
 ) -> dict[str, Any]:
     """Of the report: what was found of pairs, of the time between their frames, and of repeats."""
     return {
         "num_cut_off": num_cut_off,
-        "repeated_share": round(pictures.repeated_share, 4),
+        "repeated_share": round(repeated_share, 4),
         "interval_s": round(statistics.median(intervals_s), 6) if intervals_s else 0.0,
         "num_far": sum(is_far(interval_s, settings) for interval_s in intervals_s),
     }
