@@ -3,8 +3,8 @@
     python examples/compare_treatments.py                     # two seeds of each, on people that are drawn
     python examples/compare_treatments.py training.epochs=5   # any setting of `fer config` can be given so
 
-Costs some minutes on two CPU cores, as `make study` does. Trains GAP + sum as it is, with class weights and with the focal loss, twice
-each, and prints the score of each with its interval, and whether any pair is shown to differ.
+Costs some minutes on two CPU cores, as `make study` does. Trains GAP + sum as it is, with class weights and with the
+focal loss, twice each, and prints the score of each with its interval, and whether any pair is shown to differ.
 """
 
 import sys

@@ -3,8 +3,8 @@
     python examples/own_videos_folder.py /data/my-videos
     python examples/own_videos_folder.py /data/my-videos corpus.emotions='[anger, happiness]' training.steps=2000
 
-With the preset `modern`; costs some ms a frame to prepare, and some minutes to train each of 11 arms on two CPU
-cores. Repeats nothing that is done, so run it again when there are more videos.
+With the preset `modern`; costs some ms a frame to prepare, and some minutes to train each arm on two CPU cores.
+Repeats nothing that is done, so run it again when there are more videos.
 """
 
 import sys
