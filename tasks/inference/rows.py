@@ -119,30 +119,38 @@ def _of_frames(said: Said, windows: Windows, frames: np.ndarray, num_classes: in
 
 
 def segment_rows(
-    sightings: Sightings, said: Said, windows: Windows, num_segments: int, labels: Sequence[str], track: int
+    times_s: np.ndarray,
+    said: Said,
+    windows: Windows,
+    segments: np.ndarray,
+    labels: Sequence[str],
+    track: int,
 ) -> pd.DataFrame:
     """A row a segment.
+
+    Args:
+        times_s: float (m,), of all frames of the video.
+        segments: their numbers, int (n,), ascending; all of which something was said are among them.
 
     Returns:
         segment, first_frame, last_frame, start_s, end_s (times of these frames), track, seen_share (of the frames that
         the model looks at, those that show the face; 0 for a segment that is not covered, of which nothing is said)
         and what is said as in `frame_rows`.
     """
-    segments = np.arange(num_segments)
     first = segments * windows.stride
-    times = np.array(sightings.times_s)
-    seen = np.zeros(num_segments)
-    probabilities = np.full((said.probabilities.shape[0], num_segments, len(labels)), np.nan)
+    seen = np.zeros(len(segments))
+    probabilities = np.full((said.probabilities.shape[0], len(segments), len(labels)), np.nan)
     if len(said.segments):
-        seen[said.segments] = said.seen
-        probabilities[:, said.segments] = said.probabilities
+        places = np.searchsorted(segments, said.segments)
+        seen[places] = said.seen
+        probabilities[:, places] = said.probabilities
     table = pd.DataFrame(
         {
             "segment": segments,
             "first_frame": first,
             "last_frame": first + windows.length - 1,
-            "start_s": times[first],
-            "end_s": times[first + windows.length - 1],
+            "start_s": times_s[first],
+            "end_s": times_s[first + windows.length - 1],
             "track": track,
             "seen_share": seen,
         }
