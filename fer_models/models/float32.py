@@ -15,14 +15,10 @@ def computes_bfloat16() -> bool:
     """Whether convolutions in bfloat16 work here: TensorFlow's do not on a CPU without AVX-512, nor where
     `ONEDNN_MAX_CPU_ISA` keeps oneDNN from it.
     """
-    if keras.backend.backend() != "tensorflow":
-        return True
-    import tensorflow as tf
-
     images, kernel = keras.ops.ones((1, 4, 4, 1), "bfloat16"), keras.ops.ones((3, 3, 1, 1), "bfloat16")
     try:
         keras.ops.conv(images, kernel)
-    except tf.errors.OpError:
+    except Exception:  # each backend has its own
         return False
     return True
 
