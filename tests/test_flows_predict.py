@@ -51,6 +51,7 @@ def newest_artifacts(count: int) -> dict[str, Any]:
     return {artifact["type"]: artifact for artifact in found}
 
 
+@pytest.mark.slow
 def test_a_run_and_the_next(asked: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert predict(**asked, out=str(out), by="segment", stride=1) == {"ok": 2, "no_face": 1}

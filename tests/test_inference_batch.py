@@ -285,6 +285,7 @@ def test_a_bug_that_one_video_shows_costs_that_video(batch: Batch, monkeypatch: 
         (stub_pictures.hang, 1, "timeout", "timeline.png: it took longer than 2 s"),
     ],
 )
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_drawn_costs_itself(
     batch: Batch,
     videos: Path,
@@ -308,6 +309,7 @@ def test_a_picture_that_cannot_be_drawn_costs_itself(
     assert outcomes(batch.run(plan, timeout_s=60.0)) == {"a.mp4": "ok"}
 
 
+@pytest.mark.slow
 def test_pictures_of_videos_and_of_an_image(videos: Path, tmp_path: Path) -> None:
     """The real ones, here and by a child: they are the same."""
     still = PrepareSettings(segment_length=1, pair="none")

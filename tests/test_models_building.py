@@ -200,6 +200,7 @@ def test_gradients_reach_both_streams(arm, form, augmentation):
 
 
 @pytest.mark.parametrize("form", ["published", "corrected", "modern"])
+@pytest.mark.slow
 def test_a_tiny_batch_can_be_overfitted(form):
     settings = ModelSettings(form=form, width=4, head_units=32, dropout=0.0)
     model = compiled(build_model(ARMS["flatten-concatenate"], settings), keras.optimizers.Adam(1e-2), eagerly=False)
@@ -381,6 +382,7 @@ print((load_model(path) if sys.argv[2] == "model" else RunCheckpoints(path.paren
 
 
 @pytest.mark.parametrize("kind", ["model", pytest.param("checkpoint", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_process_that_has_built_nothing_loads_a_model_of_any_family(kind, tmp_path: Path):
     small("hog-svm").save(tmp_path / "hog.keras")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}

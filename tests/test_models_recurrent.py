@@ -193,6 +193,7 @@ def test_models_and_their_ensemble_come_back_from_their_files(arm: str, tmp_path
 
 
 @pytest.mark.usefixtures("_quick")
+@pytest.mark.slow
 def test_a_prediction_is_the_mean_over_views_that_move_all_frames_alike() -> None:
     model, rows = small("gru-fused", settings=SMALL.model_copy(update={"views": "mirror_and_shifts"})), segments(2)
     both = [rows.batch(np.arange(2)), mirrored(rows.batch(np.arange(2)))]
