@@ -16,6 +16,7 @@ import numpy as np
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm
 from fer_models.models.building import build_ensemble, build_model
+from fer_models.models.float32 import computes_bfloat16
 from fer_models.models.lineage import Lineage, video_marks
 from fer_models.models.motion import motion_scale_px
 from fer_models.segments import SegmentArrays
@@ -273,6 +274,8 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         raise UserError(f"It averages trained models and lacks {'; '.join(missing)}; `fer train` trains them first.")
     train, validation = (run_arrays(settings, run, subset) for subset in (TRAIN, VALIDATION))
     training = training_of(settings, run.arm)
+    if training.precision == "mixed_bfloat16" and not computes_bfloat16():
+        raise UserError("training.precision is mixed_bfloat16, which TensorFlow does not compute here; take auto.")
     if done:
         echo(f"{run.name}: going on after epoch {len(done.history)}")
     elif settings.training.initial_weights and not (run.members or run.arm.is_solved or training.initial_weights):
