@@ -43,7 +43,8 @@ test: $(READY) ## the fast tests
 	$(PYTEST) $(SHARED_OUT)
 
 .PHONY: test-isa
-test-isa: $(READY) ## the tests that train, as they run on processors with fewer instructions; JAX knows nothing of that
+test-isa: $(READY) ## the tests that train, as they run on processors with fewer instructions, and those of JAX
+	$(PYTEST) $(SHARED_OUT) -m "trains and slow" -k jax
 	ONEDNN_MAX_CPU_ISA=SSE41 $(PYTEST) $(SHARED_OUT) -m trains -k "not jax"
 	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) $(SHARED_OUT) -m trains -k "not jax"
 

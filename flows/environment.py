@@ -17,9 +17,15 @@ import tasks
 from fer_models.errors import UserError
 
 #: In a terminal the project's own progress says what happens; Prefect's log lines stay in its database.
-_QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "GIT_PYTHON_REFRESH": "quiet"}
+_QUIET = {
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",  # else whole events, when a server is gone
+    "GIT_PYTHON_REFRESH": "quiet",
+}
 #: Threads of Prefect that warn, at the end of a process, of what they still send.
 _PREFECT_WORKERS = ("EventsWorker", "APILogWorker")
+#: Child processes are started with it: what outlives one that left at once tidies up, and need not say so.
+_QUIET_CHILDREN = "ignore:resource_tracker:UserWarning"
 _DEFAULTS = {
     # the server inside a process that calls a flow itself, as tests and benchmarks do: a new database takes over 20 s
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
@@ -31,11 +37,18 @@ _DEFAULTS = {
 }
 
 
+#: A server that is busy answers late, but one that is there takes a connection at once.
+_PATIENCE = httpx.Timeout(30.0, connect=5.0)
+
+
 def prepare_environment(quiet: bool = False) -> None:
     """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
     _check_shadowing()
+    _check_home()
+    from tasks.services.proxies import spare_loopback
     from tasks.video import opencv  # only now is it known to be ours
 
+    spare_loopback()
     _find_services()
     for name, value in (_DEFAULTS | opencv.ENVIRONMENT | (_QUIET if quiet else {})).items():
         os.environ.setdefault(name, value)
@@ -43,6 +56,7 @@ def prepare_environment(quiet: bool = False) -> None:
         for name in ("tensorflow", *_PREFECT_WORKERS):
             logging.getLogger(name).setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module=r"mlflow\..*")
+        sys.warnoptions.append(_QUIET_CHILDREN)
 
 
 def _find_services() -> None:
@@ -108,10 +122,13 @@ def silent_imports() -> Iterator[None]:
 def check_server(api_url: str) -> None:
     """Raise `UserError` when no Prefect server answers at the address of its API."""
     from tasks.services.foreign_settings import prefect_setting
+    from tasks.services.proxies import http_fault
     from tasks.storage.addresses import hide_secrets
 
+    if fault := http_fault():
+        raise UserError(fault)
     try:
-        httpx.get(f"{api_url.rstrip('/')}/health", timeout=30.0).raise_for_status()
+        httpx.get(f"{api_url.rstrip('/')}/health", timeout=_PATIENCE).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         shown = hide_secrets(api_url)
         setting = prefect_setting("PREFECT_API_URL")
@@ -131,6 +148,16 @@ def _check_shadowing() -> None:
     if len(set(homes.values())) > 1:
         where = ", ".join(f"{name} from {home}" for name, home in homes.items())
         raise UserError(f"Another package hides one of this project's: {where}; rename or move the other one.")
+
+
+def _check_home() -> None:
+    """A user whom the system does not know, as in some containers, has no home unless one is named."""
+    try:
+        Path.home()
+    except RuntimeError as error:
+        raise UserError(
+            "This user has no home folder, in which Prefect and Keras keep their settings; name one: export HOME=$PWD."
+        ) from error
 
 
 def _home(package: ModuleType) -> Path:

@@ -3,13 +3,17 @@
 import atexit
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, NoReturn
 
 import httpx
 
@@ -17,10 +21,22 @@ from fer_models.errors import UserError
 from tasks.progress import echo
 from tasks.services.foreign_settings import where_prefect_looks
 from tasks.services.ports import listen
+from tasks.services.prefect_database import prefect_database_fault
+from tasks.services.proxies import http_fault
+from tasks.storage.addresses import hide_secrets
 
 _HOST = "127.0.0.1"
 #: With a new database on a busy machine it takes minutes.
 _START_S = 300.0
+#: Seconds between two words to whoever waits for it.
+_SAY_EVERY_S = 30.0
+_LOOK_S = 0.5
+#: One that others run may be started again, as `fer up` does.
+_GONE_S = 120.0
+_ASK_S = 5.0
+_ANSWER_S = 10.0
+#: Beginnings of lines in the log of a server that end it, or only say where to read more.
+_SAYS_NOTHING = ("(Background on this error", "ERROR: Application startup failed", "[SQL:")
 
 
 @dataclass
@@ -44,6 +60,12 @@ def is_own_server(api_url: str) -> bool:
     return any(api_url == f"{own.address}/api" for own in _own)
 
 
+def check_own_server() -> None:
+    """Raise `UserError` when a server of this command could not be started or asked; it takes no time."""
+    if fault := http_fault() or prefect_database_fault():
+        raise UserError(fault)
+
+
 def start_own_server() -> None:
     """See to it that a server runs which lives as long as this process, and let Prefect find it.
 
@@ -53,6 +75,7 @@ def start_own_server() -> None:
         UserError: it ended, or did not answer in time; the message has its last words.
     """
     if not _own:
+        check_own_server()
         echo("Starting Prefect for this command: 20 seconds or so, up to a minute the first time.")
         port = 0
         password = os.environ.get("PREFECT_API_AUTH_STRING") or f"fer:{secrets.token_urlsafe(24)}"
@@ -68,9 +91,8 @@ def start_own_server() -> None:
         _own[:] = [own]  # also when it does not come up: the next call starts it again
         if not _comes_up(own):
             log.seek(0)
-            said = log.read().decode(errors="replace").strip().splitlines()[-3:]
             raise UserError(
-                f"Prefect's server could not be started: {' '.join(' '.join(said).split())[-300:]}. Prefect's "
+                f"Prefect's server could not be started: {_last_words(log.read().decode(errors='replace'))}. Prefect's "
                 f"settings are in {where_prefect_looks()}."
             )
     os.environ |= {"PREFECT_API_URL": f"{own.address}/api", "PREFECT_API_AUTH_STRING": password}
@@ -86,11 +108,61 @@ def _listen(port: int) -> socket.socket:
         ) from error
 
 
+@contextmanager
+def watch_server(api_url: str, gone: Callable[[str], NoReturn]) -> Iterator[None]:
+    """Call a function, from a thread, should the server that a flow runs with be gone during the block.
+
+    Prefect would ask again and again for it, minutes for each video.
+
+    Args:
+        api_url: address of its API, of this process's own server or another.
+        gone: called with what happened; it must end the process.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        last = time.monotonic()
+        own = is_own_server(api_url)
+        while not over.wait(_LOOK_S if own else _ASK_S):
+            if own:
+                if (code := _own[0].process.poll()) is not None and not over.is_set():
+                    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+                    gone(f"Prefect's server for this command ended ({how})")
+            elif _is_there(api_url):
+                last = time.monotonic()
+            elif (silent := time.monotonic() - last) > _GONE_S and not over.is_set():
+                gone(f"Prefect's server at {hide_secrets(api_url)} has not answered for {silent:.0f} s")
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _is_there(api_url: str) -> bool:
+    """Whether something takes connections there; a server that is busy answers late, or with an error."""
+    try:
+        httpx.get(f"{api_url.rstrip('/')}/health", timeout=_ANSWER_S)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError):
+        return False
+    except httpx.HTTPError:
+        pass
+    return True
+
+
 def end_own_server() -> None:
     """End the server that was started for this process."""
     while _own:
         own = _own.pop()
         own.process.kill()
+
+
+def _last_words(log: str) -> str:
+    """The last line that says why a server ended, of at most 300 characters."""
+    lines = [" ".join(line.split()) for line in log.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(_SAYS_NOTHING)]
+    return telling[-1][:300].rstrip(".") if telling else "it ended without a word"
 
 
 def _open(listening: socket.socket, password: str, log: IO[bytes]) -> "subprocess.Popen[bytes]":
@@ -118,13 +190,17 @@ def _comes_up(own: _Own) -> bool:
 
     That it runs is not enough: of one that was killed the threads may still be ending.
     """
-    deadline = time.monotonic() + _START_S
+    start = time.monotonic()
+    said = 0
     while own.process.poll() is None:
         if _answers(own.address):
             return True
-        if time.monotonic() > deadline:
+        if (waited := time.monotonic() - start) > _START_S:
             own.process.kill()
             own.process.wait()
+        elif waited > (said + 1) * _SAY_EVERY_S:
+            said += 1
+            echo(f"Prefect is still starting, {waited:.0f} s so far.")
         time.sleep(0.1)
     return False
 

@@ -158,6 +158,7 @@ def test_the_former_name_of_the_preset_works(monkeypatch: pytest.MonkeyPatch, tm
     assert now.stderr == ""
 
 
+@pytest.mark.slow
 def test_models_tells_which_arms_are_the_same_function(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ["models", "--preset", "published", "--set", "arms=[flatten-sum, gap-sum]", "--equivalence"]

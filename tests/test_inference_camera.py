@@ -144,6 +144,7 @@ def test_a_camera_that_gives_nothing_and_one_that_is_unplugged(
         (("--camera", "0", "film.mp4"), "--camera is looked at in place of videos; leave 'film.mp4' away"),
         (("--camera", "0", "--by", "segment"), "rows by frame"),
         (("--camera", "0", "--workers", "2"), "--workers is for many videos"),
+        (("--camera", "0", "--faces", "all"), "one face is followed"),
         (("--camera", "0", "--annotate"), "name it with --out"),
         (("--camera", "0", "-o", "a.csv", "--out", "b"), "name one of them"),
         (("--camera", "film.mp4", "--out", "film.mp4"), "'film.mp4' is a file; name a folder"),

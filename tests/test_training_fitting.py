@@ -384,6 +384,7 @@ def test_what_is_said_of_validation_rows_is_said_by_a_model_that_never_saw_them(
 
 
 @pytest.mark.parametrize("phase", ["first", "second"])
+@pytest.mark.slow
 def test_a_run_with_a_refit_goes_on_in_either_training(phase, refitted, tmp_path, trained_epochs):
     _, whole = refitted
 
@@ -407,6 +408,7 @@ def test_a_run_with_a_refit_goes_on_in_either_training(phase, refitted, tmp_path
 
 
 @pytest.mark.parametrize("missing", ["last", "best"])
+@pytest.mark.slow
 def test_a_refit_killed_while_its_checkpoints_were_dropped_is_done(missing, tmp_path, monkeypatch, refitted):
     with monkeypatch.context() as patch:
         patch.setattr(RunCheckpoints, "finish", lambda *_: (_ for _ in ()).throw(Interrupted))
@@ -419,6 +421,7 @@ def test_a_refit_killed_while_its_checkpoints_were_dropped_is_done(missing, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == [MODEL_FILE, "progress.json", "validation.parquet"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(tmp_path, trained_epochs, undisturbed):
     folder = tmp_path / "run"
     killed = subprocess.run([sys.executable, __file__, folder, "2"], capture_output=True, text=True, timeout=120)
@@ -564,6 +567,7 @@ if __name__ == "__main__":
     train(Path(sys.argv[1]), on_epoch=partial(kill_after, last=int(sys.argv[2])))
 
 
+@pytest.mark.slow
 def test_a_finished_run_whose_model_was_deleted_is_trained_again(tmp_path):
     first = train(tmp_path)
     (tmp_path / MODEL_FILE).unlink()

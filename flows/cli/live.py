@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tasks.inference.predictor import Predictor
 
 
-def check_camera_options(sources: list[str], by: str, into: str | None, workers: int | None, draws: bool) -> None:
+def check_camera_options(
+    sources: list[str], by: str, into: str | None, workers: int | None, faces: str, draws: bool
+) -> None:
     """Raise `UserError` for what does not go together with a camera."""
     if sources:
         raise UserError(f"--camera is looked at in place of videos; leave {sources[0]!r} away, or --camera.")
@@ -25,6 +27,8 @@ def check_camera_options(sources: list[str], by: str, into: str | None, workers:
         raise UserError("Of a camera there are rows by frame; leave --by segment away.")
     if workers:
         raise UserError("--workers is for many videos; leave it away with --camera.")
+    if faces == "all":
+        raise UserError("Of a camera one face is followed; leave --faces all away.")
     if into is None and draws:
         raise UserError("--timeline, --annotate and --format are of the files in a folder; name it with --out.")
 

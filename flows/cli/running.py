@@ -40,9 +40,11 @@ def run_flow(name: str, chosen: Chosen, **more: Any) -> Any:
     settings = chosen.settings()
     signal.signal(signal.SIGINT, stop)
     if name in ("prepare", "study") and not os.environ.get("PREFECT_API_URL"):
+        from flows.own_server import check_own_server
         from tasks.preparation.batches import Attempts
         from tasks.preparation.scan import conclude, scan_corpus
 
+        check_own_server()
         scan = scan_corpus(settings, more.get("videos"))
         if name == "prepare" and scan.plan.due.empty:
             return conclude(scan, settings, Attempts()).counts
@@ -56,7 +58,7 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         parameters: those that every flow has, see `Chosen.parameters`.
         more: parameters that this flow alone has.
     """
-    from flows.own_server import is_own_server, start_own_server  # `tasks` is known to be ours only now
+    from flows.own_server import is_own_server, start_own_server, watch_server
 
     server = os.environ.get("PREFECT_API_URL")
     if server and not is_own_server(server):
@@ -70,19 +72,29 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         run = getattr(importlib.import_module(module), function)
     if name == "prepare":
         more["allow_failures"] = True  # the ledger and the last line tell of failed videos
-    return run(**parameters, **more)
+    with watch_server(os.environ["PREFECT_API_URL"], _leave_without_server):
+        return run(**parameters, **more)
 
 
 def stop(*_: object) -> NoReturn:
     """Ctrl-C: leave at once. Files are whole or not there, so there is nothing to wait for."""
     from flows.own_server import end_own_server
 
+    end_own_server()
+    _leave("\nfer: stopped; the same command continues from here.\n", 130)
+
+
+def _leave_without_server(what: str) -> NoReturn:
+    """Prefect can do nothing without its server."""
+    _leave(f"fer: {what}; the same command continues from here.\n", 1)
+
+
+def _leave(sentence: str, code: int) -> NoReturn:
     for child in multiprocessing.active_children():
         child.kill()
-    end_own_server()
-    sys.stderr.write("\nfer: stopped; the same command continues from here.\n")
+    sys.stderr.write(sentence)
     sys.stderr.flush()
-    os._exit(130)
+    os._exit(code)
 
 
 def show_results(report: Path, chosen: Chosen) -> None:

@@ -27,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     storage.check_data_root,
     storage.check_leftovers,
     storage.check_weights,
+    services.check_proxies,
     services.check_prefect_settings,
     services.check_prefect,
     services.check_prefect_database,

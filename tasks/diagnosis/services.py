@@ -5,22 +5,21 @@ import os
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 
 from tasks.config.settings import StudySettings
 from tasks.diagnosis.check_result import CheckResult, State
+from tasks.services.databases import silence
 from tasks.services.foreign_settings import prefect_files, prefect_setting, where_prefect_looks
 from tasks.services.ports import is_listening, listening_process
+from tasks.services.prefect_database import named_database, prefect_database_fault, prefect_home
+from tasks.services.proxies import added_exceptions, http_fault, proxy_variables
 from tasks.storage.addresses import hide_password_in, hide_secrets
 from tasks.storage.locations import as_remote
 
 _TIMEOUT_S = 5.0
 PREFECT_PORT, MLFLOW_PORT = 4200, 5000
-_DATABASE_NAMES = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
-#: Prefect's server writes with `ON CONFLICT` and `RETURNING`.
-_LEAST_SQLITE = (3, 35, 0)
 
 
 def check_prefect(_: StudySettings) -> list[CheckResult]:
@@ -91,14 +90,23 @@ def check_prefect_database(_: StudySettings) -> list[CheckResult]:
     if os.environ.get("PREFECT_API_URL"):
         return []
     name = "Prefect's database"
-    for variable in _DATABASE_NAMES:
-        if url := os.environ.get(variable):
-            return [_database(name, url, f"correct {variable}, or unset it to use a SQLite file")]
-    found = f"SQLite {sqlite3.sqlite_version}, a file in PREFECT_HOME"
-    if sqlite3.sqlite_version_info < _LEAST_SQLITE:
-        needed = ".".join(map(str, _LEAST_SQLITE))
-        return [CheckResult(name, State.ERROR, f"{found}; it needs {needed}", "use a Python with a newer SQLite")]
-    return [CheckResult(name, State.OK, found)]
+    if fault := prefect_database_fault():
+        return [CheckResult(name, State.ERROR, *fault.removesuffix(".").split("; ", 1))]
+    if named := named_database():
+        return [_database(name, named.url, f"correct it, or {named.take_back} to use a SQLite file")]
+    return [CheckResult(name, State.OK, f"SQLite {sqlite3.sqlite_version}, a file in {prefect_home()}")]
+
+
+def check_proxies(_: StudySettings) -> list[CheckResult]:
+    """Proxies and certificates of the environment, through which no request to this machine itself should go."""
+    if fault := http_fault():
+        return [CheckResult("proxies", State.ERROR, *fault.removesuffix(".").split("; ", 1))]
+    if not (names := " and ".join(proxy_variables())):
+        return [CheckResult("proxies", State.OK, "none in the environment")]
+    if missing := ",".join(added_exceptions()):
+        found = f"{names}, without an exception for this machine: fer makes one, other programs may not"
+        return [CheckResult("proxies", State.WARNING, found, f'export no_proxy="${{no_proxy:+$no_proxy,}}{missing}"')]
+    return [CheckResult("proxies", State.OK, f"{names}, not for this machine itself")]
 
 
 def check_ports(_: StudySettings) -> list[CheckResult]:
@@ -150,34 +158,19 @@ def _server(
 
 def _database(name: str, url: str, fix: str) -> CheckResult:
     """Connect as the server would, and ask for the version."""
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+    from sqlalchemy.exc import SQLAlchemyError
 
     shown = hide_secrets(url)
     try:
-        if (silence := _silence(url)) is not None:
-            return CheckResult(name, State.ERROR, f"{shown}: {silence}", fix)
+        if quiet := silence(url):
+            return CheckResult(name, State.ERROR, f"{shown}: {quiet}", fix)
         return CheckResult(name, State.OK, f"{shown}: {' '.join(_version(url).split()[:2])}")
     except ModuleNotFoundError as error:
         how = "pip install 'fer-pipeline[postgres]', and let the address begin with postgresql+psycopg2://"
         return CheckResult(name, State.ERROR, f"{shown}: {error}", how)
-    except ArgumentError:
-        return CheckResult(name, State.ERROR, f"{shown} is not the address of a database", fix)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         why = str(getattr(error, "orig", None) or error).strip().splitlines()[-1]
         return CheckResult(name, State.ERROR, f"{shown}: {hide_password_in(why, url)}", fix)
-
-
-def _silence(url: str) -> str | None:
-    """Why nothing can be asked there, in plainer words than a driver's."""
-    from sqlalchemy import make_url
-
-    place = make_url(url)
-    if place.get_backend_name() == "sqlite":
-        folder = Path(place.database or ".").absolute().parent
-        return None if folder.is_dir() else f"there is no folder {folder}"
-    if place.host and not is_listening(place.port or 5432, place.host, _TIMEOUT_S):
-        return f"nothing listens on {place.host}:{place.port or 5432}"
-    return None
 
 
 def _version(url: str) -> str:

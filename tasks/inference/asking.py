@@ -66,6 +66,21 @@ class SegmentAsker:
         if self._windows.num_frames > 1 and known - self._next >= self._block:
             self._ask_windows(known)
 
+    @property
+    def num_waiting(self) -> int:
+        """Frames that are held."""
+        return len(self._waiting)
+
+    def settle(self, frame: int) -> None:
+        """Ask for all that is known, however little it is; no frame before that number comes any more."""
+        if self._windows.num_frames == 1:
+            self._ask_pairs()
+            return
+        last_place = (self._windows.num_frames - 1) * self._windows.step
+        known = (frame - 1 - last_place) // self._windows.stride + 1
+        if self._waiting and known > self._next:
+            self._ask_windows(known)
+
     def finish(self, num_segments: int) -> Said:
         """What was said of all of them, once there is no further frame in a video of so many segments.
 

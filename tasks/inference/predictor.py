@@ -19,12 +19,12 @@ from fer_models.training.engine import PREDICT_BATCH, predict
 from tasks.config.model_card import read_card
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
-from tasks.inference.asking import Said, SegmentAsker
-from tasks.inference.cutting import ONE_TRACK, Cut, Preparing, cut_for_model
+from tasks.inference.asking import Said
+from tasks.inference.cutting import Cut, Faces, Preparing, cut_for_model
 from tasks.inference.live.stream import Moment, Stream, TimedFrame
+from tasks.inference.one_video import OneVideo, Track
 from tasks.inference.prediction import Prediction
 from tasks.inference.pretrained import SMOOTHING_S, STILL_TEMPERATURE, pretrained_model, pretrained_prepare
-from tasks.inference.rows import Sightings, frame_rows, segment_rows
 from tasks.inference.sources import find_model, find_videos
 from tasks.outcomes import Outcome
 from tasks.progress import progress
@@ -32,7 +32,7 @@ from tasks.storage.local_copies import local_copy
 from tasks.storage.locations import read_location
 from tasks.video.detectors import load_confirming, load_detector
 from tasks.video.image_sequences import is_still
-from tasks.video.segments import FaceFrame, Sighting, VideoReport
+from tasks.video.segments import VideoReport
 from tasks.video.verdict import CROPS_ADVICE
 
 #: Less than all other classes together.
@@ -125,7 +125,13 @@ class Predictor:
         calibration = Calibration(of_stills=STILL_TEMPERATURE, smoothing_s=SMOOTHING_S)
         return cls([pretrained_model()], pretrained_prepare(), calibration=calibration)
 
-    def predict(self, video: Path | str, stride: int | None = None, precropped: bool | None = None) -> Prediction:
+    def predict(
+        self,
+        video: Path | str,
+        stride: int | None = None,
+        precropped: bool | None = None,
+        faces: Faces = "one",
+    ) -> Prediction:
         """What the model says of a video; memory does not grow with its length but for a row a frame.
 
         Args:
@@ -133,8 +139,9 @@ class Predictor:
             stride: frames from the start of one segment to that of the next; by default as in the training.
             precropped: frames are used whole, or faces are searched in them; by default as in the training, but in
                 frames that cannot be crops like those of the training faces are searched.
+            faces: `one` follows one face, `all` each as a track of its own, numbered in the order of appearance.
         """
-        path, preparing = Path(video), self.preparing(stride, precropped)
+        path, preparing = Path(video), self.preparing(stride, precropped, faces)
         asked = OneVideo(self, path, preparing)
         return asked.finish(self.refuse(path) or cut_for_model(path, preparing, asked.keep, asked.watch))
 
@@ -160,9 +167,9 @@ class Predictor:
         preparing = self.preparing(stride, precropped)
         return Stream(self.ask, self.labels, preparing, self.calibration.smoothing_s).moments(frames)
 
-    def preparing(self, stride: int | None = None, precropped: bool | None = None) -> Preparing:
+    def preparing(self, stride: int | None = None, precropped: bool | None = None, faces: Faces = "one") -> Preparing:
         """How videos are prepared for the model; arguments as of `predict`."""
-        return Preparing(self.settings, self._crops, stride, precropped)
+        return Preparing(self.settings, self._crops, stride, precropped, faces)
 
     def refuse(self, path: Path) -> Cut | None:
         """What comes of a video that the model cannot be asked about, which then need not be opened; else None."""
@@ -214,8 +221,8 @@ class Predictor:
             return segments
         return replace(segments, optical_flows=np.zeros((*segments.faces.shape[:3], 2), np.float16))
 
-    def row(self, path: Path, cut: Cut, said: Said) -> dict[str, Any]:
-        """The row of a video, see `Prediction`."""
+    def row(self, path: Path, cut: Cut, said: Said, track: Track | None = None) -> dict[str, Any]:
+        """The row of a video, or of one of the tracks in it, see `Prediction`."""
         report = cut.report
         usable = len(said.segments) > 0 and report.outcome in (Outcome.OK, Outcome.TRUNCATED)
         probabilities = np.full(len(self.labels), np.nan)
@@ -225,18 +232,24 @@ class Predictor:
             probabilities = self._of_video(said.probabilities.mean(axis=0), temperature)
             by_member = np.stack([self._of_video(one, temperature) for one in said.probabilities])
             spread = by_member.std(axis=0)[probabilities.argmax()] if len(by_member) > 1 else np.nan
-        coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
+        num_covered, num_segments = report.num_covered, report.num_segments
+        if track:
+            num_covered, num_segments = len(said.segments), len(track.segments(said))
+        coverage = num_covered / num_segments if num_segments else np.nan
         remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), cut.remark]
         doubts = []
         if usable and coverage < LOW_COVERAGE:
-            doubts.append(f"a face in {report.num_covered} of {report.num_segments} segments only")
+            doubts.append(f"a face in {num_covered} of {num_segments} segments only")
         if usable and probabilities.max() < LOW_CONFIDENCE:
             doubts.append("low confidence")
+        if track and track.number and not usable and report.num_covered:
+            doubts.append("seen for less than a segment")
         return {
             "video": str(path),
             "outcome": str(report.outcome),
             "message": "; ".join(filter(None, [*remarks, *doubts])),
-            "num_segments": report.num_covered if usable else 0,
+            **(track.cells() if track else {}),
+            "num_segments": num_covered if usable else 0,
             "predicted": self.labels[int(probabilities.argmax())] if usable else "",
             "confidence": float(probabilities.max()),
             "coverage": coverage,
@@ -251,41 +264,6 @@ class Predictor:
         of_one_video = np.zeros(len(probabilities), int)
         together = pooled(probabilities, of_one_video, self._pooling)
         return (together if temperature == 1 else apply_temperature(together, temperature))[0]
-
-
-class OneVideo:
-    """A video that is asked about while it is cut: takes what `tasks.inference.cutting` hands over.
-
-    Args:
-        preparing: what it is cut with.
-    """
-
-    def __init__(self, predictor: Predictor, path: Path, preparing: Preparing) -> None:
-        settings = preparing.settings_of(path)
-        self.path, self._predictor, self._windows = path, predictor, settings.windows
-        self._sightings, self._asker = Sightings(), SegmentAsker(predictor.ask, settings)
-
-    def keep(self, track: int, frame: FaceFrame) -> None:
-        """One more frame that the model is to see."""
-        self._asker.take(frame)
-
-    def watch(self, track: int, sighting: Sighting) -> None:
-        """One more decoded frame."""
-        self._sightings.add(sighting)
-
-    def finish(self, cut: Cut) -> Prediction:
-        """What the model says, once all was handed over."""
-        labels, windows, report = self._predictor.labels, self._windows, cut.report
-        said = self._asker.finish(report.num_segments)
-        smoothing_s = self._predictor.calibration.smoothing_s
-        return Prediction(
-            self.path,
-            labels,
-            report,
-            self._predictor.row(self.path, cut, said),
-            segment_rows(self._sightings, said, windows, report.num_segments, labels, track=ONE_TRACK),
-            frame_rows(self._sightings, said, windows, labels, ONE_TRACK, smoothing_s),
-        )
 
 
 def _lacking_in_stills(model: keras.Model) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from fer_models.errors import UserError
+from tasks.services.ports import is_listening
 
+_TIMEOUT_S = 5.0
 #: Names of the two databases; both servers want one of their own.
 NAMES = ("prefect", "mlflow")
 
@@ -46,6 +48,23 @@ class Databases:
     def at(cls, prefect: str, mlflow: str) -> "Databases":
         """These addresses, in the words of SQLAlchemy."""
         return cls({"PREFECT_API_DATABASE_CONNECTION_URL": prefect}, {"MLFLOW_BACKEND_STORE_URI": mlflow})
+
+
+def silence(url: str) -> str:
+    """Why nothing can be asked at the address of a database, in plainer words than a driver's; empty if it can."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        place = make_url(url)
+    except ArgumentError:
+        return "that is not the address of a database"
+    if place.get_backend_name() == "sqlite":
+        folder = Path(place.database or ".").absolute().parent
+        return "" if folder.is_dir() else f"there is no folder {folder}"
+    if place.host and not is_listening(place.port or 5432, place.host, _TIMEOUT_S):
+        return f"nothing listens on {place.host}:{place.port or 5432}"
+    return ""
 
 
 def _split(url: str) -> tuple[SplitResult, str]:

@@ -69,9 +69,8 @@ def prefect_setting(name: str) -> PrefectSetting | None:
 
     A file that cannot be read has none: Prefect says so when it is imported.
     """
-    keys = name.lower().removeprefix("prefect_").split("_", 1)
     for path, settings in _prefect_settings():
-        value: Any = settings.get(name) or _at(settings, *keys)
+        value: Any = settings.get(name) or _under(settings, name.lower().removeprefix("prefect_"))
         if isinstance(value, str) and value:
             return PrefectSetting(value, path)
     return None
@@ -109,6 +108,17 @@ def _prefect_settings() -> Iterator[tuple[Path, dict[str, Any]]]:
 def _profiles() -> Path:
     named = os.environ.get("PREFECT_PROFILES_PATH")
     return Path(named or Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect") / "profiles.toml")
+
+
+def _under(settings: dict[str, Any], name: str) -> Any:
+    """A setting in tables whose names are the beginning of its own; None without one."""
+    for key, value in settings.items():
+        if key == name and not isinstance(value, dict):
+            return value
+        inner = name.removeprefix(f"{key}_")
+        if isinstance(value, dict) and inner != name and (found := _under(value, inner)) is not None:
+            return found
+    return None
 
 
 def _at(settings: dict[str, Any], *keys: str) -> Any:

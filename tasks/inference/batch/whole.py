@@ -68,9 +68,10 @@ def run_plan(plan: Plan, load: Load, workers: int | None = None) -> Results:
 
     with progress("Predicting", len(plan.placed), len(plan.rows)) as advance:
         for number, ended in enumerate(predict_videos(plan.due, predictor, plan.order, children), start=1):
-            results.add(ended.due.placed.video, ended.row)
+            results.add(ended.due.placed.video, ended.rows)
+            first = ended.rows[0]
             pace = pace_in_words(number, len(plan.due) - number, time.monotonic() - begun_s)
-            failed = "" if ended.row["outcome"] == Outcome.OK else f"; {ended.row['outcome']}: {ended.row['message']}"
+            failed = "" if first["outcome"] == Outcome.OK else f"; {first['outcome']}: {first['message']}"
             advance(pace + failed)
     results.write()
     return results
