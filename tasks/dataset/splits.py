@@ -64,22 +64,56 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
         raise UserError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
     drawn = not path.is_file()
     known = _draw(videos, emotions, settings) if drawn else _with_names(read_split(path), videos, settings)
+    if changed := not _are_all_there(known, videos):
+        known = _renamed(known, videos)
+    if changed or (known.groupby("fold").size() != len(videos)).any():
+        known = _extended(known, videos, emotions, settings)
+    split = known.astype({"fold": "int32"})[SCHEMA.names]
+    part = split_of_study(split, ledger, emotions)
+    _echo_never_tested(part, settings)
+    _check(part, settings.protocol != "holdout", ledger, emotions, drawn)
+    table = pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False)
+    for place in (path, _copy_of(path)):
+        write_table(place, table)
+    return part
+
+
+def _are_all_there(known: pd.DataFrame, videos: pd.DataFrame) -> bool:
+    """Whether all that is known stands among the videos, under the same names and subjects."""
+    names = [*KEY, "subject"]
+    return len(known[names].merge(videos[names], on=names)) == len(known)
+
+
+def _renamed(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """What is known, in the present names."""
+    types = known.dtypes
+    known, videos = _with_plain_texts(known), _with_plain_texts(videos)
     folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
-    known = pd.concat(folds, ignore_index=True)
+    known = pd.concat(folds, ignore_index=True).astype(types)
     _check_subjects(known, videos)
+    return known
+
+
+def _extended(
+    known: pd.DataFrame, videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings
+) -> pd.DataFrame:
+    """What is known, with what is new added."""
+    types = known.dtypes
+    known, videos = _with_plain_texts(known), _with_plain_texts(videos)
     tested = known[known["side"] == TEST]
     is_tested = videos["video_id"].isin(tested["video_id"]) | videos["sha256"].isin(tested["sha256"])
     compared = frozenset(videos.loc[is_tested, "emotion"])
-    dealt = _deal_newcomers(videos, set(known["subject"]), compared, emotions, settings)
-    folds = [_extend(rows, videos, compared, dealt, settings) for _, rows in known.groupby("fold")]
-    split = pd.concat(folds, ignore_index=True).astype({"fold": "int32"})[SCHEMA.names]
-    part = split_of_study(split, ledger, emotions)
-    _echo_never_tested(part, settings)
-    for _, rows in part.groupby("fold"):
-        _check(rows, settings.protocol != "holdout", ledger, emotions, drawn)
-    for place in (path, _copy_of(path)):
-        write_table(place, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
-    return part
+    dealt = _deal_newcomers(videos, set(known["subject"].unique()), compared, emotions, settings)
+    keys = _keys(videos)
+    folds = [
+        _extend(rows, videos[~keys.isin(_keys(rows))], compared, dealt, settings) for _, rows in known.groupby("fold")
+    ]
+    return pd.concat(folds, ignore_index=True)[list(types.index)].astype(types)
+
+
+def _with_plain_texts(table: pd.DataFrame) -> pd.DataFrame:
+    """With texts as Python's: pandas looks for one among others several times as fast, and there are many folds."""
+    return table.astype({name: object for name in table.columns if pd.api.types.is_string_dtype(table[name])})
 
 
 def read_split(path: Path) -> pd.DataFrame:
@@ -182,8 +216,8 @@ def _deal_newcomers(
 
 def _echo_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
     """Folds test everybody once, except those who came after the folds were drawn."""
-    subjects = set(split["subject"])
-    never = subjects - set(split.loc[split["side"] == TEST, "subject"])
+    subjects = set(split["subject"].unique())
+    never = subjects - set(split.loc[split["side"] == TEST, "subject"].unique())
     if never and settings.protocol != "holdout":
         echo(
             f"{len(never)} of {len(subjects)} people came after the folds were drawn and are never tested "
@@ -230,7 +264,7 @@ def _check_subjects(known: pd.DataFrame, videos: pd.DataFrame) -> None:
 
 def _extend(
     known: pd.DataFrame,
-    videos: pd.DataFrame,
+    new: pd.DataFrame,
     compared: Collection[str],
     dealt: Mapping[str, str],
     settings: SplitSettings,
@@ -241,7 +275,6 @@ def _extend(
         compared: the classes with test videos, which no others join.
         dealt: as from `_deal_newcomers`.
     """
-    new = videos[~_keys(videos).isin(_keys(known))]
     fold = {name: known[name].iloc[0] for name in ("fold", "fold_name")}
     of_subject = dict(zip(known["subject"], known["side"].replace({RESERVE: TEST}), strict=True))
     for subject, count in new["subject"].value_counts().items():
@@ -297,20 +330,21 @@ def _check(
     """Every subset needs usable videos of every class, only the test subset of one fold of several need not have all.
 
     Args:
-        split: the study's rows of a fold.
+        split: the study's rows.
         drawn: the split is a new one.
     """
-    usable = ledger[is_usable(ledger)]
-    table = usable.merge(split.drop(columns="subject"), on=KEY)
-    counts = pd.crosstab(table["side"], table["emotion"]).reindex(
-        index=list(SUBSETS), columns=list(emotions), fill_value=0
-    )
-    for subset in SUBSETS:
-        empty = [emotion for emotion in emotions if counts.loc[subset, emotion] == 0]
+    usable = ledger.loc[is_usable(ledger), [*KEY, "emotion"]]
+    table = split[["fold", "side", *KEY]].merge(usable, on=KEY)
+    counts = table.groupby(["fold", "side", "emotion"], observed=True).size()
+    folds = pd.MultiIndex.from_product([sorted(split["fold"].unique()), SUBSETS])
+    counted = counts.unstack(fill_value=0).reindex(index=folds, columns=list(emotions), fill_value=0)
+    for (fold, subset), row in zip(counted.index, counted.to_numpy(), strict=True):
+        empty = [emotion for emotion, number in zip(emotions, row, strict=True) if number == 0]
         if empty and (not one_of_several or subset != TEST or len(empty) == len(emotions)):
-            have = ", ".join(f"{emotion} {counts.loc[subset, emotion]}" for emotion in emotions)
-            subjects = split.loc[split["side"] == subset, "subject"].nunique()
-            where = f" of fold {split['fold_name'].iloc[0]}" if one_of_several else ""
+            have = ", ".join(f"{emotion} {number}" for emotion, number in zip(emotions, row, strict=True))
+            rows = split[split["fold"] == fold]
+            subjects = rows.loc[rows["side"] == subset, "subject"].nunique()
+            where = f" of fold {rows['fold_name'].iloc[0]}" if one_of_several else ""
             advice = "try another split.seed" if drawn else _NEW_SPLIT
             raise UserError(
                 f"The {subset} subset{where} ({subjects} people) has no usable video of {', '.join(empty)} "
