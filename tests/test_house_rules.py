@@ -51,7 +51,7 @@ MAY_USE_OF_MODELS = {
 #: What others come in by, and so may use all rooms of its package.
 DOORS = {"fer_models/__init__.py", "fer_models/serving.py"}
 #: Modules of `tasks` that stand beside the rooms, for all.
-SHARED = {"outcomes", "progress", "terminal", "escaping", "memory"}
+SHARED = {"outcomes", "progress", "terminal", "escaping", "memory", "cores"}
 #: What begins the names of the modules that know a backend.
 COMPILED = "fer_models/training/compiled/on_"
 HEAVY = ("prefect", "mlflow", "keras", "tensorflow", "jax", "cv2", "av", "pandas", "pyarrow", "numpy", "sklearn")
