@@ -137,7 +137,7 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
         size_bytes, mtime_ns = content_state(source.path)
         sha256 = known.get((uri, size_bytes, mtime_ns)) or content_sha256(source.path)
         if is_image_sequence(source.path):
-            reason = reason or describe_gaps(sequence_images(source.path))
+            reason = reason or describe_gaps(source.path, sequence_images(source.path))
         if as_text(uri) != uri:
             fault = Outcome.UNDECODABLE, "its name or folder is not text in UTF-8; rename it"
     except VideoFault as error:
