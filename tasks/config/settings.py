@@ -44,6 +44,11 @@ class CorpusSettings(Settings):
         """Whether its videos are single images, which have no motion."""
         return False
 
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether each of its videos is a pair of images."""
+        return False
+
     @field_validator("emotions")
     @classmethod
     def _in_the_projects_words(cls, emotions: tuple[str, ...]) -> tuple[str, ...]:
