@@ -1,7 +1,7 @@
 """The manifest: every video that the corpus names, whatever becomes of it.
 
-Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason. It is shared
-by all studies of a data root, so that nothing in it depends on the classes of one (`tasks.corpus.scope`).
+Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason, official. It
+is shared by all studies of a data root, so that nothing in it depends on the classes of one (`tasks.corpus.scope`).
 """
 
 import os
@@ -38,6 +38,7 @@ SCHEMA = pa.schema(
         ("label_raw", pa.string()),
         ("status", pa.string()),
         ("reason", pa.string()),
+        ("official", pa.string()),
     ]
 )
 
@@ -162,6 +163,7 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
         "label_raw": as_text(source.label_raw),
         "status": str(status),
         "reason": as_text(reason),
+        "official": source.official,
     }
 
 
