@@ -1,33 +1,26 @@
 """What is to be known of a corpus beside how it is read: `ABOUT` of its adapter, which `fer corpora` shows."""
 
-import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What a corpus is recognised by, as regular expressions without regard to letter case.
+    """What the files of a corpus are recognised by, as regular expressions without regard to letter case.
 
     Args:
-        folders: the end of the path of a file's folder, below the root; a root that lies further down counts too.
-        name: a whole file name; None where names say nothing, such as numbered images.
-        labels: whole names of the files with labels or folds that have to be there, each with what users call it.
+        folders: the end of the path of the folder; None where it may be any.
+        name: the whole file name; None where names say nothing, such as numbers. With neither of them `also` decides.
+        kind: what the files are, by their suffixes.
+        also: the end of the whole path in another layout of the corpus.
+        labels: whole names of the files with labels or folds that belong to it, each with what users call it.
     """
 
-    folders: str
+    folders: str | None
     name: str | None = None
+    kind: Literal["videos", "images"] = "videos"
+    also: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
-
-    @cached_property
-    def in_folders(self) -> re.Pattern[str]:
-        """Searches the path of a folder, `/` in front and between its parts."""
-        return re.compile(f"(?:^|/)(?:{self.folders})$", re.IGNORECASE)
-
-    @cached_property
-    def in_name(self) -> re.Pattern[str] | None:
-        """Matches a whole file name."""
-        return None if self.name is None else re.compile(self.name, re.IGNORECASE)
 
 
 @dataclass(frozen=True)

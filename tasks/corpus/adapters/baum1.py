@@ -16,6 +16,7 @@ from fer_models.errors import UserError
 from fer_models.labels import canonical_emotion
 from fer_models.names import plain_name, whole_number
 from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters.about import STAND_INS, About, Signs
 from tasks.corpus.adapters.sheets import sheet_lines
 from tasks.corpus.adapters.source import VIDEO_SUFFIXES, SourceVideo, label_status, require_folder
 from tasks.outcomes import Outcome
@@ -45,6 +46,23 @@ BAUM1S_CODES: dict[int, str] = dict(
         ),
         start=1,
     )
+)
+ABOUT = About(
+    title="BAUM-1",
+    classes=("anger", "disgust", "fear", "happiness", "sadness", "surprise", "boredom", "contempt", "neutral"),
+    num_people=31,
+    size="about 1,200 spontaneous and 270 acted clips of 31 people, 720x576",
+    licence="research, on request",
+    ask="ask its authors, who send an agreement to sign",
+    citation="Zhalehpour et al. 2017, IEEE Transactions on Affective Computing 8(3), 300-313",
+    layout=("BAUM1s_MP4 - All/s001/S001_001.mp4", "Annotations_BAUM1s.xlsx (or .csv); the same with a for the acted"),
+    folds="none official; kfold or loso by person is the custom",
+    verified=STAND_INS,
+    signs=Signs(
+        r"baum-?1[as][ _-]*mp4[^/]*/s\d{3}",
+        r"S\d{3}_\d{3}\.\w+",
+        labels={r"annotations?[ _-]*baum-?1[as].*\.(xlsx|csv)": "Annotations_BAUM1s.xlsx"},
+    ),
 )
 _CODES = {"a": BAUM1A_CODES, "s": BAUM1S_CODES}
 _CLIP_NAME = re.compile(r"^S(\d{3})_(\d{3})$", re.IGNORECASE)

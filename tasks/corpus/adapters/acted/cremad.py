@@ -33,7 +33,7 @@ ABOUT = About(
     layout=("VideoFlash/1001_DFA_ANG_XX.flv (or .mp4)",),
     folds="five of 18 consecutive actors, the last of 19: split.protocol official",
     verified=STAND_INS,
-    signs=Signs("videoflash", r"1\d{3}_[a-z]{3}_(ang|dis|fea|hap|neu|sad)_[a-z]{2}\.\w+"),
+    signs=Signs(None, r"1\d{3}_[a-z]{3}_(ang|dis|fea|hap|neu|sad)_[a-z]{2}\.\w+"),
 )
 _NAME = re.compile(r"(1\d{3})_([A-Z]{3})_([A-Z]{3})_(LO|MD|HI|XX|X)")
 _FIRST, _LAST, _PER_FOLD, _NUM_FOLDS = 1001, 1091, 18, 5

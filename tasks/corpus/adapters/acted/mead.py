@@ -34,8 +34,9 @@ ABOUT = About(
     folds="none official",
     verified="24 real clips of three people (front, named M030_front_angry_level3_001.mp4); else stand-ins",
     signs=Signs(
-        rf"[mw]\d{{3}}/(video/)?({_VIEW})/({_EMOTION})/level_\d|mead[^/]*",
+        None,
         rf"[mw]\d{{3}}_(({_VIEW})_({_EMOTION})_level_?\d|level_\d_({_EMOTION}))_\d+\.\w+",
+        also=rf"[mw]\d{{3}}/(video/)?({_VIEW})/({_EMOTION})/level_\d/\d+\.\w+",
     ),
 )
 _NAMES = tuple(

@@ -29,7 +29,7 @@ ABOUT = About(
     layout=("OriginalImg/VL/Strong/P001/Anger/000.jpeg",),
     folds="ten by person are the custom: split.protocol kfold, split.folds 10",
     verified=STAND_INS,
-    signs=Signs(rf"(NI|VL)/(Dark|Strong|Weak)/P\d{{3}}/({'|'.join(EMOTIONS)})"),
+    signs=Signs(rf"(NI|VL)/(Dark|Strong|Weak)/P\d{{3}}/({'|'.join(EMOTIONS)})", kind="images"),
 )
 _CLIP = re.compile(rf"(?:^|.*/)(NI|VL)/(Dark|Strong|Weak)/P(\d{{3}})/({'|'.join(EMOTIONS)})", re.IGNORECASE)
 

@@ -30,7 +30,8 @@ ABOUT = About(
     signs=Signs(
         r"sub\d\d/ep\d\d_\w+",
         r"(reg_)?img\d+\.(jpe?g|png|bmp)",
-        {r"casme2.*cod.*\.(xlsx|csv)": "CASME2-coding-20140508.xlsx"},
+        "images",
+        labels={r"casme2.*cod.*\.(xlsx|csv)": "CASME2-coding-20140508.xlsx"},
     ),
 )
 _PLACES = {"frames": r"CASME_?2[_ -]RAW.*", FACES: r"(CASME_?2[ _-]?)?cropped([ _-].*)?"}

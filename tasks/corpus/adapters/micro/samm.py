@@ -27,7 +27,8 @@ ABOUT = About(
     signs=Signs(
         r"0\d\d/0\d\d_\d+_\d+",
         r"0\d\d_\d+\.(jpe?g|png|bmp)",
-        {r"samm.*micro.*\.(xlsx|csv)": "SAMM_Micro_FACS_Codes_v2.xlsx"},
+        "images",
+        labels={r"samm.*micro.*\.(xlsx|csv)": "SAMM_Micro_FACS_Codes_v2.xlsx"},
     ),
 )
 #: Of the row at position 56 the offset is 5739.

@@ -26,7 +26,7 @@ ABOUT = About(
     layout=("HS/s1/micro/negative/s1_ne_01/image001.bmp, with negative, positive and surprise",),
     folds="leave one subject out: split.protocol loso",
     verified=STAND_INS,
-    signs=Signs(rf"s\d+/micro/({'|'.join(EMOTIONS)})/[^/]+"),
+    signs=Signs(rf"s\d+/micro/({'|'.join(EMOTIONS)})/[^/]+", kind="images"),
 )
 _SUBJECT = re.compile(r"s0*(\d+)", re.IGNORECASE)
 

@@ -33,8 +33,8 @@ ABOUT = About(
     folds="train and validation by clip, which tests: split.protocol official",
     verified=STAND_INS,
     signs=Signs(
-        rf"(train|val)(_afew)?/({'|'.join(EMOTIONS)}|alignedfaces_lbptop_points(_val)?/faces/\d+)",
-        r".+\.avi|.+\.(jpe?g|png)",
+        rf"(train|val)(_afew)?/({'|'.join(EMOTIONS)})",
+        also=r"alignedfaces_lbptop_points(_val)?/faces/\d+/[^/]+\.(jpe?g|png)",
     ),
 )
 _PARTS = {TRAIN: r"Train(_AFEW)?", TEST: r"Val(_AFEW)?"}

@@ -23,7 +23,7 @@ ABOUT = About(
     layout=("CAER/train/Anger/0001.avi, with validation and test",),
     folds="train, validation and test by clip: split.protocol official",
     verified=STAND_INS,
-    signs=Signs(rf"({'|'.join(PARTS)})/({'|'.join(EMOTIONS)})", r".+\.(avi|mp4)"),
+    signs=Signs(rf"({'|'.join(PARTS)})/({'|'.join(EMOTIONS)})"),
 )
 
 

@@ -42,9 +42,9 @@ ABOUT = About(
     folds="five by clip: split.protocol official",
     verified="the first 60 lines of two real lists; else stand-ins",
     signs=Signs(
-        r"clip/original|clip_224x224(_16f)?/\d{1,5}",
-        r"\d{1,5}\.\w+|.+\.jpe?g",
-        {r"(train_|test_)?set_\d\.csv": "EmoLabel_DataSplit/.../set_1.csv"},
+        r"clip/original",
+        also=r"clip_224x224(_16f)?/\d{1,5}/[^/]+\.(jpe?g|png)",
+        labels={r"(train_|test_)?set_\d\.csv": "EmoLabel_DataSplit/.../set_1.csv"},
     ),
 )
 _PLACES = {"videos": "original", "faces": r"clip_224x224(_16f)?"}

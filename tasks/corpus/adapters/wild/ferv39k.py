@@ -32,8 +32,8 @@ ABOUT = About(
     verified="the first 60 lines of two real lists; else stand-ins",
     signs=Signs(
         rf"[^/]+/({_EMOTION})/\d{{4}}",
-        r"(?!s\d{3}_).*\.(jpe?g|png)",
-        {r"(train|test)(_all)?\.csv": "4_setups/All_scenes/train_All.csv, test_All.csv"},
+        kind="images",
+        labels={r"(train|test)(_all)?\.csv": "4_setups/All_scenes/train_All.csv, test_All.csv"},
     ),
 )
 _LIST = r"(all_scenes|annotation)/(train|test)(_all)?\.csv"

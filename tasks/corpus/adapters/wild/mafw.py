@@ -33,9 +33,9 @@ ABOUT = About(
     folds="five by clip: split.protocol official",
     verified="the first 60 lines of three real lists; else stand-ins",
     signs=Signs(
-        r"data/clips|(frames|faces)/\d{5}",
-        r"\d{5}\.mp4|.+\.(jpe?g|png)",
-        {r"(train|test)\.txt": "Train & Test Set/single/no_caption/set_1/train.txt"},
+        r"data/clips",
+        also=r"data/(frames|faces)/\d{5}/[^/]+\.(jpe?g|png)",
+        labels={r"(train|test)\.txt": "Train & Test Set/single/no_caption/set_1/train.txt"},
     ),
 )
 _PLACES = {"videos": "clips", "frames": "frames", "faces": "faces"}
