@@ -17,6 +17,8 @@ PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 #: What a prediction is the mean of, see `ModelSettings.views`.
 Views = Literal["none", "mirror", "mirror_and_shifts"]
+#: What takes the steps of a training, see `TrainingSettings.engine`.
+EngineName = Literal["auto", "resident", "blocks", "steps"]
 #: How a video is classified, see `ModelSettings.video_classifier`.
 VideoClassifier = Literal["mean_probability", "linear_svm"]
 
@@ -232,6 +234,16 @@ class TrainingSettings(Settings):
     augmentation: AugmentationSettings | None = AugmentationSettings()
     precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(
         "float32", description="`auto`: mixed_bfloat16 on a machine that computes it faster, else float32"
+    )
+
+    engine: EngineName = Field(
+        "auto",
+        description="how the steps of an epoch are taken: `resident`, one compiled call over data that stays on the "
+        "device; `blocks`, one for each block of data, while the next is read; `steps`, one by one; `auto`: `resident` "
+        "on an accelerator that has the memory, else `blocks`",
+    )
+    block_mb: PositiveInt = Field(
+        64, description="memory that the data of a block takes at most, in MiB; two or three are there at once"
     )
 
     @field_validator("freeze")

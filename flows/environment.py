@@ -24,6 +24,8 @@ _QUIET = {
 }
 #: Threads of Prefect that warn, at the end of a process, of what they still send.
 _PREFECT_WORKERS = ("EventsWorker", "APILogWorker")
+#: Child processes are started with it: what outlives one that left at once tidies up, and need not say so.
+_QUIET_CHILDREN = "ignore:resource_tracker:UserWarning"
 _DEFAULTS = {
     # the server inside a process that calls a flow itself, as tests and benchmarks do: a new database takes over 20 s
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
@@ -54,6 +56,7 @@ def prepare_environment(quiet: bool = False) -> None:
         for name in ("tensorflow", *_PREFECT_WORKERS):
             logging.getLogger(name).setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module=r"mlflow\..*")
+        sys.warnoptions.append(_QUIET_CHILDREN)
 
 
 def _find_services() -> None:

@@ -245,8 +245,11 @@ def test_tables_are_written_whole(
         csv, parquet = pd.read_csv(tmp_path / f"{by}.csv"), pd.read_parquet(tmp_path / f"{by}.parquet")
         assert len(csv) == len(parquet) == length
         assert csv.columns.tolist() == parquet.columns.tolist() == found.table(by).columns.tolist()
-        write_table(tmp_path / f"{by}.jsonl", found.table(by))
-        assert len(pd.read_json(tmp_path / f"{by}.jsonl", lines=True)) == length
+        found.to_json_lines(tmp_path / f"{by}.jsonl", by)
+        lines = pd.read_json(tmp_path / f"{by}.jsonl", lines=True)
+        assert (len(lines), lines.columns.tolist()) == (length, csv.columns.tolist())
+        write_table(tmp_path / "any.jsonl", found.table(by))
+        assert (tmp_path / "any.jsonl").read_bytes() == (tmp_path / f"{by}.jsonl").read_bytes()
 
 
 def test_a_file_that_is_no_video_has_a_row_and_no_others(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 of the model, is for `fer_models.training.fitting`.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -14,6 +13,8 @@ from fer_models.models.building import freeze_layers, model_network
 from fer_models.models.network import layer_output, model_inputs
 from fer_models.segments import Batch, SegmentInputs, SegmentSource, mirrored, shifted
 from fer_models.settings import TrainingSettings, Views
+from fer_models.training.blocks import Blocks, Step
+from fer_models.training.compiled import device_bytes, is_known, load_program, put
 from fer_models.training.losses import SoftTargetLoss, soft_targets
 from fer_models.training.mixing import draw_mixing, with_mixing
 from fer_models.training.optimizers import AveragedWeights, Pace, make_optimizer
@@ -70,6 +71,10 @@ class Engine:
         )
         self._make_variables(labels[:1])
         self._averages = AveragedWeights(model.optimizer, self._trainer.trainable_variables)
+        self._blocks: Blocks | None = None
+        if settings.engine != "steps" and is_known():
+            self._blocks = Blocks(model, put, settings.engine, settings.block_mb * 2**20, device_bytes())
+            self._program = load_program(self._trainer, self._blocks.inputs)
 
     def _make_variables(self, labels: np.ndarray) -> None:
         """Make those of optimizer, loss and metrics; made in the first step, they have TensorFlow trace it twice."""
@@ -118,47 +123,58 @@ class Engine:
         Raises:
             TrainingDiverged: the loss is not finite any more.
         """
-        settings, number = self._settings, len(history)
-        batches = self._batches(train.labels, seed, number)
-        weights = self._treatment.weights(train.labels, self.num_classes)
+        number = len(history)
+        steps = self._steps(train.labels, seed, history)
         _seed_draws(self.model, number)
         self._averages.exchange()
+        found: list[np.ndarray] = []
+        for values in self._take(train, steps):
+            if (bad := np.flatnonzero(~np.isfinite(values[:, 0]))).size:
+                at = len(found) + bad[0]
+                raise TrainingDiverged(
+                    f"The loss became {values[bad[0], 0]} in epoch {number + 1}, step {at + 1} of {len(steps)}, at "
+                    f"learning rate {steps[at].rate:g}; the batch held {listed(train.names[steps[at].rows])}. "
+                    "Lower training.learning_rate, or look at those segments."
+                )
+            found.extend(values)
+        self._averages.exchange()
+        losses, accuracies = np.array(found).T
+        accuracy = float(np.average(accuracies, weights=[float(step.weights.sum()) for step in steps]))
+        return Steps(float(losses.mean()), accuracy, steps[-1].rate, train.names[steps[-1].rows])
+
+    def _take(self, train: SegmentSource, steps: list[Step]) -> Iterator[np.ndarray]:
+        """Losses and accuracies of the steps, (k, 2), as many at a time as the engine takes in one go."""
+        if self._blocks:
+            most_steps = -(-self._num_steps(train.labels) // self._settings.epochs)
+            yield from map(self._program.train, self._blocks.of_steps(train, steps, most_steps))
+            return
+        for step in steps:
+            self._trainer.optimizer.learning_rate = step.rate
+            inputs = [*model_inputs(self.model, train.batch(step.rows)), *step.mixing]
+            logs = self._trainer.train_on_batch(inputs, step.targets, sample_weight=step.weights, return_dict=True)
+            yield np.array([[float(logs["loss"]), float(logs["accuracy"])]])
+
+    def _steps(self, labels: np.ndarray, seed: int, history: Sequence[Epoch]) -> list[Step]:
+        """The steps of the epoch that follows `history`."""
+        settings, number = self._settings, len(history)
+        class_weights = self._treatment.weights(labels, self.num_classes)
+        batches = self._batches(labels, seed, number)
         steps = []
-        rate = settings.learning_rate
         for step, rows in enumerate(batches):
             position = number + step / len(batches)
             rate = learning_rate(settings.schedule, settings.learning_rate, position, settings.epochs, history)
-            self._trainer.optimizer.learning_rate = rate
-            inputs, targets, sample_weights = self._step(train, rows, weights, seed, (number, step))
-            logs = self._trainer.train_on_batch(inputs, targets, sample_weight=sample_weights, return_dict=True)
-            steps.append((float(logs["loss"]), float(logs["accuracy"]), float(sample_weights.sum())))
-            if not math.isfinite(float(logs["loss"])):
-                raise TrainingDiverged(
-                    f"The loss became {float(logs['loss'])} in epoch {number + 1}, step {step + 1} of "
-                    f"{len(batches)}, at learning rate {rate:g}; the batch held {listed(train.names[rows])}. "
-                    "Lower training.learning_rate, or look at those segments."
-                )
-        self._averages.exchange()
-        losses, accuracies, masses = np.array(steps).T  # Keras forgets the batches before the one at hand
-        accuracy = float(np.average(accuracies, weights=masses))
-        return Steps(float(losses.mean()), accuracy, rate, train.names[batches[-1]])
-
-    def _step(
-        self, train: SegmentSource, rows: np.ndarray, weights: np.ndarray, seed: int, when: tuple[int, int]
-    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-        """What the trainer takes for these rows: inputs, labels or their shares, and how much each row counts."""
-        settings, labels = self._settings, train.labels[rows]
-        inputs, row_weights = model_inputs(self.model, train.batch(rows)), weights[labels].astype(np.float32)
-        if not self._softens:
-            return inputs, labels, row_weights
-        targets = soft_targets(labels, self.num_classes, settings.label_smoothing)
-        if self._mixes:
-            mixing = draw_mixing(len(rows), settings, np.random.default_rng([seed, *when, 2]))
-            inputs += mixing.arrays()
-            own = mixing.label_share
-            row_weights = own * row_weights + (1 - own) * row_weights[mixing.partner]
-            targets = own[:, None] * targets + (1 - own[:, None]) * targets[mixing.partner]
-        return inputs, targets, row_weights
+            targets, weights = labels[rows], class_weights[labels[rows]].astype(np.float32)
+            if self._softens:
+                targets = soft_targets(targets, self.num_classes, settings.label_smoothing)
+            if self._mixes:
+                mixing = draw_mixing(len(rows), settings, np.random.default_rng([seed, number, step, 2]))
+                own = mixing.label_share
+                weights = own * weights + (1 - own) * weights[mixing.partner]
+                targets = own[:, None] * targets + (1 - own[:, None]) * targets[mixing.partner]
+                steps.append(Step(rows, rate, targets, weights, tuple(mixing.arrays())))
+            else:
+                steps.append(Step(rows, rate, targets, weights))
+        return steps
 
     def _batches(self, labels: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:
         """Rows of each batch of an epoch, which is a pass over the rows, or its share of a budget of steps."""

@@ -58,11 +58,7 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         parameters: those that every flow has, see `Chosen.parameters`.
         more: parameters that this flow alone has.
     """
-    from flows.own_server import (
-        is_own_server,
-        start_own_server,
-        watch_own_server,
-    )  # `tasks` is known to be ours only now
+    from flows.own_server import is_own_server, start_own_server, watch_server
 
     server = os.environ.get("PREFECT_API_URL")
     if server and not is_own_server(server):
@@ -76,7 +72,7 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         run = getattr(importlib.import_module(module), function)
     if name == "prepare":
         more["allow_failures"] = True  # the ledger and the last line tell of failed videos
-    with watch_own_server(_leave_without_server):
+    with watch_server(os.environ["PREFECT_API_URL"], _leave_without_server):
         return run(**parameters, **more)
 
 
@@ -88,10 +84,9 @@ def stop(*_: object) -> NoReturn:
     _leave("\nfer: stopped; the same command continues from here.\n", 130)
 
 
-def _leave_without_server(code: int) -> NoReturn:
-    """The server of this process ended, and Prefect can do nothing without one."""
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    _leave(f"fer: Prefect's server for this command ended ({how}); the same command continues from here.\n", 1)
+def _leave_without_server(what: str) -> NoReturn:
+    """Prefect can do nothing without its server."""
+    _leave(f"fer: {what}; the same command continues from here.\n", 1)
 
 
 def _leave(sentence: str, code: int) -> NoReturn:

@@ -103,11 +103,12 @@ def clean(
 ) -> None:
     """Remove prepared files that these settings and this corpus do not need and no running study uses."""
     from tasks.config.layout import Layout
+    from tasks.dataset.frame_store import unused_stores
     from tasks.preparation.cleanup import find_unused, remove, users_of
     from tasks.storage.locations import as_remote
 
     layout = Layout.of(chosen.settings())
-    found = find_unused(layout)
+    found = [*find_unused(layout), *unused_stores(layout)]
     unused = [item for item in found if not _say_users(item.description, users_of(item, layout))]
     if as_remote(layout.root):
         out.print("Runs on other machines cannot be seen from here: make sure that there are none.")

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import UserError
+from flows.cli.live import check_camera_options, predict_camera
 from flows.cli.options import Debug, Force, StudyCommand, from_home
 from flows.cli.running import out, stop
 from flows.environment import check_keras, prepare_environment, silent_imports
@@ -56,6 +57,15 @@ _Format = Annotated[
 ]
 _Timeline = Annotated[bool, typer.Option("--timeline", help="with --out: also draw timeline.png of each video")]
 _Annotate = Annotated[bool, typer.Option("--annotate", help="with --out: also make annotated.mp4 of each video")]
+_Camera = Annotated[
+    str | None,
+    typer.Option(
+        "--camera",
+        metavar="NUMBER",
+        help="in place of videos: a camera, 0 for the first, or a video file as if it came live. A line a second until "
+        "Ctrl-C; --output and --out then get the rows by frame",
+    ),
+]
 _Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="with --out: videos at once; by default one a core")
 ]
@@ -85,14 +95,15 @@ _Faces = Annotated[
 @_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
 def predict(
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="[MODEL]... VIDEO",
+            metavar="[MODEL]... VIDEO...",
             help="a model.keras of a study, a path or a URL; several are an ensemble, and without one a published "
             "network is asked. Then videos, images or folders of them, or a table with a column path (.csv, .parquet) "
             "or a list (.txt) that names them",
         ),
-    ],
+    ] = None,
+    camera: _Camera = None,
     by: _By = "video",
     stride: _Stride = None,
     output: _Output = None,
@@ -114,19 +125,25 @@ def predict(
     from tasks.inference.sources import split_inputs
     from tasks.storage.locations import read_location
 
-    names, sources = split_inputs(inputs)
+    names, sources = split_inputs(inputs or [])
     asked = _Asked(
         ModelFiles(tuple(map(read_location, names)), detector_model), [from_home(one) for one in sources], force
     )
     how: dict[str, Any] = {"by": by, "stride": stride, "precropped": precropped, "faces": faces}
-    if into is None:
+    wishes = {"form": form or "csv", "timeline": timeline, "annotate": annotate, **how}
+    if output and into:
+        raise UserError("--output writes one table and --out a folder with all results; name one of them.")
+    if camera:
+        check_camera_options(sources, by, into, workers, faces, bool(timeline or annotate or form))
+        folder = read_location(into) if into else None
+        predict_camera(camera, asked.models, asked.load, output, folder, force, **wishes | {"by": "frame"})
+    elif not sources:
+        raise UserError("Name videos, images, or folders of them; or a camera with --camera 0.")
+    elif into:
+        _predict_into(read_location(into), asked, workers, **wishes)
+    else:
         _check_output_options(by, output, form, timeline or annotate)
         _predict_here(asked, output, **how)
-    elif output:
-        raise UserError("--output writes one table and --out a folder with all results; name one of them.")
-    else:
-        wishes = {"form": form or "csv", "timeline": timeline, "annotate": annotate, **how}
-        _predict_into(read_location(into), asked, workers, **wishes)
     if not names:
         _tell_of_pretrained()
 

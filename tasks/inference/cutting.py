@@ -48,11 +48,16 @@ class Preparing:
     precropped: bool | None = None
     faces: Faces = "one"
 
+    @property
+    def of_videos(self) -> PrepareSettings:
+        """For any video, but for whether its frames are used whole."""
+        if self.stride is None:
+            return self.trained
+        return PrepareSettings.model_validate(self.trained.model_dump() | {"segment_stride": self.stride})
+
     def settings_of(self, path: Path) -> PrepareSettings:
         """For one video, as far as that can be told without opening it: all but whether its frames are used whole."""
-        settings = self.trained
-        if self.stride is not None:
-            settings = PrepareSettings.model_validate(settings.model_dump() | {"segment_stride": self.stride})
+        settings = self.of_videos
         if self.faces == "all":  # behind a cut nobody is where somebody was
             settings = settings.model_copy(update={"scene_cuts": "split"})
         return settings.model_copy(update=_OF_STILLS) if is_still(path) else settings
@@ -61,8 +66,13 @@ class Preparing:
         """Whether the frames of a video are used whole, and a remark where that is not as in the training."""
         if self.precropped is not None:
             return self.precropped, ""
-        size = _first_size(path) if self.trained.precropped else None
-        if size is None or self.crops.may_hold(*size):
+        return self.uses_frames_of(_first_size(path) if self.trained.precropped else None)
+
+    def uses_frames_of(self, size: tuple[int, int] | None) -> tuple[bool, str]:
+        """The same for frames of a width and height in px, where these are known."""
+        if self.precropped is not None:
+            return self.precropped, ""
+        if size is None or not self.trained.precropped or self.crops.may_hold(*size):
             return self.trained.precropped, ""
         return False, (
             f"frames of {size[0]}x{size[1]} px cannot be face crops as in the training "

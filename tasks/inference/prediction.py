@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from fer_models.errors import VideoFault
 from tasks.drawing.figures import save_figure
 from tasks.inference.annotation import Annotated, annotate_video
-from tasks.inference.table_files import By, write_parquet
+from tasks.inference.table_files import By, write_json_lines, write_parquet
 from tasks.inference.thumbnails import read_thumbnails
 from tasks.inference.timeline import draw_timeline
 from tasks.storage.spreadsheets import write_csv
@@ -63,6 +63,10 @@ class Prediction:
     def to_parquet(self, path: Path | str, by: By = "frame") -> None:
         """Write one of the tables as Parquet, whole or not at all."""
         write_parquet(Path(path), self.table(by))
+
+    def to_json_lines(self, path: Path | str, by: By = "frame") -> None:
+        """Write one of the tables as JSON lines, whole or not at all."""
+        write_json_lines(Path(path), self.table(by))
 
     def plot(self, path: Path | str | None = None) -> Figure:
         """The timeline of the video: probabilities over time, gaps without a face, and the faces themselves.

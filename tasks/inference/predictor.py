@@ -1,6 +1,6 @@
 """A trained model, asked about videos that are prepared just as its training data was."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.inference.asking import Said
 from tasks.inference.cutting import Cut, Faces, Preparing, cut_for_model
+from tasks.inference.live.stream import Moment, Stream, TimedFrame
 from tasks.inference.one_video import OneVideo, Track
 from tasks.inference.prediction import Prediction
 from tasks.inference.pretrained import SMOOTHING_S, STILL_TEMPERATURE, pretrained_model, pretrained_prepare
@@ -143,6 +144,28 @@ class Predictor:
         path, preparing = Path(video), self.preparing(stride, precropped, faces)
         asked = OneVideo(self, path, preparing)
         return asked.finish(self.refuse(path) or cut_for_model(path, preparing, asked.keep, asked.watch))
+
+    def stream(
+        self, frames: Iterable[TimedFrame], stride: int | None = None, precropped: bool | None = None
+    ) -> Iterator[Moment]:
+        """What the model says of frames that come live: a moment for each, at once, in memory that does not grow.
+
+        A moment says of the face what `predict` says in the last row of `frames` for a video that ends with that frame.
+        Its probabilities are those of the newest segment by then, as `predict` has them in `segments`; until the next
+        one they stay, as long as a face is there. A segment of one kept frame counts with its last frame, one of
+        several once as many frames more have passed as lie between the first and the last that it keeps. Where
+        `predict` smooths (the published network) they are those of the last row that it gives for a video which ends
+        with that segment: the mean of the past half of the window alone.
+
+        Args:
+            frames: time in s, not falling, and uint8 RGB (height, width, 3) of each.
+            stride, precropped: as of `predict`; 1 asks the model at each frame.
+
+        Raises:
+            UserError: while it goes on: a frame is no such picture, or earlier than the one before.
+        """
+        preparing = self.preparing(stride, precropped)
+        return Stream(self.ask, self.labels, preparing, self.calibration.smoothing_s).moments(frames)
 
     def preparing(self, stride: int | None = None, precropped: bool | None = None, faces: Faces = "one") -> Preparing:
         """How videos are prepared for the model; arguments as of `predict`."""

@@ -89,7 +89,7 @@ def frame_rows(
     """
     faces = _faces(sightings)
     frames = np.array(sightings.frames, np.int64)
-    probabilities = _of_frames(said, windows, frames, len(labels))
+    probabilities = of_frames(said, windows, frames, len(labels))
     probabilities[:, faces.words == NO_FACE] = np.nan
     times_s, scenes = np.array(sightings.times_s), np.array(sightings.scenes)
     probabilities = np.stack([smooth(one, times_s, smoothing_s, scenes) for one in probabilities])
@@ -100,7 +100,7 @@ def frame_rows(
     return pd.concat([table, boxes, verdicts(probabilities, labels)], axis=1)
 
 
-def _of_frames(said: Said, windows: Windows, frames: np.ndarray, num_classes: int) -> np.ndarray:
+def of_frames(said: Said, windows: Windows, frames: np.ndarray, num_classes: int) -> np.ndarray:
     """Probabilities of frames by each member, float64 (members, m, classes); NaN for those of no covered segment."""
     members = said.probabilities.shape[0]
     count = int(max(frames.max(initial=0) // windows.stride, said.segments.max(initial=0))) + 1

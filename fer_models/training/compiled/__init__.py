@@ -1,0 +1,53 @@
+"""The compiled loops of training: one module a backend, each with a `Program`; the only ones that know a backend."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from fer_models.training.blocks import Block
+
+#: What the trainer takes: from the frames of a block, and from a step of its plan.
+Inputs = Callable[[dict[str, Any], dict[str, Any]], list[Any]]
+
+
+class Program(Protocol):
+    """Takes the steps of a block in one call, as `trainer.train_on_batch` takes one."""
+
+    @staticmethod
+    def put(frames: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Arrays of the device."""
+
+    def train(self, block: Block) -> np.ndarray:
+        """Take the steps; their losses and accuracies, float64 (k, 2)."""
+
+
+def is_known() -> bool:
+    """Whether there is a compiled loop for the backend that Keras uses."""
+    return keras.backend.backend() in ("tensorflow", "jax")
+
+
+def load_program(trainer: keras.Model, inputs: Inputs) -> Program:
+    """That of the backend that Keras uses.
+
+    Args:
+        trainer: compiled, with all its variables made.
+    """
+    return _module().Program(trainer, inputs)
+
+
+def put(frames: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Arrays of the device that Keras computes on."""
+    return _module().put(frames)
+
+
+def device_bytes() -> int | None:
+    """What the device that Keras computes on has, as the backend tells it; None on a CPU, or where it does not tell."""
+    is_cpu = all(device.lower().startswith("cpu") for device in keras.distribution.list_devices())
+    return None if is_cpu else _module().device_bytes()
+
+
+def _module() -> Any:
+    return importlib.import_module(f"fer_models.training.compiled.on_{keras.backend.backend()}")
