@@ -44,6 +44,11 @@ class CorpusSettings(Settings):
         """Whether its videos are single images, which have no motion."""
         return False
 
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether each of its videos is a pair of images."""
+        return False
+
     @field_validator("emotions")
     @classmethod
     def _in_the_projects_words(cls, emotions: tuple[str, ...]) -> tuple[str, ...]:
@@ -81,10 +86,11 @@ Corpus = Annotated[SerializeAsAny[CorpusSettings], WrapValidator(_read_corpus)]
 class SplitSettings(Settings):
     """Subsets by subject: no subject is ever in two of them. All choices are made on validation subjects."""
 
-    protocol: Literal["holdout", "kfold", "loso", "file"] = Field(
+    protocol: Literal["holdout", "kfold", "loso", "file", "official"] = Field(
         "holdout",
         description="`holdout`: one test subset; `kfold`: every person is tested once; `loso`: leave one subject out; "
-        "`file`: folds as in `folds_file`",
+        "`file`: folds as in `folds_file`; `official`: those of the corpus's own lists (`fer corpora` says which have "
+        "some)",
     )
     folds: int = Field(5, ge=2, description="`kfold`: number of folds")
     folds_file: LocalPath | None = Field(
@@ -117,6 +123,7 @@ class SplitSettings(Settings):
             "holdout": f"holdout-test{self.test_share:g}-{validation}",
             "kfold": f"kfold{self.folds}-{validation}",
             "loso": f"loso-{validation}",
+            "official": f"official-{validation}",
             "file": f"file-{self.folds_file.stem if self.folds_file else ''}-{validation}",
         }[self.protocol]
 

@@ -24,6 +24,7 @@ from fer_models.errors import BrokenFile, UserError
 from tasks.config.settings import SplitSettings
 from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_subjects
+from tasks.dataset.official import has_one_split, of_all
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import is_usable
 from tasks.progress import echo
@@ -44,14 +45,25 @@ SCHEMA = pa.schema(
 )
 #: Never to remove a split: other studies may stand on it.
 _NEW_SPLIT = "set another split.seed, which draws a new split and leaves this one to the studies that use it"
+#: The name of the fold of a split without folds.
+_ONLY_FOLD = "0"
 #: What a row of the split is about: a name alone could get another content.
 KEY = ["video_id", "sha256"]
 
 
-def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings, path: Path) -> pd.DataFrame:
+def update_split(
+    ledger: pd.DataFrame,
+    emotions: Sequence[str],
+    settings: SplitSettings,
+    path: Path,
+    official: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Assign every labelled video of the ledger to a subset, keeping what `path` already says, and write it there.
 
     Videos that could not be used keep a subset too: in the test subset they count as uncovered.
+
+    Args:
+        official: of subjects, as from `tasks.dataset.official`; for the protocol `official`.
 
     Returns:
         The study's part of the split.
@@ -63,15 +75,15 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     if videos.empty:
         raise UserError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
     drawn = not path.is_file()
-    known = _draw(videos, emotions, settings) if drawn else _with_names(read_split(path), videos, settings)
+    known = _draw(videos, emotions, settings, official) if drawn else _with_names(read_split(path), videos, settings)
     if changed := not _are_all_there(known, videos):
         known = _renamed(known, videos)
     if changed or (known.groupby("fold").size() != len(videos)).any():
-        known = _extended(known, videos, emotions, settings)
+        known = _extended(known, videos, emotions, settings, official)
     split = known.astype({"fold": "int32"})[SCHEMA.names]
     part = split_of_study(split, ledger, emotions)
     _echo_never_tested(part, settings)
-    _check(part, settings.protocol != "holdout", ledger, emotions, drawn)
+    _check(part, _is_one_of_several(part, settings), ledger, emotions, drawn)
     table = pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False)
     for place in (path, _copy_of(path)):
         write_table(place, table)
@@ -95,7 +107,11 @@ def _renamed(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _extended(
-    known: pd.DataFrame, videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings
+    known: pd.DataFrame,
+    videos: pd.DataFrame,
+    emotions: Sequence[str],
+    settings: SplitSettings,
+    official: Mapping[str, str] | None,
 ) -> pd.DataFrame:
     """What is known, with what is new added."""
     types = known.dtypes
@@ -103,7 +119,7 @@ def _extended(
     tested = known[known["side"] == TEST]
     is_tested = videos["video_id"].isin(tested["video_id"]) | videos["sha256"].isin(tested["sha256"])
     compared = frozenset(videos.loc[is_tested, "emotion"])
-    dealt = _deal_newcomers(videos, set(known["subject"].unique()), compared, emotions, settings)
+    dealt = _deal_newcomers(videos, set(known["subject"].unique()), compared, emotions, settings, official)
     keys = _keys(videos)
     folds = [
         _extend(rows, videos[~keys.isin(_keys(rows))], compared, dealt, settings) for _, rows in known.groupby("fold")
@@ -174,12 +190,14 @@ def _was_meant(ledger: pd.DataFrame) -> pd.Series:
     return ~ledger["outcome"].isin([Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT])
 
 
-def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings) -> pd.DataFrame:
+def _draw(
+    videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings, official: Mapping[str, str] | None
+) -> pd.DataFrame:
     folds = [
         videos[[*KEY, "subject"]].assign(
             fold=fold.number, fold_name=fold.name, side=videos["subject"].map(fold.subsets)
         )
-        for fold in draw_folds(_counts(videos, emotions), settings)
+        for fold in draw_folds(_counts(videos, emotions), settings, official)
     ]
     return pd.concat(folds, ignore_index=True)
 
@@ -198,9 +216,18 @@ def _deal_newcomers(
     compared: Collection[str],
     emotions: Sequence[str],
     settings: SplitSettings,
+    official: Mapping[str, str] | None,
 ) -> dict[str, str]:
-    """The fold that tests each of the new subjects who show only classes that no study compared anything on."""
+    """The fold that tests each of the new subjects who show only classes that no study compared anything on.
+
+    Official lists say of everybody who is tested in which fold, or in which part; those who are to be tested wait where
+    their classes were compared already.
+    """
     newcomers = videos[~videos["subject"].isin(list(known))]
+    if settings.protocol == "official":
+        words = of_all(official or {}, newcomers["subject"].unique())
+        is_one = has_one_split(words.values())
+        return {name: _ONLY_FOLD if is_one and word == TEST else word for name, word in words.items()}
     late = newcomers.loc[newcomers["emotion"].isin(list(compared)), "subject"]
     fresh = newcomers[~newcomers["subject"].isin(late)]
     if fresh.empty or settings.protocol == "loso":
@@ -218,7 +245,7 @@ def _echo_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
     """Folds test everybody once, except those who came after the folds were drawn."""
     subjects = set(split["subject"].unique())
     never = subjects - set(split.loc[split["side"] == TEST, "subject"].unique())
-    if never and settings.protocol != "holdout":
+    if never and split["fold"].nunique() > 1:
         echo(
             f"{len(never)} of {len(subjects)} people came after the folds were drawn and are never tested "
             f"({min(never)}, for example); with another split.seed, folds of all of them are drawn."
@@ -248,6 +275,13 @@ def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettin
             f"{first['named']}, with others than before; {_NEW_SPLIT}."
         )
     return known.assign(fold_name=known["fold"].map(names).fillna(known["fold_name"]))
+
+
+def _is_one_of_several(split: pd.DataFrame, settings: SplitSettings) -> bool:
+    """Whether the folds of a split share its classes out, so that one of them need not test all."""
+    if settings.protocol == "official":
+        return split["fold"].nunique() > 1
+    return settings.protocol != "holdout"
 
 
 def _check_subjects(known: pd.DataFrame, videos: pd.DataFrame) -> None:
@@ -280,6 +314,8 @@ def _extend(
     for subject, count in new["subject"].value_counts().items():
         if subject not in of_subject and dealt.get(str(subject)) == fold["fold_name"]:
             of_subject[subject] = TEST
+        elif subject not in of_subject and settings.protocol == "official" and dealt[str(subject)] in SUBSETS:
+            of_subject[subject] = dealt[str(subject)]
         elif subject not in of_subject:
             sizes = known["side"].value_counts()
             tested = settings.test_share if settings.protocol == "holdout" else 0.0

@@ -15,6 +15,9 @@ VIDEO_SUFFIXES = frozenset(
     + (".ts", ".mts", ".m2ts", ".vob")
 )
 
+#: Words of official lists (see `SourceVideo.official`).
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
 
 @dataclass(frozen=True)
 class SourceVideo:
@@ -28,6 +31,8 @@ class SourceVideo:
         label_raw: the label as the corpus spells it.
         status: `ok`, or why the video cannot be used, whatever the classes of a study.
         reason: for users; may stand beside `ok` as a remark.
+        official: where official lists put it: `train`, `validation` or `test`, or the name of the fold that tests it;
+            empty where there are none.
     """
 
     video_id: str
@@ -38,6 +43,7 @@ class SourceVideo:
     label_raw: str
     status: Outcome = Outcome.OK
     reason: str = ""
+    official: str = ""
 
 
 def label_status(label_raw: str) -> tuple[str, Outcome, str]:
