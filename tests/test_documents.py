@@ -19,12 +19,13 @@ from test_house_rules import MAY_USE, MAY_USE_OF_MODELS, PACKAGES, ROOT
 from typer.main import get_command
 
 from fer_models.explanation.gradcam import gradcam
-from fer_models.models.arms import Arm
+from fer_models.models.arms import Arm, get_arm
 from fer_models.models.building import build_model
 from fer_models.models.families import FAMILIES
 from fer_models.segments import pair_inputs
 from fer_models.settings import ModelSettings
 from fer_models.training.engine import predict
+from fer_models.treatments import TREATMENTS, Function, Treatment
 from flows.cli import app
 from tasks.config import presets
 from tasks.config.prepare_settings import PrepareSettings
@@ -156,7 +157,7 @@ def test_a_glossary_entry_is_a_word_and_a_sentence() -> None:
 def test_names_that_contributing_places_in_a_file_are_there() -> None:
     text = TEXTS["CONTRIBUTING.md"]
     placed = re.findall(r"`(\w+)` (?:of|in) `([\w/]+\.py)`", text)
-    assert {"FAMILIES", "ARMS", "ADAPTERS", "DETECTORS", "draw_figures", "draw_run", "MAY_USE"} <= {
+    assert {"FAMILIES", "ARMS", "TREATMENTS", "ADAPTERS", "DETECTORS", "draw_figures", "draw_run", "MAY_USE"} <= {
         one for one, _ in placed
     }
     for name, path in placed:
@@ -190,7 +191,8 @@ def test_every_example_is_run_here() -> None:
     text = TEXTS["CONTRIBUTING.md"]
     assert len(EXAMPLES) == text.count("```python") == text.count("### A ")
     used = {path.replace(".", "/") + ".py" for path in LINES.values()}
-    assert EXAMPLES.keys() - used == {"tasks/report/plots/durations.py", "tasks/config/presets.py"}
+    others = {"tasks/report/plots/durations.py", "tasks/config/presets.py", "fer_models/training/effective_numbers.py"}
+    assert EXAMPLES.keys() - used == others
 
 
 @pytest.mark.trains
@@ -217,6 +219,21 @@ def test_the_corpus_of_contributing(example: Callable[..., ModuleType], tmp_path
     anna = videos["anna_happy_1.mp4"]
     assert (anna.subject, anna.emotion, anna.status) == ("anna", "happiness", Outcome.OK)
     assert {videos[name].status for name in ("ben.mp4", "_sad_2.mp4")} == {Outcome.LABEL_MISSING}
+
+
+def test_the_treatment_of_contributing(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "fer_models/training/effective_numbers.py"
+    assert not (ROOT / path).exists()
+    module = ModuleType("effective_numbers")
+    exec(EXAMPLES[path], module.__dict__)
+    monkeypatch.setitem(sys.modules, "fer_models.training.effective_numbers", module)
+    ((name, line),) = re.findall(r'`"(\w+)": (Treatment\(.+?\)\))`', TEXTS["CONTRIBUTING.md"])
+    monkeypatch.setitem(TREATMENTS, name, eval(line, {"Treatment": Treatment, "Function": Function}))
+    labels = np.array([0] * 90 + [2] * 10)
+    weights = TREATMENTS[name].weights(labels, 3)
+    assert weights[labels].mean() == pytest.approx(1)
+    assert weights[2] > 8 * weights[0] > weights[1] == 0
+    assert get_arm(f"gap-sum+{name}").treatment == name
 
 
 def test_the_detector_of_contributing(example: Callable[..., ModuleType]) -> None:
