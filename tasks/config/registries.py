@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from fer_models.suggest import nearest
+from tasks.escaping import shortened
 
 #: Layouts of corpora on disk. A module has `read(corpus) -> list[SourceVideo]`, and `Options(CorpusSettings)` where its
 #: corpus has settings of its own; the first line of its docstring tells users the layout.
@@ -61,7 +62,9 @@ def one_of(registry: Mapping[str, str], what: str) -> Callable[[str], str]:
 
     def check(name: str) -> str:
         if name not in registry:
-            raise ValueError(f"there is no {what} {name!r}{nearest(name, registry)}; there are {', '.join(registry)}")
+            raise ValueError(
+                f"there is no {what} {shortened(name)}{nearest(name, registry)}; there are {', '.join(registry)}"
+            )
         return name
 
     return check

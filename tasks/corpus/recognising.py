@@ -11,7 +11,7 @@ from fer_models.errors import UserError
 from fer_models.labels import SYNONYMS, canonical_emotion
 from tasks.corpus.adapters.about import About, Signs
 from tasks.corpus.adapters.finding import folders_below
-from tasks.corpus.adapters.source import VIDEO_SUFFIXES
+from tasks.corpus.adapters.walking import VIDEO_SUFFIXES
 from tasks.progress import progress
 from tasks.video.image_sequences import is_image
 

@@ -20,7 +20,7 @@ from fer_models.statistics.comparisons import PairComparison
 from tasks.config.prepare_words import preparation_in_words
 from tasks.config.resolving import as_yaml
 from tasks.config.settings import StudySettings
-from tasks.corpus.adapters.source import VIDEO_SUFFIXES
+from tasks.corpus.adapters.walking import VIDEO_SUFFIXES
 from tasks.dataset.drift import seconds
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
 from tasks.dataset.splits import fold_names

@@ -18,7 +18,8 @@ from fer_models.names import plain_name, whole_number
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.about import STAND_INS, About, Signs
 from tasks.corpus.adapters.sheets import sheet_lines
-from tasks.corpus.adapters.source import VIDEO_SUFFIXES, SourceVideo, label_status, require_folder
+from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
+from tasks.corpus.adapters.walking import is_of_system, is_video
 from tasks.outcomes import Outcome
 from tasks.storage.tables import column_names
 
@@ -130,7 +131,7 @@ def _find_sheet(root: Path, subset: str) -> Path:
 def _clip_files(folder: Path) -> dict[str, list[Path]]:
     files = defaultdict(list)
     for path in sorted(folder.glob("*/*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith("."):
+        if is_video(path.name) and not is_of_system(path.parent.name):
             files[plain_name(path.stem).upper()].append(path)
     return files
 

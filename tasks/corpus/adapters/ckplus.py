@@ -12,6 +12,7 @@ from fer_models.errors import UserError, VideoFault
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.about import STAND_INS, About, Signs
 from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
+from tasks.corpus.adapters.walking import is_of_system
 from tasks.outcomes import Outcome
 from tasks.video.image_sequences import NumberedImage, sequence_images
 
@@ -47,7 +48,12 @@ def read(corpus: CorpusSettings) -> list[SourceVideo]:
     """One record per clip that is filmed, or labelled, or both."""
     root = require_folder(corpus.root)
     films, labels = _find(root, "cohn-kanade-images"), _find(root, "Emotion")
-    clips = {f"{path.parent.name}_{path.name}" for folder in (films, labels) for path in folder.glob("[!.]*/[!.]*/")}
+    paths = (path for folder in (films, labels) for path in folder.glob("*/*/"))
+    clips = {
+        f"{path.parent.name}_{path.name}"
+        for path in paths
+        if not (is_of_system(path.name) or is_of_system(path.parent.name))
+    }
     return [_source(name, films, labels) for name in sorted(clips)]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.about import About, Signs
 from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
+from tasks.corpus.adapters.walking import is_of_system
 from tasks.outcomes import Outcome
 from tasks.video.image_sequences import is_image, split_name
 
@@ -41,7 +42,8 @@ def read(corpus: CorpusSettings) -> list[SourceVideo]:
     root = require_folder(corpus.root)
     clips: dict[str, set[Path]] = defaultdict(set)
     strays: list[Path] = []
-    for name, _, files in os.walk(root):
+    for name, folders, files in os.walk(root):
+        folders[:] = [folder for folder in folders if not is_of_system(folder)]
         for path in (Path(name, file) for file in files if is_image(file)):
             parts = split_name(path.name)
             if parts and _PREFIX.fullmatch(parts[0]):

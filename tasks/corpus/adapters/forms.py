@@ -9,7 +9,8 @@ from pydantic import Field
 from fer_models.errors import UserError
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.finding import clip_of_images, find_folder, folders_in
-from tasks.corpus.adapters.source import VIDEO_SUFFIXES, require_folder
+from tasks.corpus.adapters.source import require_folder
+from tasks.corpus.adapters.walking import VIDEO_SUFFIXES
 from tasks.progress import echo
 
 Form = Literal["any", "videos", "frames", "faces"]

@@ -13,7 +13,8 @@ from pydantic import Field
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.about import About, Signs
 from tasks.corpus.adapters.named import Named, Untold, read_named
-from tasks.corpus.adapters.source import SourceVideo, require_folder, videos_below
+from tasks.corpus.adapters.source import SourceVideo, require_folder
+from tasks.corpus.adapters.walking import videos_below
 from tasks.outcomes import Outcome
 
 View = Literal["front", "left_30", "left_60", "right_30", "right_60", "top", "down"]

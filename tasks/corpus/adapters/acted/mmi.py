@@ -13,7 +13,8 @@ from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.about import STAND_INS, About, Signs
 from tasks.corpus.adapters.finding import files_in, find_folder, folders_in
 from tasks.corpus.adapters.named import Named, source_of
-from tasks.corpus.adapters.source import VIDEO_SUFFIXES, SourceVideo, require_folder
+from tasks.corpus.adapters.source import SourceVideo, require_folder
+from tasks.corpus.adapters.walking import VIDEO_SUFFIXES
 from tasks.outcomes import Outcome
 
 CODES: dict[str, str] = dict(

@@ -6,7 +6,8 @@ from pathlib import PurePath
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.about import STAND_INS, About, Signs
 from tasks.corpus.adapters.named import Named, Untold, parts_of, read_named
-from tasks.corpus.adapters.source import SourceVideo, require_folder, videos_below
+from tasks.corpus.adapters.source import SourceVideo, require_folder
+from tasks.corpus.adapters.walking import videos_below
 from tasks.outcomes import Outcome
 
 CODES: dict[str, str] = {

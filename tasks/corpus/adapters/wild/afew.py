@@ -11,7 +11,8 @@ from tasks.corpus.adapters.about import STAND_INS, About, Signs
 from tasks.corpus.adapters.finding import clip_of_images, find_folder, folders_below, folders_in
 from tasks.corpus.adapters.forms import FACES, Options
 from tasks.corpus.adapters.named import Named, source_of, tell_nameless
-from tasks.corpus.adapters.source import TEST, TRAIN, VIDEO_SUFFIXES, SourceVideo, require_folder
+from tasks.corpus.adapters.source import TEST, TRAIN, SourceVideo, require_folder
+from tasks.corpus.adapters.walking import VIDEO_SUFFIXES
 from tasks.outcomes import Outcome
 from tasks.progress import echo
 

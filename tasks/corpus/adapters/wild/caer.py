@@ -8,7 +8,8 @@ from pathlib import PurePath
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.about import STAND_INS, About, Signs
 from tasks.corpus.adapters.named import Named, Untold, read_named, tell_nameless
-from tasks.corpus.adapters.source import TEST, TRAIN, VALIDATION, SourceVideo, require_folder, videos_below
+from tasks.corpus.adapters.source import TEST, TRAIN, VALIDATION, SourceVideo, require_folder
+from tasks.corpus.adapters.walking import videos_below
 
 EMOTIONS = ("anger", "angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 PARTS = (TRAIN, VALIDATION, TEST)
