@@ -25,13 +25,21 @@ from tasks.config.settings import SplitSettings
 from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_subjects
 from tasks.dataset.official import has_one_split, of_all
+from tasks.dataset.split_checks import (
+    KEY,
+    NEW_SPLIT,
+    SUBSETS,
+    check_classes,
+    check_subjects,
+    echo_never_tested,
+    is_one_of_several,
+)
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import is_usable
 from tasks.progress import echo
 from tasks.storage.files import atomic_write, read_frame, set_aside, write_table
 
 RESERVE = "reserve"
-SUBSETS = (TRAIN, VALIDATION, TEST)
 
 SCHEMA = pa.schema(
     [
@@ -43,12 +51,8 @@ SCHEMA = pa.schema(
         ("fold_name", pa.string()),
     ]
 )
-#: Never to remove a split: other studies may stand on it.
-_NEW_SPLIT = "set another split.seed, which draws a new split and leaves this one to the studies that use it"
 #: The name of the fold of a split without folds.
 _ONLY_FOLD = "0"
-#: What a row of the split is about: a name alone could get another content.
-KEY = ["video_id", "sha256"]
 
 
 def update_split(
@@ -82,8 +86,8 @@ def update_split(
         known = _extended(known, videos, emotions, settings, official)
     split = known.astype({"fold": "int32"})[SCHEMA.names]
     part = split_of_study(split, ledger, emotions)
-    _echo_never_tested(part, settings)
-    _check(part, _is_one_of_several(part, settings), ledger, emotions, drawn)
+    echo_never_tested(part, settings)
+    check_classes(part, is_one_of_several(part, settings), ledger, emotions, drawn)
     table = pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False)
     for place in (path, _copy_of(path)):
         write_table(place, table)
@@ -102,7 +106,7 @@ def _renamed(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     known, videos = _with_plain_texts(known), _with_plain_texts(videos)
     folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
     known = pd.concat(folds, ignore_index=True).astype(types)
-    _check_subjects(known, videos)
+    check_subjects(known, videos)
     return known
 
 
@@ -241,17 +245,6 @@ def _deal_newcomers(
     return {subject: fold.name for fold in folds for subject, subset in fold.subsets.items() if subset == TEST}
 
 
-def _echo_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
-    """Folds test everybody once, except those who came after the folds were drawn."""
-    subjects = set(split["subject"].unique())
-    never = subjects - set(split.loc[split["side"] == TEST, "subject"].unique())
-    if never and split["fold"].nunique() > 1:
-        echo(
-            f"{len(never)} of {len(subjects)} people came after the folds were drawn and are never tested "
-            f"({min(never)}, for example); with another split.seed, folds of all of them are drawn."
-        )
-
-
 def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
     """A split with the names that a table of folds gives its folds, where there is one.
 
@@ -272,28 +265,9 @@ def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettin
         first = other.iloc[0]
         raise UserError(
             f"{path} is not the table that this split was drawn from: it puts {first['subject']} into fold "
-            f"{first['named']}, with others than before; {_NEW_SPLIT}."
+            f"{first['named']}, with others than before; {NEW_SPLIT}."
         )
     return known.assign(fold_name=known["fold"].map(names).fillna(known["fold_name"]))
-
-
-def _is_one_of_several(split: pd.DataFrame, settings: SplitSettings) -> bool:
-    """Whether the folds of a split share its classes out, so that one of them need not test all."""
-    if settings.protocol == "official":
-        return split["fold"].nunique() > 1
-    return settings.protocol != "holdout"
-
-
-def _check_subjects(known: pd.DataFrame, videos: pd.DataFrame) -> None:
-    renamed = known.merge(videos[["video_id", "subject"]], on="video_id", suffixes=("", "_now"))
-    renamed = renamed[renamed["subject"] != renamed["subject_now"]]
-    if len(renamed):
-        first = renamed.iloc[0]
-        raise UserError(
-            f"{renamed['video_id'].nunique()} videos belong to another person than when the split was drawn "
-            f"({first['video_id']}: {first['subject']}, now {first['subject_now']}), which could put a person in two "
-            f"subsets; {_NEW_SPLIT}."
-        )
 
 
 def _extend(
@@ -351,38 +325,10 @@ def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
         if len(names) > 1:
             raise UserError(
                 f"The split was drawn with {' and '.join(map(repr, names))} as several people, in two subsets, who are "
-                f"one ({subject}); {_NEW_SPLIT}."
+                f"one ({subject}); {NEW_SPLIT}."
             )
     return known.assign(subject=subjects)
 
 
 def _keys(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(list(zip(rows["video_id"], rows["sha256"], strict=True)), index=rows.index, dtype=object)
-
-
-def _check(
-    split: pd.DataFrame, one_of_several: bool, ledger: pd.DataFrame, emotions: Sequence[str], drawn: bool
-) -> None:
-    """Every subset needs usable videos of every class, only the test subset of one fold of several need not have all.
-
-    Args:
-        split: the study's rows.
-        drawn: the split is a new one.
-    """
-    usable = ledger.loc[is_usable(ledger), [*KEY, "emotion"]]
-    table = split[["fold", "side", *KEY]].merge(usable, on=KEY)
-    counts = table.groupby(["fold", "side", "emotion"], observed=True).size()
-    folds = pd.MultiIndex.from_product([sorted(split["fold"].unique()), SUBSETS])
-    counted = counts.unstack(fill_value=0).reindex(index=folds, columns=list(emotions), fill_value=0)
-    for (fold, subset), row in zip(counted.index, counted.to_numpy(), strict=True):
-        empty = [emotion for emotion, number in zip(emotions, row, strict=True) if number == 0]
-        if empty and (not one_of_several or subset != TEST or len(empty) == len(emotions)):
-            have = ", ".join(f"{emotion} {number}" for emotion, number in zip(emotions, row, strict=True))
-            rows = split[split["fold"] == fold]
-            subjects = rows.loc[rows["side"] == subset, "subject"].nunique()
-            where = f" of fold {rows['fold_name'].iloc[0]}" if one_of_several else ""
-            advice = "try another split.seed" if drawn else _NEW_SPLIT
-            raise UserError(
-                f"The {subset} subset{where} ({subjects} people) has no usable video of {', '.join(empty)} "
-                f"(it has {have}); add videos, name fewer classes in corpus.emotions, or {advice}."
-            )
