@@ -4,10 +4,8 @@ Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion,
 is shared by all studies of a data root, so that nothing in it depends on the classes of one (`tasks.corpus.scope`).
 """
 
-import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.reading import read_corpus
 from tasks.corpus.scope import manifest_of_study
+from tasks.corpus.threads import map_in_threads
 from tasks.outcomes import Outcome
 from tasks.progress import echo, progress
 from tasks.storage.files import find_frame, write_table
@@ -118,12 +117,9 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 
 def _add_files(sources: list[SourceVideo], known: dict[tuple[str, int, int], str]) -> list[dict[str, object]]:
-    with (
-        ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2)) as pool,
-        progress("Reading the corpus", len(sources)) as advance,
-    ):
+    with progress("Reading the corpus", len(sources)) as advance:
         rows = []
-        for row in pool.map(lambda source: _row(source, known), sources):
+        for row in map_in_threads(lambda source: _row(source, known), sources):
             rows.append(row)
             advance("")
     return rows

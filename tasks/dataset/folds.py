@@ -22,8 +22,8 @@ from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.official import has_one_split, of_all
 from tasks.storage.tables import read_rows
 
-#: Random assignments that are looked at, and subjects in all of them: many thousands, such as single images of which
-#: nothing says who is seen, are alike in any.
+#: Random assignments that are looked at, and subjects in all of them and in all folds: many thousands, such as single
+#: images of which nothing says who is seen, are alike in any.
 _CANDIDATES, _MOST_DRAWN = 4000, 20_000_000
 #: The greatest number that the split's column of folds holds.
 _MOST = 2**31 - 1
@@ -74,8 +74,9 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings, official: Mapping[
         names = [str(fold) for fold in range(tested.max() + 1)]
     values = [number for name in names if (number := whole_number(name)) is not None and number <= _MOST]
     numbers = values if len(values) == len(names) else range(len(names))
+    most = max(1, _MOST_DRAWN // (len(names) * len(counts)))
     return [
-        Fold(number, name, _subsets_of_fold(counts, tested == at, settings, rng))
+        Fold(number, name, _subsets_of_fold(counts, tested == at, settings, rng, most))
         for at, (number, name) in enumerate(zip(numbers, names, strict=True))
     ]
 
@@ -98,12 +99,13 @@ def _test_folds(counts: pd.DataFrame, settings: SplitSettings, rng: np.random.Ge
 
 
 def _subsets_of_fold(
-    counts: pd.DataFrame, tested: np.ndarray, settings: SplitSettings, rng: np.random.Generator
+    counts: pd.DataFrame, tested: np.ndarray, settings: SplitSettings, rng: np.random.Generator, most: int
 ) -> dict[str, str]:
+    """As `Fold.subsets`; of at most so many random assignments the best."""
     rest = counts[~tested]
     num_validation = max(1, round(settings.validation_share * len(rest)))
     _check_number(len(counts), int(tested.sum()), num_validation)
-    groups = assign_groups(rest.to_numpy(np.float64), [num_validation, len(rest) - num_validation], rng)
+    groups = assign_groups(rest.to_numpy(np.float64), [num_validation, len(rest) - num_validation], rng, most)
     subsets = dict.fromkeys(counts.index, TEST)
     return subsets | dict(zip(rest.index, np.array([VALIDATION, TRAIN])[groups], strict=True))
 
@@ -116,11 +118,12 @@ def _subsets_of_parts(
     if absent := [part for part in (TRAIN, TEST) if part not in parts]:
         raise UserError(f"The corpus's official split has nobody in {absent[0]}; is all of it there?")
     subsets = dict(zip(counts.index, parts, strict=True))
+    most = max(1, _MOST_DRAWN // len(counts))
     if VALIDATION in parts:
         return subsets
     return subsets | {
         subject: subset
-        for subject, subset in _subsets_of_fold(counts, parts == TEST, settings, rng).items()
+        for subject, subset in _subsets_of_fold(counts, parts == TEST, settings, rng, most).items()
         if subset != TEST
     }
 
@@ -133,7 +136,9 @@ def _check_number(num_subjects: int, num_test: int, num_validation: int) -> None
         )
 
 
-def assign_groups(counts: np.ndarray, sizes: list[int], rng: np.random.Generator) -> np.ndarray:
+def assign_groups(
+    counts: np.ndarray, sizes: list[int], rng: np.random.Generator, most: int = _CANDIDATES
+) -> np.ndarray:
     """Of many random assignments of subjects to groups, the one whose groups are most alike in classes.
 
     Unlike StratifiedGroupKFold this fixes the number of subjects a group and works with as few as three.
@@ -141,11 +146,12 @@ def assign_groups(counts: np.ndarray, sizes: list[int], rng: np.random.Generator
     Args:
         counts: (subjects, classes), videos.
         sizes: subjects a group; they add up to the number of subjects.
+        most: assignments that are looked at, if not fewer.
 
     Returns:
         The group of each subject, int (subjects,).
     """
-    candidates = min(_CANDIDATES, max(1, _MOST_DRAWN // len(counts)))
+    candidates = min(_CANDIDATES, most, max(1, _MOST_DRAWN // len(counts)))
     orders = rng.permuted(np.tile(np.arange(len(counts)), (candidates, 1)), axis=1)
     groups = np.zeros((candidates, len(counts)), np.int64)
     np.put_along_axis(groups, orders, np.repeat(np.arange(len(sizes)), sizes)[None, :], axis=1)
