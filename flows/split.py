@@ -8,8 +8,7 @@ from tasks.corpus.manifest import read_manifest
 from tasks.corpus.subject_names import echo_look_alikes
 from tasks.dataset.index import build_index
 from tasks.dataset.official import official_of_subjects
-from tasks.dataset.split_checks import SUBSETS
-from tasks.dataset.splits import fold_names, update_split
+from tasks.dataset.splits import SUBSETS, fold_names, update_split
 from tasks.preparation.in_use import using_shards
 from tasks.preparation.ledger import read_ledger
 from tasks.progress import echo

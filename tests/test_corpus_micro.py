@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import stand_ins
 from openpyxl import load_workbook
@@ -9,9 +11,15 @@ from stand_ins import images
 from test_corpus_acted import counts, people, videos, written
 
 from fer_models.errors import UserError
+from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.resolving import resolve_settings
+from tasks.config.settings import SplitSettings
+from tasks.corpus.manifest import build_manifest
+from tasks.dataset.splits import update_split
 from tasks.outcomes import Outcome
 from tasks.preparation.scan import scan_corpus
+from tasks.study.scoring import predicted_segments, predicted_videos, score_tables
+from tasks.video.cutting import prepare_video
 from tasks.video.image_sequences import sequence_images
 
 
@@ -124,4 +132,42 @@ def test_pairs_are_prepared_as_pairs_only(tmp_path: Path) -> None:
     scan = scan_corpus(resolve_settings(overrides=overrides | pairs))
     assert len(scan.manifest) == 15
     assert set(scan.manifest.loc[scan.manifest["status"] == "ok", "reason"]) == {""}
+    prepare = PrepareSettings(segment_length=2, segment_stride=2, pair="first_last", face="last", precropped=True)
+    frames, report = prepare_video(Path(scan.manifest["uri"].iloc[0]), prepare)
+    assert (len(frames), report.outcome, report.num_frames) == (1, Outcome.OK, 2)
+    assert np.abs(frames[0].optical_flow).max() > 0
     scan_corpus(resolve_settings(overrides=overrides | {"corpus.frames": "all", "data_root": str(tmp_path / "other")}))
+
+
+def test_loso_on_26_people_gives_uf1_and_uar_over_the_sums_of_all_folds(tmp_path: Path) -> None:
+    """As the field of micro-expressions computes them: counts are added up over folds first, then scores are taken."""
+    stand_ins.casme2(tmp_path / "corpus", people=26)
+    emotions = ("happiness", "disgust", "repression", "surprise", "others")
+    settings = resolve_settings(overrides={"corpus.adapter": "casme2", "corpus.root": str(tmp_path / "corpus")})
+    manifest = build_manifest(settings.corpus, tmp_path / "manifest.parquet")
+    usable = manifest[manifest["status"] == "ok"]
+    assert (len(manifest), len(usable), usable["subject"].nunique()) == (130, 129, 26)
+    ledger = usable.assign(outcome="ok", num_covered=1, sha256=usable["video_id"])
+    split = update_split(ledger, emotions, SplitSettings(protocol="loso"), tmp_path / "split.parquet")
+    tested = split[split["side"] == "test"]
+    assert tested["fold"].nunique() == 26
+    assert (tested.groupby("fold")["subject"].nunique() == 1).all()
+    rng = np.random.default_rng(3)
+    tables, counts = [], np.zeros((5, 5), int)  # row true, column predicted
+    for _, fold in tested.merge(ledger[["video_id", "emotion"]], on="video_id").groupby("fold"):
+        truth = [emotions.index(word) for word in fold["emotion"]]
+        said = [number if rng.random() < 0.5 else int(rng.integers(5)) for number in truth]
+        np.add.at(counts, (truth, said), 1)
+        probabilities = 0.1 + 0.5 * np.eye(5)[said]
+        frames = fold.assign(segment=0, frame=0, pts_s=0.0, shard="", row=0, box=[[0, 0, 9, 9]] * len(fold))
+        segments = predicted_segments(frames, probabilities, emotions)
+        tables.append((predicted_videos(segments, fold, 1.0, emotions, "mean"), segments))
+    videos, segments = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    hits = counts.diagonal()
+    uf1 = float(np.mean(2 * hits / (counts.sum(axis=1) + counts.sum(axis=0))))
+    uar = float(np.mean(hits / counts.sum(axis=1)))
+    scores = score_tables(videos, segments, emotions)
+    assert scores["video_macro_f1"] == pytest.approx(uf1)
+    assert scores["video_uar"] == pytest.approx(uar)
+    means = np.mean([score_tables(*tables_of_fold, emotions)["video_macro_f1"] for tables_of_fold in tables])
+    assert abs(means - uf1) > 0.01, "the mean over folds is another number"

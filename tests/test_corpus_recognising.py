@@ -12,6 +12,7 @@ from tasks.config.registries import ADAPTERS
 from tasks.corpus.catalogue import known_corpora
 from tasks.corpus.checking import Checked, check_corpus
 from tasks.corpus.recognising import look_at, nobodys_layout, recognise
+from tasks.video.decoding import Video, decode
 
 KNOWN = known_corpora()
 NOT_WHOLE = "is all of it unpacked"
@@ -63,6 +64,9 @@ def test_each_corpus_is_told_from_all_others(tmp_path: Path, adapter: str) -> No
     assert found.usable
     assert {video.emotion for video in found.usable} <= {*found.fit.about.classes, "neutral", "anger"}
     assert not found.fit.lacking
+    video = Video()
+    frames = list(decode(found.usable[0].path, video))
+    assert (len(frames) > 1, video.complete, video.width, video.height) == (True, True, 160, 120)
 
 
 @pytest.mark.parametrize("form", ["clip_224x224", "faces", "frames", "afew", "reg_"])

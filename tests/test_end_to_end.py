@@ -23,7 +23,7 @@ from tasks.config.model_card import read_card
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus, write_video
 from tasks.dataset.index import subset_file
-from tasks.dataset.split_checks import SUBSETS
+from tasks.dataset.splits import SUBSETS
 from tasks.report.input import collect
 from tasks.study.comparison import best_run
 from tasks.study.runs import plan_runs

@@ -30,8 +30,7 @@ from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import build_manifest
 from tasks.corpus.sample.corpus import write_video
 from tasks.dataset.index import build_index, load_arrays, read_subset
-from tasks.dataset.split_checks import KEY
-from tasks.dataset.splits import TEST
+from tasks.dataset.splits import KEY, TEST
 from tasks.drawing.segment_pictures import shown_frames
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file

@@ -19,7 +19,7 @@ from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.config.settings import StudySettings
 from tasks.dataset.index import SCHEMA, subset_file
-from tasks.dataset.split_checks import SUBSETS
+from tasks.dataset.splits import SUBSETS
 from tasks.study import needs, precision, runs
 from tasks.study.initial_weights import TRANSFERS_FILE, count_taken
 from tasks.study.needs import check_needs

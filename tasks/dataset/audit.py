@@ -23,8 +23,7 @@ from tasks.dataset.file_properties import check_properties
 from tasks.dataset.findings import Check, Finding, Severity
 from tasks.dataset.folds import TEST
 from tasks.dataset.near_duplicates import candidate_pairs, hash_videos, sample_faces, show_the_same
-from tasks.dataset.split_checks import KEY
-from tasks.dataset.splits import RESERVE, fold_names, read_split, rows_of_classes
+from tasks.dataset.splits import KEY, RESERVE, fold_names, read_split, rows_of_classes
 from tasks.outcomes import Outcome
 from tasks.preparation.in_use import using_shards
 from tasks.preparation.ledger import is_usable, read_ledger

@@ -19,8 +19,7 @@ from scipy.stats import ks_2samp
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TRAIN
-from tasks.dataset.split_checks import KEY
-from tasks.dataset.splits import read_split
+from tasks.dataset.splits import KEY, read_split
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import is_usable, read_ledger
 from tasks.preparation.shards import named_shard, read_faces

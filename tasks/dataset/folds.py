@@ -118,11 +118,12 @@ def _subsets_of_parts(
     if absent := [part for part in (TRAIN, TEST) if part not in parts]:
         raise UserError(f"The corpus's official split has nobody in {absent[0]}; is all of it there?")
     subsets = dict(zip(counts.index, parts, strict=True))
+    most = max(1, _MOST_DRAWN // len(counts))
     if VALIDATION in parts:
         return subsets
     return subsets | {
         subject: subset
-        for subject, subset in _subsets_of_fold(counts, parts == TEST, settings, rng, _CANDIDATES).items()
+        for subject, subset in _subsets_of_fold(counts, parts == TEST, settings, rng, most).items()
         if subset != TEST
     }
 

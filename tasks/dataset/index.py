@@ -19,7 +19,7 @@ from fer_models.segments import SegmentArrays
 from fer_models.windows import Windows
 from tasks.config.digests import digest
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
-from tasks.dataset.split_checks import KEY, SUBSETS
+from tasks.dataset.splits import KEY, SUBSETS
 from tasks.preparation.ledger import is_usable
 from tasks.preparation.shards import named_shard, read_images_of, read_rows_of
 from tasks.progress import progress

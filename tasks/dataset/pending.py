@@ -7,8 +7,7 @@ import pandas as pd
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TRAIN, VALIDATION
-from tasks.dataset.split_checks import KEY
-from tasks.dataset.splits import follow_names, read_split
+from tasks.dataset.splits import KEY, follow_names, read_split
 from tasks.outcomes import TRANSIENT
 from tasks.preparation.ledger import find_previous, is_usable
 

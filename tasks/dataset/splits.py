@@ -22,24 +22,15 @@ import pyarrow as pa
 
 from fer_models.errors import BrokenFile, UserError
 from tasks.config.settings import SplitSettings
-from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_subjects
 from tasks.dataset.official import has_one_split, of_all
-from tasks.dataset.split_checks import (
-    KEY,
-    NEW_SPLIT,
-    SUBSETS,
-    check_classes,
-    check_subjects,
-    echo_never_tested,
-    is_one_of_several,
-)
+from tasks.dataset.split_names import NEW_SPLIT, RESERVE, as_named_now, check_subjects, follow_names, with_names
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import is_usable
 from tasks.progress import echo
 from tasks.storage.files import atomic_write, read_frame, set_aside, write_table
 
-RESERVE = "reserve"
+SUBSETS = (TRAIN, VALIDATION, TEST)
 
 SCHEMA = pa.schema(
     [
@@ -53,6 +44,8 @@ SCHEMA = pa.schema(
 )
 #: The name of the fold of a split without folds.
 _ONLY_FOLD = "0"
+#: What a row of the split is about: a name alone could get another content.
+KEY = ["video_id", "sha256"]
 
 
 def update_split(
@@ -79,15 +72,15 @@ def update_split(
     if videos.empty:
         raise UserError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
     drawn = not path.is_file()
-    known = _draw(videos, emotions, settings, official) if drawn else _with_names(read_split(path), videos, settings)
+    known = _draw(videos, emotions, settings, official) if drawn else with_names(read_split(path), videos, settings)
     if changed := not _are_all_there(known, videos):
         known = _renamed(known, videos)
     if changed or (known.groupby("fold").size() != len(videos)).any():
         known = _extended(known, videos, emotions, settings, official)
     split = known.astype({"fold": "int32"})[SCHEMA.names]
     part = split_of_study(split, ledger, emotions)
-    echo_never_tested(part, settings)
-    check_classes(part, is_one_of_several(part, settings), ledger, emotions, drawn)
+    _echo_never_tested(part, settings)
+    _check(part, _is_one_of_several(part, settings), ledger, emotions, drawn)
     table = pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False)
     for place in (path, _copy_of(path)):
         write_table(place, table)
@@ -104,7 +97,7 @@ def _renamed(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     """What is known, in the present names."""
     types = known.dtypes
     known, videos = _with_plain_texts(known), _with_plain_texts(videos)
-    folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
+    folds = [as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
     known = pd.concat(folds, ignore_index=True).astype(types)
     check_subjects(known, videos)
     return known
@@ -245,29 +238,22 @@ def _deal_newcomers(
     return {subject: fold.name for fold in folds for subject, subset in fold.subsets.items() if subset == TEST}
 
 
-def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
-    """A split with the names that a table of folds gives its folds, where there is one.
-
-    Those that are drawn now carry them; earlier ones were drawn without.
-
-    Raises:
-        UserError: the table puts subjects into other folds than those that they are tested in.
-    """
-    path = Path(settings.folds_file or "")
-    if settings.protocol != "file" or not path.is_file():
-        return known
-    is_tested = (known["side"] == TEST) & known["subject"].isin(videos["subject"])
-    tested = known.loc[is_tested, ["subject", "fold"]].drop_duplicates()
-    tested["named"] = tested["subject"].map(fold_of_subjects(path, tested["subject"]))
-    names = tested.groupby("fold")["named"].agg(lambda named: named.iloc[0])
-    other = tested[(tested["named"] != tested["fold"].map(names)) | tested["named"].map(names.value_counts()).gt(1)]
-    if len(other):
-        first = other.iloc[0]
-        raise UserError(
-            f"{path} is not the table that this split was drawn from: it puts {first['subject']} into fold "
-            f"{first['named']}, with others than before; {NEW_SPLIT}."
+def _echo_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
+    """Folds test everybody once, except those who came after the folds were drawn."""
+    subjects = set(split["subject"].unique())
+    never = subjects - set(split.loc[split["side"] == TEST, "subject"].unique())
+    if never and split["fold"].nunique() > 1:
+        echo(
+            f"{len(never)} of {len(subjects)} people came after the folds were drawn and are never tested "
+            f"({min(never)}, for example); with another split.seed, folds of all of them are drawn."
         )
-    return known.assign(fold_name=known["fold"].map(names).fillna(known["fold_name"]))
+
+
+def _is_one_of_several(split: pd.DataFrame, settings: SplitSettings) -> bool:
+    """Whether the folds of a split share its classes out, so that one of them need not test all."""
+    if settings.protocol == "official":
+        return split["fold"].nunique() > 1
+    return settings.protocol != "holdout"
 
 
 def _extend(
@@ -304,31 +290,33 @@ def _extend(
     return pd.concat([known[~replaced], new[[*KEY, "subject"]].assign(side=subsets, **fold)], ignore_index=True)
 
 
-def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
-    """The known rows under the present names of their contents."""
-    now = videos[~videos["video_id"].isin(known["video_id"]) & (videos["sha256"] != "")]
-    names = dict(zip(now["sha256"], now["video_id"], strict=True))
-    gone = ~known["video_id"].isin(videos["video_id"]) & known["sha256"].isin(list(names))
-    gone &= ~known["sha256"].duplicated()
-    return known.assign(video_id=known["video_id"].where(~gone, known["sha256"].map(names)))
-
-
-def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
-    """The known rows with subjects as they are spelled now; raises `UserError` for two who are one, in two subsets."""
-    spelling = one_spelling([*known["subject"], *videos["subject"]])
-    present = set(videos["subject"])
-    now = {spelling[name]: name for name in present}
-    subjects = known["subject"].map(lambda name: name if name in present else now.get(spelling[name], name))
-    subsets = known["side"].replace({RESERVE: TEST}).groupby(subjects).nunique()
-    for subject in subsets.index[subsets > 1]:
-        names = sorted(known.loc[subjects == subject, "subject"].unique())
-        if len(names) > 1:
-            raise UserError(
-                f"The split was drawn with {' and '.join(map(repr, names))} as several people, in two subsets, who are "
-                f"one ({subject}); {NEW_SPLIT}."
-            )
-    return known.assign(subject=subjects)
-
-
 def _keys(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(list(zip(rows["video_id"], rows["sha256"], strict=True)), index=rows.index, dtype=object)
+
+
+def _check(
+    split: pd.DataFrame, one_of_several: bool, ledger: pd.DataFrame, emotions: Sequence[str], drawn: bool
+) -> None:
+    """Every subset needs usable videos of every class, only the test subset of one fold of several need not have all.
+
+    Args:
+        split: the study's rows.
+        drawn: the split is a new one.
+    """
+    usable = ledger.loc[is_usable(ledger), [*KEY, "emotion"]]
+    table = split[["fold", "side", *KEY]].merge(usable, on=KEY)
+    counts = table.groupby(["fold", "side", "emotion"], observed=True).size()
+    folds = pd.MultiIndex.from_product([sorted(split["fold"].unique()), SUBSETS])
+    counted = counts.unstack(fill_value=0).reindex(index=folds, columns=list(emotions), fill_value=0)
+    for (fold, subset), row in zip(counted.index, counted.to_numpy(), strict=True):
+        empty = [emotion for emotion, number in zip(emotions, row, strict=True) if number == 0]
+        if empty and (not one_of_several or subset != TEST or len(empty) == len(emotions)):
+            have = ", ".join(f"{emotion} {number}" for emotion, number in zip(emotions, row, strict=True))
+            rows = split[split["fold"] == fold]
+            subjects = rows.loc[rows["side"] == subset, "subject"].nunique()
+            where = f" of fold {rows['fold_name'].iloc[0]}" if one_of_several else ""
+            advice = "try another split.seed" if drawn else NEW_SPLIT
+            raise UserError(
+                f"The {subset} subset{where} ({subjects} people) has no usable video of {', '.join(empty)} "
+                f"(it has {have}); add videos, name fewer classes in corpus.emotions, or {advice}."
+            )

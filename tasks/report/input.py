@@ -14,8 +14,7 @@ from fer_models.statistics.seed_noise import measure_seed_noise
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.index import read_subset
-from tasks.dataset.split_checks import SUBSETS
-from tasks.dataset.splits import read_split, split_of_study
+from tasks.dataset.splits import SUBSETS, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
 from tasks.report.run_figures import shown_figures
 from tasks.study.cards import find_run_card

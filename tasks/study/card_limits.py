@@ -18,6 +18,9 @@ _UNEVEN = 2.0
 _ACTED = {
     "ckplus": "were posed on request in a laboratory",
     "ckplus48": "were posed on request in a laboratory",
+    **dict.fromkeys(("oulucasia", "mmi"), "were posed on request in a laboratory"),
+    **dict.fromkeys(("ravdess", "cremad", "savee", "enterface", "rml", "mead"), "were acted"),
+    **dict.fromkeys(("dfew", "ferv39k", "mafw", "caer", "afew"), "were mostly acted, in films and on television"),
 }
 #: The same by the subset of BAUM-1.
 _ACTED_OF_BAUM1 = {"a": "were acted", "s": "are reactions to films and pictures in a laboratory"}

@@ -12,8 +12,7 @@ from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TEST
 from tasks.dataset.index import index_digest, read_subset
-from tasks.dataset.split_checks import KEY
-from tasks.dataset.splits import read_split, split_of_study
+from tasks.dataset.splits import KEY, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
 from tasks.study.runs import Run, run_arrays
 

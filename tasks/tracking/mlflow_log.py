@@ -27,8 +27,7 @@ from tasks.config.settings import StudySettings
 from tasks.corpus.manifest import read_manifest
 from tasks.corpus.scope import manifest_of_study
 from tasks.dataset.index import index_digest, read_subset
-from tasks.dataset.split_checks import SUBSETS
-from tasks.dataset.splits import read_split, split_of_study
+from tasks.dataset.splits import SUBSETS, read_split, split_of_study
 from tasks.storage.addresses import without_user
 from tasks.storage.files import find_json, finished_files, write_json
 from tasks.storage.local_copies import local_copy
