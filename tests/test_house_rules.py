@@ -53,7 +53,7 @@ DOORS = {"fer_models/__init__.py", "fer_models/serving.py"}
 #: Modules of `tasks` that stand beside the rooms, for all.
 SHARED = {"outcomes", "progress", "terminal", "escaping", "memory", "cores"}
 #: What begins the names of the modules that know a backend.
-COMPILED = "fer_models/training/compiled/on_"
+COMPILED = "fer_models/training/on_"
 HEAVY = ("prefect", "mlflow", "keras", "tensorflow", "jax", "cv2", "av", "pandas", "pyarrow", "numpy", "sklearn")
 #: Modules whose imports touch nothing outside Python, NumPy, OpenCV, PyAV, pyarrow and pandas.
 LIGHT = [

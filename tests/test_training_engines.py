@@ -140,7 +140,7 @@ def test_engines_of_jax_are_alike() -> None:
 def compare_on_jax() -> None:
     reference = train("steps", label_smoothing=0.1)
     assert_alike(train("blocks", label_smoothing=0.1), reference)
-    on_jax = importlib.import_module("fer_models.training.compiled.on_jax")
+    on_jax = importlib.import_module("fer_models.training.on_jax")
     on_jax.Program.__init__ = partialmethod(on_jax.Program.__init__, loops=True)
     assert_alike(train("blocks", label_smoothing=0.1), reference)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""The compiled loops of training: one module a backend, each with a `Program`; the only ones that know a backend."""
+"""The compiled loops of training: `on_jax` and `on_tensorflow`, each with a `Program`, alone know a backend."""
 
 import importlib
 from typing import Any, Protocol
@@ -51,4 +51,4 @@ def device_bytes() -> int | None:
 
 
 def _module() -> Any:
-    return importlib.import_module(f"fer_models.training.compiled.on_{keras.backend.backend()}")
+    return importlib.import_module(f"fer_models.training.on_{keras.backend.backend()}")
