@@ -274,6 +274,10 @@ def _table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
         if row["predicted"] and not row["has_verdict"]:
             expression = f"no verdict ({expression}?)"
         table.add_row(
-            escape(row["video"]), expression, probability, f"{row['num_segments']}{of_all}", escape(row["message"])
+            escape(row["video"]),
+            escape(expression),
+            probability,
+            f"{row['num_segments']}{of_all}",
+            escape(row["message"]),
         )
     return table
