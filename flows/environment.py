@@ -87,12 +87,23 @@ def _find_services() -> None:
                 os.environ.setdefault(name, setting.value)
 
 
-def check_keras() -> None:
-    """Raise `UserError` when Keras's settings are such that models cannot be built."""
+def check_keras(least_gb: float = 3.0) -> None:
+    """Raise `UserError` when Keras's settings, or too few addresses for it, are such that models cannot be built.
+
+    Args:
+        least_gb: addresses that the process needs; with fewer, libraries die in ways that nothing can tell of.
+    """
+    from tasks.memory import address_limit_bytes
     from tasks.services.foreign_settings import keras_fault
 
     if fault := keras_fault():
         raise UserError(fault)
+    limit = address_limit_bytes()
+    if limit is not None and limit < least_gb * 1e9:
+        raise UserError(
+            f"ulimit -v allows this process {limit / 1e9:.1f} GB of addresses, and Keras needs {least_gb:g} GB or more "
+            "(most of them are never used); allow more: ulimit -v unlimited."
+        )
 
 
 def import_prefect() -> None:

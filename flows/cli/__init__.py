@@ -2,6 +2,8 @@
 
 import sys
 import traceback
+from io import TextIOWrapper
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -10,6 +12,7 @@ from rich.markup import escape
 from fer_models.errors import FerError
 from flows.cli import corpora, export, lab, looking, models, setting_up, study, using, weights
 from flows.cli.running import Terminal
+from flows.shortage import shortages_named
 
 app = typer.Typer(
     name="fer",
@@ -28,8 +31,12 @@ app.add_typer(weights.commands, name="weights", rich_help_panel="Setting up")
 
 def main() -> None:
     """Entry point: a user's mistake is one sentence and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name may have signs that the terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with shortages_named(Path.cwd()):
+            app()
     except FerError as error:
         if "--debug" in sys.argv:
             _print_trace()

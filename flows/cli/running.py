@@ -18,6 +18,8 @@ except ImportError:  # another package hides ours, which `prepare_environment` s
 
 out = Terminal()
 
+#: Addresses that Keras, Prefect and MLflow in one process need.
+_LEAST_GB = 5.0
 _FLOWS = {
     "prepare": ("flows.prepare", "prepare"),
     "split": ("flows.split", "split"),
@@ -36,7 +38,7 @@ def run_flow(name: str, chosen: Chosen, **more: Any) -> Any:
         more: parameters that this flow alone has.
     """
     prepare_environment(quiet=not chosen.debug)
-    check_keras()
+    check_keras(_LEAST_GB)
     settings = chosen.settings()
     signal.signal(signal.SIGINT, stop)
     if name in ("prepare", "study") and not os.environ.get("PREFECT_API_URL"):
@@ -48,7 +50,11 @@ def run_flow(name: str, chosen: Chosen, **more: Any) -> Any:
         scan = scan_corpus(settings, more.get("videos"))
         if name == "prepare" and scan.plan.due.empty:
             return conclude(scan, settings, Attempts()).counts
-    return start_flow(name, chosen.parameters(), **more)
+    from flows.shortage import shortages_named
+    from tasks.services.prefect_database import prefect_home
+
+    with shortages_named(Path(str(settings.data_root)), prefect_home()):
+        return start_flow(name, chosen.parameters(), **more)
 
 
 def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:

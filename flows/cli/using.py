@@ -309,7 +309,12 @@ def _table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
         followed = _who_and_when(row) if follows_all else []
         video, before = "" if row["video"] == before else escape(row["video"]), row["video"]
         table.add_row(
-            video, *followed, expression, probability, f"{row['num_segments']}{of_all}", escape(row["message"])
+            video,
+            *followed,
+            escape(expression),
+            probability,
+            f"{row['num_segments']}{of_all}",
+            escape(row["message"]),
         )
     return table
 
