@@ -85,6 +85,11 @@ bench-statistics: $(READY) ## how often arms that do not differ are called diffe
 bench-train: $(READY) ## speed and memory of training, into benchmarks/results
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/train.py
 
+.PHONY: bench-gpu
+bench-gpu: $(READY) ## speed of training on a GPU, into benchmarks/results; make bench-gpu SMALL=--small tries it on a CPU
+	KERAS_BACKEND=jax PYTHONPATH=.:benchmarks $(BIN)/python benchmarks/gpu.py $(SMALL)
+	KERAS_BACKEND=tensorflow PYTHONPATH=.:benchmarks $(BIN)/python benchmarks/gpu.py $(SMALL)
+
 .PHONY: bench-faces
 bench-faces: $(READY) ## how well real faces are recognised: five folds of CK+48, from the folder FER_CK48
 	PYTHONPATH=. $(BIN)/python benchmarks/faces.py

@@ -80,13 +80,14 @@ def main() -> None:
     parser.add_argument("--segments", type=int, default=400_000)
     parser.add_argument("--steps", type=int, help="of an epoch that is measured; by default all of it")
     parser.add_argument("--rounds", type=int, default=3, help="of the short cases")
+    parser.add_argument("--folder", type=Path, help="where the files may lie; by default among temporary ones")
     parser.add_argument("--case", help="measure this one here, as JSON")
     arguments = parser.parse_args()
     if arguments.case:
         engine, folder, steps = json.loads(arguments.case)
         print(json.dumps(measure(engine, Path(folder) if folder else None, steps)))
         return
-    with tempfile.TemporaryDirectory(dir=".") as name:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         write_segments(folder, arguments.segments)
         cases = [("blocks", None, 500), ("steps", None, 500), ("blocks", folder, 500), ("steps", folder, 500)]

@@ -10,7 +10,9 @@ from fer_models.treatments import TREATMENTS, TreatmentName
 class Settings(BaseModel):
     """Base of every settings group."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", coerce_numbers_to_str=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 PositiveInt = Annotated[int, Field(gt=0)]

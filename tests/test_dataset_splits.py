@@ -90,7 +90,7 @@ def test_every_class_is_on_every_side_where_that_is_possible(tmp_path: Path) -> 
             with pytest.raises(UserError, match="has no usable video of"):
                 draw(folder, make_ledger(videos), seed=seed)
             assert not (folder / "split.parquet").exists()
-    assert min(found.values()) >= 10  # both cases were met
+    assert min(found.values()) >= 5  # both cases were met
 
 
 def test_three_rare_subjects_are_spread_over_three_sides(tmp_path: Path) -> None:

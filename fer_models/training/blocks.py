@@ -16,8 +16,9 @@ import numpy as np
 from keras import ops
 
 from fer_models.models.network import used_inputs
-from fer_models.segments import FrameInputs, JoinedSegments, SegmentInputs
-from fer_models.settings import EngineName
+from fer_models.segments import PICTURES, FrameInputs, JoinedSegments, SegmentInputs
+from fer_models.settings import EngineName, Views
+from fer_models.training.views import list_views, view_in_graph
 
 #: Of the memory of a device, what segments may take that stay there; the rest is for the model and its steps.
 _SHARE_HELD = 0.4
@@ -91,7 +92,7 @@ class Blocks:
     ) -> None:
         self._inputs, self._used = model.inputs, used_inputs(model)
         self._put, self._block_bytes = put, block_bytes
-        self._most_held = {"resident": math.inf, "auto": _SHARE_HELD * (device_bytes or 0)}.get(engine, 0.0)
+        self._most_held = most_held(engine, device_bytes)
         self._kept: list[tuple[SegmentInputs, Held]] = []
 
     def of_steps(self, source: SegmentInputs, steps: Sequence[Step], most_steps: int) -> Iterator[Block]:
@@ -182,10 +183,24 @@ class Blocks:
         mixing = sorted(name for name in step if name.startswith("mixing"))
         return [*taken, *(step[name] for name in mixing)]
 
+    def views(self, frames: dict[str, Any], step: dict[str, Any], views: Views) -> list[list[Any]]:
+        """What the model takes of a step for each of its views; arguments as of `inputs`."""
+        taken, names = self.inputs(frames, step), [tensor.name for tensor in self._inputs]
+        side_px = next(tensor.shape[-2] for tensor in self._inputs if tensor.name in PICTURES)
+        return [
+            [view_in_graph(values, name, view) for values, name in zip(taken, names, strict=True)]
+            for view in list_views(views, side_px)
+        ]
+
 
 def _has_time(tensor: Any) -> bool:
     """Whether an input is of all frames of a segment."""
     return tensor.name == "seen" or len(tensor.shape) == 5
+
+
+def most_held(engine: EngineName, device_bytes: int | None) -> float:
+    """Bytes of segments up to which all of them are held at once; arguments as of `Blocks`."""
+    return {"resident": math.inf, "auto": _SHARE_HELD * (device_bytes or 0)}.get(engine, 0.0)
 
 
 def bytes_of(source: SegmentInputs) -> int:

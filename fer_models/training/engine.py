@@ -11,7 +11,7 @@ import numpy as np
 from fer_models.errors import TrainingDiverged
 from fer_models.models.building import freeze_layers, model_network
 from fer_models.models.network import layer_output, model_inputs
-from fer_models.segments import Batch, SegmentInputs, SegmentSource, mirrored, shifted
+from fer_models.segments import Batch, SegmentInputs, SegmentSource
 from fer_models.settings import TrainingSettings, Views
 from fer_models.training.blocks import Blocks, Step
 from fer_models.training.compiled import device_bytes, is_known, load_program, put
@@ -21,10 +21,9 @@ from fer_models.training.optimizers import AveragedWeights, Pace, make_optimizer
 from fer_models.training.progress import Epoch
 from fer_models.training.sampling import batches_of_steps, steps_of_pass
 from fer_models.training.schedules import learning_rate
+from fer_models.training.views import views_of
 from fer_models.treatments import TREATMENTS
 
-#: Of views that are shifted: by this share of the side.
-_SHIFT = 1 / 24
 #: Rows predicted at once; one size only, so that a compiled step is compiled once.
 PREDICT_BATCH = 256
 
@@ -74,7 +73,7 @@ class Engine:
         self._blocks: Blocks | None = None
         if settings.engine != "steps" and is_known():
             self._blocks = Blocks(model, put, settings.engine, settings.block_mb * 2**20, device_bytes())
-            self._program = load_program(self._trainer, self._blocks.inputs)
+            self._program = load_program(self._trainer, model, self._blocks)
 
     def _make_variables(self, labels: np.ndarray) -> None:
         """Make those of optimizer, loss and metrics; made in the first step, they have TensorFlow trace it twice."""
@@ -141,6 +140,17 @@ class Engine:
         losses, accuracies = np.array(found).T
         accuracy = float(np.average(accuracies, weights=[float(step.weights.sum()) for step in steps]))
         return Steps(float(losses.mean()), accuracy, steps[-1].rate, train.names[steps[-1].rows])
+
+    def predict(self, segments: SegmentSource) -> np.ndarray:
+        """As the function of that name, in the way in which the engine trains."""
+        if not self._blocks:
+            return predict(self.model, segments)
+        starts = range(0, len(segments), PREDICT_BATCH)
+        rows = (np.arange(start, start + PREDICT_BATCH) % len(segments) for start in starts)  # the last is filled up
+        nothing = np.zeros(PREDICT_BATCH, np.float32)
+        steps = [Step(one, 0.0, nothing, nothing) for one in rows]
+        blocks = self._blocks.of_steps(segments, steps, len(steps))
+        return np.concatenate([*map(self._program.predict, blocks)])[: len(segments)]
 
     def _take(self, train: SegmentSource, steps: list[Step]) -> Iterator[np.ndarray]:
         """Losses and accuracies of the steps, (k, 2), as many at a time as the engine takes in one go."""
@@ -214,21 +224,9 @@ def outputs(
 
 def outputs_of_batch(model: keras.Model, batch: Batch, views: Views = "none") -> np.ndarray:
     """The same of the segments of one batch, float32 (b, ...)."""
-    found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in _views(batch, views)]
+    found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in views_of(batch, views)]
     mean: np.ndarray = sum(found[1:], start=found[0]) / np.float32(len(found))
     return mean
-
-
-def _views(batch: Batch, views: Views) -> list[Batch]:
-    """The batch as it is, then what else is looked at."""
-    if views == "none":
-        return [batch]
-    both = [batch, mirrored(batch)]
-    if views == "mirror":
-        return both
-    side_px = next(iter(batch.values())).shape[-2]
-    by = max(1, round(side_px * _SHIFT))
-    return both + [shifted(one, *move) for one in both for move in ((by, 0), (-by, 0), (0, by), (0, -by))]
 
 
 def listed(names: np.ndarray, most: int = 8) -> str:

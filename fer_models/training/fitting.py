@@ -156,7 +156,7 @@ def _train_epoch(
     start = time.monotonic()
     steps = engine.train_epoch(train, seed, history)
     classes = [str(i) for i in range(engine.num_classes)]
-    scores = score(validation.labels, predict(engine.model, validation), classes)
+    scores = score(validation.labels, engine.predict(validation), classes)
     if not (math.isfinite(scores.loss) and engine.weights_are_finite()):
         raise TrainingDiverged(
             f"The weights or the validation loss ({scores.loss}) ceased to be finite in epoch {len(history) + 1} "

@@ -4,7 +4,6 @@ On CPUs the step alone is jitted and called in a loop of Python: XLA computes co
 more slowly there, and the call costs little beside a step.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,7 +11,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fer_models.training.blocks import Block
+from fer_models.models.building import model_network
+from fer_models.training.blocks import Block, Blocks
 
 
 def put(frames: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -32,13 +32,9 @@ class Program:
         loops: the whole block is compiled; by default where there is an accelerator.
     """
 
-    def __init__(
-        self,
-        trainer: keras.Model,
-        inputs: Callable[[dict[str, Any], dict[str, Any]], list[Any]],
-        loops: bool | None = None,
-    ) -> None:
-        self._trainer, self._inputs = trainer, inputs
+    def __init__(self, trainer: keras.Model, model: keras.Model, blocks: Blocks, loops: bool | None = None) -> None:
+        self._trainer, self._model, self._blocks = trainer, model, blocks
+        self._views = model_network(model).views
         optimizer = trainer.optimizer
         self._variables = (trainer.trainable_variables, trainer.non_trainable_variables, optimizer.variables)
         self._rate_at = next(n for n, one in enumerate(optimizer.variables) if one is optimizer._learning_rate)
@@ -46,6 +42,8 @@ class Program:
         self._loops = jax.default_backend() != "cpu" if loops is None else loops
         self._step = jax.jit(self._take, donate_argnums=0)
         self._loop = jax.jit(self._take_all, donate_argnums=0)
+        self._look = jax.jit(self._predict)
+        self._look_at_all = jax.jit(self._predict_all)
 
     def train(self, block: Block) -> np.ndarray:
         """Take the steps; their losses and accuracies, float64 (k, 2)."""
@@ -55,8 +53,7 @@ class Program:
         else:
             values = []
             for number in range(block.num_steps):
-                own = {name: column[number] for name, column in block.plan.items()}
-                state, value = self._step(state, block.frames, own)
+                state, value = self._step(state, block.frames, _step_of(block.plan, number))
                 values.append(value)
             found = jnp.stack(values)
         for variables, new in zip(self._variables, state, strict=True):
@@ -68,16 +65,42 @@ class Program:
         trained, others, optimizer = state
         optimizer = [*optimizer]
         optimizer[self._rate_at] = own["rate"]
-        data = (self._inputs(frames, own), own["targets"], own["weights"])
+        data = (self._blocks.inputs(frames, own), own["targets"], own["weights"])
         logs, new = self._trainer.train_step((trained, others, optimizer, self._fresh_metrics), data)
         return [list(one) for one in new[:3]], jnp.stack([logs["loss"], logs["accuracy"]])
 
     def _take_all(self, state: Any, frames: dict[str, Any], plan: dict[str, Any], num_steps: Any) -> tuple[Any, Any]:
         def step(number: Any, carried: Any) -> Any:
             state, found = carried
-            own = {name: jax.lax.dynamic_index_in_dim(column, number, keepdims=False) for name, column in plan.items()}
-            state, value = self._take(state, frames, own)
+            state, value = self._take(state, frames, _step_of(plan, number))
             return state, found.at[number].set(value)
 
         found = jnp.zeros((len(plan["rate"]), 2), jnp.float32)
         return jax.lax.fori_loop(0, num_steps, step, (state, found))
+
+    def predict(self, block: Block) -> np.ndarray:
+        """Probabilities of the rows of all steps, float32 (k * b, classes), the mean over the model's views."""
+        state = [[one.value for one in variables] for variables in self._variables[:2]]
+        if self._loops:
+            found = self._look_at_all(state, block.frames, block.plan, block.num_steps)[: block.num_steps]
+        else:
+            steps = (_step_of(block.plan, number) for number in range(block.num_steps))
+            found = jnp.stack([self._look(state, block.frames, own) for own in steps])
+        return np.asarray(found, np.float32).reshape(-1, found.shape[-1])
+
+    def _predict(self, state: Any, frames: dict[str, Any], own: dict[str, Any]) -> Any:
+        views = self._blocks.views(frames, own, self._views)
+        each = [self._model.stateless_call(*state, one, training=False)[0] for one in views]
+        return sum(each[1:], start=each[0]) / len(each)
+
+    def _predict_all(self, state: Any, frames: dict[str, Any], plan: dict[str, Any], num_steps: Any) -> Any:
+        found = jnp.zeros((*plan["weights"].shape, self._model.output_shape[-1]), jnp.float32)
+
+        def step(number: Any, found: Any) -> Any:
+            return found.at[number].set(self._predict(state, frames, _step_of(plan, number)))
+
+        return jax.lax.fori_loop(0, num_steps, step, found)
+
+
+def _step_of(plan: dict[str, Any], number: Any) -> dict[str, Any]:
+    return {name: column[number] for name, column in plan.items()}

@@ -1,13 +1,13 @@
 """The compiled loop on TensorFlow: a `while_loop` around Keras's own step, whose variables change where they are."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from fer_models.training.blocks import Block
+from fer_models.models.building import model_network
+from fer_models.training.blocks import Block, Blocks
 
 
 def put(frames: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -26,9 +26,11 @@ def device_bytes() -> int | None:
 class Program:
     """See `fer_models.training.compiled.Program`."""
 
-    def __init__(self, trainer: keras.Model, inputs: Callable[[dict[str, Any], dict[str, Any]], list[Any]]) -> None:
-        self._trainer, self._inputs = trainer, inputs
+    def __init__(self, trainer: keras.Model, model: keras.Model, blocks: Blocks) -> None:
+        self._trainer, self._model, self._blocks = trainer, model, blocks
+        self._views = model_network(model).views
         self._loop = tf.function(self._take, autograph=False)
+        self._look = tf.function(self._predict, autograph=False)
 
     def train(self, block: Block) -> np.ndarray:
         """Take the steps; their losses and accuracies, float64 (k, 2)."""
@@ -40,9 +42,24 @@ class Program:
             own = {name: values[number] for name, values in plan.items()}
             self._trainer.optimizer.learning_rate.assign(own["rate"])
             self._trainer.reset_metrics()
-            logs = self._trainer.train_step((self._inputs(frames, own), own["targets"], own["weights"]))
+            logs = self._trainer.train_step((self._blocks.inputs(frames, own), own["targets"], own["weights"]))
             return number + 1, found.write(number, tf.stack([logs["loss"], logs["accuracy"]]))
 
         empty = tf.TensorArray(tf.float32, size=num_steps, element_shape=(2,))
         _, found = tf.while_loop(lambda number, _: number < num_steps, step, (tf.constant(0), empty))
         return found.stack()
+
+    def predict(self, block: Block) -> np.ndarray:
+        """Probabilities of the rows of all steps, float32 (k * b, classes), the mean over the model's views."""
+        return np.asarray(self._look(block.frames, put(block.plan), tf.constant(block.num_steps)))
+
+    def _predict(self, frames: dict[str, Any], plan: dict[str, Any], num_steps: Any) -> Any:
+        def step(number: Any, found: Any) -> tuple[Any, Any]:
+            own = {name: values[number] for name, values in plan.items()}
+            each = [self._model(one, training=False) for one in self._blocks.views(frames, own, self._views)]
+            return number + 1, found.write(number, tf.add_n(each) / len(each))
+
+        size, classes = plan["weights"].shape[1], self._model.output_shape[-1]
+        empty = tf.TensorArray(tf.float32, size=num_steps, element_shape=(size, classes))
+        _, found = tf.while_loop(lambda number, _: number < num_steps, step, (tf.constant(0), empty))
+        return found.concat()
