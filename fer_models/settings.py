@@ -61,7 +61,7 @@ class ModelSettings(Settings):
     )
     width: PositiveInt = Field(128, description="filters of a stream's first convolutions")
     head_units: PositiveInt = Field(1024, description="units of each of the two dense layers; `modern` has none")
-    dropout: Share = 0.1
+    dropout: Share = Field(0.1, description="share of the units that each step of a training leaves out")
     l2: float = Field(0.001, ge=0, description="L2 penalty on the second dense layer; `modern` has none")
     optical_flow_scale_px: float = Field(
         0.25,
@@ -122,9 +122,9 @@ class PlateauSchedule(Settings):
     """Multiply the learning rate by `factor` after `patience` epochs without a better monitored value."""
 
     kind: Literal["plateau"] = "plateau"
-    factor: float = Field(0.5, gt=0, lt=1)
-    patience: PositiveInt = 2
-    minimum: float = Field(0.0, ge=0)
+    factor: float = Field(0.5, gt=0, lt=1, description="the learning rate is multiplied by it")
+    patience: PositiveInt = Field(2, description="epochs without a better monitored value before that")
+    minimum: float = Field(0.0, ge=0, description="the learning rate falls no lower")
 
 
 class Triangular2Schedule(Settings):
@@ -170,9 +170,9 @@ class TrainingSettings(Settings):
         description="optimiser steps in all, the budget instead of `epochs`, which then says only how often the model "
         "is looked at meanwhile: what little data needs, whose passes are short",
     )
-    batch_size: PositiveInt = 256
-    optimizer: Literal["rmsprop", "adamw"] = "rmsprop"
-    learning_rate: float = Field(1e-3, gt=0)
+    batch_size: PositiveInt = Field(256, description="segments of an optimiser step")
+    optimizer: Literal["rmsprop", "adamw"] = Field("rmsprop", description="what takes the steps")
+    learning_rate: float = Field(1e-3, gt=0, description="that of the beginning, before the schedule changes it")
     rho: Share = Field(0.9, description="`rmsprop`: its decay")
     weight_decay: float = Field(
         0.05, ge=0, lt=1, description="`adamw`: of kernels, not of biases and normalisation; times the learning rate"

@@ -1,4 +1,4 @@
-"""The scripts in `examples`, and the Python in README.md, are run as a stranger would run them, on small files."""
+"""The scripts in `examples`, and the Python in the documentation, are run as a stranger would, on small files."""
 
 import ast
 import os
@@ -18,7 +18,12 @@ from tasks.corpus.sample.expressions import CLASS_SHARES
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-PYTHON_OF_README = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PYTHON_OF_DOCUMENTS = [
+    code
+    for path in DOCUMENTS
+    for code in re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+]
 #: So that a study takes seconds.
 TINY = ("training.epochs=1", "training.steps=4", "training.refit=none", "model.width=4", "arms=[gap-sum]")
 EMOTIONS = ("anger", "happiness")
@@ -136,17 +141,17 @@ def test_treatments_are_compared(tmp_path: Path) -> None:
     assert (tmp_path / said.rpartition("The whole report: ")[2].strip()).is_file()
 
 
-@pytest.mark.parametrize("code", PYTHON_OF_README)
-def test_the_python_of_the_readme(code: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("code", dict.fromkeys(PYTHON_OF_DOCUMENTS))
+def test_the_python_of_documents(code: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block stands for itself, in a folder with a model and a clip."""
     monkeypatch.chdir(tmp_path)
     for name in ("model.keras", "clip.mp4"):
         (tmp_path / name).symlink_to(world / name)
     before = set(tmp_path.iterdir())
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    exec(compile(code, "document", "exec"), {"__name__": "document"})
     named = set(re.findall(r'"([\w.]+\.(?:csv|parquet|jsonl|png|mp4))"', code)) - {"clip.mp4"}
     assert {path.name for path in set(tmp_path.iterdir()) - before} == named
 
 
-def test_the_readme_has_python() -> None:
-    assert PYTHON_OF_README
+def test_documents_have_python() -> None:
+    assert PYTHON_OF_DOCUMENTS

@@ -91,7 +91,7 @@ def test_commands_of_the_readme_exist() -> None:
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("study", ["--preset", "--config", "--set", "--seeds", "--data-root", "--debug"]),
+        ("study", ["--dry-run", "--preset", "--config", "--set", "--seeds", "--data-root", "--debug"]),
         ("prepare", ["--preset", "--config", "--set", "--data-root", "--debug"]),
         ("retry", ["--reason", "--video", "--preset", "--config", "--set", "--data-root", "--debug"]),
         ("config", ["--preset", "--config", "--set", "--debug"]),

@@ -18,8 +18,20 @@ _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel
 
 @_command(epilog="fer study --preset sample  |  fer study --preset corrected --set corpus.root=/data/BAUM-1")
 @study_options(seeds=True)
-def study(chosen: Chosen) -> None:
+def study(
+    chosen: Chosen,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="check and say what would be done, and do nothing")
+    ] = False,
+) -> None:
     """Run all steps: prepare, split, train, evaluate, report. Finished work is not repeated."""
+    if dry_run:
+        prepare_environment(quiet=not chosen.debug)
+        check_keras()
+        with silent_imports():
+            from flows.dry_run import print_plan
+        print_plan(chosen.settings(), out)
+        return
     show_results(run_flow("study", chosen), chosen)
 
 

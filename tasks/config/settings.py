@@ -104,7 +104,7 @@ class SplitSettings(Settings):
         0.2, gt=0, lt=1, description="share of the subjects (in folds: of those not tested)"
     )
     test_share: float = Field(0.2, gt=0, lt=1, description="`holdout`: share of the subjects")
-    seed: int = 7
+    seed: int = Field(7, description="draws who is in which subset; another one draws another split")
 
     @field_validator("folds_file")
     @classmethod

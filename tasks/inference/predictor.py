@@ -159,7 +159,8 @@ class Predictor:
 
         Args:
             frames: time in s, not falling, and uint8 RGB (height, width, 3) of each.
-            stride, precropped: as of `predict`; 1 asks the model at each frame.
+            stride: as of `predict`; 1 asks the model at each frame.
+            precropped: as of `predict`.
 
         Raises:
             UserError: while it goes on: a frame is no such picture, or earlier than the one before.
