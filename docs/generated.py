@@ -24,6 +24,7 @@ from tasks.config.presets import PRESETS, summary_of
 from tasks.config.registries import ADAPTERS, load_module
 from tasks.config.resolving import resolve_settings
 from tasks.config.settings import StudySettings, options_of
+from tasks.corpus.catalogue import known_corpora
 from tasks.weights.registry import WEIGHTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -279,6 +280,25 @@ def adapters() -> str:
     )
 
 
+def corpora() -> str:
+    """What is known of each corpus that is read as it comes."""
+    parts = []
+    for name, about in known_corpora().items():
+        facts = {
+            "classes": ", ".join(about.classes),
+            "size": about.size,
+            "licence": about.licence,
+            "get it": about.ask,
+            "cite": about.citation,
+            "files": "; ".join(f"`{line}`" for line in about.layout),
+            "folds": about.folds,
+            "tried on": about.verified,
+        }
+        rows = "".join(f"- {what}: {said}\n" for what, said in facts.items())
+        parts.append(f"### {about.title}\n\n- adapter: `{name}`\n{rows}")
+    return "\n".join(parts)
+
+
 def weights() -> str:
     """The weights that others published."""
     rows = (
@@ -289,5 +309,5 @@ def weights() -> str:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
-    one.__name__: one for one in (settings, presets, commands, arms, treatments, adapters, weights)
+    one.__name__: one for one in (settings, presets, commands, arms, treatments, adapters, corpora, weights)
 }

@@ -10,21 +10,23 @@ from pathlib import Path
 import yaml
 
 from fer_models.errors import UserError
-from fer_models.labels import EMOTIONS, SYNONYMS
 from tasks.config.registries import ADAPTERS, load_module
-from tasks.config.settings import options_of
 from tasks.corpus.adapters.source import SourceVideo
+from tasks.corpus.catalogue import known_corpora
+from tasks.corpus.checking import settings_for
 from tasks.corpus.reading import read_corpus
+from tasks.corpus.recognising import look_at, nobodys_layout, recognise
 from tasks.outcomes import Outcome
 
-#: Words that tell that a label was read where labels are.
-_KNOWN = {*EMOTIONS, *SYNONYMS.values(), "neutral", "contempt"}
 #: A class needs a person in each of the three subsets.
 _MIN_PEOPLE = 3
 #: With fewer people than that everybody is tested once.
 _FEW_PEOPLE = 20
+_ONSET_APEX = "prepare: {segment_length: 2, segment_stride: 2, pair: first_last, face: last}   # onset and apex"
 #: What segments of a layout must be like, with the reason.
 _PREPARE = {
+    "casme2": _ONSET_APEX,
+    "samm": _ONSET_APEX,
     "ckplus": "prepare: {segment_length: 2, segment_stride: 2}   # long segments would see the neutral beginning alone",
     "ckplus48": "prepare: {precropped: true, segment_length: 2, segment_stride: 1, face: last}   # three crops a clip",
 }
@@ -79,19 +81,25 @@ def propose(root: Path, adapter: str | None = None) -> Proposal:
         raise UserError(f"There is no folder or table {str(root)!r}; name the folder of your videos.")
     if adapter:
         return _checked(_read(root, adapter))
-    fitting = ["table"] if root.is_file() else [name for name in ADAPTERS if name not in ("table", "videos")]
+    if root.is_file():
+        return _checked(_read(root, "table"))
+    sample, known = look_at(root), known_corpora()
+    likely = [fit.adapter for fit in recognise(sample, known)] or [nobodys_layout(sample, known) or "folder"]
     found = []
-    for name in fitting:
-        with suppress(UserError):  # another layout
+    for name in likely:
+        with suppress(UserError):  # it lacks what only this corpus has
             found.append(_read(root, name))
-    return _checked(max(found, key=_fit, default=Proposal(root, "none", (), 0)))
+    return _checked(max(found, key=lambda one: len(one.videos), default=Proposal(root, likely[0], (), 0)))
 
 
 def _checked(best: Proposal) -> Proposal:
     """The proposal; raises `UserError` where there is too little to compare models on."""
     if not best.videos:
         layouts = "; ".join(f"{name}: {_layout(name)}" for name in ("folder", "table"))
-        raise UserError(f"No video with a label and a subject was found in {str(best.root)!r}. What is read: {layouts}")
+        raise UserError(
+            f"No video with a label and a subject was found in {str(best.root)!r}. What is read: {layouts}; "
+            "`fer corpora` lists corpora that are read as they come."
+        )
     if len(best.classes) < 2:
         raise UserError(
             f"{best.in_words()[:-1]}, but fewer than two classes are shown by {_MIN_PEOPLE} people, one for each "
@@ -102,16 +110,9 @@ def _checked(best: Proposal) -> Proposal:
 
 def _read(root: Path, adapter: str) -> Proposal:
     """The corpus as one layout; raises `UserError` where that cannot read it."""
-    videos = read_corpus(options_of(adapter)(adapter=adapter, root=root))
+    videos = read_corpus(settings_for(adapter, root))
     usable = tuple(one for one in videos if one.status is Outcome.OK and one.emotion and one.subject)
     return Proposal(root, adapter, usable, len(videos) - len(usable))
-
-
-def _fit(proposal: Proposal) -> float:
-    """How well a layout fits, 0..1: the share of its videos with a label that is a word for an expression."""
-    known = sum(video.emotion in _KNOWN for video in proposal.videos)
-    weight = 1.0 if known else 0.5  # labels of other studies are words that nobody can know
-    return weight * (known or len(proposal.videos)) / (len(proposal.videos) + proposal.num_others or 1)
 
 
 def as_configuration(proposal: Proposal, name: str) -> str:
@@ -141,7 +142,7 @@ def as_configuration(proposal: Proposal, name: str) -> str:
             f"  emotions: {_scalar(list(proposal.classes))}",
             "",
             *([_PREPARE[proposal.adapter], ""] if proposal.adapter in _PREPARE else []),
-            *_split(proposal.people),
+            *_split(proposal),
             "",
             "# training:",
             "#   steps: 2000                  # more for more videos; a run says when it ended too early",
@@ -157,8 +158,13 @@ def _images(proposal: Proposal) -> str:
     )
 
 
-def _split(people: int) -> Iterable[str]:
+def _split(proposal: Proposal) -> Iterable[str]:
     """How so many people are divided, and why."""
+    people = proposal.people
+    if proposal.adapter in ("casme2", "samm", "smic"):
+        return ["split: {protocol: loso}         # leave one subject out, as that field does it"]
+    if all(video.official for video in proposal.videos):
+        return ["split: {protocol: official}     # the folds of the corpus's own lists"]
     if people >= _FEW_PEOPLE:
         return ["split: {protocol: holdout}      # a fifth of the people is tested; kfold would test everybody once"]
     folds = max(2, min(5, people))

@@ -40,7 +40,8 @@ def foresee(videos: Sequence[SourceVideo], emotions: Sequence[str], split: Split
     wanted = [video for video, outcome in zip(videos, outcomes, strict=True) if outcome is Outcome.OK]
     subjects, labels = [one.subject for one in wanted], [one.emotion for one in wanted]
     counts = pd.crosstab(pd.Series(subjects, dtype=object), pd.Series(labels, dtype=object))
-    folds = draw_folds(counts.sort_index(), split) if wanted else []
+    official = {one.subject: one.official for one in wanted if one.official}
+    folds = draw_folds(counts.sort_index(), split, official) if wanted else []
     of_class = Counter(labels)
     return Foreseen(
         outcomes=Counter(str(one) for one in outcomes),
