@@ -45,12 +45,14 @@ def prepare_environment(quiet: bool = False) -> None:
     """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
     _check_shadowing()
     _check_home()
+    from tasks.cores import thread_environment  # only now is it known to be ours
     from tasks.services.proxies import spare_loopback
-    from tasks.video import opencv  # only now is it known to be ours
+    from tasks.video import opencv
 
     spare_loopback()
     _find_services()
-    for name, value in (_DEFAULTS | opencv.ENVIRONMENT | (_QUIET if quiet else {})).items():
+    defaults = _DEFAULTS | thread_environment() | opencv.ENVIRONMENT | (_QUIET if quiet else {})
+    for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if quiet:
         for name in ("tensorflow", *_PREFECT_WORKERS):

@@ -7,6 +7,8 @@ import re
 
 #: What moves the cursor, turns the direction of the text or cannot be written; line feeds and tabs are left.
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Of a value in a message.
+_MOST_SIGNS = 100
 _MARKDOWN = {ord(sign): f"\\{sign}" for sign in "\\`*_[]|~#$"}
 _MARKDOWN |= {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
 _LATEX = {ord(sign): f"\\{sign}" for sign in "&%$#_{}"} | {ord("±"): r"$\pm$"}
@@ -17,6 +19,12 @@ _LATEX |= {ord("<"): r"\textless{}", ord(">"): r"\textgreater{}", ord("|"): r"\t
 def visible(text: str) -> str:
     """A text without what a terminal or a log would obey: each such sign is shown as one that stands for it."""
     return _INVISIBLE.sub("\ufffd", text)
+
+
+def shortened(value: object) -> str:
+    """A value as Python spells it, in a few words however long it is; for messages about what a user gave."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SIGNS else f"{text[: _MOST_SIGNS - 4]}...{text[-1]}"
 
 
 def markdown(text: object) -> str:

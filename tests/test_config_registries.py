@@ -214,6 +214,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudySettings:
     return resolve_settings(overrides=overrides)
 
 
+@pytest.mark.slow
 def test_shards_and_arrays_have_faces_of_that_size(study: StudySettings) -> None:
     layout = Layout.of(study)
     shards = list(layout.shards.rglob("*.parquet"))
@@ -235,6 +236,7 @@ def test_shards_and_arrays_have_faces_of_that_size(study: StudySettings) -> None
 
 
 @pytest.mark.trains
+@pytest.mark.slow
 def test_both_arms_are_trained_at_that_size(study: StudySettings) -> None:
     runs = plan_runs(study)
     assert [run.arm.name for run in runs] == ["gap-sum", "one-layer"]
@@ -251,6 +253,7 @@ def test_both_arms_are_trained_at_that_size(study: StudySettings) -> None:
 
 
 @pytest.mark.trains
+@pytest.mark.slow
 def test_both_arms_are_evaluated_and_explained(study: StudySettings) -> None:
     layout = Layout.of(study)
     assert set(pd.read_csv(layout.report / "results.csv")["arm"]) == {"gap-sum", "one-layer"}
@@ -274,6 +277,7 @@ def test_both_arms_are_evaluated_and_explained(study: StudySettings) -> None:
 
 @pytest.mark.trains
 @pytest.mark.parametrize("number", [0, 1], ids=["gap-sum", "one-layer"])
+@pytest.mark.slow
 def test_a_new_video_is_prepared_at_that_size(study: StudySettings, number: int) -> None:
     run = plan_runs(study)[number]
     (row,) = predicted_rows(run.folder / "model.keras", [study.corpus.root / "anger+p0.mp4"]).to_dict("records")

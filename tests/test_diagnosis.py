@@ -90,6 +90,7 @@ def fer(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.slow
 def test_a_sound_machine_has_no_error(tmp_path: Path) -> None:
     result = fer("doctor", "--preset", "sample", "--data-root", str(tmp_path / "data"), cwd=tmp_path)
     assert result.returncode == 0, result.stdout

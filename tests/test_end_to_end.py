@@ -251,6 +251,7 @@ def test_a_model_recognises_a_new_video(study: dict[str, Any], tmp_path: Path) -
     assert predictions.loc["undecodable", "predicted"] == ""
 
 
+@pytest.mark.slow
 def test_one_more_video_touches_one_video(study: dict[str, Any]) -> None:
     """Last of the module, for it changes the corpus."""
     layout = study["layout"]

@@ -8,10 +8,10 @@ from fer_models.explanation import gradcam as gradcam_module
 from fer_models.explanation.gradcam import GradCam, gradcam
 from fer_models.models.arms import ARMS
 from fer_models.models.building import build_model
+from fer_models.models.float32 import computes_bfloat16
 from fer_models.models.network import FeatureMap, model_inputs
 from fer_models.segments import FrameInputs, SegmentInputs, SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
-from tasks.study.precision import is_limited
 
 pytestmark = [
     pytest.mark.trains,
@@ -174,7 +174,7 @@ def test_dropout_sleeps_while_explaining():
     assert all(keras.ops.convert_to_numpy(variable)[1] == 0 for variable in draws)  # nothing was drawn
 
 
-@pytest.mark.skipif(is_limited(), reason="oneDNN may not use what bfloat16 needs")
+@pytest.mark.skipif(not computes_bfloat16(), reason="TensorFlow does not compute bfloat16 here")
 def test_mixed_precision():
     maps = gradcam(small("gap-average", precision="mixed_bfloat16"), *explained())
     for found in maps.values():

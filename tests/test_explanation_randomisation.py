@@ -62,6 +62,7 @@ def trained() -> GradCam:
     return pytest.fail("it has not learned the place after 800 steps")
 
 
+@pytest.mark.slow
 def test_forgetting_destroys_the_maps_of_a_trained_model(trained: GradCam) -> None:
     result = check_randomisation(trained, *inputs(), seed=1)
     assert list(result.steps) == STEPS
@@ -183,6 +184,7 @@ def test_rank_correlation_is_spearmans() -> None:
     assert rank_correlation(first[:3], -first[:3]) == pytest.approx(-np.ones(3))
 
 
+@pytest.mark.slow
 def test_normalisation_is_forgotten_with_its_convolution() -> None:
     """Statistics of the trained model would make maps of random ones."""
     segments, rows, labels = inputs()

@@ -91,7 +91,7 @@ def test_commands_of_the_readme_exist() -> None:
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("study", ["--preset", "--config", "--set", "--seeds", "--data-root", "--debug"]),
+        ("study", ["--dry-run", "--preset", "--config", "--set", "--seeds", "--data-root", "--debug"]),
         ("prepare", ["--preset", "--config", "--set", "--data-root", "--debug"]),
         ("retry", ["--reason", "--video", "--preset", "--config", "--set", "--data-root", "--debug"]),
         ("config", ["--preset", "--config", "--set", "--debug"]),
@@ -159,6 +159,7 @@ def test_the_former_name_of_the_preset_works(monkeypatch: pytest.MonkeyPatch, tm
     assert now.stderr == ""
 
 
+@pytest.mark.slow
 def test_models_tells_which_arms_are_the_same_function(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ["models", "--preset", "published", "--set", "arms=[flatten-sum, gap-sum]", "--equivalence"]

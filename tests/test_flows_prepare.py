@@ -128,6 +128,7 @@ def test_parts_of_a_corpus_that_are_prepared_apart_become_one(tmp_path: Path) ->
     assert ledger["attempts"].tolist() == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_too_many_failures_fail_the_run_with_the_table_of_reasons(tmp_path: Path, corpus: dict[str, Any]) -> None:
     (tmp_path / "videos" / "anger/carl/wall.mp4").write_bytes(b"no film")
     with pytest.raises(UserError, match=r"2 of 5 videos(.|\n)* 1  undecodable +such as anger/carl/wall.mp4: it cannot"):

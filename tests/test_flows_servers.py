@@ -29,6 +29,7 @@ print(json.dumps([asyncio.run(ask(*one)) for one in asked]))
 
 
 @pytest.mark.parametrize("address", ["labserver:5000", pytest.param("203.0.113.7:5000", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_programs_and_its_own_pages_may_use_it_under_its_name(address: str, tmp_path: Path) -> None:
     asked = [address.partition(":")[0], (address, ""), (address, address), (address, "evil.test"), ("evil.test", "")]
     more = {

@@ -105,6 +105,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return corpus
 
 
+@pytest.mark.slow
 def test_looks_with_new_clips_between(corpus: Corpus) -> None:
     first = corpus.stamps()
     assert len(first) == 12
@@ -205,6 +206,7 @@ def wait_until(reached: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_a_look_that_failed_until_ctrl_c(corpus: Corpus) -> None:
     command = [sys.executable, "-c", "from flows.cli import main; main()", "watch", "--config", str(corpus.config)]
     log = corpus.folder / "log"

@@ -46,12 +46,14 @@ def on_jax(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_jax_trains_as_tensorflow_does(on_jax: Path, tmp_path: Path) -> None:
     on_tensorflow = validation_losses(tmp_path)
     for name, losses in json.loads((on_jax / LOSSES_FILE).read_text()).items():
         assert losses == pytest.approx(on_tensorflow[name], rel=1e-3), name
 
 
+@pytest.mark.slow
 def test_jax_builds_trains_and_explains_as_tensorflow_does(on_jax: Path) -> None:
     """A model trained one step on JAX gives the same maps on TensorFlow."""
     computed = np.load(on_jax / MAPS_FILE)
@@ -63,6 +65,7 @@ def test_jax_builds_trains_and_explains_as_tensorflow_does(on_jax: Path) -> None
         np.testing.assert_allclose(computed[stream], found, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_recurrent_model_of_jax_passes_over_missing_frames_as_on_tensorflow(on_jax: Path) -> None:
     expected = np.load(on_jax / f"{RECURRENT}.npy")
     assert np.ptp(expected, axis=0).max() > 1e-3

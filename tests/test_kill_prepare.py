@@ -154,6 +154,7 @@ def test_kills_in_short(short: Study, tally: Tally) -> None:
     kill_at_random_moments(short, 1, 4.0, tally)
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_in_short(short: Study, tally: Tally) -> None:
     two_at_once(short, tally)
 

@@ -61,6 +61,7 @@ def test_nobody_changes_sides(arguments: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(keras.backend.backend() != SAID["backend"], reason="a run belongs to its backend")
+@pytest.mark.slow
 def test_no_run_is_trained_again(arguments: dict[str, Any]) -> None:
     layout = Layout.of(resolve_settings(**arguments))
     models = contents(layout.runs, "model.keras")

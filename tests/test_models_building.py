@@ -25,11 +25,11 @@ from fer_models.models.building import (
 )
 from fer_models.models.families import Recipe
 from fer_models.models.families.two_stream import build_stream, recognise
+from fer_models.models.float32 import computes_bfloat16, in_float32
 from fer_models.models.network import layer_output, model_inputs
 from fer_models.segments import FrameInputs, SegmentShape, pair_inputs
 from fer_models.settings import AugmentationSettings, ModelSettings
 from fer_models.training.engine import predict
-from tasks.study.precision import is_limited
 from tasks.study.published import PUBLISHED
 
 BIG_PARAMETERS = 3_961_350
@@ -37,7 +37,7 @@ SMALL_PARAMETERS = 3_699_206
 
 
 pytestmark = pytest.mark.trains
-needs_bfloat16 = pytest.mark.skipif(is_limited(), reason="oneDNN may not use what bfloat16 needs")
+needs_bfloat16 = pytest.mark.skipif(not computes_bfloat16(), reason="TensorFlow does not compute bfloat16 here")
 
 
 def small(arm: str, form: str = "corrected", **arguments) -> keras.Model:
@@ -200,6 +200,7 @@ def test_gradients_reach_both_streams(arm, form, augmentation):
 
 
 @pytest.mark.parametrize("form", ["published", "corrected", "modern"])
+@pytest.mark.slow
 def test_a_tiny_batch_can_be_overfitted(form):
     settings = ModelSettings(form=form, width=4, head_units=32, dropout=0.0)
     model = compiled(build_model(ARMS["flatten-concatenate"], settings), keras.optimizers.Adam(1e-2), eagerly=False)
@@ -213,6 +214,26 @@ def test_a_tiny_batch_can_be_overfitted(form):
         if trained.min() > 0.6:
             return
     pytest.fail(f"after 800 steps it is not sure of all of them: {trained}")
+
+
+@pytest.mark.slow
+def test_a_machine_without_bfloat16_takes_a_model_in_float32(tmp_path):
+    model = small("flatten-average", precision="mixed_bfloat16")
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "inputs.npz", *random_inputs(2))
+    code = (
+        "import sys, numpy as np\n"
+        "from fer_models import load_model\n"
+        "from fer_models.models.float32 import computes_bfloat16, precision_of\n"
+        "assert not computes_bfloat16()\n"
+        "model = load_model('model.keras')\n"
+        "assert precision_of(model) == 'float32'\n"
+        "np.save('said.npy', model(list(np.load('inputs.npz').values())))\n"
+    )
+    limited = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "KERAS_BACKEND": "tensorflow"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=limited, check=True, timeout=120)
+    expected = in_float32(model)(random_inputs(2))
+    np.testing.assert_allclose(np.load(tmp_path / "said.npy"), expected, atol=1e-5)
 
 
 @needs_bfloat16
@@ -352,6 +373,7 @@ import sys
 from pathlib import Path
 from fer_models.models.building import load_model
 from fer_models.training.progress import Progress
+from fer_models.models.float32 import computes_bfloat16, in_float32
 from tasks.study.checkpoints import RunCheckpoints
 path = Path(sys.argv[1])
 named = Progress(history=[], last_checkpoint=path.name, best_checkpoint=path.name, best_epoch=1)
@@ -360,6 +382,7 @@ print((load_model(path) if sys.argv[2] == "model" else RunCheckpoints(path.paren
 
 
 @pytest.mark.parametrize("kind", ["model", pytest.param("checkpoint", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_process_that_has_built_nothing_loads_a_model_of_any_family(kind, tmp_path: Path):
     small("hog-svm").save(tmp_path / "hog.keras")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}

@@ -16,10 +16,10 @@ from fer_models.models.building import (
     model_prepare,
 )
 from fer_models.models.equivalence import find_equivalences
+from fer_models.models.float32 import computes_bfloat16
 from fer_models.segments import pair_inputs
 from fer_models.settings import ModelSettings
 from fer_models.training.engine import predict
-from tasks.study.precision import is_limited
 
 pytestmark = pytest.mark.trains
 LABELS = ("anger", "fear", "happiness")
@@ -59,7 +59,7 @@ def test_an_ensemble_is_the_mean_of_its_members_and_comes_back_from_its_file(tmp
     assert [one.name for one in back.inputs] == ["face", "optical_flow"]
 
 
-@pytest.mark.skipif(is_limited(), reason="oneDNN may not use what bfloat16 needs")
+@pytest.mark.skipif(not computes_bfloat16(), reason="TensorFlow does not compute bfloat16 here")
 def test_members_of_another_precision_are_averaged_in_float32() -> None:
     members = [member(seed, precision="mixed_bfloat16") for seed in (1, 2)]
     ensemble = build_ensemble(ensemble_of(ARMS["gap-sum"], 2), members)

@@ -207,6 +207,7 @@ def test_something_else_is_one_sentence(tmp_path: Path) -> None:
         build_mini_xception(tmp_path / "empty.hdf5")
 
 
+@pytest.mark.slow
 def test_jax_computes_the_same(trained: keras.Model, stored: Path, tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np\n"

@@ -16,13 +16,13 @@ from fer_models.explanation.randomisation import layers_from_the_top
 from fer_models.models.arms import ARMS, ensemble_of
 from fer_models.models.building import build_ensemble, build_model, load_model, model_network
 from fer_models.models.families.recurrent import RecurrentOptions, methods
+from fer_models.models.float32 import computes_bfloat16
 from fer_models.models.network import feature_outputs, layer_output, model_inputs
 from fer_models.segments import SegmentArrays, SegmentInputs, SegmentShape, mirrored, shifted
 from fer_models.settings import AugmentationSettings, ConstantSchedule, CosineSchedule, ModelSettings, TrainingSettings
 from fer_models.training.engine import Engine, predict
 from fer_models.training.fitting import fit
 from tasks.study.checkpoints import RunCheckpoints
-from tasks.study.precision import is_limited
 
 pytestmark = pytest.mark.trains
 
@@ -193,6 +193,7 @@ def test_models_and_their_ensemble_come_back_from_their_files(arm: str, tmp_path
 
 
 @pytest.mark.usefixtures("_quick")
+@pytest.mark.slow
 def test_a_prediction_is_the_mean_over_views_that_move_all_frames_alike() -> None:
     model, rows = small("gru-fused", settings=SMALL.model_copy(update={"views": "mirror_and_shifts"})), segments(2)
     both = [rows.batch(np.arange(2)), mirrored(rows.batch(np.arange(2)))]
@@ -246,7 +247,7 @@ def test_a_run_with_all_of_the_recipe_resumes_exactly(memory: str, tmp_path: Pat
         np.testing.assert_array_equal(weight, same)
 
 
-@pytest.mark.skipif(is_limited(), reason="oneDNN may not use what bfloat16 needs")
+@pytest.mark.skipif(not computes_bfloat16(), reason="TensorFlow does not compute bfloat16 here")
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_mixed_precision_trains_all_layers(memory: str) -> None:
     model, rows = small(f"{memory}-fused", precision="mixed_bfloat16"), segments()

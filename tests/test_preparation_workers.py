@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,39 @@ def process_that_reads(path: Path) -> int:
     raise AssertionError(f"nobody reads {path}")
 
 
-def hurt_who_reads(path: Path, fault: signal.Signals, until: threading.Event) -> None:
-    """Send a signal to every child of this process that opens a file, as soon as it has."""
-    while not until.wait(_PAUSE_S):
-        for process in processes_that_read(path, [child.pid for child in psutil.Process().children()]):
-            with suppress(OSError):
-                os.kill(process, fault)
+@contextmanager
+def hurt_who_reads(path: Path, fault: signal.Signals) -> Iterator[list[int]]:
+    """Send a signal to every child of this process that opens a file, as soon as it has; gives those it was sent to.
+
+    On a busy machine the file may be read between two looks.
+    """
+    hurt: list[int] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_PAUSE_S):
+            for process in processes_that_read(path, [child.pid for child in psutil.Process().children()]):
+                with suppress(OSError, psutil.Error):
+                    hurt_if_it_reads(process)
+
+    def hurt_if_it_reads(process: int) -> None:
+        """Stopped first, for it may have gone on to another file since it was looked at."""
+        os.kill(process, signal.SIGSTOP)
+        while psutil.Process(process).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)
+        if reads := list(processes_that_read(path, [process])):
+            os.kill(process, fault)
+            hurt.append(process)
+        if not reads or fault is not signal.SIGSTOP:
+            os.kill(process, signal.SIGCONT)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield hurt
+    finally:
+        done.set()
+        watching.join()
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
@@ -85,13 +112,11 @@ def hurt_who_reads(path: Path, fault: signal.Signals, until: threading.Event) ->
 def test_a_worker_that_dies_or_hangs_costs_one_video_one_attempt(
     jobs: list[Job], fault: signal.Signals, timeout_s: float, outcome: Outcome, words: str
 ) -> None:
-    victim = jobs[0].video.path
-    done = threading.Event()
-    hurt = threading.Thread(target=hurt_who_reads, args=(victim, fault, done))
-    hurt.start()
-    reports = prepare_videos(jobs, SETTINGS, workers=2, timeout_s=timeout_s)
-    done.set()
-    hurt.join()
+    hurt: list[int] = []
+    while not hurt:
+        jobs[0].shard.unlink(missing_ok=True)
+        with hurt_who_reads(jobs[0].video.path, fault) as hurt:
+            reports = prepare_videos(jobs, SETTINGS, workers=2, timeout_s=timeout_s)
     ended = {job.video_id: reports[job.video.sha256] for job in jobs}
     assert (ended[LONG].outcome, words in ended[LONG].message) == (outcome, True)
     assert {report.outcome for name, report in ended.items() if name != LONG} == {Outcome.OK}

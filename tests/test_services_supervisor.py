@@ -194,6 +194,7 @@ def keepers(supervisor: psutil.Process) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
 def test_all_ends_whatever_ends_the_supervisor(number: signal.Signals, tmp_path: Path) -> None:
     with up(tmp_path) as supervisor:
         started = supervisor.children(recursive=True)
@@ -205,6 +206,7 @@ def test_all_ends_whatever_ends_the_supervisor(number: signal.Signals, tmp_path:
     assert number is not signal.SIGKILL or not (tmp_path / "services.json").exists()
 
 
+@pytest.mark.slow
 def test_what_outlived_supervisor_and_keeper_is_found_and_ended(tmp_path: Path) -> None:
     with up(tmp_path) as supervisor:
         (keeper,) = keepers(supervisor)
@@ -220,6 +222,7 @@ def test_what_outlived_supervisor_and_keeper_is_found_and_ended(tmp_path: Path) 
     assert all(map(is_gone, left))
 
 
+@pytest.mark.slow
 def test_a_keeper_that_ends_is_started_again(tmp_path: Path) -> None:
     with up(tmp_path) as supervisor:
         (first,) = keepers(supervisor)

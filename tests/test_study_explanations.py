@@ -390,6 +390,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("frames"), "c3d-sum", 10, "modern")
 
 
+@pytest.mark.slow
 def test_a_tile_of_several_frames_holds_what_the_model_saw(frames: World) -> None:
     model = load_model(frames.run.folder / MODEL_FILE)
     names = frames.arrays.names.tolist()

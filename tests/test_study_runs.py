@@ -252,17 +252,14 @@ def test_auto_is_what_the_machine_is_good_at_and_does_not_name_the_run(base, mon
     assert folders(auto) != folders(change(base, training={"precision": precision}))
 
 
-@pytest.mark.parametrize(
-    ("limit", "limited"), [("SSE41", True), ("avx2", True), ("", False), ("ALL", False), ("AVX512_CORE", False)]
-)
-def test_auto_knows_what_onednn_may_not_use(monkeypatch, tmp_path, limit, limited):
+@pytest.mark.parametrize("computes", [True, False])
+def test_auto_knows_what_tensorflow_does_not_compute(monkeypatch, tmp_path, computes):
     facts = tmp_path / "cpuinfo"
     facts.write_text("flags : avx2 avx512_bf16")
     monkeypatch.setattr(precision, "_CPU_FACTS", facts)
     monkeypatch.setattr(precision.keras.distribution, "list_devices", lambda: ["cpu:0"])
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
-    assert precision.is_limited() == limited
-    assert precision.gains_from_bfloat16.__wrapped__() == (not limited)
+    monkeypatch.setattr(precision, "computes_bfloat16", lambda: computes)
+    assert precision.gains_from_bfloat16.__wrapped__() == computes
 
 
 def test_a_run_of_one_fold_does_not_speak_of_folds(base):

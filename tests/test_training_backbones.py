@@ -45,6 +45,7 @@ def _quick() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ["vgg16-spatial", pytest.param("mobilenet-spatial", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_from_fresh_weights_it_learns_a_still_face(name: str, tmp_path: Path) -> None:
     def stop_when_learned(epoch: Epoch) -> None:
         if epoch.train_accuracy >= 0.9:

@@ -100,6 +100,7 @@ def is_normalisation(name: str) -> bool:
     return "_norm/" in name
 
 
+@pytest.mark.slow
 def test_taken_layers_wait_below_a_fresh_head_and_then_learn_slowly(train, earlier, stored, tmp_path: Path) -> None:
     after_warmup = {}
 
@@ -119,6 +120,7 @@ def test_taken_layers_wait_below_a_fresh_head_and_then_learn_slowly(train, earli
     assert max(kernels) <= 2.1 * RATE * 0.1, "two steps of AdamW are each no longer than a tenth of the learning rate"
 
 
+@pytest.mark.slow
 def test_what_is_frozen_for_good_never_moves(train, earlier, stored, tmp_path: Path) -> None:
     train(tmp_path, settings(earlier, freeze="always", refit="train_and_validation", ema=0.5))
     assert set(changes(tmp_path / MODEL_FILE, stored, "spatial").values()) == {0.0}

@@ -87,6 +87,7 @@ def is_normalisation(path: str) -> bool:
     return "batch_normalization" in path
 
 
+@pytest.mark.slow
 def test_they_wait_and_then_learn_but_for_their_normalisation(train, published: Path, tmp_path: Path) -> None:
     seen = []
     model_after = {}
@@ -109,6 +110,7 @@ def test_they_wait_and_then_learn_but_for_their_normalisation(train, published: 
     assert model_after[4]["spatial_projection/kernel"] > 2e-2
 
 
+@pytest.mark.slow
 def test_what_is_frozen_never_learns(train, published: Path, tmp_path: Path) -> None:
     train(tmp_path, SETTINGS.model_copy(update={"pretrained": "frozen", "epochs": 2, "refit": "train_and_validation"}))
     changed = changes(published, load_model(tmp_path / MODEL_FILE))

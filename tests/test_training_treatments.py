@@ -95,6 +95,7 @@ def uar(folder: Path) -> float:
 
 
 @pytest.mark.parametrize("treatment", [name for name in TREATMENTS if name != "none"])
+@pytest.mark.slow
 def test_a_treatment_finds_more_of_the_rare_classes(treatment, runs):
     least = 0.02 if treatment == "focal" else 0.08  # focal loss minds hard rows, of whatever class
     assert uar(runs[treatment]) > uar(runs["none"]) + least

@@ -12,6 +12,7 @@ from fer_models.labels import EMOTIONS
 from fer_models.models.arms import Arm
 from fer_models.models.families import Recipe, load_families, load_family
 from fer_models.models.families.two_stream import recognise
+from fer_models.models.float32 import computes_bfloat16, in_float32
 from fer_models.models.lineage import Lineage
 from fer_models.models.network import Network
 from fer_models.models.seeds import layer_seed
@@ -244,7 +245,11 @@ def model_lineage(model: keras.Model) -> Lineage | None:
 
 
 def load_model(path: Any) -> keras.Model:
-    """Load a `.keras` file without running any code from it; raises `UserError` when it is none of ours."""
+    """Load a `.keras` file without running any code from it, in float32 where this machine does not compute bfloat16.
+
+    Raises:
+        UserError: it is no model of ours.
+    """
     load_families()
     try:
         if not str(path).endswith(".keras"):
@@ -254,4 +259,4 @@ def load_model(path: Any) -> keras.Model:
     except Exception as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(f"{path} is not a model of this project ({words[0][:120].rstrip('. ')}).") from error
-    return model
+    return model if computes_bfloat16() else in_float32(model)

@@ -1,5 +1,6 @@
-"""A model that computes in float32, whatever it was trained in."""
+"""A model that computes in float32, whatever it was trained in; and whether this machine computes in fewer bits."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,19 @@ import keras
 
 _FLOAT32 = "float32"
 _SHORT = ("bfloat16", "float16")
+
+
+@functools.cache
+def computes_bfloat16() -> bool:
+    """Whether convolutions in bfloat16 work here: TensorFlow's do not on a CPU without AVX-512, nor where
+    `ONEDNN_MAX_CPU_ISA` keeps oneDNN from it.
+    """
+    images, kernel = keras.ops.ones((1, 4, 4, 1), "bfloat16"), keras.ops.ones((3, 3, 1, 1), "bfloat16")
+    try:
+        keras.ops.conv(images, kernel)
+    except Exception:  # each backend has its own
+        return False
+    return True
 
 
 def in_float32(model: keras.Model) -> keras.Model:

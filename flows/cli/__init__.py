@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from fer_models.errors import FerError
-from flows.cli import export, lab, looking, models, setting_up, study, using, weights
+from flows.cli import corpora, export, lab, looking, models, setting_up, study, using, weights
 from flows.cli.running import Terminal
 from flows.shortage import shortages_named
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 for family in (study, looking, models, using, export, lab, setting_up):
     app.add_typer(family.commands)
+app.add_typer(corpora.commands, name="corpora", rich_help_panel="Setting up")
 app.add_typer(weights.commands, name="weights", rich_help_panel="Setting up")
 
 

@@ -13,6 +13,8 @@ from fer_models.models.arms import present_name
 from fer_models.suggest import nearest
 from tasks.config.presets import FORMER_PRESETS, PRESETS
 from tasks.config.settings import CorpusSettings, StudySettings, options_of
+from tasks.config.yaml_text import MOST_OF_A_VALUE, MOST_SIGNS, read_yaml
+from tasks.escaping import shortened
 from tasks.progress import echo
 from tasks.storage.addresses import hide_secrets
 from tasks.storage.locations import local_path
@@ -38,7 +40,9 @@ def resolve_settings(
     values.pop("preset", None)
     name = _renamed("preset", named, FORMER_PRESETS.get(named, named))
     if name not in PRESETS:
-        raise UserError(f"There is no preset {name!r}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}.")
+        raise UserError(
+            f"There is no preset {shortened(name)}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}."
+        )
     merged = _merge(PRESETS[name]().model_dump(mode="json"), _in_present_words(values), _WHOLE)
     for key, value in (overrides or {}).items():
         given = _nested(key, _parse(key, value) if isinstance(value, str) else value)
@@ -100,33 +104,33 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"There is no configuration file {hide_secrets(str(path))!r}.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_SIGNS + 1)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not text in UTF-8; save it as UTF-8.") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path} is not valid YAML{where}: {getattr(error, 'problem', None) or error}.") from error
+    values = read_yaml(text, str(path)) or {}
     if not isinstance(values, dict):
         raise UserError(f"{path} should hold settings such as 'training:', not {type(values).__name__}.")
     return values
 
 
 def _parse(key: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(
-            f"{key}: {hide_secrets(text)!r} cannot be read as a value; quote it, or close its brackets."
-        ) from error
+    if len(text) > MOST_OF_A_VALUE:
+        raise UserError(f"{key} is given a value of more than {MOST_OF_A_VALUE:,} characters; write it into a file.")
+    return read_yaml(text, f"{key} = {shortened(hide_secrets(text))}")
 
 
 def _nested(dotted: str, value: Any) -> dict[str, Any]:
-    for key in reversed(dotted.split(".")):
+    keys = dotted.split(".")
+    if len(keys) > _MOST_LEVELS:
+        raise UserError(f"There is no setting {shortened(dotted)}; `fer config` prints them all.")
+    for key in reversed(keys):
         value = {key: value}
     return value
 
 
+#: Of groups of settings within each other, and some more.
+_MOST_LEVELS = 8
 #: Settings whose keys are names that users choose; who gives one gives all of it.
 _WHOLE = frozenset({"training_of_family"})
 
@@ -153,11 +157,11 @@ def _sentence(error: ValidationError, values: Mapping[str, Any]) -> str:
         if model is CorpusSettings:  # the adapter's own options are settings too
             model = options_of(values["corpus"]["adapter"])
         valid = [".".join([*place[:-1], name]) for name in model.model_fields]
-        return f"There is no setting {key!r}{nearest(key, valid)}; `fer config` prints them all."
+        return f"There is no setting {shortened(key)}{nearest(key, valid)}; `fer config` prints them all."
     words = first["msg"].removeprefix("Value error, ")
     if first["type"] == "tuple_type":
         words = "it should be a list such as [a, b]"
-    return f"{key or 'The settings'}: {words[0].lower()}{words[1:]} (it is {first['input']!r})."
+    return f"{key or 'The settings'}: {words[0].lower()}{words[1:]} (it is {shortened(first['input'])})."
 
 
 def _walk(location: list[str]) -> tuple[type[BaseModel], list[str]]:

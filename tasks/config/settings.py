@@ -25,6 +25,8 @@ from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import ADAPTERS, load_module, one_of
 from tasks.storage.addresses import refuse_secrets
 
+#: Of a name that a user gives: folders, files and MLflow's records are called by it.
+MOST_SIGNS = 100
 #: While a corpus is watched, a file that was written to within so many seconds waits for the next look.
 SETTLE_S = 5.0
 
@@ -44,6 +46,11 @@ class CorpusSettings(Settings):
         """Whether its videos are single images, which have no motion."""
         return False
 
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether each of its videos is a pair of images."""
+        return False
+
     @field_validator("emotions")
     @classmethod
     def _in_the_projects_words(cls, emotions: tuple[str, ...]) -> tuple[str, ...]:
@@ -52,6 +59,8 @@ class CorpusSettings(Settings):
             raise ValueError("it names a class twice")
         if "" in words:
             raise ValueError("one of its classes has no name")
+        if max(map(len, words)) > MOST_SIGNS:
+            raise ValueError(f"one of its classes has a name of more than {MOST_SIGNS} characters")
         return words
 
 
@@ -81,10 +90,11 @@ Corpus = Annotated[SerializeAsAny[CorpusSettings], WrapValidator(_read_corpus)]
 class SplitSettings(Settings):
     """Subsets by subject: no subject is ever in two of them. All choices are made on validation subjects."""
 
-    protocol: Literal["holdout", "kfold", "loso", "file"] = Field(
+    protocol: Literal["holdout", "kfold", "loso", "file", "official"] = Field(
         "holdout",
         description="`holdout`: one test subset; `kfold`: every person is tested once; `loso`: leave one subject out; "
-        "`file`: folds as in `folds_file`",
+        "`file`: folds as in `folds_file`; `official`: those of the corpus's own lists (`fer corpora` says which have "
+        "some)",
     )
     folds: int = Field(5, ge=2, description="`kfold`: number of folds")
     folds_file: LocalPath | None = Field(
@@ -94,7 +104,7 @@ class SplitSettings(Settings):
         0.2, gt=0, lt=1, description="share of the subjects (in folds: of those not tested)"
     )
     test_share: float = Field(0.2, gt=0, lt=1, description="`holdout`: share of the subjects")
-    seed: int = 7
+    seed: int = Field(7, description="draws who is in which subset; another one draws another split")
 
     @field_validator("folds_file")
     @classmethod
@@ -117,6 +127,7 @@ class SplitSettings(Settings):
             "holdout": f"holdout-test{self.test_share:g}-{validation}",
             "kfold": f"kfold{self.folds}-{validation}",
             "loso": f"loso-{validation}",
+            "official": f"official-{validation}",
             "file": f"file-{self.folds_file.stem if self.folds_file else ''}-{validation}",
         }[self.protocol]
 
@@ -172,6 +183,7 @@ class WatchSettings(Settings):
     study_after: PositiveInt = Field(20, description="a study starts once this many new labelled videos are ready")
 
 
+_MOST_SEEDS = 1000
 #: Settings of the training by which the models of a study are compared, or begin.
 _OF_ALL_FAMILIES = {"treatment", "initial_weights", "refit", "precision"}
 
@@ -180,7 +192,10 @@ class StudySettings(Settings):
     """Everything a study needs."""
 
     name: str = Field(
-        "study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the study's folder and MLflow experiment"
+        "study",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=MOST_SIGNS,
+        description="names the study's folder and MLflow experiment",
     )
     data_root: DataPath = Field(
         Path("fer-data"), description="folder, or URL such as s3://bucket/prefix, for all results; one for each corpus"
@@ -197,7 +212,7 @@ class StudySettings(Settings):
     )
     execution: ExecutionSettings = ExecutionSettings()
     watch: WatchSettings = WatchSettings()
-    arms: tuple[str, ...] = Field(
+    arms: tuple[Annotated[str, Field(max_length=MOST_SIGNS)], ...] = Field(
         STUDY_ARMS,
         min_length=1,
         description="`fer models` lists them",
@@ -240,7 +255,11 @@ class StudySettings(Settings):
     @field_validator("seeds", mode="before")
     @classmethod
     def _so_many(cls, seeds: Any) -> Any:
-        return tuple(range(1, seeds + 1)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+        if not isinstance(seeds, int) or isinstance(seeds, bool):
+            return seeds
+        if seeds > _MOST_SEEDS:
+            raise ValueError(f"it should be at most {_MOST_SEEDS}")
+        return tuple(range(1, seeds + 1))
 
     @field_validator("arms", "treatments", "seeds")
     @classmethod

@@ -1,7 +1,7 @@
 """The manifest: every video that the corpus names, whatever becomes of it.
 
-Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason. It is shared
-by all studies of a data root, so that nothing in it depends on the classes of one (`tasks.corpus.scope`).
+Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason, official. It
+is shared by all studies of a data root, so that nothing in it depends on the classes of one (`tasks.corpus.scope`).
 """
 
 import time
@@ -37,6 +37,7 @@ SCHEMA = pa.schema(
         ("label_raw", pa.string()),
         ("status", pa.string()),
         ("reason", pa.string()),
+        ("official", pa.string()),
     ]
 )
 
@@ -133,7 +134,7 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
         size_bytes, mtime_ns = content_state(source.path)
         sha256 = known.get((uri, size_bytes, mtime_ns)) or content_sha256(source.path)
         if is_image_sequence(source.path):
-            reason = reason or describe_gaps(sequence_images(source.path))
+            reason = reason or describe_gaps(source.path, sequence_images(source.path))
         if as_text(uri) != uri:
             fault = Outcome.UNDECODABLE, "its name or folder is not text in UTF-8; rename it"
     except VideoFault as error:
@@ -158,6 +159,7 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
         "label_raw": as_text(source.label_raw),
         "status": str(status),
         "reason": as_text(reason),
+        "official": source.official,
     }
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fer_models.errors import UserError
-from tasks.corpus.adapters.source import images_below, videos_below
 from tasks.corpus.adapters.table import as_on_this_disk
+from tasks.corpus.adapters.walking import images_below, videos_below
 from tasks.storage.tables import read_lines, read_rows
 from tasks.video.image_sequences import is_image_sequence
 

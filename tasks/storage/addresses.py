@@ -9,10 +9,11 @@ from fer_models.errors import UserError
 
 _HIDDEN = "***"
 #: `scheme:/` and what stands before the last `@`; slashes and colons may be part of a key that was not quoted.
-_SCHEME = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+"
-_WITH_USER = re.compile(rf"{_SCHEME}(?P<user>[^\s'\"]*)@")
+#: The lengths are bounded so that a long text takes no longer than its length.
+_SCHEME = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{1,20}):/+"
+_WITH_USER = re.compile(rf"{_SCHEME}(?P<user>[^\s'\"]{{0,5000}})@")
 #: The same without a scheme, as schedulers take it; what stands so within a path is a part of that.
-_BARE = re.compile(r"(?<!\S)(?:['\"]?//)?(?P<user>[^\s/\\@]{2,}:[^\s/\\@]+)@[^\s/\\@]+")
+_BARE = re.compile(r"(?<!\S)(?:['\"]?//)?(?P<user>[^\s/\\@]{4,}+)@[^\s/\\@]+")
 _NAMED = re.compile(
     r"(?i)(?P<name>[?&;#,\s{\"'][\w.-]*(?:passw(?:or)?d|pwd|token|secret|signature|credential|"
     r"(?:api|access|account|shared|private)[_-]?key|sig|key)[\"']?\s*=)(?P<secret>[^&;\s\"']+)"
@@ -65,7 +66,7 @@ def without_user(address: str) -> str:
 def hide_secrets(text: str) -> str:
     """A text with the passwords, keys and tokens of the addresses in it replaced by stars; anything else as it is."""
     text = _WITH_USER.sub(_hide_user, text)
-    text = _BARE.sub(lambda found: found[0].replace(found["user"], _stars(found["user"])), text)
+    text = _BARE.sub(_hide_bare_user, text)
     return text if _LOCAL.match(text) else _NAMED.sub(rf"\g<name>{_HIDDEN}", text)
 
 
@@ -90,6 +91,11 @@ def _hide_user(found: re.Match[str]) -> str:
     if not user or (":" not in user and found["scheme"].lower() not in _TAKES_TOKENS):
         return found[0]
     return found[0].replace(f"{user}@", f"{_stars(user)}@")
+
+
+def _hide_bare_user(found: re.Match[str]) -> str:
+    user = found["user"]
+    return found[0].replace(user, _stars(user)) if ":" in user[2:-1] else found[0]
 
 
 def _stars(user: str) -> str:

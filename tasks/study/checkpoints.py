@@ -12,6 +12,7 @@ import pandas as pd
 from fer_models.errors import UserError
 from fer_models.models.building import load_model
 from fer_models.models.families import load_families
+from fer_models.models.float32 import computes_bfloat16, precision_of
 from fer_models.training.progress import Progress
 from tasks.storage.disk import make_folder
 from tasks.storage.files import atomic_write, find_json, remove_temporary_files, set_aside, write_json
@@ -59,9 +60,15 @@ class RunCheckpoints:
                 path.unlink(missing_ok=True)
 
     def load_last(self, progress: Progress) -> keras.Model:
-        """The model as it was committed last, with its optimizer."""
+        """The model as it was committed last, with its optimizer; raises `UserError` where only others compute it."""
         load_families()
-        return keras.saving.load_model(self._checkpoint(progress.last_checkpoint), safe_mode=True)
+        model = keras.saving.load_model(self._checkpoint(progress.last_checkpoint), safe_mode=True)
+        if precision_of(model) != "float32" and not computes_bfloat16():
+            raise UserError(
+                f"{self._folder} was begun in {precision_of(model)}, which TensorFlow does not compute here; go on "
+                "where it was begun, or remove the folder to train the run anew."
+            )
+        return model
 
     def load_best(self, progress: Progress) -> keras.Model | None:
         """The model of the chosen epoch, without its optimizer; None when the run is done and has left its model."""

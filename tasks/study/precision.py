@@ -1,15 +1,14 @@
 """What this machine is good at."""
 
 import functools
-import os
 from pathlib import Path
 
 import keras
 
+from fer_models.models.float32 import computes_bfloat16
+
 _CPU_FACTS = Path("/proc/cpuinfo")
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
-#: Values of ONEDNN_MAX_CPU_ISA with which TensorFlow's convolutions know no bfloat16, and fail.
-_WITHOUT_BFLOAT16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI"}
 
 
 @functools.cache
@@ -20,11 +19,6 @@ def gains_from_bfloat16() -> bool:
     """
     if any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices()):
         return True
-    if is_limited():
+    if not computes_bfloat16():
         return False
     return _CPU_FACTS.is_file() and bool(_CPU_FLAGS & set(_CPU_FACTS.read_text(encoding="utf-8").split()))
-
-
-def is_limited() -> bool:
-    """Whether oneDNN was told to use less of the CPU than bfloat16 needs."""
-    return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16

@@ -16,6 +16,7 @@ import numpy as np
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm
 from fer_models.models.building import build_ensemble, build_model
+from fer_models.models.float32 import computes_bfloat16
 from fer_models.models.lineage import Lineage, video_marks
 from fer_models.models.motion import motion_scale_px
 from fer_models.segments import SegmentArrays
@@ -29,7 +30,8 @@ from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carry_prepare
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TRAIN, VALIDATION
-from tasks.dataset.index import index_digest, load_arrays, read_seen, read_subset, subset_file
+from tasks.dataset.frame_store import open_store, stored_arrays
+from tasks.dataset.index import fold_folder, index_digest, indexed_shards, read_seen, read_subset, subset_file
 from tasks.dataset.splits import fold_names, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
 from tasks.progress import echo, progress
@@ -273,6 +275,8 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
         raise UserError(f"It averages trained models and lacks {'; '.join(missing)}; `fer train` trains them first.")
     train, validation = (run_arrays(settings, run, subset) for subset in (TRAIN, VALIDATION))
     training = training_of(settings, run.arm)
+    if training.precision == "mixed_bfloat16" and not computes_bfloat16():
+        raise UserError("training.precision is mixed_bfloat16, which TensorFlow does not compute here; take auto.")
     if done:
         echo(f"{run.name}: going on after epoch {len(done.history)}")
     elif settings.training.initial_weights and not (run.members or run.arm.is_solved or training.initial_weights):
@@ -326,7 +330,7 @@ def training_progress(run: Run) -> Progress:
 
 
 def run_arrays(settings: StudySettings, run: Run, subset: str) -> SegmentArrays:
-    """The arrays of one subset of a run's fold, kept for the next runs on it."""
+    """The segments of one subset of a run's fold; none is in memory before it is asked for."""
     layout = Layout.of(settings)
     modified_ns = subset_file(layout.index, run.split_fold, subset).stat().st_mtime_ns
     return _subset_arrays(layout.index, run.split_fold, subset, settings.corpus.emotions, layout.prepared, modified_ns)
@@ -336,4 +340,6 @@ def run_arrays(settings: StudySettings, run: Run, subset: str) -> SegmentArrays:
 def _subset_arrays(
     index: Path, fold: int, subset: str, emotions: tuple[str, ...], prepared: Path, modified_ns: int
 ) -> SegmentArrays:
-    return load_arrays(read_subset(index, fold, subset, emotions), prepared, emotions)
+    rows = read_subset(index, fold, subset, emotions)
+    store = open_store(prepared, indexed_shards(fold_folder(index, fold)))
+    return stored_arrays(rows, store, prepared, emotions)

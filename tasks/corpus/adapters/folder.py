@@ -4,14 +4,18 @@ from pathlib import Path
 
 from fer_models.names import plain_name
 from tasks.config.settings import CorpusSettings
-from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder, videos_below
+from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
+from tasks.corpus.adapters.walking import tell_of_passed, videos_below
 from tasks.outcomes import Outcome
 
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
     """One record per video below the root."""
     root = require_folder(corpus.root)
-    return [_source(root, path) for path in videos_below(root)]
+    passed: list[Path] = []
+    sources = [_source(root, path) for path in videos_below(root, passed)]
+    tell_of_passed(root, passed)
+    return sources
 
 
 def _source(root: Path, path: Path) -> SourceVideo:

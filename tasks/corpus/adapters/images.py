@@ -14,7 +14,8 @@ from pydantic import Field, field_validator
 
 from fer_models.names import plain_name, whole_number
 from tasks.config.settings import CorpusSettings
-from tasks.corpus.adapters.source import SourceVideo, images_below, label_status, require_folder
+from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
+from tasks.corpus.adapters.walking import images_below, tell_of_passed
 from tasks.outcomes import Outcome
 from tasks.progress import echo
 
@@ -54,7 +55,7 @@ class Options(CorpusSettings):
     def _has_a_group(cls, pattern: str | None) -> str | None:
         try:
             num_groups = re.compile(pattern).groups if pattern is not None else 1
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"it is no regular expression: {error}") from error
         if not num_groups:
             raise ValueError("it has no group; put brackets around what names the subject")
@@ -64,7 +65,9 @@ class Options(CorpusSettings):
 def read(corpus: Options) -> list[SourceVideo]:
     """One record per image below the root."""
     root = require_folder(corpus.root)
-    sources = [_source(corpus, path.relative_to(root), path) for path in images_below(root)]
+    passed: list[Path] = []
+    sources = [_source(corpus, path.relative_to(root), path) for path in images_below(root, passed)]
+    tell_of_passed(root, passed)
     _tell(corpus, sources)
     return sources
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from fer_models.errors import UserError
 from fer_models.names import plain_name
 from tasks.config.settings import CorpusSettings
-from tasks.corpus.adapters.source import SourceVideo, label_status
+from tasks.corpus.adapters.source import SourceVideo, label_status, require_table
 from tasks.outcomes import Outcome
 from tasks.storage.tables import Row, read_rows
 
@@ -21,9 +21,7 @@ _NOBODY = frozenset(("nan", "NaN", "NaT", "None", "NULL", "<NA>", "#N/A"))
 
 def read(corpus: CorpusSettings) -> list[SourceVideo]:
     """One record per row of the table."""
-    if not corpus.root.is_file():
-        raise UserError(f"There is no table {str(corpus.root)!r}; set corpus.root to a CSV or Parquet file.")
-    return [_source(corpus, row) for row in read_rows(corpus.root, _COLUMNS)]
+    return [_source(corpus, row) for row in read_rows(require_table(corpus.root), _COLUMNS)]
 
 
 def _source(corpus: CorpusSettings, row: Row) -> SourceVideo:

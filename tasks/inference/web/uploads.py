@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fer_models.errors import Refused, TooLarge
-from tasks.corpus.adapters.source import VIDEO_SUFFIXES
+from tasks.corpus.adapters.walking import VIDEO_SUFFIXES
 from tasks.inference.web.limits import Limits
 from tasks.video.image_sequences import IMAGE_SUFFIXES
 
