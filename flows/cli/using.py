@@ -16,7 +16,6 @@ from flows.cli.live import check_camera_options, predict_camera
 from flows.cli.options import Debug, Force, StudyCommand, from_home
 from flows.cli.running import out, stop
 from flows.environment import check_keras, prepare_environment, silent_imports
-from tasks.outcomes import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -288,6 +287,8 @@ def _with_name(table: "pd.DataFrame", video: Path, by: "By") -> "pd.DataFrame":
 
 def _table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Predictions as a terminal shows them."""
+    from tasks.outcomes import Outcome
+
     follows_all = any("track" in row for row in rows)
     table = Table("video")
     if follows_all:
