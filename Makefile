@@ -9,6 +9,8 @@ COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --no-head
 # names: xdist's own order puts those with few tests last, which are the longest, and one process would wait for the other.
 PYTEST := $(BIN)/python -m pytest
 SHARED_OUT := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Versions are pinned; the theme's remarks on later ones are not for who reads here.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 RUNTIME := --extra auth --extra dask --extra postgres --extra s3 --constraint requirements.lock --python-version 3.12
 
 .DEFAULT_GOAL := help
@@ -83,6 +85,11 @@ bench-statistics: $(READY) ## how often arms that do not differ are called diffe
 bench-train: $(READY) ## speed and memory of training, into benchmarks/results
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/train.py
 
+.PHONY: bench-gpu
+bench-gpu: $(READY) ## speed of training on a GPU, into benchmarks/results; make bench-gpu SMALL=--small tries it on a CPU
+	KERAS_BACKEND=jax PYTHONPATH=.:benchmarks $(BIN)/python benchmarks/gpu.py $(SMALL)
+	KERAS_BACKEND=tensorflow PYTHONPATH=.:benchmarks $(BIN)/python benchmarks/gpu.py $(SMALL)
+
 .PHONY: bench-faces
 bench-faces: $(READY) ## how well real faces are recognised: five folds of CK+48, from the folder FER_CK48
 	PYTHONPATH=. $(BIN)/python benchmarks/faces.py
@@ -97,6 +104,15 @@ lint: $(READY) ## style and types
 format: $(READY) ## put the code in house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: docs
+docs: $(READY) ## the documentation, into build/site
+	PYTHONPATH=. $(MKDOCS) build --strict --quiet
+	@echo "The documentation is in build/site; start with build/site/index.html."
+
+.PHONY: docs-serve
+docs-serve: $(READY) ## the documentation on http://127.0.0.1:8000, built again at each change
+	PYTHONPATH=. $(MKDOCS) serve --dev-addr 127.0.0.1:8000
 
 .PHONY: lock
 lock: ## resolve pyproject.toml again into requirements.lock and the locks of the images (needs uv)

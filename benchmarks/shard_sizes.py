@@ -1,6 +1,6 @@
 """What a video costs: CPU seconds of its preparation and bytes of its shard; part of `make bench-capacity`.
 
-Clips of the sample corpus, as long as they are assumed to be in `infra/README.md`, on one thread. Prints a table.
+Clips of the sample corpus, as long as they are assumed to be in `docs/lab.md`, on one thread. Prints a table.
 """
 
 import argparse

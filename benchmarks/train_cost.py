@@ -3,9 +3,9 @@
 import statistics
 import time
 
-import keras
 import numpy as np
 from train_worker import NUM_SEGMENTS, make_engine, random_segments
+from training_flop import training_flop
 
 from fer_models.models.arms import ARMS, FUSION_ARMS
 from fer_models.models.building import build_model
@@ -16,20 +16,6 @@ EPOCHS = 50
 H200_PEAK = 989e12
 #: Assumed shares of that peak, worst and best: 48x48 pictures and few channels keep tensor cores waiting.
 H200_SHARES = (0.05, 0.2)
-
-
-def training_flop(model: keras.Model) -> float:
-    """FLOP of one sample's step: a product and a sum for every weight at every place, forward and twice backward.
-
-    The first convolutions have no gradient to their input. All else (ReLU, pooling, augmentation) is not counted.
-    """
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
-            places = int(np.prod(layer.output.shape[1:-1]))  # 1 for a dense layer
-            passes = 2 if layer.name.endswith("_conv1") else 3
-            total += passes * 2 * places * int(np.prod(layer.kernel.shape))
-    return float(total)
 
 
 def host_seconds(repeats: int = 50) -> float:

@@ -25,6 +25,7 @@ SYNONYMS: dict[str, str] = {
     "surprised": "surprise",
     "bored": "boredom",
     "intrest": "interest",
+    "other": "others",
 }
 
 

@@ -1,6 +1,6 @@
 """Segments as models take them: what each holds, and where batches of them come from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -100,9 +100,22 @@ class SegmentSource(SegmentInputs, Protocol):
     def names(self) -> np.ndarray: ...
 
 
+class Frames(Protocol):
+    """Frames of segments: an array (m, ..), or what is read like one when it is asked for rows, int of any shape."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype: ...
+    @property
+    def nbytes(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class FrameInputs:
-    """Segments in memory, as windows over frames that they may share.
+    """Segments as windows over frames that they may share.
 
     Args:
         faces: uint8 RGB (m, S, S, 3), the face crops of all frames.
@@ -110,12 +123,14 @@ class FrameInputs:
             `tasks.preparation.shards`); None where the frames have none.
         windows: int (n, T), the frames of each segment.
         seen: bool (n, T), see `SegmentInputs.batch`.
+        is_finite: bool (m,), of which frames all optical flow is finite; None where nobody has looked.
     """
 
-    faces: np.ndarray
-    optical_flows: np.ndarray | None
+    faces: Frames
+    optical_flows: Frames | None
     windows: np.ndarray
     seen: np.ndarray
+    is_finite: np.ndarray | None = field(default=None, kw_only=True)
 
     @property
     def shape(self) -> SegmentShape:

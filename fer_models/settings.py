@@ -19,6 +19,8 @@ PositiveInt = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 #: What a prediction is the mean of, see `ModelSettings.views`.
 Views = Literal["none", "mirror", "mirror_and_shifts"]
+#: What takes the steps of a training, see `TrainingSettings.engine`.
+EngineName = Literal["auto", "resident", "blocks", "steps"]
 #: How a video is classified, see `ModelSettings.video_classifier`.
 VideoClassifier = Literal["mean_probability", "linear_svm"]
 
@@ -59,7 +61,7 @@ class ModelSettings(Settings):
     )
     width: PositiveInt = Field(128, description="filters of a stream's first convolutions")
     head_units: PositiveInt = Field(1024, description="units of each of the two dense layers; `modern` has none")
-    dropout: Share = 0.1
+    dropout: Share = Field(0.1, description="share of the units that each step of a training leaves out")
     l2: float = Field(0.001, ge=0, description="L2 penalty on the second dense layer; `modern` has none")
     optical_flow_scale_px: float = Field(
         0.25,
@@ -120,9 +122,9 @@ class PlateauSchedule(Settings):
     """Multiply the learning rate by `factor` after `patience` epochs without a better monitored value."""
 
     kind: Literal["plateau"] = "plateau"
-    factor: float = Field(0.5, gt=0, lt=1)
-    patience: PositiveInt = 2
-    minimum: float = Field(0.0, ge=0)
+    factor: float = Field(0.5, gt=0, lt=1, description="the learning rate is multiplied by it")
+    patience: PositiveInt = Field(2, description="epochs without a better monitored value before that")
+    minimum: float = Field(0.0, ge=0, description="the learning rate falls no lower")
 
 
 class Triangular2Schedule(Settings):
@@ -168,9 +170,9 @@ class TrainingSettings(Settings):
         description="optimiser steps in all, the budget instead of `epochs`, which then says only how often the model "
         "is looked at meanwhile: what little data needs, whose passes are short",
     )
-    batch_size: PositiveInt = 256
-    optimizer: Literal["rmsprop", "adamw"] = "rmsprop"
-    learning_rate: float = Field(1e-3, gt=0)
+    batch_size: PositiveInt = Field(256, description="segments of an optimiser step")
+    optimizer: Literal["rmsprop", "adamw"] = Field("rmsprop", description="what takes the steps")
+    learning_rate: float = Field(1e-3, gt=0, description="that of the beginning, before the schedule changes it")
     rho: Share = Field(0.9, description="`rmsprop`: its decay")
     weight_decay: float = Field(
         0.05, ge=0, lt=1, description="`adamw`: of kernels, not of biases and normalisation; times the learning rate"
@@ -234,6 +236,16 @@ class TrainingSettings(Settings):
     augmentation: AugmentationSettings | None = AugmentationSettings()
     precision: Literal["float32", "mixed_bfloat16", "auto"] = Field(
         "float32", description="`auto`: mixed_bfloat16 on a machine that computes it faster, else float32"
+    )
+
+    engine: EngineName = Field(
+        "auto",
+        description="how the steps of an epoch are taken: `resident`, one compiled call over data that stays on the "
+        "device; `blocks`, one for each block of data, while the next is read; `steps`, one by one; `auto`: `resident` "
+        "on an accelerator that has the memory, else `blocks`",
+    )
+    block_mb: PositiveInt = Field(
+        64, description="memory that the data of a block takes at most, in MiB; two or three are there at once"
     )
 
     @field_validator("freeze")

@@ -45,6 +45,11 @@ class Windows:
         """Frames from one that is kept to the next."""
         return self.length // self.num_frames
 
+    @property
+    def last_place(self) -> int:
+        """Frames from the first of a segment to the last one of it that is kept."""
+        return (self.num_frames - 1) * self.step
+
     def count(self, num_frames: int) -> int:
         """How many segments a video of so many frames has."""
         return max(0, (num_frames - self.length) // self.stride + 1)

@@ -24,6 +24,8 @@ _QUIET = {
 }
 #: Threads of Prefect that warn, at the end of a process, of what they still send.
 _PREFECT_WORKERS = ("EventsWorker", "APILogWorker")
+#: Child processes are started with it: what outlives one that left at once tidies up, and need not say so.
+_QUIET_CHILDREN = "ignore:resource_tracker:UserWarning"
 _DEFAULTS = {
     # the server inside a process that calls a flow itself, as tests and benchmarks do: a new database takes over 20 s
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
@@ -43,17 +45,20 @@ def prepare_environment(quiet: bool = False) -> None:
     """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
     _check_shadowing()
     _check_home()
+    from tasks.cores import thread_environment  # only now is it known to be ours
     from tasks.services.proxies import spare_loopback
-    from tasks.video import opencv  # only now is it known to be ours
+    from tasks.video import opencv
 
     spare_loopback()
     _find_services()
-    for name, value in (_DEFAULTS | opencv.ENVIRONMENT | (_QUIET if quiet else {})).items():
+    defaults = _DEFAULTS | thread_environment() | opencv.ENVIRONMENT | (_QUIET if quiet else {})
+    for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if quiet:
         for name in ("tensorflow", *_PREFECT_WORKERS):
             logging.getLogger(name).setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module=r"mlflow\..*")
+        sys.warnoptions.append(_QUIET_CHILDREN)
 
 
 def _find_services() -> None:
@@ -82,12 +87,23 @@ def _find_services() -> None:
                 os.environ.setdefault(name, setting.value)
 
 
-def check_keras() -> None:
-    """Raise `UserError` when Keras's settings are such that models cannot be built."""
+def check_keras(least_gb: float = 3.0) -> None:
+    """Raise `UserError` when Keras's settings, or too few addresses for it, are such that models cannot be built.
+
+    Args:
+        least_gb: addresses that the process needs; with fewer, libraries die in ways that nothing can tell of.
+    """
+    from tasks.memory import address_limit_bytes
     from tasks.services.foreign_settings import keras_fault
 
     if fault := keras_fault():
         raise UserError(fault)
+    limit = address_limit_bytes()
+    if limit is not None and limit < least_gb * 1e9:
+        raise UserError(
+            f"ulimit -v allows this process {limit / 1e9:.1f} GB of addresses, and Keras needs {least_gb:g} GB or more "
+            "(most of them are never used); allow more: ulimit -v unlimited."
+        )
 
 
 def import_prefect() -> None:

@@ -3,6 +3,7 @@
 import atexit
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from tasks.services.foreign_settings import where_prefect_looks
 from tasks.services.ports import listen
 from tasks.services.prefect_database import prefect_database_fault
 from tasks.services.proxies import http_fault
+from tasks.storage.addresses import hide_secrets
 
 _HOST = "127.0.0.1"
 #: With a new database on a busy machine it takes minutes.
@@ -29,6 +31,10 @@ _START_S = 300.0
 #: Seconds between two words to whoever waits for it.
 _SAY_EVERY_S = 30.0
 _LOOK_S = 0.5
+#: One that others run may be started again, as `fer up` does.
+_GONE_S = 120.0
+_ASK_S = 5.0
+_ANSWER_S = 10.0
 #: Beginnings of lines in the log of a server that end it, or only say where to read more.
 _SAYS_NOTHING = ("(Background on this error", "ERROR: Application startup failed", "[SQL:")
 
@@ -103,27 +109,46 @@ def _listen(port: int) -> socket.socket:
 
 
 @contextmanager
-def watch_own_server(ended: Callable[[int], NoReturn]) -> Iterator[None]:
-    """Call a function, from a thread, should the server of this process end during the block.
+def watch_server(api_url: str, gone: Callable[[str], NoReturn]) -> Iterator[None]:
+    """Call a function, from a thread, should the server that a flow runs with be gone during the block.
 
     Prefect would ask again and again for it, minutes for each video.
 
     Args:
-        ended: called with the exit code; it must end the process.
+        api_url: address of its API, of this process's own server or another.
+        gone: called with what happened; it must end the process.
     """
     over = threading.Event()
 
-    def watch(own: _Own) -> None:
-        while not over.wait(_LOOK_S):
-            if (code := own.process.poll()) is not None and not over.is_set():
-                ended(code)
+    def watch() -> None:
+        last = time.monotonic()
+        own = is_own_server(api_url)
+        while not over.wait(_LOOK_S if own else _ASK_S):
+            if own:
+                if (code := _own[0].process.poll()) is not None and not over.is_set():
+                    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+                    gone(f"Prefect's server for this command ended ({how})")
+            elif _is_there(api_url):
+                last = time.monotonic()
+            elif (silent := time.monotonic() - last) > _GONE_S and not over.is_set():
+                gone(f"Prefect's server at {hide_secrets(api_url)} has not answered for {silent:.0f} s")
 
-    if _own:
-        threading.Thread(target=watch, args=[_own[0]], daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
         over.set()
+
+
+def _is_there(api_url: str) -> bool:
+    """Whether something takes connections there; a server that is busy answers late, or with an error."""
+    try:
+        httpx.get(f"{api_url.rstrip('/')}/health", timeout=_ANSWER_S)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError):
+        return False
+    except httpx.HTTPError:
+        pass
+    return True
 
 
 def end_own_server() -> None:

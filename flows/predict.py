@@ -11,7 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from fer_models.errors import UserError
 from flows.limits import exclusive_results, stop_after_crashes
-from tasks.inference.batch.done import Row
+from tasks.inference.batch.done import Rows
 from tasks.inference.batch.folders import results_folder
 from tasks.inference.batch.parts import Part, predict_in_parts
 from tasks.inference.batch.planning import Order, Plan, plain_row, plan_videos
@@ -39,6 +39,7 @@ def predict(
     stride: int | None = None,
     timeline: bool = False,
     annotate: bool = False,
+    faces: Literal["one", "all"] = "one",
 ) -> State:
     """Recognise the expression in many videos with a trained model; the result is how many ended in which way.
 
@@ -54,6 +55,7 @@ def predict(
         stride: Frames from one segment to the next; empty for that of the training, 1 is finest.
         timeline: Also draw timeline.png of each video, its probabilities over time.
         annotate: Also make annotated.mp4 of each video, with what is said drawn into it.
+        faces: Follow one face, or `all`, each with rows of its own.
     """
     stop_after_crashes()
     for name, value in {"videos": videos, "out": out}.items():
@@ -61,7 +63,7 @@ def predict(
             raise UserError(f"The parameter {name} is empty; say which {name} is meant.")
     models, sources = ModelFiles((read_location(model),) if model else ()), [local_path(videos)]
     models.check()
-    wishes = Wishes(by=by, stride=stride, timeline=timeline, annotate=annotate)
+    wishes = Wishes(by=by, stride=stride, timeline=timeline, annotate=annotate, faces=faces)
     folder = read_location(out)
     with exclusive_results(folder), results_folder(folder, sources) as there:
         plan = plan_videos(list_videos(sources), Order(there, wishes, models.contents()))
@@ -76,7 +78,7 @@ def predict(
 def _predict_due(plan: Plan, models: ModelFiles) -> Results:
     with ProgressArtifact("predict", len(plan.due)) as shown:
 
-        def run(parts: Sequence[Part]) -> Iterator[dict[Path, Row]]:
+        def run(parts: Sequence[Part]) -> Iterator[dict[Path, Rows]]:
             futures = [predict_batch.submit(part.name, part.due, plan.order, models) for part in parts]
             for part, future in zip(parts, futures, strict=True):
                 rows = _rows(part, future.result(raise_on_failure=False))
@@ -86,10 +88,10 @@ def _predict_due(plan: Plan, models: ModelFiles) -> Results:
         return predict_in_parts(plan, run)
 
 
-def _rows(part: Part, result: Any) -> dict[Path, Row]:
+def _rows(part: Part, result: Any) -> dict[Path, Rows]:
     if isinstance(result, dict):
         return result
     if isinstance(result, UserError):
         raise result
     videos = [due.placed.video for due in part.due]
-    return {video: plain_row(str(video), Outcome.CRASHED, f"the task died: {result}") for video in videos}
+    return {video: [plain_row(str(video), Outcome.CRASHED, f"the task died: {result}")] for video in videos}

@@ -4,8 +4,10 @@ from prefect import flow
 
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.config.layout import Layout
+from tasks.corpus.manifest import read_manifest
 from tasks.corpus.subject_names import echo_look_alikes
 from tasks.dataset.index import build_index
+from tasks.dataset.official import official_of_subjects
 from tasks.dataset.splits import SUBSETS, fold_names, update_split
 from tasks.preparation.in_use import using_shards
 from tasks.preparation.ledger import read_ledger
@@ -24,8 +26,11 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     settings = settings_of(preset, config, overrides)
     layout = Layout.of(settings)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+    official = None
+    if settings.split.protocol == "official":
+        official = official_of_subjects(read_manifest(layout.manifest), settings.corpus.adapter)
     with using_shards(settings, "split"):
-        subsets = update_split(ledger, settings.corpus.emotions, settings.split, layout.split)
+        subsets = update_split(ledger, settings.corpus.emotions, settings.split, layout.split, official)
         echo_look_alikes(subsets)
         counts = build_index(ledger, subsets, layout.prepared, layout.index, settings.prepare.windows)
     names = fold_names(subsets)

@@ -23,6 +23,16 @@ def free_bytes() -> int | None:
     return min([free, *(left for folder in _own_groups() if (left := _left(folder)) is not None)])
 
 
+def address_limit_bytes() -> int | None:
+    """The addresses that this process may take (`ulimit -v`); None without a limit, or where there is none to set."""
+    try:
+        import resource
+    except ImportError:  # no such system
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
 def _own_groups() -> Iterator[Path]:
     """The folders of the control groups of this process and of those above them, as far as they are seen from here."""
     lines: list[str] = []

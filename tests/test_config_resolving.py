@@ -179,7 +179,7 @@ def test_an_unknown_key_of_a_schedule_names_one_that_this_schedule_has() -> None
         ("training.monitor", "loss", "training.monitor: input should be 'val_accuracy', 'val_uar' or 'val_loss'"),
         ("training.schedule.kind", "linear", "'plateau', 'triangular2', 'constant', 'cosine'"),
         ("training.steps", "19", "training.steps: it should be at least training.epochs (50)"),
-        ("corpus.adapter", "ravdess", "corpus.adapter: there is no adapter 'ravdess' (did you mean 'videos'?)"),
+        ("corpus.adapter", "ravdes", "corpus.adapter: there is no adapter 'ravdes' (did you mean 'ravdess'?)"),
         ("prepare.detector", "harr", "prepare.detector: there is no detector 'harr' (did you mean 'haar'?)"),
         ("training.treatment", "fokal", "training.treatment: there is no treatment 'fokal' (did you mean 'focal'?)"),
         ("split.test_share", "1", "split.test_share: input should be less than 1"),

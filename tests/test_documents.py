@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING, infra/README and the glossary name what exists, and the examples of CONTRIBUTING work."""
+"""README, CONTRIBUTING, SECURITY and the documentation name what exists, and the examples of CONTRIBUTING work."""
 
 import ast
 import importlib.util
@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click
 import numpy as np
 import pytest
 from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE
@@ -19,19 +18,20 @@ from test_house_rules import MAY_USE, MAY_USE_OF_MODELS, PACKAGES, ROOT
 from typer.main import get_command
 
 from fer_models.explanation.gradcam import gradcam
-from fer_models.models.arms import Arm
+from fer_models.models.arms import Arm, get_arm
 from fer_models.models.building import build_model
 from fer_models.models.families import FAMILIES
 from fer_models.segments import pair_inputs
 from fer_models.settings import ModelSettings
 from fer_models.training.engine import predict
+from fer_models.treatments import TREATMENTS, Function, Treatment
 from flows.cli import app
 from tasks.config import presets
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.presets import PRESETS
 from tasks.config.registries import ADAPTERS, DETECTORS, load_module
 from tasks.config.resolving import resolve_settings
-from tasks.config.settings import CorpusSettings
+from tasks.config.settings import CorpusSettings, options_of
 from tasks.outcomes import Outcome
 from tasks.video.boxes import Box
 from tasks.video.detectors import load_detector
@@ -39,12 +39,20 @@ from tasks.video.detectors.detector import Face
 
 TEXTS = {
     name: (ROOT / name).read_text(encoding="utf-8")
-    for name in ("README.md", "CONTRIBUTING.md", "infra/README.md", "docs/glossary.md")
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "infra/README.md",
+        *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+    )
 }
 #: The path that the first line of an example of CONTRIBUTING names, and its code.
 EXAMPLES = dict(re.findall(r"^```python\n# (\S+)\n(.*?)^```", TEXTS["CONTRIBUTING.md"], re.MULTILINE | re.DOTALL))
 #: The lines with which the examples join a registry.
 LINES = dict(re.findall(r'`"(\w+)": "([\w.]+)"`', TEXTS["CONTRIBUTING.md"]))
+#: Ends of names of files, such as `model.keras`, that look like settings.
+FILES = {"keras"}
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r" *(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?fer ([a-z].*)")
 
@@ -68,7 +76,7 @@ def test_a_fer_command_has_options_and_settings_that_exist(
 ) -> None:
     monkeypatch.setitem(PRESETS, "quick", presets.sample)  # the example of CONTRIBUTING
     command = get_command(app).commands[line[0]]
-    needed = [one for one in command.params if isinstance(one, click.Argument) and one.required]
+    needed = [one for one in command.params if one.param_type_name == "argument" and one.required]
     if needed and len(line) == 1:
         return  # mentioned only
     preset = command.make_context(line[0], line[1:]).params.get("preset")
@@ -76,19 +84,15 @@ def test_a_fer_command_has_options_and_settings_that_exist(
     resolve_settings(preset, None, dict(pair.split("=", 1) for pair in pairs))
 
 
-def test_the_readme_lists_every_command_once() -> None:
-    (block,) = (block for kind, block in BLOCK.findall(TEXTS["README.md"]) if not kind and block.startswith("fer "))
-    listed = [line.split()[1] for line in block.splitlines()]
-    assert sorted(listed) == sorted(get_command(app).commands)
-
-
 def test_settings_in_sentences_exist() -> None:
     """Dotted keys such as `training.epochs`."""
     settings = resolve_settings("corrected").model_dump()
+    for adapter in ADAPTERS:
+        settings["corpus"] |= dict.fromkeys(options_of(adapter).model_fields)
     groups = [name for name, value in settings.items() if isinstance(value, dict)]
     for name, text in TEXTS.items():
         named = re.findall(rf"`({'|'.join(groups)})\.([a-z_]+)(?:: [^`]+)?`", text)
-        assert [f"{group}.{key}" for group, key in named if key not in settings[group]] == [], name
+        assert [f"{group}.{key}" for group, key in named if key not in {*settings[group], *FILES}] == [], name
 
 
 def test_make_targets_exist() -> None:
@@ -109,21 +113,21 @@ def test_paths_exist(name: str) -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def tree_of_readme() -> Iterator[tuple[str, str, str]]:
+def tree_of_rooms() -> Iterator[tuple[str, str, str]]:
     """Top folder, room (empty for the top folder itself) and words of each line of the tree."""
-    (block,) = (block for _, block in BLOCK.findall(TEXTS["README.md"]) if block.startswith("flows/"))
+    (block,) = (block for _, block in BLOCK.findall(TEXTS["docs/how-it-works.md"]) if block.startswith("flows/"))
     top = ""
     for indent, folder, words in re.findall(r"^( *)(\w+)/ +(.+)", block, re.MULTILINE):
         top = top if indent else folder
         yield top, folder if indent else "", words
 
 
-def test_the_tree_of_the_readme_names_every_room() -> None:
+def test_the_tree_of_the_documentation_names_every_room() -> None:
     rooms = {(package, path.parent.name) for package in PACKAGES for path in (ROOT / package).glob("*/__init__.py")}
-    assert {(top, room) for top, room, _ in tree_of_readme() if room} == rooms
-    assert all((ROOT / top).is_dir() for top, _, _ in tree_of_readme())
+    assert {(top, room) for top, room, _ in tree_of_rooms() if room} == rooms
+    assert all((ROOT / top).is_dir() for top, _, _ in tree_of_rooms())
     inner = [
-        (ROOT / top / room / name) for top, room, words in tree_of_readme() for name in re.findall(r"(\w+)/", words)
+        (ROOT / top / room / name) for top, room, words in tree_of_rooms() for name in re.findall(r"(\w+)/", words)
     ]
     assert inner
     assert [path for path in inner if not path.is_dir()] == []
@@ -135,7 +139,7 @@ def test_the_tree_of_the_readme_names_every_room() -> None:
 
 @pytest.mark.parametrize(("package", "rules"), [("tasks", MAY_USE), ("fer_models", MAY_USE_OF_MODELS)])
 def test_a_room_uses_only_rooms_above_it_in_the_tree(package: str, rules: dict[str, set[str]]) -> None:
-    rooms = [room for top, room, _ in tree_of_readme() if top == package and room]
+    rooms = [room for top, room, _ in tree_of_rooms() if top == package and room]
     for number, room in enumerate(rooms):
         assert rules[room] <= set(rooms[:number]), room
 
@@ -156,7 +160,7 @@ def test_a_glossary_entry_is_a_word_and_a_sentence() -> None:
 def test_names_that_contributing_places_in_a_file_are_there() -> None:
     text = TEXTS["CONTRIBUTING.md"]
     placed = re.findall(r"`(\w+)` (?:of|in) `([\w/]+\.py)`", text)
-    assert {"FAMILIES", "ARMS", "ADAPTERS", "DETECTORS", "draw_figures", "draw_run", "MAY_USE"} <= {
+    assert {"FAMILIES", "ARMS", "TREATMENTS", "ADAPTERS", "DETECTORS", "draw_figures", "draw_run", "MAY_USE"} <= {
         one for one, _ in placed
     }
     for name, path in placed:
@@ -190,7 +194,8 @@ def test_every_example_is_run_here() -> None:
     text = TEXTS["CONTRIBUTING.md"]
     assert len(EXAMPLES) == text.count("```python") == text.count("### A ")
     used = {path.replace(".", "/") + ".py" for path in LINES.values()}
-    assert EXAMPLES.keys() - used == {"tasks/report/plots/durations.py", "tasks/config/presets.py"}
+    others = {"tasks/report/plots/durations.py", "tasks/config/presets.py", "fer_models/training/effective_numbers.py"}
+    assert EXAMPLES.keys() - used == others
 
 
 @pytest.mark.trains
@@ -217,6 +222,21 @@ def test_the_corpus_of_contributing(example: Callable[..., ModuleType], tmp_path
     anna = videos["anna_happy_1.mp4"]
     assert (anna.subject, anna.emotion, anna.status) == ("anna", "happiness", Outcome.OK)
     assert {videos[name].status for name in ("ben.mp4", "_sad_2.mp4")} == {Outcome.LABEL_MISSING}
+
+
+def test_the_treatment_of_contributing(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "fer_models/training/effective_numbers.py"
+    assert not (ROOT / path).exists()
+    module = ModuleType("effective_numbers")
+    exec(EXAMPLES[path], module.__dict__)
+    monkeypatch.setitem(sys.modules, "fer_models.training.effective_numbers", module)
+    ((name, line),) = re.findall(r'`"(\w+)": (Treatment\(.+?\)\))`', TEXTS["CONTRIBUTING.md"])
+    monkeypatch.setitem(TREATMENTS, name, eval(line, {"Treatment": Treatment, "Function": Function}))
+    labels = np.array([0] * 90 + [2] * 10)
+    weights = TREATMENTS[name].weights(labels, 3)
+    assert weights[labels].mean() == pytest.approx(1)
+    assert weights[2] > 8 * weights[0] > weights[1] == 0
+    assert get_arm(f"gap-sum+{name}").treatment == name
 
 
 def test_the_detector_of_contributing(example: Callable[..., ModuleType]) -> None:

@@ -1,10 +1,21 @@
 """What pictures have in common: letters of any script, colours that are told apart."""
 
+import time
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from tasks.drawing.colours import MOST_CLASSES, class_colours, track_colour
-from tasks.drawing.lettering import drawable_names, fit, fonts_for, letters, shorten
+from tasks.drawing.figures import save_figure
+from tasks.drawing.lettering import drawable_names, fit, fonts_for, letters, set_names, shorten
+from tasks.report.plots.class_distribution import plot_class_distribution
+from tasks.report.plots.confusion import plot_confusion
+from tasks.report.plots.mean_maps import plot_mean_maps
+from tasks.study.explanations import MeanMap
 
 
 def test_each_class_has_a_colour_of_its_own() -> None:
@@ -57,3 +68,40 @@ def test_names_are_shortened_until_they_fit(bold: bool) -> None:
 
 def test_what_cannot_be_seen_is_written_out() -> None:
     assert shorten("a\u202eb\n", 20) == "a\\u202eb\\n"
+
+
+def test_figures_show_names_as_they_are(tmp_path: Path) -> None:
+    """A title, a label and names at ticks that would be formulas, broken ones among them, or in no font."""
+    figure = Figure()
+    axes = figure.subplots()
+    names = ["$sad$ly", "$", "\\frac{", "100 % a_b^2", "سعادة", "\U0010fffd"]
+    axes.set_title("$x_1$ and $\\frac")
+    axes.set_xlabel("\U0010fffd")
+    set_names(axes.xaxis, names)
+    set_names(axes.yaxis, names, every=2)
+    path = save_figure(figure, tmp_path / "figure.png")
+    assert path.stat().st_size > 1000
+    assert not any(text.get_parse_math() for text in figure.findobj(Text))
+    assert [label.get_text() for label in axes.get_xticklabels()] == [*names[:5], "6 □"]
+    assert len(axes.get_yticklabels()) == 3
+    assert axes.get_xlabel() == "□"
+
+
+@pytest.mark.parametrize("num_classes", [2, 12, 13, 300])
+def test_a_confusion_figure_of_many_classes_is_quick_and_not_too_large(num_classes: int, tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).integers(0, 3, (num_classes, num_classes))
+    figure = plot_confusion(counts, [f"class {number}" for number in range(num_classes)], "a title")
+    start_s = time.process_time()
+    save_figure(figure, tmp_path / "confusion.png")
+    assert time.process_time() - start_s < 5
+    assert max(figure.get_size_inches()) < 20
+    assert len(figure.axes[0].get_xticklabels()) <= 60
+
+
+def test_figures_of_hundreds_of_classes_stay_within_what_can_be_written() -> None:
+    names = [f"class {number}" for number in range(300)]
+    maps = {"spatial": np.zeros((4, 4))}
+    means = [MeanMap(name, number, np.zeros((1, 8, 8, 3), np.uint8), maps) for number, name in enumerate(names)]
+    assert max(plot_mean_maps(means, "x").get_size_inches()) < 100
+    index = pd.DataFrame({"video_id": names, "emotion": names, "subject": names, "side": "train"})
+    assert max(plot_class_distribution(index, names).get_size_inches()) < 100

@@ -91,7 +91,7 @@ def test_commands_of_the_readme_exist() -> None:
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("study", ["--preset", "--config", "--set", "--seeds", "--data-root", "--debug"]),
+        ("study", ["--dry-run", "--preset", "--config", "--set", "--seeds", "--data-root", "--debug"]),
         ("prepare", ["--preset", "--config", "--set", "--data-root", "--debug"]),
         ("retry", ["--reason", "--video", "--preset", "--config", "--set", "--data-root", "--debug"]),
         ("config", ["--preset", "--config", "--set", "--debug"]),
@@ -135,6 +135,7 @@ def test_models_lists_the_studys_parameters(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_models_may_be_asked_for_by_name_and_family(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("flows.cli.models.out.width", 80)
     arguments = ["models", "volume", "vgg16-concatenate", "--set", "prepare.frames_per_segment=4"]
     arguments += ["--set", "model.backbone_weights=imagenet", "--set", "model.unfreeze_from=block5"]
     lines = runner.invoke(app, arguments).stdout.splitlines()

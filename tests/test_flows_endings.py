@@ -33,7 +33,6 @@ def ending(error: BaseException, monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     [
         (errno.EACCES, "Permission denied; let this user read and write there"),
         (errno.EROFS, "Read-only file system; let this user read and write there"),
-        (errno.ENOSPC, "No space left on device; make room"),
         (errno.EIO, "Input/output error; check the disk or the share"),
         (errno.EISDIR, "Is a directory; move away what stands in its place"),
         (errno.ELOOP, "Too many levels of symbolic links; move away what stands in its place"),
@@ -55,7 +54,7 @@ def test_a_fault_of_the_system_names_the_file_and_the_remedy(
         (UserError("Do it otherwise."), "fer: Do it otherwise."),
         (FerError("It diverged."), "fer: It diverged."),
         (BrokenFile("a.parquet", "holds no row", "Run it again."), "fer: a.parquet holds no row. Run it again."),
-        (MemoryError(), "fer: There is not enough memory; end other programs"),
+        (MemoryError(), "fer: There is not enough memory"),
     ],
 )
 def test_what_was_foreseen_is_said_as_it_is(

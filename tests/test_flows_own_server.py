@@ -26,10 +26,14 @@ for line in sys.stdin:
     print(running.start_flow("split", {"number": int(line)}), os.environ["PREFECT_API_URL"], flush=True)
 """
 FLOW = """
+import time
 from prefect import flow, task
 
 @flow
 def triple(number):
+    if not number:
+        print("running", flush=True)
+        time.sleep(600)
     return task(lambda: 3 * number)()
 """
 
@@ -46,7 +50,7 @@ input()
 
 
 @contextmanager
-def run(code: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
+def run(code: str, folder: Path, stderr: int | None = None) -> Iterator["subprocess.Popen[str]"]:
     """A command with a Prefect home of its own that finds no server."""
     unset = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILES_PATH")
     environment = {name: value for name, value in os.environ.items() if name not in unset}
@@ -55,6 +59,7 @@ def run(code: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
         env=environment | {"PREFECT_HOME": str(folder), "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,
     )
@@ -117,3 +122,20 @@ def test_a_server_that_ended_is_started_again_for_the_next_flow(tmp_path: Path) 
     assert (first[0], again[0], third[0]) == ("3", "6", "9")
     assert third[1] == first[1], "to Prefect it is the same one"
     assert third[2] != first[2]
+
+
+def test_a_server_that_ends_during_a_flow_ends_the_command_with_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "own_flow.py").write_text(FLOW)
+    with run(RUNS, tmp_path, stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write("0\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "running\n"
+        (server,) = (child for child in psutil.Process(process.pid).children() if "flows.servers" in child.cmdline())
+        server.kill()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.splitlines()[1:] == [
+        "fer: Prefect's server for this command ended (killed by SIGKILL); the same command continues from here."
+    ]

@@ -52,6 +52,16 @@ def newest_artifacts(count: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+def test_all_faces_are_followed_where_that_is_asked_for(asked: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert predict(**asked, out=str(out), faces="all") == {"ok": 2, "no_face": 1}
+    table = pd.read_csv(out / "predictions.csv")
+    assert table["track"].tolist() == [1, 1, 0]
+    shown = newest_artifacts(3)
+    assert [row["track"] for row in json.loads(shown["table"]["data"])] == [1, 1, 0]
+
+
+@pytest.mark.slow
 def test_a_run_and_the_next(asked: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert predict(**asked, out=str(out), by="segment", stride=1) == {"ok": 2, "no_face": 1}

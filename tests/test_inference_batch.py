@@ -1,5 +1,6 @@
 """Many videos at once: what is done is not done again, each fault costs one video, nothing depends on the children."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import stub_pictures
 from conftest import FPS, draw_moving_face, draw_wall, write_images
 from test_inference_predictor import OVERLAPPING, build
 from test_preparation_workers import hurt_who_reads
+from test_video_tracks import beside
 
 from fer_models.errors import StorageError
 from tasks.config.prepare_settings import PrepareSettings
@@ -28,8 +30,9 @@ from tasks.inference.batch.running import predict_videos
 from tasks.inference.batch.whole import children_for, pace_in_words, run_plan
 from tasks.inference.batch.wishes import Wishes
 from tasks.inference.cutting import Cut
+from tasks.inference.one_video import OneVideo
 from tasks.inference.prediction import Prediction
-from tasks.inference.predictor import OneVideo, Predictor
+from tasks.inference.predictor import Predictor
 from tasks.inference.sources import list_videos
 from tasks.inference.table_files import write_table
 from tasks.processes.calls import Call
@@ -80,7 +83,7 @@ class Batch:
         plan = plan or self.plan()
         results = Results(plan)
         for ended in predict_videos(plan.due, self.predictor, plan.order, workers, draw=draw, **more):
-            results.add(ended.due.placed.video, ended.row)
+            results.add(ended.due.placed.video, ended.rows)
         results.write()
         assert not (self.out / TEMPORARY).exists()
         return {str(row["folder"]): row for row in plain_rows(results.table())}
@@ -128,6 +131,45 @@ def test_every_video_has_its_folder_and_a_row(batch: Batch, videos: Path, worker
         drawn_of = {"message": f"{alone.row['message']}; timeline.png: not one frame was decoded"}
         assert {**rows[name], "folder": ""} == {**expected, "folder": "", **(drawn_of if name == "text.mp4" else {})}
     assert batch.files()["a.mp4/timeline.png"][0].startswith(b"20 rows, 2 classes")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_where_all_faces_are_followed_each_has_a_row(batch: Batch, videos: Path, workers: int) -> None:
+    """As alone; the counts are still of videos."""
+    right = draw_wall(12) + draw_moving_face(1.0, 44, subject=5, scale_px=60)
+    write_video(videos / "two.mp4", beside(draw_moving_face(1.0, 56), right), FPS)
+    plan = batch.plan(faces="all", by="segment", form="parquet")
+    batch.run(plan, workers)
+    table = pd.read_csv(batch.out / "predictions.csv")
+    assert sorted(table["folder"]) == sorted([*ENDS, "two.mp4", "two.mp4"])
+    of_it = table[table["folder"] == "two.mp4"]
+    alone = batch.predictor.predict(videos / "two.mp4", faces="all")
+    assert of_it["track"].tolist() == [1, 2] == [row["track"] for row in alone.rows]
+    columns = ["first_s", "last_s", "num_segments", "coverage", "confidence"]
+    assert of_it[columns].to_numpy() == pytest.approx(alone.table("video")[columns].to_numpy(float))
+    segments = pd.read_parquet(batch.out / "two.mp4" / "segments.parquet")
+    assert plain_rows(segments) == plain_rows(alone.segments)
+    again = batch.plan(faces="all", by="segment", form="parquet")
+    assert due(again) == []
+    results = Results(again)
+    assert results.counts() == {"ok": 4, "undecodable": 1, "no_face": 1}
+    assert results.num_recognised == 4
+    assert results.sentence().endswith("In them 5 faces were followed.")
+    pd.testing.assert_frame_equal(results.table()[columns], table[columns])
+    assert len(due(batch.plan(by="segment", form="parquet"))) == 6, "it is not the same as following one"
+
+
+def test_a_marker_with_a_single_row_is_read_as_before(batch: Batch) -> None:
+    batch.run()
+    before = (batch.out / "predictions.csv").read_bytes()
+    for marker in batch.out.rglob("prediction.json"):
+        said = json.loads(marker.read_text())
+        (said["row"],) = said.pop("rows")
+        marker.write_text(json.dumps(said))
+    plan = batch.plan()
+    assert due(plan) == []
+    Results(plan).write()
+    assert (batch.out / "predictions.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize("wishes", [{}, {"by": "segment"}, {"by": "frame", "timeline": True, "annotate": True}])
@@ -367,7 +409,7 @@ def test_counts_add_up_all_the_while(batch: Batch) -> None:
     )
     seen = []
     for ended in predict_videos(plan.due, batch.predictor, plan.order, workers=0):
-        results.add(ended.due.placed.video, ended.row)
+        results.add(ended.due.placed.video, ended.rows)
         assert sum(results.counts().values()) == 5
         seen.append(len(pd.read_csv(results.path)))
     assert seen == [5] * 5, "the table is there from the first video on"

@@ -129,6 +129,20 @@ def test_a_box_between_two_lies_between_them_and_no_scene_hands_it_on() -> None:
     assert set(rows["track"]) == {3}
 
 
+@pytest.mark.parametrize("change", ["size", "gap"])
+def test_no_box_is_handed_on_to_frames_of_another_size_or_behind_a_gap(change: str) -> None:
+    sightings = Sightings()
+    for number in range(10):
+        box = Box(10 * number, 0, 40, 40) if number in (0, 8) else None
+        size = (45, 80) if change == "size" and number >= 5 else (90, 160)
+        frame = number + 20 if change == "gap" and number >= 5 else number
+        sightings.add(Sighting(frame, frame / 10, size, box is not None, box, scene=0))
+    said = Said(np.array([0]), np.ones(1), np.full((1, 1, 2), 0.5))
+    rows = frame_rows(sightings, said, OVERLAPPING.windows, LABELS, track=1)
+    assert rows["face"].tolist() == ["found", *["between"] * 4, "none", "none", "none", "found", "between"]
+    assert rows.loc[:4, "x"].tolist() == [0] * 5, "what follows is of another size, or long after"
+
+
 def test_members_of_an_ensemble_show_how_far_they_are_apart(half: Path, tmp_path: Path) -> None:
     arm = get_arm("spatial-only")
     members = [build("spatial-only", OVERLAPPING, seed) for seed in (0, 1, 2)]
@@ -231,8 +245,11 @@ def test_tables_are_written_whole(
         csv, parquet = pd.read_csv(tmp_path / f"{by}.csv"), pd.read_parquet(tmp_path / f"{by}.parquet")
         assert len(csv) == len(parquet) == length
         assert csv.columns.tolist() == parquet.columns.tolist() == found.table(by).columns.tolist()
-        write_table(tmp_path / f"{by}.jsonl", found.table(by))
-        assert len(pd.read_json(tmp_path / f"{by}.jsonl", lines=True)) == length
+        found.to_json_lines(tmp_path / f"{by}.jsonl", by)
+        lines = pd.read_json(tmp_path / f"{by}.jsonl", lines=True)
+        assert (len(lines), lines.columns.tolist()) == (length, csv.columns.tolist())
+        write_table(tmp_path / "any.jsonl", found.table(by))
+        assert (tmp_path / "any.jsonl").read_bytes() == (tmp_path / f"{by}.jsonl").read_bytes()
 
 
 def test_a_file_that_is_no_video_has_a_row_and_no_others(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is named to predict on: files, folders, tables and lists, and what their videos are called."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -61,11 +62,19 @@ def test_videos_outside_of_the_tables_folder_are_called_by_all_of_their_path(cli
 def test_what_a_table_names_may_be_missing_and_what_a_command_names_may_not(clips: Path) -> None:
     table = clips / "t.txt"
     table.write_text("\n".join(f"gone{number}.mp4" for number in range(12)) + "\nc.mp4")
-    assert len(list_videos([table])) == 13
+    assert len(list_videos([table])) == len(find_videos([table])) == 13
+    table.write_text("\n".join(f"gone{number}.mp4" for number in range(12)))
     with pytest.raises(UserError, match=r"There is no video at .*gone0\.mp4, .*gone7\.mp4 and 4 more\.$"):
         find_videos([table])
     with pytest.raises(UserError, match=r"There is no video at .*here\.mp4\.$"):
         list_videos([table, clips / "here.mp4"])
+
+
+def test_a_bad_entry_of_a_folder_is_one_of_its_videos(clips: Path) -> None:
+    (clips / "clips" / "dangling.mp4").symlink_to(clips / "gone.mp4")
+    os.mkfifo(clips / "clips" / "pipe.mp4")
+    assert set(names(clips / "clips")) == {"a.mp4", "dangling.mp4", "deep/b.mp4", "pipe.mp4"}
+    assert len(find_videos([clips / "clips"])) == 4
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_video_is_answered_and_its_files_are_handed_out(open_site: Callable[..
     assert site.end_of(key) == {"state": "done"}
     order, details = site.children[0].asked[0]
     assert order == "answer"
-    assert (details["upload"], details["models"]) == ("upload.mov", ("two.keras",))
+    assert (details["upload"], details["models"], details["faces"]) == ("upload.mov", ("two.keras",), "one")
     assert (Path(details["folder"]) / "upload.mov").read_bytes() == b"a video"
     assert site.client.get(f"/visits/{key}/answer").json() == {"name": "answer.json"}
     table = site.client.get(f"/visits/{key}/frames.csv")
@@ -123,6 +123,14 @@ def test_a_video_is_answered_and_its_files_are_handed_out(open_site: Callable[..
     page = site.client.get(f"/visits/{key}")
     assert "Pear" in page.text
     assert "Apple" not in page.text
+
+
+@pytest.mark.parametrize(("asked", "followed"), [("all", "all"), ("one", "one"), ("/etc", "one")])
+def test_who_is_followed_is_said_with_the_video(open_site: Callable[..., Site], asked: str, followed: str) -> None:
+    site = open_site()
+    key = site.client.post("/visits", params={"name": "a.mp4", "faces": asked}, content=b"video").json()["visit"]
+    site.end_of(key)
+    assert site.children[0].asked[0][1]["faces"] == followed
 
 
 def test_a_moment_is_explained_by_the_process_that_knows_the_video(open_site: Callable[..., Site]) -> None:

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 from conftest import FPS, draw_moving_face, draw_wall
 from test_inference_predictor import LABELS, OVERLAPPING, P, build
+from test_video_tracks import beside
 
 from fer_models.errors import Refused
 from tasks.corpus.sample.corpus import write_video
 from tasks.inference.moments import Explainer
 from tasks.inference.predictor import Predictor
+from tasks.inference.web import answering
 from tasks.inference.web.answering import answer
 from tasks.inference.web.explaining import explain
 
@@ -58,7 +60,7 @@ def test_the_answer_is_that_of_the_tables(answered: Path) -> None:
     told = json.loads((answered / "answer.json").read_text())
     frames, segments = (pd.read_csv(answered / name) for name in ("frames.csv", "segments.csv"))
     assert (told["labels"], told["is_still"], len(told["colours"])) == (list(LABELS), False, 2)
-    assert told["coverage"] == pytest.approx((segments["seen_share"] > 0).mean())
+    assert told["tracks"][0]["verdict"]["coverage"] == pytest.approx((segments["seen_share"] > 0).mean())
     (line,) = told["tracks"]
     assert line["times_s"] == pytest.approx(frames["time_s"], abs=1e-4)
     assert told["duration_s"] == pytest.approx(frames["time_s"].max())
@@ -70,6 +72,36 @@ def test_the_answer_is_that_of_the_tables(answered: Path) -> None:
     )
     assert line["predicted"][-1] == -1
     assert line["uncertainty"] == [], "one model has none"
+
+
+def test_each_face_has_a_line_of_the_whole_video(predictor: Predictor, tmp_path: Path) -> None:
+    late = draw_wall(20) + draw_moving_face(0.5, 20, subject=5, scale_px=60)
+    write_video(tmp_path / "upload.mp4", beside(draw_moving_face(0.5, 40), late), FPS)
+    answer(predictor, tmp_path / "upload.mp4", 60.0, lambda *step: None, "all")
+    told = json.loads((tmp_path / "answer.json").read_text())
+    first, second = told["tracks"]
+    assert (first["track"], second["track"]) == (1, 2)
+    assert first["colour"] != second["colour"]
+    for line in (first, second):
+        assert line["times_s"] == pytest.approx(np.arange(40) / FPS, abs=1e-3)
+        assert line["verdict"]["predicted"] in LABELS
+        assert len(line["predicted"]) == len(line["probabilities"][0]) == 40
+    assert set(second["predicted"][:16]) == {-1}, "it is not there yet"
+    assert set(first["predicted"][:30]) <= {0, 1}
+    explain(predictor, Explainer(predictor.members), tmp_path, 2, 1.2)
+    assert json.loads((tmp_path / "moment.json").read_text())["start_s"] > 0.6
+
+
+def test_of_many_faces_those_are_shown_that_are_seen_longest(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "_MOST_FACES", 1)
+    right = draw_moving_face(0.5, 24, subject=5, scale_px=60) + draw_wall(16)
+    write_video(tmp_path / "upload.mp4", beside(draw_moving_face(0.5, 40), right), FPS)
+    answer(predictor, tmp_path / "upload.mp4", 60.0, lambda *step: None, "all")
+    told = json.loads((tmp_path / "answer.json").read_text())
+    assert [line["track"] for line in told["tracks"]] == [1]
+    assert told["remark"].endswith("the 1 of 2 faces that are seen longest can be chosen")
 
 
 def test_the_video_is_there_and_no_file_names_the_machine(answered: Path) -> None:
@@ -173,5 +205,6 @@ def test_a_picture_is_answered_with_a_picture(of_stills: Predictor, tmp_path: Pa
     ask(of_stills, tmp_path / "upload.png")
     told = json.loads((tmp_path / "answer.json").read_text())
     assert told["is_still"]
-    assert told["predicted"] in LABELS
+    (line,) = told["tracks"]
+    assert line["verdict"]["predicted"] in LABELS
     assert cv2.imread(str(tmp_path / "annotated.png")) is not None

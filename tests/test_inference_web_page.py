@@ -19,6 +19,7 @@ import pytest
 from conftest import FPS, draw_moving_face, draw_wall
 from lab import BIN, ROOT, free_port, wait_for
 from test_inference_predictor import LABELS, OVERLAPPING, P, build
+from test_video_tracks import beside
 
 from tasks.corpus.sample.corpus import write_video
 from tasks.inference.predictor import Predictor
@@ -308,6 +309,33 @@ def test_what_a_camera_shows_is_answered(visit: Callable[..., Any], served: Page
     page.click("#delete")
     page.wait_for_selector("#start")
     assert served.left() == []
+
+
+def test_each_of_several_faces_can_be_chosen(visit: Callable[..., Any], served: Page, tmp_path: Path) -> None:
+    right = draw_wall(40) + draw_moving_face(0.5, 35, subject=5, scale_px=60)
+    write_video(tmp_path / "two.mp4", beside(draw_moving_face(0.5, 75), right), FPS)
+    page = visit()
+    page.check("#all-faces")
+    send(page, tmp_path / "two.mp4")
+    answered(page)
+    assert page.locator("#tracks button").all_inner_texts() == ["Face 1", "Face 2"]
+    assert page.inner_text("#verdict-title").lower() == "face 1"
+    assert page.locator(".bars .is-top").count() == 1
+    page.click("#tracks button >> nth=1")
+    assert page.inner_text("#verdict-title").lower() == "face 2"
+    assert page.locator("#tracks button[aria-pressed=true]").all_inner_texts() == ["Face 2"]
+    assert page.locator(".bars .is-top").count() == 0, "it is not there yet"
+    assert "no face" in page.evaluate("document.querySelector('#timeline').ariaValueText")
+    page.focus("#timeline")
+    page.keyboard.press("End")
+    for _ in range(3):  # the last frame stands in no segment
+        page.keyboard.press("ArrowLeft")
+    until(page, "document.querySelectorAll('.bars .is-top').length === 1")
+    page.click("#explain")
+    page.wait_for_selector(".moment")
+    assert set(pd.read_csv(StringIO(saved(page, "#get-frames").read_text()))["track"]) == {1, 2}
+    page.click("#delete")
+    page.wait_for_selector("#start")
 
 
 def test_it_fits_on_a_phone(visit: Callable[..., Any], served: Page, clip: Path) -> None:

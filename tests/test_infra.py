@@ -249,7 +249,7 @@ def test_nginx_passes_web_sockets_and_names_both_servers() -> None:
 
 
 def test_pools_are_made_before_a_worker_makes_them_for_itself() -> None:
-    text = (INFRA / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
     blocks = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "worker start" in block]
     assert blocks
     before = text[: text.index("worker start")]

@@ -328,11 +328,12 @@ def test_numbered_images_have_no_frame_rate(tmp_path: Path) -> None:
 
 def test_that_nothing_says_who_is_seen_is_told(tmp_path: Path) -> None:
     source = make_source(tmp_path, arms=ARMS)
-    told = "nothing says who is seen in 18 images"
+    told = "nothing says who is seen in 18 videos"
     assert not any(told in text for text in read_report(source))
     nameless = replace(source, split=source.split.assign(subject=source.split["video_id"]))
     for text in read_report(nameless):
         assert "Scores may be too high, for " + told in text
+        assert "people may stand in train and test" in text
         assert "nobody is in two subsets" not in text
 
 

@@ -67,11 +67,9 @@ def test_a_proxy_never_stands_between_this_machine_and_itself(monkeypatch: pytes
     monkeypatch.setenv("NO_PROXY", "example.org, 127.0.0.1")
     prepare_environment()
     assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == "example.org,127.0.0.1,localhost,::1"
-    for host in ("localhost", "127.0.0.1", "[::1]"):  # refused by nobody's proxy
-        with pytest.raises(httpx.ConnectError), httpx.Client() as client:
-            transport = client._transport_for_url(httpx.URL(f"http://{host}:1"))
-            assert transport is client._transport
-            client.get(f"http://{host}:1")
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        with httpx.Client() as client:
+            assert client._transport_for_url(httpx.URL(f"http://{host}:1")) is client._transport
     (result,) = services.check_proxies(SETTINGS)
     assert result.state is State.WARNING
     assert result.fix == 'export no_proxy="${no_proxy:+$no_proxy,}localhost,::1"'

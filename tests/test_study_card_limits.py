@@ -53,7 +53,11 @@ def evaluated(covered: int) -> SimpleNamespace:
         ({}, {"train": videos(90, 49)}, "learned from only 49 people"),
         ({}, {"tested": videos(40, 19)}, "like the only 19 tested ones"),
         ({}, {"tested": videos(9, 1)}, "Only one person was tested"),
-        ({}, {"tested": videos(40, 40, nameless=True)}, "Nothing says who is seen in 40 images"),
+        (
+            {},
+            {"tested": videos(40, 40, nameless=True)},
+            "Nothing says who is seen in 40 videos: people may stand in",
+        ),
         ({"corpus.adapter": "ckplus"}, {}, "were posed on request"),
         ({"corpus.adapter": "baum1"}, {}, "are reactions to films"),
         ({"corpus.adapter": "baum1", "corpus.subsets": ["a", "s"]}, {}, "were acted or are reactions"),

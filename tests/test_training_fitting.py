@@ -422,16 +422,21 @@ def test_a_refit_killed_while_its_checkpoints_were_dropped_is_done(missing, tmp_
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_was(tmp_path, trained_epochs, undisturbed):
-    folder = tmp_path / "run"
-    killed = subprocess.run([sys.executable, __file__, folder, "2"], capture_output=True, text=True, timeout=120)
+@pytest.mark.parametrize("engine", ["auto", "resident", "steps"])
+def test_a_killed_run_goes_on_where_it_was(engine, tmp_path, trained_epochs, undisturbed):
+    folder, settings = tmp_path / "run", PLAIN.model_copy(update={"engine": engine})
+    if engine != "auto":
+        undisturbed = tmp_path / "other", train(tmp_path / "other", settings)
+        trained_epochs.clear()
+    command = [sys.executable, __file__, folder, "2", engine]
+    killed = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     left = read_progress(folder)
     assert left
     assert len(left.history) == 2
     assert not left.finished
     told: list[Epoch] = []
-    progress = train(folder, on_epoch=told.append)
+    progress = train(folder, settings, on_epoch=told.append)
     assert trained_epochs == [3, 4]
     assert told == progress.history
     assert progress.history[:2] == left.history  # to the millisecond
@@ -564,7 +569,8 @@ def test_another_seed_gives_another_run(tmp_path, undisturbed):
 
 if __name__ == "__main__":
     make_quick(pytest.MonkeyPatch())
-    train(Path(sys.argv[1]), on_epoch=partial(kill_after, last=int(sys.argv[2])))
+    chosen = PLAIN.model_copy(update={"engine": sys.argv[3]})
+    train(Path(sys.argv[1]), chosen, on_epoch=partial(kill_after, last=int(sys.argv[2])))
 
 
 @pytest.mark.slow

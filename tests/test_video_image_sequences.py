@@ -18,8 +18,10 @@ from tasks.video.decoding import Video, decode
 from tasks.video.faces import Box
 from tasks.video.frames import Frame
 from tasks.video.image_sequences import (
+    chosen_images,
     describe_gaps,
     holds_one_sequence,
+    images_between,
     is_image_sequence,
     sequence_images,
     sequence_sha256,
@@ -66,6 +68,51 @@ def picture(height: int = 40, width: int = 60) -> np.ndarray:
     image[:, : width // 2, 0] = 200
     image[:, width // 2 :, 2] = 180
     return cv2.GaussianBlur(image, (0, 0), 3)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("img*{3,9}.jpg", ["img3.jpg", "img9.jpg"]),
+        ("img*{9,3}.jpg", ["img3.jpg", "img9.jpg"]),
+        ("img*{4-9}.jpg", ["img5.jpg", "img9.jpg"]),
+        ("img*{0-99}.JPG", ["img3.jpg", "img5.jpg", "img9.jpg", "img10.jpg"]),
+        ("img*{1}.jpg", VideoFault),
+        ("img*{3,4}.jpg", VideoFault),
+        ("img*{20-30}.jpg", VideoFault),
+        ("img*{9-3}.jpg", VideoFault),
+        ("*", ["img3.jpg", "img5.jpg", "img9.jpg", "img10.jpg"]),
+    ],
+)
+def test_some_of_the_images_are_a_video(tmp_path: Path, pattern: str, wanted: list[str] | type[VideoFault]) -> None:
+    path = touch(tmp_path / "br{1,2}ces", "img10.jpg", "img9.jpg", "img3.jpg", "img5.jpg", "notes.txt") / pattern
+    assert is_image_sequence(path)
+    if isinstance(wanted, list):
+        assert names_of(path) == wanted
+        assert describe_gaps(path, sequence_images(path)) == (
+            "" if "," in pattern else describe_gaps(path.parent, sequence_images(path))
+        )
+    else:
+        with pytest.raises(VideoFault, match="no image with the number"):
+            sequence_images(path)
+
+
+def test_images_of_any_name_come_in_natural_order(tmp_path: Path) -> None:
+    names = ["a 10.jpg", "a 9 b.jpg", "B2.png", "b 1.jpg", "cover.jpg"]
+    path = touch(tmp_path / "odd", *names, "._a.jpg", "Thumbs.db") / "*"
+    assert names_of(path) == ["a 9 b.jpg", "a 10.jpg", "B2.png", "b 1.jpg", "cover.jpg"]
+    assert [image.number for image in sequence_images(path)] == [1, 2, 3, 4, 5]
+    with pytest.raises(VideoFault, match="no images"):
+        sequence_images(touch(tmp_path / "empty") / "*")
+
+
+def test_a_pair_of_images_is_a_video_of_two_frames(tmp_path: Path) -> None:
+    for number in range(40, 60):
+        save(tmp_path / f"img{number}.png", picture())
+    frames, video = read_all(chosen_images(tmp_path, "img40.png", (46, 59)))
+    assert (len(frames), video.complete) == (2, True)
+    assert [frame.pts_s * 30 for frame in frames] == pytest.approx([0, 13])
+    assert len(read_all(images_between(tmp_path, "img40.png", 46, 49))[0]) == 4
 
 
 @pytest.mark.parametrize(
@@ -144,11 +191,11 @@ def test_times_follow_the_numbers_and_gaps_are_told(tmp_path: Path) -> None:
     assert [frame.pts_s * 30 for frame in frames] == pytest.approx([0, 1, 4, 6])
     assert (video.width, video.height, video.codec, video.num_decoded, video.complete) == (60, 40, "images", 4, True)
     assert (video.declared_fps, video.duration_s, video.fps) == (30.0, pytest.approx(7 / 30), pytest.approx(4 / 7 * 30))
-    remark = describe_gaps(sequence_images(tmp_path))
+    remark = describe_gaps(tmp_path, sequence_images(tmp_path))
     assert remark == "3 numbers are missing among its images, the first after 4"
     (tmp_path / "9.png").unlink()
     (tmp_path / "7.png").rename(tmp_path / "5.png")
-    assert describe_gaps(sequence_images(tmp_path)) == ""
+    assert describe_gaps(tmp_path, sequence_images(tmp_path)) == ""
 
 
 @pytest.mark.parametrize(

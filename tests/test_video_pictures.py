@@ -12,6 +12,7 @@ from video_surgery import encode, encode_raw
 
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.outcomes import Outcome
+from tasks.video.boxes import Box
 from tasks.video.cutting import prepare_video
 from tasks.video.decoding import Video, decode
 from tasks.video.frames import Frame
@@ -284,3 +285,28 @@ def test_of_a_video_that_repeats_nothing_few_frames_are_compared(moving_face: Pa
     pictures = Counting()
     assert all(pictures.take(frame, None) for frame in decode(moving_face, Video()))
     assert pictures.compared == 8 + 2, "34 frames: the first eight, and two from the 32nd on"
+
+
+@pytest.mark.parametrize("begins", [0, 40])
+def test_pictures_that_nobody_asks_for_any_more_are_forgotten(
+    tmp_path: Path, begins: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And motion is what it was."""
+    pictures = scene(24.0, 60)
+    frames = pictures[:begins] + repeated(pictures[begins:], [2, 3])
+    usual, report = prepare(tmp_path, frames, 60)
+    monkeypatch.setattr("tasks.video.pictures._MANY_FORGOTTEN", 1)
+    most = 0
+
+    class Watched(Pictures):
+        def take(self, frame: Frame, face: Box | None) -> bool:
+            nonlocal most
+            most = max(most, len(self._starts_s))
+            return super().take(frame, face)
+
+    monkeypatch.setattr("tasks.video.cutting.Pictures", Watched)
+    found, again = prepare(tmp_path, frames, 60)
+    assert again.model_dump(exclude={"seconds"}) == report.model_dump(exclude={"seconds"})
+    assert [one.interval_s for one in found] == [one.interval_s for one in usual]
+    assert all(np.array_equal(one.optical_flow, other.optical_flow) for one, other in zip(found, usual, strict=True))
+    assert most < 60

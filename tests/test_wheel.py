@@ -16,7 +16,7 @@ NEEDED = {
 
 
 def test_a_wheel_holds_data_and_no_tests(tmp_path: Path) -> None:
-    for name in ("flows", "tasks", "fer_models", "infra", "pyproject.toml", "README.md"):
+    for name in ("flows", "tasks", "fer_models", "infra", "pyproject.toml", "README.md", "LICENSE"):
         (tmp_path / name).symlink_to(ROOT / name)  # what building leaves stays out of the repository
     command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "-q", "-w", "dist"]
     built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -24,6 +24,7 @@ def test_a_wheel_holds_data_and_no_tests(tmp_path: Path) -> None:
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert names >= NEEDED
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
     templates = {f"tasks/report/templates/{path.name}" for path in (ROOT / "tasks/report/templates").iterdir()}
     assert names >= templates
     modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("[ft]*s/**/*.py") if "tests" not in path.parts}

@@ -2,8 +2,7 @@
 of the model, is for `fer_models.training.fitting`.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -12,18 +11,19 @@ import numpy as np
 from fer_models.errors import TrainingDiverged
 from fer_models.models.building import freeze_layers, model_network
 from fer_models.models.network import layer_output, model_inputs
-from fer_models.segments import Batch, SegmentInputs, SegmentSource, mirrored, shifted
+from fer_models.segments import Batch, SegmentInputs, SegmentSource
 from fer_models.settings import TrainingSettings, Views
+from fer_models.training.blocks import Blocks, Step
+from fer_models.training.compiled import device_bytes, is_known, load_program, put
 from fer_models.training.losses import SoftTargetLoss, soft_targets
 from fer_models.training.mixing import draw_mixing, with_mixing
 from fer_models.training.optimizers import AveragedWeights, Pace, make_optimizer
 from fer_models.training.progress import Epoch
 from fer_models.training.sampling import batches_of_steps, steps_of_pass
 from fer_models.training.schedules import learning_rate
+from fer_models.training.views import views_of
 from fer_models.treatments import TREATMENTS
 
-#: Of views that are shifted: by this share of the side.
-_SHIFT = 1 / 24
 #: Rows predicted at once; one size only, so that a compiled step is compiled once.
 PREDICT_BATCH = 256
 
@@ -70,6 +70,10 @@ class Engine:
         )
         self._make_variables(labels[:1])
         self._averages = AveragedWeights(model.optimizer, self._trainer.trainable_variables)
+        self._blocks: Blocks | None = None
+        if settings.engine != "steps" and is_known():
+            self._blocks = Blocks(model, put, settings.engine, settings.block_mb * 2**20, device_bytes())
+            self._program = load_program(self._trainer, model, self._blocks)
 
     def _make_variables(self, labels: np.ndarray) -> None:
         """Make those of optimizer, loss and metrics; made in the first step, they have TensorFlow trace it twice."""
@@ -118,47 +122,69 @@ class Engine:
         Raises:
             TrainingDiverged: the loss is not finite any more.
         """
-        settings, number = self._settings, len(history)
-        batches = self._batches(train.labels, seed, number)
-        weights = self._treatment.weights(train.labels, self.num_classes)
+        number = len(history)
+        steps = self._steps(train.labels, seed, history)
         _seed_draws(self.model, number)
         self._averages.exchange()
+        found: list[np.ndarray] = []
+        for values in self._take(train, steps):
+            if (bad := np.flatnonzero(~np.isfinite(values[:, 0]))).size:
+                at = len(found) + bad[0]
+                raise TrainingDiverged(
+                    f"The loss became {values[bad[0], 0]} in epoch {number + 1}, step {at + 1} of {len(steps)}, at "
+                    f"learning rate {steps[at].rate:g}; the batch held {listed(train.names[steps[at].rows])}. "
+                    "Lower training.learning_rate, or look at those segments."
+                )
+            found.extend(values)
+        self._averages.exchange()
+        losses, accuracies = np.array(found).T
+        accuracy = float(np.average(accuracies, weights=[float(step.weights.sum()) for step in steps]))
+        return Steps(float(losses.mean()), accuracy, steps[-1].rate, train.names[steps[-1].rows])
+
+    def predict(self, segments: SegmentSource) -> np.ndarray:
+        """As the function of that name, in the way in which the engine trains."""
+        if not self._blocks:
+            return predict(self.model, segments)
+        starts = range(0, len(segments), PREDICT_BATCH)
+        rows = (np.arange(start, start + PREDICT_BATCH) % len(segments) for start in starts)  # the last is filled up
+        nothing = np.zeros(PREDICT_BATCH, np.float32)
+        steps = [Step(one, 0.0, nothing, nothing) for one in rows]
+        blocks = self._blocks.of_steps(segments, steps, len(steps))
+        return np.concatenate([*map(self._program.predict, blocks)])[: len(segments)]
+
+    def _take(self, train: SegmentSource, steps: list[Step]) -> Iterator[np.ndarray]:
+        """Losses and accuracies of the steps, (k, 2), as many at a time as the engine takes in one go."""
+        if self._blocks:
+            most_steps = -(-self._num_steps(train.labels) // self._settings.epochs)
+            yield from map(self._program.train, self._blocks.of_steps(train, steps, most_steps))
+            return
+        for step in steps:
+            self._trainer.optimizer.learning_rate = step.rate
+            inputs = [*model_inputs(self.model, train.batch(step.rows)), *step.mixing]
+            logs = self._trainer.train_on_batch(inputs, step.targets, sample_weight=step.weights, return_dict=True)
+            yield np.array([[float(logs["loss"]), float(logs["accuracy"])]])
+
+    def _steps(self, labels: np.ndarray, seed: int, history: Sequence[Epoch]) -> list[Step]:
+        """The steps of the epoch that follows `history`."""
+        settings, number = self._settings, len(history)
+        class_weights = self._treatment.weights(labels, self.num_classes)
+        batches = self._batches(labels, seed, number)
         steps = []
-        rate = settings.learning_rate
         for step, rows in enumerate(batches):
             position = number + step / len(batches)
             rate = learning_rate(settings.schedule, settings.learning_rate, position, settings.epochs, history)
-            self._trainer.optimizer.learning_rate = rate
-            inputs, targets, sample_weights = self._step(train, rows, weights, seed, (number, step))
-            logs = self._trainer.train_on_batch(inputs, targets, sample_weight=sample_weights, return_dict=True)
-            steps.append((float(logs["loss"]), float(logs["accuracy"]), float(sample_weights.sum())))
-            if not math.isfinite(float(logs["loss"])):
-                raise TrainingDiverged(
-                    f"The loss became {float(logs['loss'])} in epoch {number + 1}, step {step + 1} of "
-                    f"{len(batches)}, at learning rate {rate:g}; the batch held {listed(train.names[rows])}. "
-                    "Lower training.learning_rate, or look at those segments."
-                )
-        self._averages.exchange()
-        losses, accuracies, masses = np.array(steps).T  # Keras forgets the batches before the one at hand
-        accuracy = float(np.average(accuracies, weights=masses))
-        return Steps(float(losses.mean()), accuracy, rate, train.names[batches[-1]])
-
-    def _step(
-        self, train: SegmentSource, rows: np.ndarray, weights: np.ndarray, seed: int, when: tuple[int, int]
-    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-        """What the trainer takes for these rows: inputs, labels or their shares, and how much each row counts."""
-        settings, labels = self._settings, train.labels[rows]
-        inputs, row_weights = model_inputs(self.model, train.batch(rows)), weights[labels].astype(np.float32)
-        if not self._softens:
-            return inputs, labels, row_weights
-        targets = soft_targets(labels, self.num_classes, settings.label_smoothing)
-        if self._mixes:
-            mixing = draw_mixing(len(rows), settings, np.random.default_rng([seed, *when, 2]))
-            inputs += mixing.arrays()
-            own = mixing.label_share
-            row_weights = own * row_weights + (1 - own) * row_weights[mixing.partner]
-            targets = own[:, None] * targets + (1 - own[:, None]) * targets[mixing.partner]
-        return inputs, targets, row_weights
+            targets, weights = labels[rows], class_weights[labels[rows]].astype(np.float32)
+            if self._softens:
+                targets = soft_targets(targets, self.num_classes, settings.label_smoothing)
+            if self._mixes:
+                mixing = draw_mixing(len(rows), settings, np.random.default_rng([seed, number, step, 2]))
+                own = mixing.label_share
+                weights = own * weights + (1 - own) * weights[mixing.partner]
+                targets = own[:, None] * targets + (1 - own[:, None]) * targets[mixing.partner]
+                steps.append(Step(rows, rate, targets, weights, tuple(mixing.arrays())))
+            else:
+                steps.append(Step(rows, rate, targets, weights))
+        return steps
 
     def _batches(self, labels: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:
         """Rows of each batch of an epoch, which is a pass over the rows, or its share of a budget of steps."""
@@ -198,21 +224,9 @@ def outputs(
 
 def outputs_of_batch(model: keras.Model, batch: Batch, views: Views = "none") -> np.ndarray:
     """The same of the segments of one batch, float32 (b, ...)."""
-    found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in _views(batch, views)]
+    found = [np.asarray(model.predict_on_batch(model_inputs(model, one)), np.float32) for one in views_of(batch, views)]
     mean: np.ndarray = sum(found[1:], start=found[0]) / np.float32(len(found))
     return mean
-
-
-def _views(batch: Batch, views: Views) -> list[Batch]:
-    """The batch as it is, then what else is looked at."""
-    if views == "none":
-        return [batch]
-    both = [batch, mirrored(batch)]
-    if views == "mirror":
-        return both
-    side_px = next(iter(batch.values())).shape[-2]
-    by = max(1, round(side_px * _SHIFT))
-    return both + [shifted(one, *move) for one in both for move in ((by, 0), (-by, 0), (0, by), (0, -by))]
 
 
 def listed(names: np.ndarray, most: int = 8) -> str:

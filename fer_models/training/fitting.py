@@ -22,7 +22,7 @@ import numpy as np
 
 from fer_models.errors import TrainingDiverged, UserError
 from fer_models.models.building import model_network
-from fer_models.segments import JoinedSegments, SegmentSource
+from fer_models.segments import FrameInputs, JoinedSegments, SegmentSource
 from fer_models.settings import TrainingSettings
 from fer_models.statistics.metrics import score
 from fer_models.training.belief import LayerFit
@@ -132,9 +132,12 @@ def _check_finite(segments: SegmentSource) -> None:
     """A convolution with ReLU may hide a NaN of its input, so the input is looked at before."""
     if not segments.shape.has_optical_flow:
         return
-    parts = np.array_split(np.arange(len(segments)), max(1, len(segments) // _ROWS_AT_ONCE))
-    flows = (segments.batch(rows)["optical_flow"] for rows in parts)
-    bad = np.concatenate([~np.isfinite(flow).all(axis=tuple(range(1, flow.ndim))) for flow in flows])
+    if isinstance(segments, FrameInputs) and segments.is_finite is not None:
+        bad = ~segments.is_finite[segments.windows].all(axis=1)
+    else:
+        parts = np.array_split(np.arange(len(segments)), max(1, len(segments) // _ROWS_AT_ONCE))
+        flows = (segments.batch(rows)["optical_flow"] for rows in parts)
+        bad = np.concatenate([~np.isfinite(flow).all(axis=tuple(range(1, flow.ndim))) for flow in flows])
     if bad.any():
         raise UserError(
             f"The optical flow of {int(bad.sum())} segments is not finite: {listed(segments.names[bad])}; "
@@ -153,7 +156,7 @@ def _train_epoch(
     start = time.monotonic()
     steps = engine.train_epoch(train, seed, history)
     classes = [str(i) for i in range(engine.num_classes)]
-    scores = score(validation.labels, predict(engine.model, validation), classes)
+    scores = score(validation.labels, engine.predict(validation), classes)
     if not (math.isfinite(scores.loss) and engine.weights_are_finite()):
         raise TrainingDiverged(
             f"The weights or the validation loss ({scores.loss}) ceased to be finite in epoch {len(history) + 1} "

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from fer_models.models.sizes import ModelSize
 from fer_models.settings import ModelSettings, TrainingSettings
 from fer_models.training.belief import MOST_VALUES as MOST_OF_BELIEF
+from fer_models.training.blocks import most_held
 from fer_models.training.engine import PREDICT_BATCH
 from fer_models.training.machines import MOST_VALUES as MOST_OF_MACHINE
 
+#: Blocks of segments that are there at once: as they are read, on the device, and on their way to it.
+_BLOCKS = 4
 #: Bytes of a parameter, of its gradient and of each value that the optimizer keeps of it.
 _PARAMETER = 4
 #: Of the weights: where they are, as a checkpoint is made, and as they are looked at.
@@ -34,7 +37,7 @@ _VIEWS = {"none": 1, "mirror": 2, "mirror_and_shifts": 10}
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What is trained on: its bytes in memory, with those of the validation subset, and how much there is of it."""
+    """What is trained on: the bytes of its frames, with those of the validation subset, and how much there is of it."""
 
     num_bytes: int
     num_segments: int
@@ -46,7 +49,7 @@ class Memory:
     """What a training takes at its peak, in bytes.
 
     Args:
-        data: the segments, which stay in the machine's own memory.
+        data: what is there of the segments at once.
         model: weights, and what the optimizer keeps of them; as they are, and as checkpoints are made.
         step: the rest: activations and gradients of training steps and predictions.
     """
@@ -62,13 +65,21 @@ class Memory:
 
 
 def training_memory(
-    size: ModelSize, settings: ModelSettings, training: TrainingSettings, data: TrainingData, is_solved: bool
+    size: ModelSize,
+    settings: ModelSettings,
+    training: TrainingSettings,
+    data: TrainingData,
+    is_solved: bool,
+    device_bytes: int | None = None,
 ) -> Memory:
     """What the training of a model of that size takes.
 
     Args:
         is_solved: the layer of its logits is solved for, see `fer_models.training.solving`.
     """
+    held = data.num_bytes
+    if held > most_held(training.engine, device_bytes):
+        held = min(held, _BLOCKS * training.block_mb * 2**20)
     prediction = PREDICT_BATCH * (_OF_A_PREDICTION * size.widest + _VIEWS[settings.views] * size.inputs)
     overhead = _STEP + _OPERATION * size.num_operations
     of_videos = settings.video_classifier == "linear_svm"
@@ -79,7 +90,7 @@ def training_memory(
         features = ways * _OF_A_MACHINE * min(rows * size.num_features, MOST_OF_MACHINE)
     copies = _COPIES * size.num_parameters
     if is_solved:
-        return Memory(data.num_bytes, _PARAMETER * copies, round(prediction + features + overhead))
+        return Memory(held, _PARAMETER * copies, round(prediction + features + overhead))
     kept = {"rmsprop": 1, "adamw": 2}[training.optimizer] + bool(training.ema)
     copies += 2 * kept * size.trained  # where they are, and as a checkpoint is made
     step = training.batch_size * (_OF_A_STEP * (size.kept + 2 * size.largest) + 2 * size.inputs)
@@ -87,4 +98,4 @@ def training_memory(
     belief = _OF_BELIEF * min(data.num_segments * size.num_visible, MOST_OF_BELIEF)
     prediction += max(features, belief)
     computation = max(step, prediction) + _LEFT * min(step, prediction)
-    return Memory(data.num_bytes, _PARAMETER * copies, round(computation + overhead))
+    return Memory(held, _PARAMETER * copies, round(computation + overhead))

@@ -1,9 +1,14 @@
 """The command `fer`. Heavy packages are imported by the command that needs them, so that `fer --help` is quick."""
 
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+
 import typer
 
-from flows.cli import export, lab, looking, models, setting_up, study, using, weights
+from flows.cli import corpora, export, lab, looking, models, setting_up, study, using, weights
 from flows.cli.endings import end_with
+from flows.shortage import shortages_named
 
 app = typer.Typer(
     name="fer",
@@ -16,12 +21,17 @@ app = typer.Typer(
 )
 for family in (study, looking, models, using, export, lab, setting_up):
     app.add_typer(family.commands)
+app.add_typer(corpora.commands, name="corpora", rich_help_panel="Setting up")
 app.add_typer(weights.commands, name="weights", rich_help_panel="Setting up")
 
 
 def main() -> None:
     """Entry point: whatever goes wrong is one sentence and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name may have signs that the terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with shortages_named(Path.cwd()):
+            app()
     except Exception as error:
         end_with(error)

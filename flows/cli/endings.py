@@ -17,7 +17,6 @@ _REMEDIES = {
     **dict.fromkeys(
         (errno.EACCES, errno.EPERM, errno.EROFS), "let this user read and write there, or name another place"
     ),
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room, then run the same command again"),
     **dict.fromkeys(
         (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV),
         "check the disk or the share, then run the same command again",
@@ -40,8 +39,6 @@ def end_with(error: Exception) -> NoReturn:
         remedy = _REMEDIES.get(error.errno or 0)
         what = f"{error.filename or 'A file'}: {error.strerror or error}"
         _complain(f"{what}; {remedy}." if remedy else f"{what}.")
-    if isinstance(error, MemoryError):
-        _complain("There is not enough memory; end other programs, or make the work smaller.")
     _complain(_unforeseen(error, is_debug))
 
 

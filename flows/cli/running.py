@@ -18,6 +18,8 @@ except ImportError:  # another package hides ours, which `prepare_environment` s
 
 out = Terminal()
 
+#: Addresses that Keras, Prefect and MLflow in one process need.
+_LEAST_GB = 5.0
 _FLOWS = {
     "prepare": ("flows.prepare", "prepare"),
     "split": ("flows.split", "split"),
@@ -36,7 +38,7 @@ def run_flow(name: str, chosen: Chosen, **more: Any) -> Any:
         more: parameters that this flow alone has.
     """
     prepare_environment(quiet=not chosen.debug)
-    check_keras()
+    check_keras(_LEAST_GB)
     settings = chosen.settings()
     signal.signal(signal.SIGINT, stop)
     if name in ("prepare", "study") and not os.environ.get("PREFECT_API_URL"):
@@ -48,7 +50,11 @@ def run_flow(name: str, chosen: Chosen, **more: Any) -> Any:
         scan = scan_corpus(settings, more.get("videos"))
         if name == "prepare" and scan.plan.due.empty:
             return conclude(scan, settings, Attempts()).counts
-    return start_flow(name, chosen.parameters(), **more)
+    from flows.shortage import shortages_named
+    from tasks.services.prefect_database import prefect_home
+
+    with shortages_named(Path(str(settings.data_root)), prefect_home()):
+        return start_flow(name, chosen.parameters(), **more)
 
 
 def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
@@ -58,11 +64,7 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         parameters: those that every flow has, see `Chosen.parameters`.
         more: parameters that this flow alone has.
     """
-    from flows.own_server import (
-        is_own_server,
-        start_own_server,
-        watch_own_server,
-    )  # `tasks` is known to be ours only now
+    from flows.own_server import is_own_server, start_own_server, watch_server
 
     server = os.environ.get("PREFECT_API_URL")
     if server and not is_own_server(server):
@@ -76,7 +78,7 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         run = getattr(importlib.import_module(module), function)
     if name == "prepare":
         more["allow_failures"] = True  # the ledger and the last line tell of failed videos
-    with watch_own_server(_leave_without_server):
+    with watch_server(os.environ["PREFECT_API_URL"], _leave_without_server):
         return run(**parameters, **more)
 
 
@@ -88,10 +90,9 @@ def stop(*_: object) -> NoReturn:
     _leave("\nfer: stopped; the same command continues from here.\n", 130)
 
 
-def _leave_without_server(code: int) -> NoReturn:
-    """The server of this process ended, and Prefect can do nothing without one."""
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    _leave(f"fer: Prefect's server for this command ended ({how}); the same command continues from here.\n", 1)
+def _leave_without_server(what: str) -> NoReturn:
+    """Prefect can do nothing without its server."""
+    _leave(f"fer: {what}; the same command continues from here.\n", 1)
 
 
 def _leave(sentence: str, code: int) -> NoReturn:

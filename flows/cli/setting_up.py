@@ -6,14 +6,55 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from fer_models.errors import UserError
-from flows.cli.options import Chosen, Debug, StudyCommand, study_options
+from flows.cli.options import Chosen, Debug, StudyCommand, from_home, study_options
 from flows.cli.running import out
 from flows.environment import prepare_environment, silent_imports
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Setting up")
+
+
+@_command(epilog="fer init my-videos && fer study --config study.yaml  |  fer init labels.csv --output labels.yaml")
+def init(
+    videos: Annotated[
+        str | None,
+        typer.Argument(
+            help="folder of the corpus, or a table with the columns path, subject, emotion; else it is asked"
+        ),
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", help="the corpus's layout; by default the one that fits best")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="configuration file to write")
+    ] = Path("study.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="replace a file that is there")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a commented configuration for videos of your own: what was found there, which classes, how to split."""
+    if output.exists() and not force:
+        raise UserError(f"{output} is there already; name another file with --output, or add --force.")
+    from tasks.config.registries import ADAPTERS, one_of
+    from tasks.corpus.proposal import as_configuration, propose, study_name
+    from tasks.storage.files import atomic_write
+
+    if videos is None:
+        if not sys.stdin.isatty():
+            raise UserError("Name the folder of your videos, or a table that lists them: fer init my-videos")
+        videos = typer.prompt("Where are your videos (a folder, or a table with the columns path, subject, emotion)?")
+    root = from_home(videos)
+    try:
+        layout = adapter and one_of(ADAPTERS, "adapter")(adapter)
+    except ValueError as error:
+        raise UserError(f"--adapter: {error}.") from error
+    found = propose(root, layout)
+    text = as_configuration(found, study_name(root))
+    with atomic_write(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    out.print(escape(f"{found.in_words()} {output} is written; run: fer study --config {output}"), soft_wrap=True)
 
 
 @_command(epilog="fer doctor --config study.yaml")

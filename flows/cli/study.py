@@ -18,8 +18,20 @@ _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel
 
 @_command(epilog="fer study --preset sample  |  fer study --preset corrected --set corpus.root=/data/BAUM-1")
 @study_options(seeds=True)
-def study(chosen: Chosen) -> None:
+def study(
+    chosen: Chosen,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="check and say what would be done, and do nothing")
+    ] = False,
+) -> None:
     """Run all steps: prepare, split, train, evaluate, report. Finished work is not repeated."""
+    if dry_run:
+        prepare_environment(quiet=not chosen.debug)
+        check_keras()
+        with silent_imports():
+            from flows.dry_run import print_plan
+        print_plan(chosen.settings(), out)
+        return
     show_results(run_flow("study", chosen), chosen)
 
 
@@ -103,11 +115,12 @@ def clean(
 ) -> None:
     """Remove prepared files that these settings and this corpus do not need and no running study uses."""
     from tasks.config.layout import Layout
+    from tasks.dataset.frame_store import unused_stores
     from tasks.preparation.cleanup import find_unused, remove, users_of
     from tasks.storage.locations import as_remote
 
     layout = Layout.of(chosen.settings())
-    found = find_unused(layout)
+    found = [*find_unused(layout), *unused_stores(layout)]
     unused = [item for item in found if not _say_users(item.description, users_of(item, layout))]
     if as_remote(layout.root):
         out.print("Runs on other machines cannot be seen from here: make sure that there are none.")

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import UserError
+from flows.cli.live import check_camera_options, predict_camera
 from flows.cli.options import Debug, Force, StudyCommand, from_home
 from flows.cli.running import out, stop
 from flows.environment import check_keras, prepare_environment, silent_imports
@@ -55,6 +56,15 @@ _Format = Annotated[
 ]
 _Timeline = Annotated[bool, typer.Option("--timeline", help="with --out: also draw timeline.png of each video")]
 _Annotate = Annotated[bool, typer.Option("--annotate", help="with --out: also make annotated.mp4 of each video")]
+_Camera = Annotated[
+    str | None,
+    typer.Option(
+        "--camera",
+        metavar="NUMBER",
+        help="in place of videos: a camera, 0 for the first, or a video file as if it came live. A line a second until "
+        "Ctrl-C; --output and --out then get the rows by frame",
+    ),
+]
 _Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="with --out: videos at once; by default one a core")
 ]
@@ -75,18 +85,24 @@ _Precropped = Annotated[
     ),
 ]
 
+_Faces = Annotated[
+    Literal["one", "all"],
+    typer.Option("--faces", help="follow one face, or all of them, each with rows, a colour and a number of its own"),
+]
+
 
 @_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
 def predict(
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="[MODEL]... VIDEO",
+            metavar="[MODEL]... VIDEO...",
             help="a model.keras of a study, a path or a URL; several are an ensemble, and without one a published "
             "network is asked. Then videos, images or folders of them, or a table with a column path (.csv, .parquet) "
             "or a list (.txt) that names them",
         ),
-    ],
+    ] = None,
+    camera: _Camera = None,
     by: _By = "video",
     stride: _Stride = None,
     output: _Output = None,
@@ -97,6 +113,7 @@ def predict(
     workers: _Workers = None,
     detector_model: _DetectorModel = None,
     precropped: _Precropped = None,
+    faces: _Faces = "one",
     force: Force = False,
     debug: Debug = False,
 ) -> None:
@@ -107,19 +124,25 @@ def predict(
     from tasks.inference.sources import split_inputs
     from tasks.storage.locations import read_location
 
-    names, sources = split_inputs(inputs)
+    names, sources = split_inputs(inputs or [])
     asked = _Asked(
         ModelFiles(tuple(map(read_location, names)), detector_model), [from_home(one) for one in sources], force
     )
-    how: dict[str, Any] = {"by": by, "stride": stride, "precropped": precropped}
-    if into is None:
+    how: dict[str, Any] = {"by": by, "stride": stride, "precropped": precropped, "faces": faces}
+    wishes = {"form": form or "csv", "timeline": timeline, "annotate": annotate, **how}
+    if output and into:
+        raise UserError("--output writes one table and --out a folder with all results; name one of them.")
+    if camera:
+        check_camera_options(sources, by, into, workers, faces, bool(timeline or annotate or form))
+        folder = read_location(into) if into else None
+        predict_camera(camera, asked.models, asked.load, output, folder, force, **wishes | {"by": "frame"})
+    elif not sources:
+        raise UserError("Name videos, images, or folders of them; or a camera with --camera 0.")
+    elif into:
+        _predict_into(read_location(into), asked, workers, **wishes)
+    else:
         _check_output_options(by, output, form, timeline or annotate)
         _predict_here(asked, output, **how)
-    elif output:
-        raise UserError("--output writes one table and --out a folder with all results; name one of them.")
-    else:
-        wishes = {"form": form or "csv", "timeline": timeline, "annotate": annotate, **how}
-        _predict_into(read_location(into), asked, workers, **wishes)
     if not names:
         _tell_of_pretrained()
 
@@ -171,9 +194,10 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
     files = [models.detector_model, *(None if as_remote(place) else place for place in models.files)]
     guarded = [*find_videos(asked.sources), *filter(None, files)]
     check_output(output, PREDICTIONS, guarded, asked.force)
-    rows, tables = [], []
+    rows: list[Mapping[str, Any]] = []
+    tables = []
     for found in asked.load().predict_all(asked.sources, **options):
-        rows.append(found.row)
+        rows += found.rows
         if output:
             tables.append(_with_name(found.table(by), found.video, by))
     out.print(_table_of(rows))
@@ -263,17 +287,39 @@ def _with_name(table: "pd.DataFrame", video: Path, by: "By") -> "pd.DataFrame":
 
 def _table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Predictions as a terminal shows them."""
-    table = Table()
-    for name in ("video", "expression", "probability", "segments", "remark"):
-        justify: Literal["left", "right"] = "right" if name in ("probability", "segments") else "left"
-        table.add_column(name, justify=justify, overflow="fold")
+    from tasks.outcomes import Outcome
+
+    follows_all = any("track" in row for row in rows)
+    table = Table("video")
+    if follows_all:
+        table.add_column("face", justify="right")
+        table.add_column("seen", no_wrap=True)
+    table.add_column("expression")
+    table.add_column("probability", justify="right")
+    table.add_column("segments", justify="right")
+    table.add_column("remark")
+    for column in table.columns:
+        column.overflow = "fold"
+    before = ""
     for row in rows:
         probability = f"{row['confidence']:.2f}" if row["predicted"] else ""
         of_all = f" of {round(row['num_segments'] / row['coverage'])}" if row["num_segments"] else ""
-        expression = row["predicted"] or row["outcome"]
+        expression = row["predicted"] or ("no verdict" if row["outcome"] == Outcome.OK else row["outcome"])
         if row["predicted"] and not row["has_verdict"]:
             expression = f"no verdict ({expression}?)"
+        followed = _who_and_when(row) if follows_all else []
+        video, before = "" if row["video"] == before else escape(row["video"]), row["video"]
         table.add_row(
-            escape(row["video"]), expression, probability, f"{row['num_segments']}{of_all}", escape(row["message"])
+            video,
+            *followed,
+            escape(expression),
+            probability,
+            f"{row['num_segments']}{of_all}",
+            escape(row["message"]),
         )
     return table
+
+
+def _who_and_when(row: Mapping[str, Any]) -> list[str]:
+    """The number of a followed face, and when it was seen; of no face nothing."""
+    return [str(row["track"]), f"{row['first_s']:.1f} to {row['last_s']:.1f} s"] if row["track"] else ["", ""]

@@ -33,6 +33,8 @@ def digest(*parts: BaseModel | dict[str, Any] | str) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
 
 
+#: Settings that change no result.
+_WITHOUT_EFFECT = ("block_mb",)
 #: Settings that came after version 0.1, by the group that they are in.
 _LATER: dict[str, tuple[str, ...]] = {
     "PrepareSettings": (
@@ -68,6 +70,7 @@ _LATER: dict[str, tuple[str, ...]] = {
         "label_smoothing",
         "mixup",
         "cutmix",
+        "engine",
     ),
     "AugmentationSettings": ("gamma", "erasing"),
     "StudySettings": ("ensemble", "training_of_family"),
@@ -83,7 +86,7 @@ def _without_defaults(settings: Settings, values: dict[str, Any]) -> dict[str, A
     for name in _LATER.get(type(settings).__name__, ()):
         if values[name] == type(settings).model_fields[name].default:
             del values[name]
-    return values
+    return {name: value for name, value in values.items() if name not in _WITHOUT_EFFECT}
 
 
 def prepare_part(settings: PrepareSettings) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Layout:
     <data_root>/prepared/<digest>/ledger.parquet     the outcome of every video
     <data_root>/prepared/<digest>/changes.parquet    what changed in the corpus from run to run
     <data_root>/prepared/<digest>/drift.parquet      how each batch of new videos differed from the training data
+    <data_root>/prepared/<digest>/arrays/..          the same frames as arrays, for training; in a folder only
     <data_root>/studies/<name>/index/<split>/..      the segments of the study's classes: one file per fold and subset
     <data_root>/studies/<name>/audit.csv             what `fer audit` found
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run

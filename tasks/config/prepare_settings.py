@@ -75,7 +75,9 @@ class PrepareSettings(Settings):
         description="`yunet`: its ONNX file; `blazeface`: a folder with its two TFLite files, by default those that "
         "`fer weights get` fetches. Only their content matters, not where they lie",
     )
-    flow_method: Literal["farneback", "dis"] = "farneback"
+    flow_method: Literal["farneback", "dis"] = Field(
+        "farneback", description="how optical flow is computed: Farneback 2003, or DIS (Kroeger et al. 2016)"
+    )
     align: Literal["none", "eyes"] = Field(
         "none",
         description="`eyes`: both crops of a pair are turned alike so that the eyes are level; needs a detector that "

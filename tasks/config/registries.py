@@ -14,11 +14,27 @@ from tasks.escaping import shortened
 #: Layouts of corpora on disk. A module has `read(corpus) -> list[SourceVideo]`, and `Options(CorpusSettings)` where its
 #: corpus has settings of its own; the first line of its docstring tells users the layout.
 ADAPTERS: dict[str, str] = {
+    "afew": "tasks.corpus.adapters.wild.afew",
     "baum1": "tasks.corpus.adapters.baum1",
+    "caer": "tasks.corpus.adapters.wild.caer",
+    "casme2": "tasks.corpus.adapters.micro.casme2",
     "ckplus": "tasks.corpus.adapters.ckplus",
     "ckplus48": "tasks.corpus.adapters.ckplus48",
+    "cremad": "tasks.corpus.adapters.acted.cremad",
+    "dfew": "tasks.corpus.adapters.wild.dfew",
+    "enterface": "tasks.corpus.adapters.acted.enterface",
+    "ferv39k": "tasks.corpus.adapters.wild.ferv39k",
     "folder": "tasks.corpus.adapters.folder",
     "images": "tasks.corpus.adapters.images",
+    "mafw": "tasks.corpus.adapters.wild.mafw",
+    "mead": "tasks.corpus.adapters.acted.mead",
+    "mmi": "tasks.corpus.adapters.acted.mmi",
+    "oulucasia": "tasks.corpus.adapters.acted.oulucasia",
+    "ravdess": "tasks.corpus.adapters.acted.ravdess",
+    "rml": "tasks.corpus.adapters.acted.rml",
+    "samm": "tasks.corpus.adapters.micro.samm",
+    "savee": "tasks.corpus.adapters.acted.savee",
+    "smic": "tasks.corpus.adapters.micro.smic",
     "table": "tasks.corpus.adapters.table",
     "videos": "tasks.corpus.adapters.videos",
 }

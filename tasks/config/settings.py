@@ -46,6 +46,11 @@ class CorpusSettings(Settings):
         """Whether its videos are single images, which have no motion."""
         return False
 
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether each of its videos is a pair of images."""
+        return False
+
     @field_validator("emotions")
     @classmethod
     def _in_the_projects_words(cls, emotions: tuple[str, ...]) -> tuple[str, ...]:
@@ -85,10 +90,11 @@ Corpus = Annotated[SerializeAsAny[CorpusSettings], WrapValidator(_read_corpus)]
 class SplitSettings(Settings):
     """Subsets by subject: no subject is ever in two of them. All choices are made on validation subjects."""
 
-    protocol: Literal["holdout", "kfold", "loso", "file"] = Field(
+    protocol: Literal["holdout", "kfold", "loso", "file", "official"] = Field(
         "holdout",
         description="`holdout`: one test subset; `kfold`: every person is tested once; `loso`: leave one subject out; "
-        "`file`: folds as in `folds_file`",
+        "`file`: folds as in `folds_file`; `official`: those of the corpus's own lists (`fer corpora` says which have "
+        "some)",
     )
     folds: int = Field(5, ge=2, description="`kfold`: number of folds")
     folds_file: LocalPath | None = Field(
@@ -98,7 +104,7 @@ class SplitSettings(Settings):
         0.2, gt=0, lt=1, description="share of the subjects (in folds: of those not tested)"
     )
     test_share: float = Field(0.2, gt=0, lt=1, description="`holdout`: share of the subjects")
-    seed: int = 7
+    seed: int = Field(7, description="draws who is in which subset; another one draws another split")
 
     @field_validator("folds_file")
     @classmethod
@@ -121,6 +127,7 @@ class SplitSettings(Settings):
             "holdout": f"holdout-test{self.test_share:g}-{validation}",
             "kfold": f"kfold{self.folds}-{validation}",
             "loso": f"loso-{validation}",
+            "official": f"official-{validation}",
             "file": f"file-{self.folds_file.stem if self.folds_file else ''}-{validation}",
         }[self.protocol]
 

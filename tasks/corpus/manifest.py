@@ -1,13 +1,11 @@
 """The manifest: every video that the corpus names, whatever becomes of it.
 
-Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason. It is shared
-by all studies of a data root, so that nothing in it depends on the classes of one (`tasks.corpus.scope`).
+Columns: video_id, dataset, uri, sha256, size_bytes, mtime_ns, subject, emotion, label_raw, status, reason, official. It
+is shared by all studies of a data root, so that nothing in it depends on the classes of one (`tasks.corpus.scope`).
 """
 
-import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.reading import read_corpus
 from tasks.corpus.scope import manifest_of_study
+from tasks.corpus.threads import map_in_threads
 from tasks.outcomes import Outcome
 from tasks.progress import echo, progress
 from tasks.storage.expected import Expected
@@ -39,6 +38,7 @@ SCHEMA = pa.schema(
         ("label_raw", pa.string()),
         ("status", pa.string()),
         ("reason", pa.string()),
+        ("official", pa.string()),
     ]
 )
 _EXPECTED = Expected(SCHEMA, words={"status": list(Outcome)}, may_be_empty=True)
@@ -119,12 +119,9 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 
 def _add_files(sources: list[SourceVideo], known: dict[tuple[str, int, int], str]) -> list[dict[str, object]]:
-    with (
-        ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2)) as pool,
-        progress("Reading the corpus", len(sources)) as advance,
-    ):
+    with progress("Reading the corpus", len(sources)) as advance:
         rows = []
-        for row in pool.map(lambda source: _row(source, known), sources):
+        for row in map_in_threads(lambda source: _row(source, known), sources):
             rows.append(row)
             advance("")
     return rows
@@ -139,7 +136,7 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
         size_bytes, mtime_ns = content_state(source.path)
         sha256 = known.get((uri, size_bytes, mtime_ns)) or content_sha256(source.path)
         if is_image_sequence(source.path):
-            reason = reason or describe_gaps(sequence_images(source.path))
+            reason = reason or describe_gaps(source.path, sequence_images(source.path))
         if as_text(uri) != uri:
             fault = Outcome.UNDECODABLE, "its name or folder is not text in UTF-8; rename it"
     except VideoFault as error:
@@ -164,6 +161,7 @@ def _row(source: SourceVideo, known: dict[tuple[str, int, int], str]) -> dict[st
         "label_raw": as_text(source.label_raw),
         "status": str(status),
         "reason": as_text(reason),
+        "official": source.official,
     }
 
 

@@ -1,8 +1,6 @@
 """The videos of a corpus: what its adapter finds, with each subject under one name and each file once."""
 
-import os
 from collections.abc import Hashable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from fer_models.errors import UserError
@@ -10,6 +8,7 @@ from tasks.config.registries import ADAPTERS, load_module
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.subject_names import one_spelling
+from tasks.corpus.threads import map_in_threads
 from tasks.outcomes import Outcome
 from tasks.video.fingerprint import file_key
 
@@ -37,11 +36,10 @@ def read_corpus(corpus: CorpusSettings) -> list[SourceVideo]:
 
 
 def _once_each(sources: Sequence[SourceVideo]) -> list[SourceVideo]:
-    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) * 2)) as pool:
-        keys = pool.map(lambda source: file_key(source.path), sources)
-        of_file: dict[Hashable, list[SourceVideo]] = {}
-        for key, source in zip(keys, sources, strict=True):
-            of_file.setdefault(key, []).append(source)
+    keys = map_in_threads(lambda source: file_key(source.path), sources)
+    of_file: dict[Hashable, list[SourceVideo]] = {}
+    for key, source in zip(keys, sources, strict=True):
+        of_file.setdefault(key, []).append(source)
     return [same[0] if len(same) == 1 else _as_one(same) for same in of_file.values()]
 
 

@@ -34,6 +34,7 @@ from tasks.progress import progress
 _NEW_SPLIT = "`fer prepare`, set another split.seed (which leaves this split to the studies that use it), `fer split`."
 _ADVICE = {
     Check.SUBJECTS: f"A new split keeps every person in one subset: {_NEW_SPLIT}",
+    Check.NAMELESS: "Scores may be too high. Name the people where you can; official folds go by clip too.",
     Check.FILES: f"Remove one from the corpus, or give both the right person and label; then {_NEW_SPLIT}",
     Check.FACES: f"Look at both with `fer inspect`. If they show one person, give both one name; then {_NEW_SPLIT}",
     Check.NAMES: f"If they are one person, write the name in one way; then {_NEW_SPLIT}",
@@ -91,6 +92,7 @@ def audit_tables(ledger: pd.DataFrame, split: pd.DataFrame, prepared: Path) -> l
     pairs = find_face_pairs(comparable, subsets, prepared)
     findings = [
         *check_subjects(split, subsets),
+        *check_nameless(split),
         *check_contents(ledger, used, subsets),
         *check_faces(pairs, comparable, subsets, prepared),
         *check_names(split, subsets, _subjects_of(pairs, comparable)),
@@ -114,6 +116,14 @@ def check_subjects(split: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Findi
             fewest_first = own.loc[own[folds[0]].map(counts).sort_values(kind="stable").index]
             what = f"videos of {subject}: {spread}{_in_folds(folds, subsets)}"
             yield _finding(Check.SUBJECTS, Severity.ERROR, what, _places(fewest_first.index, subsets, folds))
+
+
+def check_nameless(split: pd.DataFrame) -> Iterator[Finding]:
+    """Videos of which nothing says who is seen, so that each counts as a person of its own."""
+    nameless = split.loc[split["subject"] == split["video_id"], "video_id"].unique()
+    if len(nameless):
+        what = f"{len(nameless)} videos name nobody: people may stand in train and test"
+        yield _finding(Check.NAMELESS, Severity.WARNING, what, tuple(sorted(nameless)))
 
 
 def check_contents(ledger: pd.DataFrame, used: pd.DataFrame, subsets: pd.DataFrame) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ class Check(StrEnum):
     """What an audit looks at."""
 
     SUBJECTS = "person in two subsets"
+    NAMELESS = "nobody named"
     FILES = "same file"
     FACES = "near-identical faces"
     NAMES = "look-alike names"

@@ -6,7 +6,7 @@ names are numbers.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from fer_models.errors import UserError
 from fer_models.names import whole_number
 from fer_models.suggest import nearest
 from tasks.config.settings import SplitSettings
+from tasks.corpus.adapters.source import TEST, TRAIN, VALIDATION
 from tasks.corpus.subject_names import one_spelling
+from tasks.dataset.official import has_one_split, of_all
 from tasks.storage.tables import read_rows
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
-#: Random assignments that are looked at, and subjects in all of them: many thousands, such as single images of which
-#: nothing says who is seen, are alike in any.
+#: Random assignments that are looked at, and subjects in all of them and in all folds: many thousands, such as single
+#: images of which nothing says who is seen, are alike in any.
 _CANDIDATES, _MOST_DRAWN = 4000, 20_000_000
 #: The greatest number that the split's column of folds holds.
 _MOST = 2**31 - 1
@@ -37,14 +38,15 @@ class Fold:
     subsets: dict[str, str]
 
 
-def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
+def draw_folds(counts: pd.DataFrame, settings: SplitSettings, official: Mapping[str, str] | None = None) -> list[Fold]:
     """The folds, in order, with the subset of every subject.
 
     Args:
         counts: (subjects, classes), usable videos; the index names the subjects, in sorted order.
+        official: of subjects, as from `tasks.dataset.official`; for the protocol `official`.
 
     Raises:
-        UserError: too few subjects, or a table of folds that does not fit them.
+        UserError: too few subjects, or a table of folds or official ones that do not fit them.
     """
     rng = np.random.default_rng(settings.seed)
     numbers = counts.to_numpy(np.float64)
@@ -55,20 +57,26 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings) -> list[Fold]:
         _check_number(num_subjects, num_test, num_validation)
         groups = assign_groups(numbers, [num_test, num_validation, num_subjects - num_test - num_validation], rng)
         return [Fold(0, "0", dict(zip(counts.index, np.array([TEST, VALIDATION, TRAIN])[groups], strict=True)))]
-    if settings.protocol == "file":
-        path = Path(settings.folds_file or "")
-        of_subject = fold_of_subjects(path, counts.index)
+    if settings.protocol in ("file", "official"):
+        if settings.protocol == "official":
+            where, of_subject = "The official list", of_all(official or {}, counts.index)
+            if has_one_split(of_subject.values()):
+                return [Fold(0, "0", _subsets_of_parts(counts, of_subject, settings, rng))]
+        else:
+            path = Path(settings.folds_file or "")
+            where, of_subject = str(path), fold_of_subjects(path, counts.index)
         names = sorted(set(of_subject.values()), key=_natural)
         if len(names) < 2:
-            raise UserError(f"{path} puts everybody into one fold; there must be two or more.")
+            raise UserError(f"{where} puts everybody into one fold; there must be two or more.")
         tested = np.array([names.index(of_subject[subject]) for subject in counts.index])
     else:
         tested = _test_folds(counts, settings, rng)
         names = [str(fold) for fold in range(tested.max() + 1)]
     values = [number for name in names if (number := whole_number(name)) is not None and number <= _MOST]
     numbers = values if len(values) == len(names) else range(len(names))
+    most = max(1, _MOST_DRAWN // (len(names) * len(counts)))
     return [
-        Fold(number, name, _subsets_of_fold(counts, tested == at, settings, rng))
+        Fold(number, name, _subsets_of_fold(counts, tested == at, settings, rng, most))
         for at, (number, name) in enumerate(zip(numbers, names, strict=True))
     ]
 
@@ -91,14 +99,33 @@ def _test_folds(counts: pd.DataFrame, settings: SplitSettings, rng: np.random.Ge
 
 
 def _subsets_of_fold(
-    counts: pd.DataFrame, tested: np.ndarray, settings: SplitSettings, rng: np.random.Generator
+    counts: pd.DataFrame, tested: np.ndarray, settings: SplitSettings, rng: np.random.Generator, most: int
 ) -> dict[str, str]:
+    """As `Fold.subsets`; of at most so many random assignments the best."""
     rest = counts[~tested]
     num_validation = max(1, round(settings.validation_share * len(rest)))
     _check_number(len(counts), int(tested.sum()), num_validation)
-    groups = assign_groups(rest.to_numpy(np.float64), [num_validation, len(rest) - num_validation], rng)
+    groups = assign_groups(rest.to_numpy(np.float64), [num_validation, len(rest) - num_validation], rng, most)
     subsets = dict.fromkeys(counts.index, TEST)
     return subsets | dict(zip(rest.index, np.array([VALIDATION, TRAIN])[groups], strict=True))
+
+
+def _subsets_of_parts(
+    counts: pd.DataFrame, of_subject: Mapping[str, str], settings: SplitSettings, rng: np.random.Generator
+) -> dict[str, str]:
+    """One official split; where it has no validation part, a share of its training part is drawn for that."""
+    parts = np.array([of_subject[subject] for subject in counts.index])
+    if absent := [part for part in (TRAIN, TEST) if part not in parts]:
+        raise UserError(f"The corpus's official split has nobody in {absent[0]}; is all of it there?")
+    subsets = dict(zip(counts.index, parts, strict=True))
+    most = max(1, _MOST_DRAWN // len(counts))
+    if VALIDATION in parts:
+        return subsets
+    return subsets | {
+        subject: subset
+        for subject, subset in _subsets_of_fold(counts, parts == TEST, settings, rng, most).items()
+        if subset != TEST
+    }
 
 
 def _check_number(num_subjects: int, num_test: int, num_validation: int) -> None:
@@ -109,7 +136,9 @@ def _check_number(num_subjects: int, num_test: int, num_validation: int) -> None
         )
 
 
-def assign_groups(counts: np.ndarray, sizes: list[int], rng: np.random.Generator) -> np.ndarray:
+def assign_groups(
+    counts: np.ndarray, sizes: list[int], rng: np.random.Generator, most: int = _CANDIDATES
+) -> np.ndarray:
     """Of many random assignments of subjects to groups, the one whose groups are most alike in classes.
 
     Unlike StratifiedGroupKFold this fixes the number of subjects a group and works with as few as three.
@@ -117,11 +146,12 @@ def assign_groups(counts: np.ndarray, sizes: list[int], rng: np.random.Generator
     Args:
         counts: (subjects, classes), videos.
         sizes: subjects a group; they add up to the number of subjects.
+        most: assignments that are looked at, if not fewer.
 
     Returns:
         The group of each subject, int (subjects,).
     """
-    candidates = min(_CANDIDATES, max(1, _MOST_DRAWN // len(counts)))
+    candidates = min(_CANDIDATES, most, max(1, _MOST_DRAWN // len(counts)))
     orders = rng.permuted(np.tile(np.arange(len(counts)), (candidates, 1)), axis=1)
     groups = np.zeros((candidates, len(counts)), np.int64)
     np.put_along_axis(groups, orders, np.repeat(np.arange(len(sizes)), sizes)[None, :], axis=1)

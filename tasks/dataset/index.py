@@ -110,9 +110,14 @@ def _rows(video: Any, more: Mapping[str, str], rows_of: Mapping[str, pa.Table]) 
     return found.select([*SCHEMA.names, *(name for name in _OF_FRAMES.names if name in rows.column_names)])
 
 
+def fold_folder(folder: Path, fold: int) -> Path:
+    """The index of a fold, below `Layout.index`."""
+    return folder / f"fold-{fold}"
+
+
 def subset_file(folder: Path, fold: int, subset: str) -> Path:
     """The index of one subset of a fold, below `Layout.index`."""
-    return folder / f"fold-{fold}" / f"{subset}.parquet"
+    return fold_folder(folder, fold) / f"{subset}.parquet"
 
 
 def read_subset(folder: Path, fold: int, subset: str, emotions: Sequence[str]) -> pd.DataFrame:
@@ -153,14 +158,10 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
     Raises:
         UserError: the index does not fit its shards, or one of them is not what its name says.
     """
-    if (index["prepared"] != prepared.name).any():
-        raise UserError(
-            f"The index was made of {index['prepared'].iloc[0]}, prepared with other settings than {prepared.name}; "
-            "run `fer split` again."
-        )
+    check_prepared(index, prepared)
     positions = pd.Series(np.arange(len(index))).groupby(index["shard"].to_numpy()).indices
     shards = [named_shard(prepared, shard) for shard in positions]
-    rows, frames, seen = _windows(index)
+    rows, frames, seen = windows_of(index)
     used = [np.unique(rows[at]) for at in positions.values()]
     starts = np.cumsum([0, *map(len, used)])
     places = np.empty(rows.shape, np.int64)
@@ -169,7 +170,7 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
     optical_flows: np.ndarray | None = None
     with show as advance:
         for number, (at, images) in enumerate(zip(positions.values(), read_images_of(shards), strict=True)):
-            _check_rows(shards[number], index.iloc[at], rows[at], frames[at], seen[at], images.numbers)
+            check_rows(shards[number], index.iloc[at], rows[at], frames[at], seen[at], images.numbers)
             if faces is None:
                 faces = np.empty((starts[-1], *images.faces.shape[1:]), images.faces.dtype)
                 if (flows := images.optical_flows) is not None:
@@ -179,21 +180,41 @@ def load_arrays(index: pd.DataFrame, prepared: Path, emotions: tuple[str, ...]) 
             if optical_flows is not None and images.optical_flows is not None:
                 optical_flows[starts[number] : starts[number + 1]] = images.optical_flows[used[number]]
             advance("")
-    if faces is None:
+    assert faces is not None
+    return SegmentArrays(faces, optical_flows, places, seen, *identities(index, emotions))
+
+
+def check_prepared(index: pd.DataFrame, prepared: Path) -> None:
+    """Raise `UserError` when an index was made of shards in another folder, or of none."""
+    if index.empty:
         raise UserError("The index holds no segment; run `fer split` again.")
-    labels = label_numbers(index["emotion"], emotions)
+    if (index["prepared"] != prepared.name).any():
+        raise UserError(
+            f"The index was made of {index['prepared'].iloc[0]}, prepared with other settings than {prepared.name}; "
+            "run `fer split` again."
+        )
+
+
+def identities(index: pd.DataFrame, emotions: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, videos and names of the index's rows, each (n,), as of `SegmentSource`."""
     names = (index["video_id"] + "#" + index["segment"].astype(str)).to_numpy()
-    return SegmentArrays(faces, optical_flows, places, seen, labels, index["video_id"].to_numpy(), names)
+    return label_numbers(index["emotion"], emotions), index["video_id"].to_numpy(), names
+
+
+def indexed_shards(folder: Path) -> set[str]:
+    """Names of the shards in the index of a fold, below `Layout.index`, whatever the subset."""
+    tables = [find_frame(folder / f"{subset}.parquet", _EXPECTED, ["shard"]) for subset in (TRAIN, VALIDATION, TEST)]
+    return {shard for table in tables if table is not None for shard in table["shard"].unique()}
 
 
 def count_frames(index: pd.DataFrame) -> int:
     """How many frames the arrays of an index hold, where segments share some."""
-    rows, _, _ = _windows(index)
+    rows, _, _ = windows_of(index)
     shards = pd.factorize(index["shard"])[0][:, None]
     return len(np.unique(shards * (rows.max(initial=0) + 1) + rows))
 
 
-def _windows(index: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def windows_of(index: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of the shard of each segment, the frames that stand there, int (n, T), and which it sees, bool (n, T)."""
     if "rows" not in index:
         rows, frames = (index[name].to_numpy()[:, None] for name in ("row", "frame"))
@@ -202,7 +223,7 @@ def _windows(index: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rows, frames, seen
 
 
-def _check_rows(
+def check_rows(
     shard: Path, index: pd.DataFrame, rows: np.ndarray, frames: np.ndarray, seen: np.ndarray, numbers: np.ndarray
 ) -> None:
     """Raise `UserError` when the index means other segments than those that stand in its rows of a shard.
@@ -220,19 +241,22 @@ def _check_rows(
         found = f"names it as that of the video {others.iloc[0][:12]}.."
     elif len(outside):
         found = f"names row {outside[0]} of its {len(numbers)} rows"
-    elif (differ := _other_segments(index["segment"].to_numpy(), rows, frames, seen, numbers)).any():
+    elif (differ := other_segments(index["segment"].to_numpy(), frames, seen, numbers[rows])).any():
         found = f"means other segments, number {index['segment'][differ].iloc[0]} for one"
     else:
         return
     raise UserError(f"The index does not fit {shard}: it {found}; run `fer split` again, which makes a new one.")
 
 
-def _other_segments(
-    segments: np.ndarray, rows: np.ndarray, frames: np.ndarray, seen: np.ndarray, numbers: np.ndarray
-) -> np.ndarray:
-    """Which segments are not those of the shard, bool (n,); arguments as of `_check_rows`."""
-    begins = seen[:, 0] & (numbers[rows[:, 0], 0] != segments)
-    different: np.ndarray = begins | (numbers[rows, 1] != frames).any(axis=1)
+def other_segments(segments: np.ndarray, frames: np.ndarray, seen: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Which segments are not those of the shard, bool (n,).
+
+    Args:
+        segments: int (n,), their numbers; `frames` and `seen` as of `check_rows`.
+        numbers: int (n, T, 2), what stands in their rows of the shard.
+    """
+    begins = seen[:, 0] & (numbers[:, 0, 0] != segments)
+    different: np.ndarray = begins | (numbers[..., 1] != frames).any(axis=1)
     return different
 
 

@@ -22,15 +22,15 @@ import pyarrow as pa
 
 from fer_models.errors import BrokenFile, UserError
 from tasks.config.settings import SplitSettings
-from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_subjects
+from tasks.dataset.official import has_one_split, of_all
+from tasks.dataset.split_names import NEW_SPLIT, RESERVE, as_named_now, check_subjects, follow_names, with_names
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import is_usable
 from tasks.progress import echo
 from tasks.storage.expected import Expected
 from tasks.storage.files import atomic_write, is_file, read_frame, set_aside, write_table
 
-RESERVE = "reserve"
 SUBSETS = (TRAIN, VALIDATION, TEST)
 
 SCHEMA = pa.schema(
@@ -50,16 +50,25 @@ _EXPECTED = Expected(
     key=("fold", "video_id", "sha256"),
     words={"side": (*SUBSETS, RESERVE)},
 )
-#: Never to remove a split: other studies may stand on it.
-_NEW_SPLIT = "set another split.seed, which draws a new split and leaves this one to the studies that use it"
+#: The name of the fold of a split without folds.
+_ONLY_FOLD = "0"
 #: What a row of the split is about: a name alone could get another content.
 KEY = ["video_id", "sha256"]
 
 
-def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings, path: Path) -> pd.DataFrame:
+def update_split(
+    ledger: pd.DataFrame,
+    emotions: Sequence[str],
+    settings: SplitSettings,
+    path: Path,
+    official: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Assign every labelled video of the ledger to a subset, keeping what `path` already says, and write it there.
 
     Videos that could not be used keep a subset too: in the test subset they count as uncovered.
+
+    Args:
+        official: of subjects, as from `tasks.dataset.official`; for the protocol `official`.
 
     Returns:
         The study's part of the split.
@@ -71,23 +80,61 @@ def update_split(ledger: pd.DataFrame, emotions: Sequence[str], settings: SplitS
     if videos.empty:
         raise UserError("No video has a label and a subject, so there is nothing to split; check corpus.adapter.")
     drawn = not path.is_file()
-    known = _draw(videos, emotions, settings) if drawn else _with_names(read_split(path), videos, settings)
-    folds = [_as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
-    known = pd.concat(folds, ignore_index=True)
-    _check_subjects(known, videos)
+    known = _draw(videos, emotions, settings, official) if drawn else with_names(read_split(path), videos, settings)
+    if changed := not _are_all_there(known, videos):
+        known = _renamed(known, videos)
+    if changed or (known.groupby("fold").size() != len(videos)).any():
+        known = _extended(known, videos, emotions, settings, official)
+    split = known.astype({"fold": "int32"})[SCHEMA.names]
+    part = split_of_study(split, ledger, emotions)
+    _echo_never_tested(part, settings)
+    _check(part, _is_one_of_several(part, settings), ledger, emotions, drawn)
+    table = pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False)
+    for place in (path, _copy_of(path)):
+        write_table(place, table)
+    return part
+
+
+def _are_all_there(known: pd.DataFrame, videos: pd.DataFrame) -> bool:
+    """Whether all that is known stands among the videos, under the same names and subjects."""
+    names = [*KEY, "subject"]
+    return len(known[names].merge(videos[names], on=names)) == len(known)
+
+
+def _renamed(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """What is known, in the present names."""
+    types = known.dtypes
+    known, videos = _with_plain_texts(known), _with_plain_texts(videos)
+    folds = [as_named_now(follow_names(rows, videos), videos) for _, rows in known.groupby("fold")]
+    known = pd.concat(folds, ignore_index=True).astype(types)
+    check_subjects(known, videos)
+    return known
+
+
+def _extended(
+    known: pd.DataFrame,
+    videos: pd.DataFrame,
+    emotions: Sequence[str],
+    settings: SplitSettings,
+    official: Mapping[str, str] | None,
+) -> pd.DataFrame:
+    """What is known, with what is new added."""
+    types = known.dtypes
+    known, videos = _with_plain_texts(known), _with_plain_texts(videos)
     tested = known[known["side"] == TEST]
     is_tested = videos["video_id"].isin(tested["video_id"]) | videos["sha256"].isin(tested["sha256"])
     compared = frozenset(videos.loc[is_tested, "emotion"])
-    dealt = _deal_newcomers(videos, set(known["subject"]), compared, emotions, settings)
-    folds = [_extend(rows, videos, compared, dealt, settings) for _, rows in known.groupby("fold")]
-    split = pd.concat(folds, ignore_index=True).astype({"fold": "int32"})[SCHEMA.names]
-    part = split_of_study(split, ledger, emotions)
-    _echo_never_tested(part, settings)
-    for _, rows in part.groupby("fold"):
-        _check(rows, settings.protocol != "holdout", ledger, emotions, drawn)
-    for place in (path, _copy_of(path)):
-        write_table(place, pa.Table.from_pandas(split, schema=SCHEMA, preserve_index=False))
-    return part
+    dealt = _deal_newcomers(videos, set(known["subject"].unique()), compared, emotions, settings, official)
+    keys = _keys(videos)
+    folds = [
+        _extend(rows, videos[~keys.isin(_keys(rows))], compared, dealt, settings) for _, rows in known.groupby("fold")
+    ]
+    return pd.concat(folds, ignore_index=True)[list(types.index)].astype(types)
+
+
+def _with_plain_texts(table: pd.DataFrame) -> pd.DataFrame:
+    """With texts as Python's: pandas looks for one among others several times as fast, and there are many folds."""
+    return table.astype({name: object for name in table.columns if pd.api.types.is_string_dtype(table[name])})
 
 
 def read_split(path: Path) -> pd.DataFrame:
@@ -148,12 +195,14 @@ def _was_meant(ledger: pd.DataFrame) -> pd.Series:
     return ~ledger["outcome"].isin([Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT])
 
 
-def _draw(videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings) -> pd.DataFrame:
+def _draw(
+    videos: pd.DataFrame, emotions: Sequence[str], settings: SplitSettings, official: Mapping[str, str] | None
+) -> pd.DataFrame:
     folds = [
         videos[[*KEY, "subject"]].assign(
             fold=fold.number, fold_name=fold.name, side=videos["subject"].map(fold.subsets)
         )
-        for fold in draw_folds(_counts(videos, emotions), settings)
+        for fold in draw_folds(_counts(videos, emotions), settings, official)
     ]
     return pd.concat(folds, ignore_index=True)
 
@@ -172,9 +221,18 @@ def _deal_newcomers(
     compared: Collection[str],
     emotions: Sequence[str],
     settings: SplitSettings,
+    official: Mapping[str, str] | None,
 ) -> dict[str, str]:
-    """The fold that tests each of the new subjects who show only classes that no study compared anything on."""
+    """The fold that tests each of the new subjects who show only classes that no study compared anything on.
+
+    Official lists say of everybody who is tested in which fold, or in which part; those who are to be tested wait where
+    their classes were compared already.
+    """
     newcomers = videos[~videos["subject"].isin(list(known))]
+    if settings.protocol == "official":
+        words = of_all(official or {}, newcomers["subject"].unique())
+        is_one = has_one_split(words.values())
+        return {name: _ONLY_FOLD if is_one and word == TEST else word for name, word in words.items()}
     late = newcomers.loc[newcomers["emotion"].isin(list(compared)), "subject"]
     fresh = newcomers[~newcomers["subject"].isin(late)]
     if fresh.empty or settings.protocol == "loso":
@@ -190,55 +248,25 @@ def _deal_newcomers(
 
 def _echo_never_tested(split: pd.DataFrame, settings: SplitSettings) -> None:
     """Folds test everybody once, except those who came after the folds were drawn."""
-    subjects = set(split["subject"])
-    never = subjects - set(split.loc[split["side"] == TEST, "subject"])
-    if never and settings.protocol != "holdout":
+    subjects = set(split["subject"].unique())
+    never = subjects - set(split.loc[split["side"] == TEST, "subject"].unique())
+    if never and split["fold"].nunique() > 1:
         echo(
             f"{len(never)} of {len(subjects)} people came after the folds were drawn and are never tested "
             f"({min(never)}, for example); with another split.seed, folds of all of them are drawn."
         )
 
 
-def _with_names(known: pd.DataFrame, videos: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
-    """A split with the names that a table of folds gives its folds, where there is one.
-
-    Those that are drawn now carry them; earlier ones were drawn without.
-
-    Raises:
-        UserError: the table puts subjects into other folds than those that they are tested in.
-    """
-    path = Path(settings.folds_file or "")
-    if settings.protocol != "file" or not path.is_file():
-        return known
-    is_tested = (known["side"] == TEST) & known["subject"].isin(videos["subject"])
-    tested = known.loc[is_tested, ["subject", "fold"]].drop_duplicates()
-    tested["named"] = tested["subject"].map(fold_of_subjects(path, tested["subject"]))
-    names = tested.groupby("fold")["named"].agg(lambda named: named.iloc[0])
-    other = tested[(tested["named"] != tested["fold"].map(names)) | tested["named"].map(names.value_counts()).gt(1)]
-    if len(other):
-        first = other.iloc[0]
-        raise UserError(
-            f"{path} is not the table that this split was drawn from: it puts {first['subject']} into fold "
-            f"{first['named']}, with others than before; {_NEW_SPLIT}."
-        )
-    return known.assign(fold_name=known["fold"].map(names).fillna(known["fold_name"]))
-
-
-def _check_subjects(known: pd.DataFrame, videos: pd.DataFrame) -> None:
-    renamed = known.merge(videos[["video_id", "subject"]], on="video_id", suffixes=("", "_now"))
-    renamed = renamed[renamed["subject"] != renamed["subject_now"]]
-    if len(renamed):
-        first = renamed.iloc[0]
-        raise UserError(
-            f"{renamed['video_id'].nunique()} videos belong to another person than when the split was drawn "
-            f"({first['video_id']}: {first['subject']}, now {first['subject_now']}), which could put a person in two "
-            f"subsets; {_NEW_SPLIT}."
-        )
+def _is_one_of_several(split: pd.DataFrame, settings: SplitSettings) -> bool:
+    """Whether the folds of a split share its classes out, so that one of them need not test all."""
+    if settings.protocol == "official":
+        return split["fold"].nunique() > 1
+    return settings.protocol != "holdout"
 
 
 def _extend(
     known: pd.DataFrame,
-    videos: pd.DataFrame,
+    new: pd.DataFrame,
     compared: Collection[str],
     dealt: Mapping[str, str],
     settings: SplitSettings,
@@ -249,12 +277,13 @@ def _extend(
         compared: the classes with test videos, which no others join.
         dealt: as from `_deal_newcomers`.
     """
-    new = videos[~_keys(videos).isin(_keys(known))]
     fold = {name: known[name].iloc[0] for name in ("fold", "fold_name")}
     of_subject = dict(zip(known["subject"], known["side"].replace({RESERVE: TEST}), strict=True))
     for subject, count in new["subject"].value_counts().items():
         if subject not in of_subject and dealt.get(str(subject)) == fold["fold_name"]:
             of_subject[subject] = TEST
+        elif subject not in of_subject and settings.protocol == "official" and dealt[str(subject)] in SUBSETS:
+            of_subject[subject] = dealt[str(subject)]
         elif subject not in of_subject:
             sizes = known["side"].value_counts()
             tested = settings.test_share if settings.protocol == "holdout" else 0.0
@@ -269,32 +298,6 @@ def _extend(
     return pd.concat([known[~replaced], new[[*KEY, "subject"]].assign(side=subsets, **fold)], ignore_index=True)
 
 
-def follow_names(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
-    """The known rows under the present names of their contents."""
-    now = videos[~videos["video_id"].isin(known["video_id"]) & (videos["sha256"] != "")]
-    names = dict(zip(now["sha256"], now["video_id"], strict=True))
-    gone = ~known["video_id"].isin(videos["video_id"]) & known["sha256"].isin(list(names))
-    gone &= ~known["sha256"].duplicated()
-    return known.assign(video_id=known["video_id"].where(~gone, known["sha256"].map(names)))
-
-
-def _as_named_now(known: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
-    """The known rows with subjects as they are spelled now; raises `UserError` for two who are one, in two subsets."""
-    spelling = one_spelling([*known["subject"], *videos["subject"]])
-    present = set(videos["subject"])
-    now = {spelling[name]: name for name in present}
-    subjects = known["subject"].map(lambda name: name if name in present else now.get(spelling[name], name))
-    subsets = known["side"].replace({RESERVE: TEST}).groupby(subjects).nunique()
-    for subject in subsets.index[subsets > 1]:
-        names = sorted(known.loc[subjects == subject, "subject"].unique())
-        if len(names) > 1:
-            raise UserError(
-                f"The split was drawn with {' and '.join(map(repr, names))} as several people, in two subsets, who are "
-                f"one ({subject}); {_NEW_SPLIT}."
-            )
-    return known.assign(subject=subjects)
-
-
 def _keys(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(list(zip(rows["video_id"], rows["sha256"], strict=True)), index=rows.index, dtype=object)
 
@@ -305,21 +308,22 @@ def _check(
     """Every subset needs usable videos of every class, only the test subset of one fold of several need not have all.
 
     Args:
-        split: the study's rows of a fold.
+        split: the study's rows.
         drawn: the split is a new one.
     """
-    usable = ledger[is_usable(ledger)]
-    table = usable.merge(split.drop(columns="subject"), on=KEY)
-    counts = pd.crosstab(table["side"], table["emotion"]).reindex(
-        index=list(SUBSETS), columns=list(emotions), fill_value=0
-    )
-    for subset in SUBSETS:
-        empty = [emotion for emotion in emotions if counts.loc[subset, emotion] == 0]
+    usable = ledger.loc[is_usable(ledger), [*KEY, "emotion"]]
+    table = split[["fold", "side", *KEY]].merge(usable, on=KEY)
+    counts = table.groupby(["fold", "side", "emotion"], observed=True).size()
+    folds = pd.MultiIndex.from_product([sorted(split["fold"].unique()), SUBSETS])
+    counted = counts.unstack(fill_value=0).reindex(index=folds, columns=list(emotions), fill_value=0)
+    for (fold, subset), row in zip(counted.index, counted.to_numpy(), strict=True):
+        empty = [emotion for emotion, number in zip(emotions, row, strict=True) if number == 0]
         if empty and (not one_of_several or subset != TEST or len(empty) == len(emotions)):
-            have = ", ".join(f"{emotion} {counts.loc[subset, emotion]}" for emotion in emotions)
-            subjects = split.loc[split["side"] == subset, "subject"].nunique()
-            where = f" of fold {split['fold_name'].iloc[0]}" if one_of_several else ""
-            advice = "try another split.seed" if drawn else _NEW_SPLIT
+            have = ", ".join(f"{emotion} {number}" for emotion, number in zip(emotions, row, strict=True))
+            rows = split[split["fold"] == fold]
+            subjects = rows.loc[rows["side"] == subset, "subject"].nunique()
+            where = f" of fold {rows['fold_name'].iloc[0]}" if one_of_several else ""
+            advice = "try another split.seed" if drawn else NEW_SPLIT
             raise UserError(
                 f"The {subset} subset{where} ({subjects} people) has no usable video of {', '.join(empty)} "
                 f"(it has {have}); add videos, name fewer classes in corpus.emotions, or {advice}."

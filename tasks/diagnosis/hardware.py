@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 from tasks.config.settings import StudySettings
+from tasks.cores import bound_cores, quota_cores, thread_environment, usable_cores
 from tasks.diagnosis.check_result import CheckResult, State
 from tasks.memory import free_bytes
 from tasks.services.foreign_settings import keras_fault
 
 #: TensorFlow, the project and a batch of the widest model take about 2 GB (`make bench-train`).
 _LEAST_MEMORY_GB = 2.0
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _NVIDIA = Path("/dev/nvidiactl")
 _KERAS_TIMEOUT_S = 120.0
 _QUESTION = """
@@ -27,10 +27,12 @@ print(json.dumps([keras.backend.backend(), devices, gains_from_bfloat16()]))
 
 def check_cores(settings: StudySettings) -> list[CheckResult]:
     """Cores that this process may use, against the workers that the settings ask for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cpu_quota()
+    cores, quota, usable = bound_cores(), quota_cores(), usable_cores()
     found = f"{cores}" + (f", {quota:g} by the container's limit" if quota and quota < cores else "")
-    usable = min(cores, quota or cores)
+    threads = {name: os.environ.get(name, value) for name, value in thread_environment().items()}
+    found += f"; threads of a model: {threads['TF_NUM_INTRAOP_THREADS']}"
+    others = [f"{name}={value}" for name, value in threads.items() if value != thread_environment()[name]]
+    found += f" (you set {', '.join(others)})" if others else ""
     workers = settings.execution.workers or cores
     if workers > usable + 0.5:
         fix = f"--set execution.workers={max(int(usable), 1)}"
@@ -89,12 +91,3 @@ def _ask_keras() -> tuple[str, list[str], bool]:
         raise RuntimeError(f"Python died of {died}" if died else words[-1] if words else "Python ended without a word")
     backend, devices, faster = json.loads(child.stdout.splitlines()[-1])
     return backend, devices, faster
-
-
-def _cpu_quota() -> float | None:
-    """Cores that the container is limited to."""
-    try:
-        quota, period = _QUOTA.read_text(encoding="utf-8").split()
-        return int(quota) / int(period)
-    except (OSError, ValueError):  # no such limit
-        return None

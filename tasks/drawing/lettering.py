@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
 
 _FONT = "DejaVu Sans"
 #: Comes with newer Matplotlibs and has a box for every sign.
@@ -40,9 +42,34 @@ def drawable_names(names: Sequence[str], most: int) -> list[str]:
     drawn = []
     for number, name in enumerate(names, start=1):
         lacking = _lacking(name)
-        squares = "".join("□" if ord(sign) in lacking else sign for sign in name)
-        drawn.append(shorten(f"{number} {squares}" if _font_with(lacking) is None else name, most))
+        drawn.append(shorten(f"{number} {drawable(name)}" if _font_with(lacking) is None else name, most))
     return drawn
+
+
+def drawable(text: str) -> str:
+    """A text with a square for each sign that no font of this machine has."""
+    lacking = _lacking(text) - {ord("\n")}
+    return text if _font_with(lacking) is not None else "".join("□" if ord(one) in lacking else one for one in text)
+
+
+def set_names(axis: Axis, names: Sequence[str], most: int = 24, every: int = 1, **style: Any) -> None:
+    """Write names of classes or subjects at the places 0, 1, ... of an axis, shortened to `most` characters.
+
+    Args:
+        every: only each so many-th name is written, from the first on.
+    """
+    shown = drawable_names(names, most)[::every]
+    axis.set_ticks(range(0, len(names), every), shown, parse_math=False, **style)
+    for label, name in zip(axis.get_ticklabels(), names[::every], strict=True):
+        label.set_fontfamily(fonts_for(name))
+
+
+def settle_texts(figure: Figure) -> None:
+    """Let all that is written in a figure be read as it is, in fonts that have its signs: names may hold any."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        if _lacking(said := text.get_text()) - {ord("\n")}:
+            text.set(text=drawable(said), family=fonts_for(said))
 
 
 def fonts_for(text: str) -> list[str]:

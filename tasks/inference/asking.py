@@ -39,10 +39,12 @@ class SegmentAsker:
     Args:
         ask: is given segments, block by block.
         settings: that the frames were cut with.
+        block: it is asked for so many segments at a time; None for many, as is fastest.
     """
 
-    def __init__(self, ask: Ask, settings: PrepareSettings) -> None:
+    def __init__(self, ask: Ask, settings: PrepareSettings, block: int | None = None) -> None:
         self._ask, self._settings, self._windows = ask, settings, settings.windows
+        self._block = block or PREDICT_BATCH
         self._waiting: list[FaceFrame] = []
         self._next = 0  # the first segment of which nothing was asked yet
         self._segments = array("q")
@@ -53,12 +55,30 @@ class SegmentAsker:
         """One more frame."""
         self._waiting.append(frame)
         if self._windows.num_frames == 1:
-            if len(self._waiting) >= PREDICT_BATCH:
+            if len(self._waiting) >= self._block:
                 self._ask_pairs()
+        else:
+            self.pass_by(frame.frame)
+
+    def pass_by(self, frame: int) -> None:
+        """There is no further frame up to number `frame`, whether it shows the face or not."""
+        known = (frame - self._windows.last_place) // self._windows.stride + 1
+        if self._windows.num_frames > 1 and known - self._next >= self._block:
+            self._ask_windows(known)
+
+    @property
+    def num_waiting(self) -> int:
+        """Frames that are held."""
+        return len(self._waiting)
+
+    def settle(self, frame: int) -> None:
+        """Ask for all that is known, however little it is; no frame before that number comes any more."""
+        if self._windows.num_frames == 1:
+            self._ask_pairs()
             return
         last_place = (self._windows.num_frames - 1) * self._windows.step
-        known = (frame.frame - last_place) // self._windows.stride + 1
-        if known - self._next >= PREDICT_BATCH:
+        known = (frame - 1 - last_place) // self._windows.stride + 1
+        if self._waiting and known > self._next:
             self._ask_windows(known)
 
     def finish(self, num_segments: int) -> Said:
@@ -70,10 +90,16 @@ class SegmentAsker:
             self._ask_pairs()
         else:
             self._ask_windows(num_segments)
+        said = self.hand_over()
+        there = said.segments < num_segments
+        return Said(said.segments[there], said.seen[there], said.probabilities[:, there])
+
+    def hand_over(self) -> Said:
+        """What was said since it was handed over last."""
         segments, seen = np.array(self._segments, np.int64), np.array(self._seen)
-        probabilities = np.concatenate(self._parts, axis=1) if self._parts else np.empty((1, 0, 0))
-        there = segments < num_segments
-        return Said(segments[there], seen[there], probabilities[:, there])
+        probabilities = np.concatenate(self._parts, axis=1) if self._parts else NOTHING.probabilities
+        del self._segments[:], self._seen[:], self._parts[:]
+        return Said(segments, seen, probabilities)
 
     def _ask_pairs(self) -> None:
         frames = [frame for frame in self._waiting if frame.segment >= 0]

@@ -15,9 +15,10 @@ from fer_models.models.building import model_network
 from fer_models.segments import FrameInputs
 from fer_models.windows import Windows
 from tasks.config.prepare_settings import PrepareSettings
-from tasks.inference.cutting import cut_for_model
+from tasks.inference.cutting import Faces, cut_for_model
+from tasks.inference.one_video import OneVideo
 from tasks.inference.prediction import Prediction
-from tasks.inference.predictor import OneVideo, Predictor
+from tasks.inference.predictor import Predictor
 from tasks.storage.files import atomic_write
 from tasks.video.segments import FaceFrame, Sighting
 
@@ -68,15 +69,20 @@ class FaceLog:
 
 
 def predict_and_keep(
-    predictor: Predictor, video: Path, folder: Path, see: Callable[[Sighting], None] = lambda sighting: None
+    predictor: Predictor,
+    video: Path,
+    folder: Path,
+    see: Callable[[Sighting], None] = lambda sighting: None,
+    faces: Faces = "one",
 ) -> Prediction:
     """What `predictor.predict` says of a video; what the model was asked about is kept for `find_segment`.
 
     Args:
         folder: see `FaceLog`.
         see: is told of each decoded frame too, and may end the work by an exception.
+        faces: as of `predictor.predict`.
     """
-    preparing = predictor.preparing()
+    preparing = predictor.preparing(faces=faces)
     asked, log = OneVideo(predictor, video, preparing), FaceLog(folder, preparing.settings_of(video))
 
     def keep(track: int, frame: FaceFrame) -> None:

@@ -1,6 +1,6 @@
 """A trained model, asked about videos that are prepared just as its training data was."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +19,12 @@ from fer_models.training.engine import PREDICT_BATCH, predict
 from tasks.config.model_card import read_card
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
-from tasks.inference.asking import Said, SegmentAsker
-from tasks.inference.cutting import ONE_TRACK, Cut, Preparing, cut_for_model
+from tasks.inference.asking import Said
+from tasks.inference.cutting import Cut, Faces, Preparing, cut_for_model
+from tasks.inference.live.stream import Moment, Stream, TimedFrame
+from tasks.inference.one_video import OneVideo, Track
 from tasks.inference.prediction import Prediction
 from tasks.inference.pretrained import SMOOTHING_S, STILL_TEMPERATURE, pretrained_model, pretrained_prepare
-from tasks.inference.rows import Sightings, frame_rows, segment_rows
 from tasks.inference.sources import find_model, find_videos
 from tasks.outcomes import Outcome
 from tasks.progress import progress
@@ -31,7 +32,7 @@ from tasks.storage.local_copies import local_copy
 from tasks.storage.locations import read_location
 from tasks.video.detectors import load_confirming, load_detector
 from tasks.video.image_sequences import is_still
-from tasks.video.segments import FaceFrame, Sighting, VideoReport
+from tasks.video.segments import VideoReport
 from tasks.video.verdict import CROPS_ADVICE
 
 #: Less than all other classes together.
@@ -124,7 +125,13 @@ class Predictor:
         calibration = Calibration(of_stills=STILL_TEMPERATURE, smoothing_s=SMOOTHING_S)
         return cls([pretrained_model()], pretrained_prepare(), calibration=calibration)
 
-    def predict(self, video: Path | str, stride: int | None = None, precropped: bool | None = None) -> Prediction:
+    def predict(
+        self,
+        video: Path | str,
+        stride: int | None = None,
+        precropped: bool | None = None,
+        faces: Faces = "one",
+    ) -> Prediction:
         """What the model says of a video; memory does not grow with its length but for a row a frame.
 
         Args:
@@ -132,14 +139,38 @@ class Predictor:
             stride: frames from the start of one segment to that of the next; by default as in the training.
             precropped: frames are used whole, or faces are searched in them; by default as in the training, but in
                 frames that cannot be crops like those of the training faces are searched.
+            faces: `one` follows one face, `all` each as a track of its own, numbered in the order of appearance.
         """
-        path, preparing = Path(video), self.preparing(stride, precropped)
+        path, preparing = Path(video), self.preparing(stride, precropped, faces)
         asked = OneVideo(self, path, preparing)
         return asked.finish(self.refuse(path) or cut_for_model(path, preparing, asked.keep, asked.watch))
 
-    def preparing(self, stride: int | None = None, precropped: bool | None = None) -> Preparing:
+    def stream(
+        self, frames: Iterable[TimedFrame], stride: int | None = None, precropped: bool | None = None
+    ) -> Iterator[Moment]:
+        """What the model says of frames that come live: a moment for each, at once, in memory that does not grow.
+
+        A moment says of the face what `predict` says in the last row of `frames` for a video that ends with that frame.
+        Its probabilities are those of the newest segment by then, as `predict` has them in `segments`; until the next
+        one they stay, as long as a face is there. A segment of one kept frame counts with its last frame, one of
+        several once as many frames more have passed as lie between the first and the last that it keeps. Where
+        `predict` smooths (the published network) they are those of the last row that it gives for a video which ends
+        with that segment: the mean of the past half of the window alone.
+
+        Args:
+            frames: time in s, not falling, and uint8 RGB (height, width, 3) of each.
+            stride: as of `predict`; 1 asks the model at each frame.
+            precropped: as of `predict`.
+
+        Raises:
+            UserError: while it goes on: a frame is no such picture, or earlier than the one before.
+        """
+        preparing = self.preparing(stride, precropped)
+        return Stream(self.ask, self.labels, preparing, self.calibration.smoothing_s).moments(frames)
+
+    def preparing(self, stride: int | None = None, precropped: bool | None = None, faces: Faces = "one") -> Preparing:
         """How videos are prepared for the model; arguments as of `predict`."""
-        return Preparing(self.settings, self._crops, stride, precropped)
+        return Preparing(self.settings, self._crops, stride, precropped, faces)
 
     def refuse(self, path: Path) -> Cut | None:
         """What comes of a video that the model cannot be asked about, which then need not be opened; else None."""
@@ -191,8 +222,8 @@ class Predictor:
             return segments
         return replace(segments, optical_flows=np.zeros((*segments.faces.shape[:3], 2), np.float16))
 
-    def row(self, path: Path, cut: Cut, said: Said) -> dict[str, Any]:
-        """The row of a video, see `Prediction`."""
+    def row(self, path: Path, cut: Cut, said: Said, track: Track | None = None) -> dict[str, Any]:
+        """The row of a video, or of one of the tracks in it, see `Prediction`."""
         report = cut.report
         usable = len(said.segments) > 0 and report.outcome in (Outcome.OK, Outcome.TRUNCATED)
         probabilities = np.full(len(self.labels), np.nan)
@@ -202,18 +233,24 @@ class Predictor:
             probabilities = self._of_video(said.probabilities.mean(axis=0), temperature)
             by_member = np.stack([self._of_video(one, temperature) for one in said.probabilities])
             spread = by_member.std(axis=0)[probabilities.argmax()] if len(by_member) > 1 else np.nan
-        coverage = report.num_covered / report.num_segments if report.num_segments else np.nan
+        num_covered, num_segments = report.num_covered, report.num_segments
+        if track:
+            num_covered, num_segments = len(said.segments), len(track.segments(said))
+        coverage = num_covered / num_segments if num_segments else np.nan
         remarks = [report.message.replace(CROPS_ADVICE, "add --precropped"), cut.remark]
         doubts = []
         if usable and coverage < LOW_COVERAGE:
-            doubts.append(f"a face in {report.num_covered} of {report.num_segments} segments only")
+            doubts.append(f"a face in {num_covered} of {num_segments} segments only")
         if usable and probabilities.max() < LOW_CONFIDENCE:
             doubts.append("low confidence")
+        if track and track.number and not usable and report.num_covered:
+            doubts.append("seen for less than a segment")
         return {
             "video": str(path),
             "outcome": str(report.outcome),
             "message": "; ".join(filter(None, [*remarks, *doubts])),
-            "num_segments": report.num_covered if usable else 0,
+            **(track.cells() if track else {}),
+            "num_segments": num_covered if usable else 0,
             "predicted": self.labels[int(probabilities.argmax())] if usable else "",
             "confidence": float(probabilities.max()),
             "coverage": coverage,
@@ -228,41 +265,6 @@ class Predictor:
         of_one_video = np.zeros(len(probabilities), int)
         together = pooled(probabilities, of_one_video, self._pooling)
         return (together if temperature == 1 else apply_temperature(together, temperature))[0]
-
-
-class OneVideo:
-    """A video that is asked about while it is cut: takes what `tasks.inference.cutting` hands over.
-
-    Args:
-        preparing: what it is cut with.
-    """
-
-    def __init__(self, predictor: Predictor, path: Path, preparing: Preparing) -> None:
-        settings = preparing.settings_of(path)
-        self.path, self._predictor, self._windows = path, predictor, settings.windows
-        self._sightings, self._asker = Sightings(), SegmentAsker(predictor.ask, settings)
-
-    def keep(self, track: int, frame: FaceFrame) -> None:
-        """One more frame that the model is to see."""
-        self._asker.take(frame)
-
-    def watch(self, track: int, sighting: Sighting) -> None:
-        """One more decoded frame."""
-        self._sightings.add(sighting)
-
-    def finish(self, cut: Cut) -> Prediction:
-        """What the model says, once all was handed over."""
-        labels, windows, report = self._predictor.labels, self._windows, cut.report
-        said = self._asker.finish(report.num_segments)
-        smoothing_s = self._predictor.calibration.smoothing_s
-        return Prediction(
-            self.path,
-            labels,
-            report,
-            self._predictor.row(self.path, cut, said),
-            segment_rows(self._sightings, said, windows, report.num_segments, labels, track=ONE_TRACK),
-            frame_rows(self._sightings, said, windows, labels, ONE_TRACK, smoothing_s),
-        )
 
 
 def _lacking_in_stills(model: keras.Model) -> str:

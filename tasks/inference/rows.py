@@ -18,11 +18,13 @@ FOUND, BETWEEN, NO_FACE = "found", "between", "none"
 
 @dataclass
 class Sightings:
-    """The frames of a video and the face in them, in little memory; filled frame by frame.
+    """The frames of a video in which a face is followed, and the face in them, in little memory; filled frame by frame.
 
     Args:
         frames, times_s: of each frame.
         scenes: see `Sighting`.
+        stretches: of frames that follow each other, in one scene and of one size, numbered: no box of one says where
+            the face is in another.
         searched: 1 where a face was looked for.
         boxes: x, y, width, height of each, in px; width 0 where no face was found.
     """
@@ -30,11 +32,16 @@ class Sightings:
     frames: array = field(default_factory=lambda: array("q"))
     times_s: array = field(default_factory=lambda: array("d"))
     scenes: array = field(default_factory=lambda: array("i"))
+    stretches: array = field(default_factory=lambda: array("i"))
     searched: array = field(default_factory=lambda: array("b"))
     boxes: array = field(default_factory=lambda: array("i"))
+    _next: tuple[int, int, tuple[int, int]] | None = None
 
     def add(self, one: Sighting) -> None:
         """Of the next frame."""
+        goes_on = self._next == (one.frame, one.scene, one.size)
+        self.stretches.append((self.stretches[-1] if self.stretches else 0) + (not goes_on))
+        self._next = one.frame + 1, one.scene, one.size
         self.frames.append(one.frame)
         self.times_s.append(one.pts_s)
         self.scenes.append(one.scene)
@@ -53,13 +60,13 @@ class _Faces:
 def _faces(sightings: Sightings) -> _Faces:
     """The box in a frame that was not looked at lies between those of the frames around it that were."""
     boxes = np.array(sightings.boxes, np.int64).reshape(-1, 4)
-    scenes, searched = np.array(sightings.scenes), np.array(sightings.searched, bool)
+    stretches, searched = np.array(sightings.stretches), np.array(sightings.searched, bool)
     numbers = np.arange(len(boxes))
     before = np.maximum.accumulate(np.where(searched, numbers, -1))
     after = np.minimum.accumulate(np.where(searched, numbers, len(boxes))[::-1])[::-1]
-    known = (before >= 0) & (scenes[before] == scenes) & (boxes[before, 2] > 0)
+    known = (before >= 0) & (stretches[before] == stretches) & (boxes[before, 2] > 0)
     after = np.where(after < len(boxes), after, before)  # at the end it stays where it was
-    after = np.where((scenes[after] == scenes) & (boxes[after, 2] > 0), after, before)
+    after = np.where((stretches[after] == stretches) & (boxes[after, 2] > 0), after, before)
     share = (numbers - before) / np.maximum(after - before, 1)
     between = boxes[before] + (share[:, None] * (boxes[after] - boxes[before]))
     words = np.where(known, np.where(searched, FOUND, BETWEEN), NO_FACE)
@@ -82,7 +89,7 @@ def frame_rows(
     """
     faces = _faces(sightings)
     frames = np.array(sightings.frames, np.int64)
-    probabilities = _of_frames(said, windows, frames, len(labels))
+    probabilities = of_frames(said, windows, frames, len(labels))
     probabilities[:, faces.words == NO_FACE] = np.nan
     times_s, scenes = np.array(sightings.times_s), np.array(sightings.scenes)
     probabilities = np.stack([smooth(one, times_s, smoothing_s, scenes) for one in probabilities])
@@ -93,7 +100,7 @@ def frame_rows(
     return pd.concat([table, boxes, verdicts(probabilities, labels)], axis=1)
 
 
-def _of_frames(said: Said, windows: Windows, frames: np.ndarray, num_classes: int) -> np.ndarray:
+def of_frames(said: Said, windows: Windows, frames: np.ndarray, num_classes: int) -> np.ndarray:
     """Probabilities of frames by each member, float64 (members, m, classes); NaN for those of no covered segment."""
     members = said.probabilities.shape[0]
     count = int(max(frames.max(initial=0) // windows.stride, said.segments.max(initial=0))) + 1
@@ -112,30 +119,38 @@ def _of_frames(said: Said, windows: Windows, frames: np.ndarray, num_classes: in
 
 
 def segment_rows(
-    sightings: Sightings, said: Said, windows: Windows, num_segments: int, labels: Sequence[str], track: int
+    times_s: np.ndarray,
+    said: Said,
+    windows: Windows,
+    segments: np.ndarray,
+    labels: Sequence[str],
+    track: int,
 ) -> pd.DataFrame:
     """A row a segment.
+
+    Args:
+        times_s: float (m,), of all frames of the video.
+        segments: their numbers, int (n,), ascending; all of which something was said are among them.
 
     Returns:
         segment, first_frame, last_frame, start_s, end_s (times of these frames), track, seen_share (of the frames that
         the model looks at, those that show the face; 0 for a segment that is not covered, of which nothing is said)
         and what is said as in `frame_rows`.
     """
-    segments = np.arange(num_segments)
     first = segments * windows.stride
-    times = np.array(sightings.times_s)
-    seen = np.zeros(num_segments)
-    probabilities = np.full((said.probabilities.shape[0], num_segments, len(labels)), np.nan)
+    seen = np.zeros(len(segments))
+    probabilities = np.full((said.probabilities.shape[0], len(segments), len(labels)), np.nan)
     if len(said.segments):
-        seen[said.segments] = said.seen
-        probabilities[:, said.segments] = said.probabilities
+        places = np.searchsorted(segments, said.segments)
+        seen[places] = said.seen
+        probabilities[:, places] = said.probabilities
     table = pd.DataFrame(
         {
             "segment": segments,
             "first_frame": first,
             "last_frame": first + windows.length - 1,
-            "start_s": times[first],
-            "end_s": times[first + windows.length - 1],
+            "start_s": times_s[first],
+            "end_s": times_s[first + windows.length - 1],
             "track": track,
             "seen_share": seen,
         }

@@ -40,35 +40,38 @@ def find_videos(sources: Sequence[Path]) -> list[Path]:
     """The videos that are named, as `list_videos`.
 
     Raises:
-        UserError: one is not there.
+        UserError: none is there, too.
     """
-    return [video.path for video in list_videos(sources, all_there=True)]
+    videos = [video.path for video in list_videos(sources)]
+    if not any(map(is_there, videos)):
+        raise UserError(_no_video(videos))
+    return videos
 
 
-def list_videos(sources: Sequence[Path], all_there: bool = False) -> list[NamedVideo]:
+def list_videos(sources: Sequence[Path]) -> list[NamedVideo]:
     """The videos that are named, each once: files, the videos in and below folders, and what tables and lists name.
 
     A folder of numbered images is one video. A folder without videos stands for the images in and below it. A table is
     a CSV or Parquet file with a column `path`, a list a `.txt` file with a path a line; their paths are relative to
-    them.
-
-    Args:
-        all_there: what tables and lists name has to be there too.
+    them. What a folder, a table or a list names beside others need not be there.
 
     Raises:
-        UserError: one is not there, or a table cannot be read.
+        UserError: one that was named itself is not there, there is none, or a table cannot be read.
     """
     videos = [video for source in sources for video in _named_by(source)]
     named = {source for source in sources if not _is_list(source)}
-    missing = [str(video.path) for video in videos if (all_there or video.path in named) and not is_there(video.path)]
+    missing = [video.path for video in videos if video.path in named and not is_there(video.path)]
     if missing or not videos:
-        shown = ", ".join(missing[:_MOST_SHOWN] or map(str, sources))
-        more = f" and {len(missing) - _MOST_SHOWN} more" if len(missing) > _MOST_SHOWN else ""
-        raise UserError(f"There is no video at {shown}{more}.")
+        raise UserError(_no_video(missing or sources))
     once: dict[str, NamedVideo] = {}
     for video in videos:
         once.setdefault(os.path.abspath(video.path), video)
     return list(once.values())
+
+
+def _no_video(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - _MOST_SHOWN} more" if len(paths) > _MOST_SHOWN else ""
+    return f"There is no video at {', '.join(map(str, paths[:_MOST_SHOWN]))}{more}."
 
 
 def is_there(path: Path) -> bool:

@@ -23,7 +23,8 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
         table.to_parquet(temporary, index=False, row_group_size=_ROWS)
 
 
-def _write_json_lines(path: Path, table: pd.DataFrame) -> None:
+def write_json_lines(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as JSON lines, an object a row, whole or not at all."""
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         if table.empty:
             file.write("\n")  # a file of no bytes is taken for one that lost its content
@@ -33,7 +34,7 @@ def _write_json_lines(path: Path, table: pd.DataFrame) -> None:
 
 
 _WRITERS: MappingProxyType[str, Callable[[Path, pd.DataFrame], None]] = MappingProxyType(
-    {".csv": write_csv, ".parquet": write_parquet, ".jsonl": _write_json_lines}
+    {".csv": write_csv, ".parquet": write_parquet, ".jsonl": write_json_lines}
 )
 
 

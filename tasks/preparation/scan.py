@@ -9,6 +9,7 @@ import pandas as pd
 
 from fer_models.errors import UserError
 from tasks.config.layout import Layout
+from tasks.config.prepare_settings import FIRST_LAST, NO_MOTION
 from tasks.config.settings import StudySettings
 from tasks.corpus.changes import echo_changes, find_changes, record_changes
 from tasks.corpus.manifest import build_manifest, check_labels
@@ -63,7 +64,7 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     Raises:
         UserError: the corpus cannot become a study, or holds no video of such an id.
     """
-    _check_stills(settings)
+    _check_preparation(settings)
     load_detector(settings.prepare)  # a fault of its file ends the run here
     layout = Layout.of(settings)
     if settings.corpus.draw_sample:
@@ -85,9 +86,14 @@ def scan_corpus(settings: StudySettings, only: Collection[str] | None = None, si
     return Scan(manifest, plan, find_changes(before, manifest), again, only is not None)
 
 
-def _check_stills(settings: StudySettings) -> None:
-    """Raise `UserError` when single images are to be prepared as if they moved."""
+def _check_preparation(settings: StudySettings) -> None:
+    """Raise `UserError` when single images are to be prepared as if they moved, or pairs as if they were films."""
     prepare = settings.prepare
+    if settings.corpus.is_of_pairs and (prepare.segment_length != 2 or prepare.pair not in (FIRST_LAST, NO_MOTION)):
+        raise UserError(
+            "Each video of this corpus is a pair of images, onset and apex: add --set prepare.segment_length=2 "
+            "--set prepare.segment_stride=2 --set prepare.pair=first_last, or choose other frames with corpus.frames."
+        )
     if settings.corpus.is_of_stills and (prepare.has_optical_flow or prepare.segment_length > 1):
         raise UserError(
             "A single image is one frame without motion: add --set prepare.pair=none --set prepare.segment_length=1, "

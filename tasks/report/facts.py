@@ -55,7 +55,7 @@ class Facts:
         optimism: how much higher the UAR had been, had the test subset chosen the epoch.
         null_band: how far apart the same arm with other seeds stays.
         published: by arm the accuracy in % that was printed for this corpus, and what has to be said of it.
-        num_nameless: images of which nothing says who is seen, so that each counts as a person of its own.
+        num_nameless: videos of which nothing says who is seen, so that each counts as a person of its own.
         num_meant: videos that the study wants.
         lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
         subsets: one row per fold and subset; `folds`: one row per fold, if there are several; `classes`: one row per

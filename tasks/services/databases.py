@@ -51,7 +51,7 @@ class Databases:
 
 
 def silence(url: str) -> str:
-    """Why nothing can be asked at the address of a database, in plainer words than a driver's; empty if something can."""
+    """Why nothing can be asked at the address of a database, in plainer words than a driver's; empty if it can."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 

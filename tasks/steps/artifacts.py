@@ -154,14 +154,17 @@ def show_comparison(source: ReportInput, report: Path, study_run: mlflow_log.Stu
 def show_predictions(results: Results) -> None:
     """The rows of videos, how many ended in which way, and where all of it is."""
     name, table = f"predictions {results.path.parent.name}", results.table()
-    shown = ["video", "predicted", "confidence", "coverage", "outcome", "message", "folder"]
+    shown = ["video", "track", "predicted", "confidence", "coverage", "outcome", "message", "folder"]
+    shown = [column for column in shown if column in table]
     rows = table[shown].astype(object).where(table[shown].notna(), "")
     _show_rows(name, "rows", rows.rename(columns={"message": "remark"}), results.sentence())
     counts = _markdown(["outcome", "videos"], list(results.counts().items()))
     text = f"{markdown(results.sentence())}\n\n{counts}\n\nAll rows and the folder of each video: "
     with _optional():
         create_markdown_artifact(
-            text + markdown(results.path), key=_key(name, "summary"), description=f"What became of {len(table)} videos"
+            text + markdown(results.path),
+            key=_key(name, "summary"),
+            description=f"What became of {sum(results.counts().values())} videos",
         )
     with _optional():
         create_link_artifact(results.path.absolute().as_uri(), "predictions.csv", key=_key(name, "table"))

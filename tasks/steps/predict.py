@@ -19,7 +19,11 @@ def predict_batch(name: str, due: Sequence[Due], order: Order, models: ModelFile
     can be said; `name` says which videos these are.
     """
     rows = predict_part(due, order, models)
-    failed = [f"{row['video']}: {row['outcome']}, {row['message']}" for row in rows.values() if not row["predicted"]]
+    failed = [
+        f"{of_video[0]['video']}: {of_video[0]['outcome']}, {of_video[0]['message']}"
+        for of_video in rows.values()
+        if not any(row["predicted"] for row in of_video)
+    ]
     if failed:
         count = f"{len(failed)} of {len(rows)} videos failed: " if len(rows) > 1 else ""
         return Failed(message=count + "; ".join(failed), data=rows)

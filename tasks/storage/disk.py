@@ -30,6 +30,13 @@ def put_in_place(temporary: Path, path: Path, name_lasts: bool = True) -> None:
         sync_folder(path.parent)
 
 
+def put_folder_in_place(temporary: Path, path: Path) -> None:
+    """The same of a finished folder with all that is in it; raises `OSError` when there is one of that name."""
+    sync_tree(temporary)
+    os.rename(temporary, path)
+    sync_folder(path.parent)
+
+
 def sync_file(path: Path) -> None:
     """Wait until the content of a file is on the disk."""
     _sync(path, os.O_RDWR)

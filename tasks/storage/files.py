@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
-_TEMPORARY = ".part-"
+#: Begins the name of what is not finished.
+TEMPORARY = ".part-"
 #: What is wrong with a file that lost its content.
 LOST = "has lost its content"
 #: Before the name of a file that was set aside.
@@ -67,7 +68,7 @@ def atomic_write(path: Path, name_lasts: bool = True) -> Iterator[Path]:
             remote.upload({temporary: remote})
         return
     make_folder(path.parent) if name_lasts else path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
         put_in_place(temporary, path, name_lasts)
@@ -294,7 +295,7 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 def temporary_files(folder: Path) -> Iterator[Path]:
     """Temporary files below a folder: of processes that write them now, or that were killed. A store holds none."""
-    return folder.rglob(f"{_TEMPORARY}*") if not as_remote(folder) and folder.is_dir() else iter(())
+    return folder.rglob(f"{TEMPORARY}*") if not as_remote(folder) and folder.is_dir() else iter(())
 
 
 def remove_temporary_files(folder: Path, older_than_s: float = 0.0) -> int:

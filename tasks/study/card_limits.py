@@ -18,6 +18,9 @@ _UNEVEN = 2.0
 _ACTED = {
     "ckplus": "were posed on request in a laboratory",
     "ckplus48": "were posed on request in a laboratory",
+    **dict.fromkeys(("oulucasia", "mmi"), "were posed on request in a laboratory"),
+    **dict.fromkeys(("ravdess", "cremad", "savee", "enterface", "rml", "mead"), "were acted"),
+    **dict.fromkeys(("dfew", "ferv39k", "mafw", "caer", "afew"), "were mostly acted, in films and on television"),
 }
 #: The same by the subset of BAUM-1.
 _ACTED_OF_BAUM1 = {"a": "were acted", "s": "are reactions to films and pictures in a laboratory"}
@@ -42,7 +45,7 @@ def limits_of(
         _drawn(settings),
         _chance(uar, 1 / len(classes)),
         _people(train["subject"].nunique(), tested["subject"].nunique()),
-        _nameless(pd.concat([train, tested])),
+        _nameless(settings, pd.concat([train, tested])),
         _acted(settings),
         _uneven(classes),
         _worst(evaluation, classes),
@@ -77,12 +80,13 @@ def _people(num_trained: int, num_tested: int) -> str:
     )
 
 
-def _nameless(videos: pd.DataFrame) -> str:
+def _nameless(settings: StudySettings, videos: pd.DataFrame) -> str:
     """Where nothing says who is seen, a video is called a subject of its own."""
     count = int((videos["subject"] == videos["video_id"]).sum())
     if not count:
         return ""
-    return f"Nothing says who is seen in {count} images: somebody may be in two subsets, and scores too high."
+    what = "images" if settings.corpus.is_of_stills else "videos"
+    return f"Nothing says who is seen in {count} {what}: people may stand in train and test, and scores be too high."
 
 
 def _acted(settings: StudySettings) -> str:

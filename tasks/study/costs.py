@@ -1,6 +1,5 @@
 """What the training of a study's arms takes, said before any of it begins, so that none dies of it in the middle."""
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import keras
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm
 from fer_models.models.sizes import ModelSize, size_of
+from fer_models.training.compiled import device_bytes
 from fer_models.training.memory import Memory, TrainingData, training_memory
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
@@ -64,7 +64,7 @@ def check_memory(settings: StudySettings) -> None:
 def _cost(settings: StudySettings, arm: Arm, data: TrainingData) -> ArmCost:
     training = training_of(settings, arm)
     size = size_of(arm, settings.model, len(settings.corpus.emotions), shape_of(settings), training)
-    return ArmCost(arm, size, training_memory(size, settings.model, training, data, arm.is_solved))
+    return ArmCost(arm, size, training_memory(size, settings.model, training, data, arm.is_solved, device_bytes()))
 
 
 def _data_of(settings: StudySettings, fold: int) -> TrainingData:
@@ -77,15 +77,15 @@ def _data_of(settings: StudySettings, fold: int) -> TrainingData:
 
 
 def _check(settings: StudySettings, costs: Sequence[ArmCost]) -> None:
-    free, device = free_bytes(), _device_bytes()
+    free, device = free_bytes(), device_bytes()
     on_device = _computes_on_a_device()
     for cost in sorted(costs, key=lambda one: one.memory.total, reverse=True):
         memory = cost.memory
         of_machine = memory.data if on_device else memory.total
         if free is not None and of_machine > free:
             _complain(settings, cost, of_machine, f"{_in_gb(free)} are free")
-        elif device is not None and memory.total - memory.data > device:
-            _complain(settings, cost, memory.total - memory.data, f"the device has {_in_gb(device)}")
+        elif device is not None and memory.total > device:
+            _complain(settings, cost, memory.total, f"the device has {_in_gb(device)}")
 
 
 def _complain(settings: StudySettings, cost: ArmCost, taken: int, there_is: str) -> None:
@@ -110,16 +110,3 @@ def _in_gb(num_bytes: int) -> str:
 
 def _computes_on_a_device() -> bool:
     return any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices())
-
-
-def _device_bytes() -> int | None:
-    """What the device that Keras computes on has, as the backend tells it; None on a CPU, or where it does not tell."""
-    if not _computes_on_a_device():
-        return None
-    if keras.backend.backend() == "jax":
-        (device, *_) = importlib.import_module("jax").local_devices()
-        return (device.memory_stats() or {}).get("bytes_limit")
-    if keras.backend.backend() == "tensorflow":
-        devices = importlib.import_module("tensorflow.python.client.device_lib").list_local_devices()
-        return next((int(one.memory_limit) for one in devices if one.device_type == "GPU"), None)
-    return None

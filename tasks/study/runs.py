@@ -30,7 +30,8 @@ from tasks.config.layout import Layout
 from tasks.config.saved_preparation import Crops, carry_prepare
 from tasks.config.settings import StudySettings
 from tasks.dataset.folds import TRAIN, VALIDATION
-from tasks.dataset.index import index_digest, load_arrays, read_seen, read_subset, subset_file
+from tasks.dataset.frame_store import open_store, stored_arrays
+from tasks.dataset.index import fold_folder, index_digest, indexed_shards, read_seen, read_subset, subset_file
 from tasks.dataset.splits import fold_names, read_split, split_of_study
 from tasks.preparation.ledger import read_ledger
 from tasks.progress import echo, progress
@@ -331,7 +332,7 @@ def training_progress(run: Run) -> Progress:
 
 
 def run_arrays(settings: StudySettings, run: Run, subset: str) -> SegmentArrays:
-    """The arrays of one subset of a run's fold, kept for the next runs on it."""
+    """The segments of one subset of a run's fold; none is in memory before it is asked for."""
     layout = Layout.of(settings)
     modified_ns = subset_file(layout.index, run.split_fold, subset).stat().st_mtime_ns
     return _subset_arrays(layout.index, run.split_fold, subset, settings.corpus.emotions, layout.prepared, modified_ns)
@@ -341,4 +342,6 @@ def run_arrays(settings: StudySettings, run: Run, subset: str) -> SegmentArrays:
 def _subset_arrays(
     index: Path, fold: int, subset: str, emotions: tuple[str, ...], prepared: Path, modified_ns: int
 ) -> SegmentArrays:
-    return load_arrays(read_subset(index, fold, subset, emotions), prepared, emotions)
+    rows = read_subset(index, fold, subset, emotions)
+    store = open_store(prepared, indexed_shards(fold_folder(index, fold)))
+    return stored_arrays(rows, store, prepared, emotions)

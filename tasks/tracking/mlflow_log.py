@@ -40,6 +40,7 @@ from tasks.study.runs import Run, own_training, training_of, training_progress, 
 from tasks.tracking.champion_run import RECORD
 from tasks.tracking.connection import connect, is_local, shown, sync_artifacts, tracking_uri
 from tasks.tracking.logged_model import log_card, log_model
+from tasks.tracking.metric_names import metric_names
 from tasks.tracking.mlflow_database import artifacts_of
 
 
@@ -191,7 +192,9 @@ def log_evaluation(
             "training_seconds": evaluation.training_seconds,
             "still_climbed": int(evaluation.still_climbed),
         }
-        mlflow.log_metrics({**{f"test_{name}": value for name, value in evaluation.scores.items()}, **counts})
+        scores = {f"test_{name}": value for name, value in evaluation.scores.items()}
+        logged_as = metric_names(scores)
+        mlflow.log_metrics({logged_as[name]: value for name, value in scores.items()} | counts)
         with local_copy(folder) as copy:
             for path in finished_files(copy):
                 mlflow.log_artifact(str(path), "figures" if path.suffix in (".png", ".jpg") else "test")

@@ -59,7 +59,7 @@ def cut_frames(
         What became of the video.
     """
     video, windows = Video(), settings.windows
-    cutter = _FrameCutter(settings)
+    cutter = FrameCutter(settings)
     kept = array("q")
     try:
         for frame in decode(path, video):
@@ -132,6 +132,10 @@ class Footage:
         box = face.box if searched and face else None
         return Sighting(frame.index, frame.pts_s, frame.size, searched, box, self.num_cuts)
 
+    def forget_facts(self) -> None:
+        """See `FrameCutter.forget_facts`."""
+        del self._scores[:], self._faceless[:]
+
     def facts(self, finder: FaceFinder) -> dict[str, Any]:
         """Of the report: what was found of scenes and faces."""
         return {
@@ -144,10 +148,13 @@ class Footage:
         }
 
 
-class _FrameCutter:
+class FrameCutter:
     """Takes the frames of a video one by one and keeps what its segments need of one subject.
 
     Precropped frames are used whole, whatever their size and shape: the stored square is the frame, resized.
+
+    Attributes:
+        pairs: give the frames that count because of those that were taken.
     """
 
     def __init__(self, settings: PrepareSettings) -> None:
@@ -161,6 +168,7 @@ class _FrameCutter:
         self._found_at, self._num_faces = -1, 0
 
     def take(self, frame: Frame) -> None:
+        """Take the next frame."""
         footage = self.footage
         footage.take(frame)
         if footage.is_resized:  # a box in px of the frames before means nothing in these
@@ -188,6 +196,11 @@ class _FrameCutter:
         """Of the frame that was taken last."""
         is_new = self._settings.precropped or self._found_at == frame.index
         return self.footage.sighting(frame, self._found, self.footage.is_searched and is_new)
+
+    def forget_facts(self) -> None:
+        """There will be no report, so nothing has to be kept for it: of frames that come without an end."""
+        self.footage.forget_facts()
+        del self.pairs.intervals_s[:]
 
     def facts(self) -> dict[str, Any]:
         """Of the report: what was found of scenes, faces and pairs."""

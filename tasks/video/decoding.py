@@ -116,7 +116,7 @@ def _decode_images(path: Path, video: Video) -> Iterator[Frame]:
             return
         video.width, video.height = width, height
         video.duration_s = (number - images[0].number + 1) / SEQUENCE_FPS
-        yield Frame(video.num_decoded, (number - images[0].number) / SEQUENCE_FPS, _as_frame(pixels))
+        yield Frame(video.num_decoded, (number - images[0].number) / SEQUENCE_FPS, as_frame(pixels))
         video.num_decoded += 1
 
 
@@ -125,12 +125,12 @@ def _decode_still(path: Path, video: Video) -> Iterator[Frame]:
     pixels = read_image(path)
     video.codec = STILL
     video.height, video.width = pixels.shape[:2]
-    yield Frame(0, 0.0, _as_frame(pixels))
+    yield Frame(0, 0.0, as_frame(pixels))
     video.num_decoded = 1
 
 
-def _as_frame(pixels: np.ndarray) -> av.VideoFrame:
-    """A picture as `read_image` gives it."""
+def as_frame(pixels: np.ndarray) -> av.VideoFrame:
+    """A picture as `read_image` gives it: uint8 BGR (height, width, 3) or grey (height, width)."""
     return av.VideoFrame.from_ndarray(pixels, format="gray" if pixels.ndim == 2 else "bgr24")
 
 

@@ -2,8 +2,10 @@
 
 A video of numbered images is named by a folder whose images share what stands before the number (`clip/0001.png`, ...)
 or, where several videos share a folder, by a pattern: in its last part the last `*` stands for the number
-(`anger/S010_004_*.png`). Only that one character has a meaning, so folders may have any name. A single image file is a
-still, a video of one frame.
+(`anger/S010_004_*.png`). Behind it braces may say which numbers are meant: `img*{46,59}.jpg` is two images,
+`img*{46-91}.jpg` those from 46 to 91. A last part that is nothing but `*` means all images of a folder whatever their
+names, in natural order. Nothing else has a meaning, so folders may have any name. A single image file is a still, a
+video of one frame.
 """
 
 import hashlib
@@ -28,6 +30,8 @@ SEQUENCE_FPS = 30.0
 IMAGES, STILL = "images", "still"
 
 _NUMBERED = re.compile(r"(.*?)([0-9]+)\.[^.]+", re.DOTALL)
+_CHOICE = re.compile(r"\*\{(?:([0-9]{1,9})-([0-9]{1,9})|([0-9]{1,9}(?:,[0-9]{1,9})*))\}(?=[^*{}]*$)")
+_ALL = "*"
 
 
 class NumberedImage(NamedTuple):
@@ -56,7 +60,8 @@ def holds_one_sequence(names: Iterable[str]) -> bool:
 
 def is_image_sequence(path: Path) -> bool:
     """Whether a path names a video by its images: it is a folder, or a pattern and no file."""
-    return path.is_dir() or ("*" in path.name and is_image(path.name) and not path.exists())
+    is_pattern = path.name == _ALL or ("*" in path.name and is_image(path.name))
+    return path.is_dir() or (is_pattern and not path.exists())
 
 
 def is_still(path: Path) -> bool:
@@ -105,7 +110,59 @@ def _in_folder(folder: Path) -> list[NumberedImage]:
     return groups[first]
 
 
+def _all_of(folder: Path) -> list[NumberedImage]:
+    """All images of a folder: with their numbers where they are one sequence, else numbered in natural order."""
+    files = [path for path in (_files(folder) if folder.is_dir() else []) if is_image(path.name)]
+    if not files:
+        raise VideoFault(Outcome.FILE_MISSING, f"there are no images in the folder {folder.name}")
+    names = [split_name(path.name) for path in files]
+    if holds_one_sequence(path.name for path in files) and len({name[1] for name in names if name}) == len(files):
+        return [NumberedImage(name[1], path) for name, path in zip(names, files, strict=True) if name]
+    return [NumberedImage(number, path) for number, path in enumerate(sorted(files, key=_natural), start=1)]
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    parts = re.split(r"([0-9]+)", path.name.lower())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def chosen_images(folder: Path, name: str, numbers: Sequence[int]) -> Path:
+    """The video of some images of a sequence.
+
+    Args:
+        name: of any image of the sequence; those that are meant share what stands before and behind its number.
+        numbers: of the images.
+    """
+    before = (split_name(name) or (name, 0))[0]
+    after = os.path.splitext(name)[1]
+    return folder / f"{before}*{{{','.join(map(str, numbers))}}}{after}"
+
+
+def images_between(folder: Path, name: str, first: int, last: int) -> Path:
+    """The video of the images of a sequence from one number to another, both included; `name` as in `chosen_images`."""
+    chosen = chosen_images(folder, name, (first,)).name
+    return folder / chosen.replace(f"{{{first}}}", f"{{{first}-{last}}}")
+
+
 def _of_pattern(path: Path) -> list[NumberedImage]:
+    choice = _CHOICE.search(path.name)
+    if choice is None:
+        return _all_of(path.parent) if path.name == _ALL else _with_any_number(path)
+    images = _with_any_number(path.with_name(path.name.replace(choice[0], "*")))
+    if choice[3]:
+        numbers = {int(number) for number in choice[3].split(",")}
+        found = [image for image in images if image.number in numbers]
+        missing = sorted(numbers - {image.number for image in found})
+    else:
+        low, high = int(choice[1]), int(choice[2])
+        found = [image for image in images if low <= image.number <= high]
+        missing = [] if found else [low]
+    if missing:
+        raise VideoFault(Outcome.FILE_MISSING, f"there is no image with the number {missing[0]} in {path.parent.name}")
+    return found
+
+
+def _with_any_number(path: Path) -> list[NumberedImage]:
     before, _, after = path.name.rpartition("*")
     wanted = re.compile(f"{re.escape(before)}([0-9]+){re.escape(after)}", re.IGNORECASE)
     found = ((wanted.fullmatch(file.name), file) for file in (_files(path.parent) if path.parent.is_dir() else []))
@@ -120,8 +177,10 @@ def _files(folder: Path) -> list[Path]:
         return [folder / entry.name for entry in entries if entry.is_file()]
 
 
-def describe_gaps(images: Sequence[NumberedImage]) -> str:
-    """A remark on numbers that are missing between the first and the last image; empty when there are none."""
+def describe_gaps(path: Path, images: Sequence[NumberedImage]) -> str:
+    """A remark on numbers that are missing among the images of a video; empty when there are none, or it names each."""
+    if (choice := _CHOICE.search(path.name)) and choice[3]:
+        return ""
     gaps = [(low.number, high.number) for low, high in pairwise(images) if high.number - low.number > 1]
     if not gaps:
         return ""

@@ -50,8 +50,9 @@ class Pair:
         self._face = first.rgb_crop(self._box, settings.face_size_px, self._roll_deg)
         self._grey = first.grey_crop(self._box, settings.face_size_px, self._roll_deg)
         self._pictures, self._settings = pictures, settings
-        self._picture = pictures.current
-        self._target_s = pictures.start_s(self._picture) + (settings.pair_s or 0.0)
+        #: Number of the picture that the first frame shows.
+        self.picture = pictures.current
+        self._target_s = pictures.start_s(self.picture) + (settings.pair_s or 0.0)
         self._new: _Second | None = None
         self._repeat: _Second | None = None
         self.spoilt = self.cut_off = False
@@ -97,15 +98,15 @@ class Pair:
         of the video left no second one."""
         if not self._settings.has_optical_flow:
             return self._row(None, 0.0, None)
-        stands_still = self._new and self._new.pts_s - self._pictures.start_s(self._picture) > STILL_S
+        stands_still = self._new and self._new.pts_s - self._pictures.start_s(self.picture) > STILL_S
         second = (self._repeat if stands_still else None) or self._new or self._repeat
         if second is None:
             return None
         counted = self._settings.pair_s is None
-        if counted or second.picture == self._picture:
+        if counted or second.picture == self.picture:
             interval_s = second.pts_s - self._pts_s
         else:
-            interval_s = self._pictures.interval_s(self._picture, second.picture)
+            interval_s = self._pictures.interval_s(self.picture, second.picture)
         factor = 1.0 if counted or interval_s <= 0 else REFERENCE_S / interval_s
         return self._row(second if second.face is not None else None, interval_s, self._optical_flow(second, factor))
 
@@ -166,6 +167,7 @@ class FacePairs:
             self._pairs.append(pair)
             if self._settings.has_optical_flow:
                 self._open.append(pair)
+        self.pictures.forget_before(self._pairs[0].picture if self._pairs else self.pictures.current)
 
     @property
     def is_settled(self) -> bool:

@@ -37,6 +37,8 @@ _NUM_ROWS = 12
 _CYCLE, _LOOK, _WATCHFUL = 32, 8, 48
 #: Where frames repeat, the time between two pictures is the mean within this many seconds around them.
 _AROUND_S = 0.25
+#: So many pictures are forgotten at a time.
+_MANY_FORGOTTEN = 512
 #: Fewer repeats than this share around two pictures say nothing of their time.
 _FEW = 1 / 8
 
@@ -46,8 +48,9 @@ class Pictures:
 
     def __init__(self) -> None:
         self._num_frames = self._num_repeated = self._run = 0
-        self._starts_s = array("d")
+        self._starts_s = array("d")  # of the pictures that are still asked for
         self._first_frames = array("l")
+        self._num_forgotten = 0
         self._last_s = 0.0
         self._look_until = _LOOK
         self._looked_from = 0  # picture from which on all frames were compared
@@ -108,7 +111,7 @@ class Pictures:
     @property
     def current(self) -> int:
         """Number of the picture that the last frame shows."""
-        return len(self._starts_s) - 1
+        return self._num_forgotten + len(self._starts_s) - 1
 
     @property
     def repeated_share(self) -> float:
@@ -122,7 +125,14 @@ class Pictures:
 
     def start_s(self, picture: int) -> float:
         """When a picture was shown first."""
-        return self._starts_s[picture]
+        return self._starts_s[picture - self._num_forgotten]
+
+    def forget_before(self, picture: int) -> None:
+        """No picture before that one is asked for any more, so that memory does not grow with the video."""
+        number = bisect_left(self._starts_s, self.start_s(picture) - _AROUND_S, 0, picture - self._num_forgotten)
+        if number >= _MANY_FORGOTTEN:
+            del self._starts_s[:number], self._first_frames[:number]
+            self._num_forgotten += number
 
     def interval_s(self, first: int, second: int) -> float:
         """How far apart in time two pictures were taken.
@@ -133,10 +143,12 @@ class Pictures:
         elsewhere: what was repeated fills the rate, it does not stand for a picture that was lost.)
         """
         starts, frames = self._starts_s, self._first_frames
+        looked_from = self._looked_from - self._num_forgotten
+        first, second = first - self._num_forgotten, second - self._num_forgotten
         stamped_s = starts[second] - starts[first]
-        if first < self._looked_from:
+        if first < looked_from:
             return stamped_s
-        low = bisect_left(starts, starts[first] - _AROUND_S, self._looked_from, first + 1)
+        low = bisect_left(starts, starts[first] - _AROUND_S, max(looked_from, 0), first + 1)
         high = bisect_right(starts, starts[second] + _AROUND_S, second) - 1
         num_pictures, num_frames = high - low, frames[high] - frames[low]
         is_regular = frames[second] - frames[first] == second - first

@@ -13,6 +13,7 @@ from pathlib import Path
 from fer_models.errors import UserError
 from fer_models.models.lineage import Origin
 from tasks.progress import echo
+from tasks.storage.caches import user_cache
 from tasks.storage.disk import make_folder
 from tasks.storage.files import atomic_write
 from tasks.storage.locations import local_path
@@ -29,13 +30,7 @@ def cache_folder() -> Path:
     """
     if named := os.environ.get("FER_WEIGHTS"):
         return local_path(named).absolute()
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "")
-    if not base.is_absolute():  # such ones are to be ignored, says the standard
-        try:
-            base = Path.home() / ".cache"
-        except RuntimeError as error:
-            raise UserError("This user has no home folder; name a folder for weights in FER_WEIGHTS.") from error
-    return base / "fer" / "weights"
+    return user_cache("name a folder for weights in FER_WEIGHTS") / "weights"
 
 
 def find(name: str) -> Path | None:

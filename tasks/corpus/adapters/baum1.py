@@ -16,10 +16,12 @@ from fer_models.errors import UserError
 from fer_models.labels import canonical_emotion
 from fer_models.names import plain_name, whole_number
 from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters.about import STAND_INS, About, Signs
+from tasks.corpus.adapters.sheets import sheet_lines
 from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
 from tasks.corpus.adapters.walking import is_of_system, is_video
 from tasks.outcomes import Outcome
-from tasks.storage.tables import Line, cell_text, column_names, read_csv_lines
+from tasks.storage.tables import column_names
 
 BAUM1A_CODES: dict[int, str] = dict(
     enumerate(
@@ -45,6 +47,23 @@ BAUM1S_CODES: dict[int, str] = dict(
         ),
         start=1,
     )
+)
+ABOUT = About(
+    title="BAUM-1",
+    classes=("anger", "disgust", "fear", "happiness", "sadness", "surprise", "boredom", "contempt", "neutral"),
+    num_people=31,
+    size="about 1,200 spontaneous and 270 acted clips of 31 people, 720x576",
+    licence="research, on request",
+    ask="ask its authors, who send an agreement to sign",
+    citation="Zhalehpour et al. 2017, IEEE Transactions on Affective Computing 8(3), 300-313",
+    layout=("BAUM1s_MP4 - All/s001/S001_001.mp4", "Annotations_BAUM1s.xlsx (or .csv); the same with a for the acted"),
+    folds="none official; kfold or loso by person is the custom",
+    verified=STAND_INS,
+    signs=Signs(
+        r"baum-?1[as][ _-]*mp4[^/]*/s\d{3}",
+        r"S\d{3}_\d{3}\.\w+",
+        labels={r"annotations?[ _-]*baum-?1[as].*\.(xlsx|csv)": "Annotations_BAUM1s.xlsx"},
+    ),
 )
 _CODES = {"a": BAUM1A_CODES, "s": BAUM1S_CODES}
 _CLIP_NAME = re.compile(r"^S(\d{3})_(\d{3})$", re.IGNORECASE)
@@ -118,7 +137,7 @@ def _clip_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def _read_sheet(path: Path) -> list[_Row]:
-    lines = _sheet_lines(path)
+    lines = sheet_lines(path, [name.lower() for name in _COLUMNS])
     header = column_names(lines[0].cells) if lines else []
     missing = [name for name in _COLUMNS[1:6] if name.lower() not in header]
     if missing:
@@ -132,24 +151,6 @@ def _read_sheet(path: Path) -> list[_Row]:
         if clip_name:  # the legend goes on below the last clip
             rows.append(_Row(number, subject, clip, clip_name, emotion, code))
     return rows
-
-
-def _sheet_lines(path: Path) -> list[Line]:
-    from openpyxl import load_workbook  # only here, so that settings, which import `Options`, stay light
-
-    try:
-        if path.suffix.lower() == ".csv":
-            return list(read_csv_lines(path, [name.lower() for name in _COLUMNS]))
-        book = load_workbook(path, read_only=True, data_only=True)
-        sheet = book["Sheet1"] if "Sheet1" in book.sheetnames else book.worksheets[0]
-        rows = enumerate(sheet.iter_rows(values_only=True), start=1)
-        lines = [Line(number, [cell_text(value) for value in row]) for number, row in rows]
-        book.close()
-        return lines
-    except UserError:
-        raise
-    except Exception as error:  # openpyxl raises many kinds on a damaged file
-        raise UserError(f"{path} cannot be read as a sheet: {error}") from error
 
 
 def _source(subset: str, name: str, files: list[Path], rows: list[_Row], folder: Path) -> SourceVideo:

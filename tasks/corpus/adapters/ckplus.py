@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fer_models.errors import UserError, VideoFault
 from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters.about import STAND_INS, About, Signs
 from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
 from tasks.corpus.adapters.walking import is_of_system
 from tasks.outcomes import Outcome
@@ -17,6 +18,28 @@ from tasks.video.image_sequences import NumberedImage, sequence_images
 
 CODES: tuple[str, ...] = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
 
+ABOUT = About(
+    title="CK+",
+    classes=("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"),
+    num_people=123,
+    num_clips=593,
+    size="593 clips of 123 people, 327 of them labelled; images, neutral to peak",
+    licence="research, on request",
+    ask="sign the agreement: http://www.jeffcohn.net/Resources",
+    citation="Lucey et al. 2010, CVPR Workshops",
+    layout=(
+        "cohn-kanade-images/S005/001/S005_001_00000001.png",
+        "Emotion/S005/001/S005_001_00000011_emotion.txt",
+    ),
+    folds="none official; loso or kfold by person is the custom",
+    verified=STAND_INS,
+    signs=Signs(
+        r"s\d{3}/\d{3}",
+        r"s\d{3}_\d{3}_\d+\.(png|jpe?g)",
+        "images",
+        labels={r"s\d{3}_\d{3}_\d+_emotion\.txt": "Emotion/.../S005_001_00000011_emotion.txt"},
+    ),
+)
 _CLIP = re.compile(r"(S\d{3})_(\d{3})", re.IGNORECASE)
 _LABEL = re.compile(r"(.*)_(\d+)_emotion\.txt", re.IGNORECASE)
 

@@ -10,11 +10,30 @@ from collections import defaultdict
 from pathlib import Path
 
 from tasks.config.settings import CorpusSettings
+from tasks.corpus.adapters.about import About, Signs
 from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
 from tasks.corpus.adapters.walking import is_of_system
 from tasks.outcomes import Outcome
 from tasks.video.image_sequences import is_image, split_name
 
+ABOUT = About(
+    title="CK+48",
+    classes=("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"),
+    num_people=118,
+    num_clips=327,
+    size="981 cropped faces of 48x48 px, three of each of 327 clips of 118 people",
+    licence="research, as CK+",
+    ask="cut from CK+ by others and passed on with published code; ask for CK+",
+    citation="Lucey et al. 2010, CVPR Workshops",
+    layout=("anger/S010_004_00000017.png, a folder a class",),
+    folds="none official; kfold by person is the custom",
+    verified="half of the real files: 177 clips of 60 people",
+    signs=Signs(
+        None,
+        kind="images",
+        also=r"(anger|angry|contempt|disgust|fear|happy|happiness|sad|sadness|surprise)/s\d{3}_\d{3}_\d+\.png",
+    ),
+)
 _PREFIX = re.compile(r"(S\d{3})_(\d{3})_", re.IGNORECASE)
 
 

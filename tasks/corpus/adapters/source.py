@@ -8,6 +8,9 @@ from fer_models.errors import UserError
 from fer_models.labels import canonical_emotion
 from tasks.outcomes import Outcome
 
+#: Words of official lists (see `SourceVideo.official`).
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
 
 @dataclass(frozen=True)
 class SourceVideo:
@@ -21,6 +24,8 @@ class SourceVideo:
         label_raw: the label as the corpus spells it.
         status: `ok`, or why the video cannot be used, whatever the classes of a study.
         reason: for users; may stand beside `ok` as a remark.
+        official: where official lists put it: `train`, `validation` or `test`, or the name of the fold that tests it;
+            empty where there are none.
     """
 
     video_id: str
@@ -31,6 +36,7 @@ class SourceVideo:
     label_raw: str
     status: Outcome = Outcome.OK
     reason: str = ""
+    official: str = ""
 
 
 def label_status(label_raw: str) -> tuple[str, Outcome, str]:

@@ -1,10 +1,11 @@
 """What is done: the marker in the folder of a video says what the files there were made of, and is written last."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, model_validator
 
 from fer_models.errors import VideoFault
 from tasks.inference.batch.wishes import FILES, MARKER
@@ -16,6 +17,8 @@ from tasks.video.fingerprint import content_sha256, content_state
 #: Of a table of predictions, see `tasks.inference.prediction.Prediction`.
 Cell = str | bool | int | float | None
 Row = Mapping[str, Cell]
+#: Of one video: one, or where all faces are followed one of each; all with the same outcome.
+Rows = Sequence[Row]
 
 
 class Done(BaseModel):
@@ -26,7 +29,7 @@ class Done(BaseModel):
         digest: see `tasks.inference.batch.wishes.Wishes.digest`.
         files: the files that were made, and what is to be remarked on each.
         lacking: those that could not be made, and why.
-        row: of the video; numbers that are none are null.
+        rows: of the video; numbers that are none are null.
     """
 
     sha256: str
@@ -36,13 +39,24 @@ class Done(BaseModel):
     outcome: Outcome
     files: dict[str, str] = {}
     lacking: dict[str, str] = {}
-    row: dict[str, Cell]
+    rows: list[dict[str, Cell]] = Field(min_length=1)
 
-    def row_of(self, video: str) -> Row:
-        """The row of the video, as it is called now, with all remarks."""
+    @model_validator(mode="before")
+    @classmethod
+    def _with_rows(cls, said: Any) -> Any:
+        """Markers of before all faces could be followed hold a single row."""
+        if isinstance(said, dict) and "row" in said:
+            return {name: value for name, value in said.items() if name != "row"} | {"rows": [said["row"]]}
+        return said
+
+    def rows_of(self, video: str) -> Rows:
+        """The rows of the video, as it is called now, with all remarks."""
         remarks = {name: words for name, words in (self.files | self.lacking).items() if words}
-        told = [str(self.row["message"]), *(f"{name}: {words}" for name, words in sorted(remarks.items()))]
-        return self.row | {"video": video, "message": "; ".join(filter(None, told))}
+        told = [f"{name}: {words}" for name, words in sorted(remarks.items())]
+        return [
+            row | {"video": video, "message": "; ".join(filter(None, [str(row["message"]), *told]))}
+            for row in self.rows
+        ]
 
 
 def find_done(folder: Path) -> Done | None:

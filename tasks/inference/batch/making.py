@@ -6,7 +6,7 @@ from typing import NamedTuple
 from fer_models.errors import VideoFault
 from tasks.corpus.manifest import as_text
 from tasks.inference.asking import NOTHING
-from tasks.inference.batch.done import Done, Row, clear, mark_done
+from tasks.inference.batch.done import Cell, Done, Rows, clear, mark_done
 from tasks.inference.batch.planning import Due, Order
 from tasks.inference.cutting import Cut
 from tasks.inference.prediction import Prediction
@@ -22,10 +22,10 @@ _FRAMES = "frames.parquet"
 
 
 class Ended(NamedTuple):
-    """A video that was tried, and its row."""
+    """A video that was tried, and its rows."""
 
     due: Due
-    row: Row
+    rows: Rows
 
 
 class Made:
@@ -40,7 +40,7 @@ class Made:
         self._prediction: Prediction | None = prediction
         folder, kept = due.placed.folder, due.kept
         clear(folder, kept)
-        row = {name: None if cell != cell else cell for name, cell in prediction.row.items()}
+        rows = [{name: None if cell != cell else cell for name, cell in row.items()} for row in prediction.rows]
         self._done = Done(
             sha256=video.sha256,
             size_bytes=video.size_bytes,
@@ -49,7 +49,7 @@ class Made:
             outcome=prediction.report.outcome,
             files=dict(kept.files) if kept else {},
             lacking=dict(kept.lacking) if kept else {},
-            row=row,
+            rows=rows,
         )
         if (table := order.wishes.table()) and table not in self._done.files:
             write_table(folder / table, prediction.table(order.wishes.by))
@@ -81,19 +81,23 @@ class Made:
     def finish(self) -> Ended:
         """All is there; nothing of it is made again while the video, the model and the wishes stay what they are."""
         mark_done(self.due.placed.folder, self._done)
-        return Ended(self.due, self._done.row_of(_name(self.due)))
+        return Ended(self.due, self._done.rows_of(_name(self.due)))
 
     def give_up(self, name: str, fault: VideoFault) -> Ended:
         """A picture could not be drawn this time; the next run makes all of it again."""
-        row = self._done.row_of(_name(self.due))
-        message = "; ".join(filter(None, [str(row["message"]), f"{name}: {fault.message}"]))
-        return Ended(self.due, {**row, "outcome": str(fault.outcome), "message": message})
+        outcome, why = str(fault.outcome), f"{name}: {fault.message}"
+        rows = self._done.rows_of(_name(self.due))
+        return Ended(self.due, [{**row, "outcome": outcome, "message": _joined(row["message"], why)} for row in rows])
+
+
+def _joined(*words: Cell) -> str:
+    return "; ".join(str(one) for one in words if one)
 
 
 def lost(due: Due, predictor: Predictor, fault: VideoFault) -> Ended:
     """A video of which nothing could be said this time."""
     report = VideoReport(outcome=Outcome(fault.outcome), message=fault.message)
-    return Ended(due, {**predictor.row(due.placed.video, Cut(report), NOTHING), "faces": ""})
+    return Ended(due, [{**predictor.row(due.placed.video, Cut(report), NOTHING), "faces": ""}])
 
 
 def is_transient(fault: VideoFault) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.inference.batch.cutting import start_children
-from tasks.inference.batch.done import Row
+from tasks.inference.batch.done import Rows
 from tasks.inference.batch.planning import Due, Order, Plan
 from tasks.inference.batch.results import Results
 from tasks.inference.batch.whole import children_for
@@ -38,8 +38,8 @@ class Part:
     due: Sequence[Due]
 
 
-#: Runs parts and yields their rows, by video, in the order in which they end.
-RunParts = Callable[[Sequence[Part]], Iterator[dict[Path, Row]]]
+#: Runs parts and yields their rows, those of each video, in the order in which they end.
+RunParts = Callable[[Sequence[Part]], Iterator[dict[Path, Rows]]]
 
 
 def predict_in_parts(plan: Plan, run: RunParts, pause_s: float = _PAUSE_S) -> Results:
@@ -54,14 +54,14 @@ def predict_in_parts(plan: Plan, run: RunParts, pause_s: float = _PAUSE_S) -> Re
             delay_s = pause_s * 5 ** (attempt - 1)
             echo(f"{len(due)} videos crashed or could not be read; they are tried again in {delay_s:g} s.")
             time.sleep(delay_s)
-        rows: dict[Path, Row] = {}
+        outcomes: dict[Path, object] = {}
         with progress(f"Attempt {attempt + 1}" if attempt else "Predicting", len(due)) as advance:
             for part in run(split_into_parts(due, 1 if attempt else None)):
-                rows |= part
-                for video, row in part.items():
-                    results.add(video, row)
-                    advance("" if row["outcome"] == Outcome.OK else f"{row['outcome']}: {row['message']}")
-        due = [one for one in due if rows.get(one.placed.video, {}).get("outcome") in RETRIED]
+                for video, rows in part.items():
+                    results.add(video, rows)
+                    outcomes[video] = rows[0]["outcome"]
+                    advance("" if outcomes[video] == Outcome.OK else f"{outcomes[video]}: {rows[0]['message']}")
+        due = [one for one in due if outcomes.get(one.placed.video) in RETRIED]
     results.write()
     return results
 
@@ -81,7 +81,7 @@ def _named(names: Sequence[str]) -> str:
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
-def predict_part(due: Sequence[Due], order: Order, models: ModelFiles) -> dict[Path, Row]:
+def predict_part(due: Sequence[Due], order: Order, models: ModelFiles) -> dict[Path, Rows]:
     """Predict some videos in children of this process, which loads the models once for all parts.
 
     Raises:
@@ -92,7 +92,7 @@ def predict_part(due: Sequence[Due], order: Order, models: ModelFiles) -> dict[P
     predictor = _load(models, order.models)
     from tasks.inference.batch.running import predict_videos  # which needs Keras
 
-    return {ended.due.placed.video: ended.row for ended in predict_videos(due, predictor, order, children)}
+    return {ended.due.placed.video: ended.rows for ended in predict_videos(due, predictor, order, children)}
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fer_models.errors import VideoFault
 from tasks.corpus.manifest import as_text
-from tasks.inference.batch.done import Done, Row, find_done, is_of, mark_done, usable_part
+from tasks.inference.batch.done import Done, Row, Rows, find_done, is_of, mark_done, usable_part
 from tasks.inference.batch.folders import TEMPORARY, Placed, place_videos
 from tasks.inference.batch.wishes import Wishes
 from tasks.inference.sources import NamedVideo
@@ -60,7 +60,7 @@ class Plan:
 
     order: Order
     placed: list[Placed]
-    rows: dict[Path, Row] = field(default_factory=dict)
+    rows: dict[Path, Rows] = field(default_factory=dict)
     due: list[Due] = field(default_factory=list)
 
 
@@ -81,7 +81,7 @@ def plan_videos(videos: Sequence[NamedVideo], order: Order) -> Plan:
 def _add(plan: Plan, placed: Placed) -> None:
     order, name = plan.order, as_text(str(placed.video))
     if fault := _fault(placed.video):
-        plan.rows[placed.video] = plain_row(name, *fault)
+        plan.rows[placed.video] = [plain_row(name, *fault)]
         return
     done = find_done(placed.folder)
     there = usable_part(placed.folder, done, order.digest) if done else None
@@ -91,7 +91,7 @@ def _add(plan: Plan, placed: Placed) -> None:
         plan.due.append(Due(placed, there))
     else:
         _refresh(placed, there)
-        plan.rows[placed.video] = there.row_of(name)
+        plan.rows[placed.video] = there.rows_of(name)
 
 
 def _fault(video: Path) -> tuple[Outcome, str] | None:

@@ -22,7 +22,8 @@ from tasks.inference.batch.cutting import CutVideo, cut_into_blocks, cut_video
 from tasks.inference.batch.drawing import draw_picture
 from tasks.inference.batch.making import Ended, Made, is_transient, lost
 from tasks.inference.batch.planning import Due, Order
-from tasks.inference.predictor import OneVideo, Predictor
+from tasks.inference.one_video import OneVideo
+from tasks.inference.predictor import Predictor
 from tasks.outcomes import Outcome
 from tasks.processes.calls import Call, await_cancelled
 from tasks.processes.pool import DIED
@@ -52,7 +53,7 @@ def predict_videos(
     timeout_s: float = TIMEOUT_S,
     draw: Draw = draw_picture,
 ) -> Iterator[Ended]:
-    """Try each video, and yield its row as soon as all that was ordered of it is there, or cannot be.
+    """Try each video, and yield its rows as soon as all that was ordered of it is there, or cannot be.
 
     Args:
         workers: children at once; with 0 all is done in this process, which a video may take along then.
@@ -83,7 +84,8 @@ class _Run:
     def __init__(self, predictor: Predictor, order: Order, workers: int, timeout_s: float, draw: Draw) -> None:
         self._predictor, self._order, self._draw = predictor, order, draw
         self._workers, self._timeout_s = workers, timeout_s
-        preparing = predictor.preparing(order.wishes.stride, order.wishes.precropped)
+        wishes = order.wishes
+        preparing = predictor.preparing(wishes.stride, wishes.precropped, wishes.faces)
         self._preparing = replace(preparing, trained=preparing.trained.anywhere())
         self._active: list[_Try] = []
         self._cancelled: list[Call] = []

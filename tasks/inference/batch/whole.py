@@ -4,12 +4,12 @@ Keras is loaded only when there is something to ask a model.
 """
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.cores import bound_cores
 from tasks.inference.batch.cutting import start_children
 from tasks.inference.batch.folders import results_folder
 from tasks.inference.batch.planning import Order, Plan, plan_videos
@@ -68,9 +68,10 @@ def run_plan(plan: Plan, load: Load, workers: int | None = None) -> Results:
 
     with progress("Predicting", len(plan.placed), len(plan.rows)) as advance:
         for number, ended in enumerate(predict_videos(plan.due, predictor, plan.order, children), start=1):
-            results.add(ended.due.placed.video, ended.row)
+            results.add(ended.due.placed.video, ended.rows)
+            first = ended.rows[0]
             pace = pace_in_words(number, len(plan.due) - number, time.monotonic() - begun_s)
-            failed = "" if ended.row["outcome"] == Outcome.OK else f"; {ended.row['outcome']}: {ended.row['message']}"
+            failed = "" if first["outcome"] == Outcome.OK else f"; {first['outcome']}: {first['message']}"
             advance(pace + failed)
     results.write()
     return results
@@ -83,7 +84,7 @@ def children_for(num_videos: int, workers: int | None = None) -> int:
         workers: as many as were asked for; by default one a core, and none for a lone video on a lone core, where child
             and parent would only take turns.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = bound_cores()
     if workers is None and cores == num_videos == 1:
         return 0
     return min(workers or cores, num_videos)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from fer_models.settings import PositiveInt, Settings
 from tasks.config.digests import digest
+from tasks.inference.cutting import Faces
 from tasks.inference.table_files import By
 from tasks.video.image_sequences import is_still
 
@@ -28,7 +29,7 @@ class Wishes(Settings):
         by: what the table in the folder of a video has rows for; `video` for no such table.
         form: of that table.
         timeline, annotate: also draw these pictures.
-        stride, precropped: see `tasks.inference.cutting.Preparing`.
+        stride, precropped, faces: see `tasks.inference.cutting.Preparing`.
     """
 
     by: By = "video"
@@ -37,6 +38,7 @@ class Wishes(Settings):
     annotate: bool = False
     stride: PositiveInt | None = None
     precropped: bool | None = None
+    faces: Faces = "one"
 
     def table(self) -> str | None:
         """The name of the table, if there is to be one."""
@@ -59,5 +61,5 @@ class Wishes(Settings):
         Args:
             models: the SHA-256 of each model's file, and of whatever else predictions depend on.
         """
-        asked = self.model_dump(include={"stride", "precropped"})
+        asked = self.model_dump(include={"stride", "precropped"} | ({"faces"} if self.faces != "one" else set()))
         return digest({"version": _VERSION, "models": list(models), **asked})

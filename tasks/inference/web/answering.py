@@ -4,16 +4,19 @@ Leaves in the folder of the upload: `answer.json`, what is drawn as a timeline; 
 `annotated.mp4`, of a picture `annotated.png`; and what `tasks.inference.web.explaining` needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
 from fer_models.errors import Refused, VideoFault
-from tasks.drawing.colours import class_colours
+from tasks.drawing.colours import class_colours, track_colour
 from tasks.inference.annotation import annotate_video
+from tasks.inference.cutting import ONE_TRACK, Faces
+from tasks.inference.frame_rows import FrameRows
 from tasks.inference.moments import predict_and_keep
 from tasks.inference.prediction import Prediction
 from tasks.inference.predictor import Predictor
@@ -30,6 +33,8 @@ from tasks.video.segments import Sighting
 _STEPS = 1000
 #: Of a video, and somewhat more than 4K has: in larger pictures faces are searched for minutes.
 _MOST_PX = 4096 * 2304
+#: So many faces can be chosen on the page, those that are seen longest.
+_MOST_FACES = 12
 #: Frames between two words on how far it is.
 _TELL_EVERY = 8
 _IN_WORDS = {
@@ -40,11 +45,29 @@ _IN_WORDS = {
 }
 
 
+class Verdict(BaseModel):
+    """What is said of a face in the whole video.
+
+    Args:
+        predicted: the class; empty when there is none.
+        confidence: the probability of that class, 0..1; None when there is none.
+        is_sure: whether enough was seen, and that class is likelier than all others together.
+        coverage: share of the segments that show the face: of the video, or where all faces are followed of those from
+            the first that shows it to the last.
+    """
+
+    predicted: str
+    confidence: float | None
+    is_sure: bool
+    coverage: float
+
+
 class TrackLine(BaseModel):
-    """What is said of one followed face: a row a frame.
+    """What is said of one followed face: a row a frame of the video.
 
     Args:
         track: its number.
+        colour: `#rrggbb`, of its box where there are several.
         times_s: of the frames.
         predicted: numbers of classes; -1 where nothing is said.
         probabilities: by class, in `_STEPS`; None where nothing is said.
@@ -52,6 +75,8 @@ class TrackLine(BaseModel):
     """
 
     track: int
+    colour: str
+    verdict: Verdict
     times_s: list[float]
     predicted: list[int]
     probabilities: list[list[int | None]]
@@ -63,22 +88,14 @@ class Answer(BaseModel):
 
     Args:
         colours: of the classes, `#rrggbb`.
-        predicted: of the whole video.
-        confidence: the probability of that class, 0..1; `probabilities` are those of all.
-        is_sure: whether enough was seen, and that class is likelier than all others together.
-        coverage: share of the segments that show a face.
         remark: what is worth knowing of the file.
         is_still: whether it is a picture.
         duration_s: from the first frame's time to the last one's.
+        tracks: the faces that were followed, at least one.
     """
 
     labels: tuple[str, ...]
     colours: list[str]
-    predicted: str
-    confidence: float
-    probabilities: list[float]
-    is_sure: bool
-    coverage: float
     remark: str
     is_still: bool
     duration_s: float
@@ -90,17 +107,18 @@ def load(models: Sequence[str], detector_model: str | None) -> Predictor:
     return Predictor.load(*models, detector_model=detector_model) if models else Predictor.pretrained()
 
 
-def answer(predictor: Predictor, video: Path, most_s: float, tell: Tell) -> None:
+def answer(predictor: Predictor, video: Path, most_s: float, tell: Tell, faces: Faces = "one") -> None:
     """Ask a model about a video, and write the files.
 
     Args:
         most_s: longest video that is looked at.
+        faces: whether one is followed or all.
 
     Raises:
         Refused: nothing can be said of it; the message says why.
     """
     clock = _Clock(video, most_s, tell)
-    found = predict_and_keep(predictor, video, video.parent, clock.see)
+    found = predict_and_keep(predictor, video, video.parent, clock.see, faces)
     if not found.row["predicted"]:
         raise Refused(_why(found))
     tell("Drawing the answer into the picture" if is_still(video) else "Drawing the answer into the video", None)
@@ -114,29 +132,41 @@ def answer(predictor: Predictor, video: Path, most_s: float, tell: Tell) -> None
 
 def describe(found: Prediction, still: bool, remark: str = "") -> Answer:
     """What the page shows of a prediction; no name and no path is in it."""
-    row, labels, frames = found.row, found.labels, found.frames
-    said = frames[frames["track"] > 0]
-    times = frames["time_s"]
+    labels, frames = found.labels, found.frames
+    times_s = frames.drop_duplicates("frame").set_index("frame")["time_s"]
+    rows = {int(row.get("track", ONE_TRACK)): row for row in found.rows}
+    shown = FrameRows.of(frames, labels).longest_tracks(_MOST_FACES)
+    more = (
+        f"the {len(shown)} of {len(rows)} faces that are seen longest can be chosen" if len(shown) < len(rows) else ""
+    )
     return Answer(
         labels=labels,
         colours=class_colours(labels),
-        predicted=row["predicted"],
-        confidence=row["confidence"],
-        probabilities=[row[f"p_{label}"] for label in labels],
-        is_sure=row["has_verdict"],
-        coverage=row["coverage"],
-        remark="; ".join(filter(None, (found.report.message, remark))),
+        remark="; ".join(filter(None, (found.report.message, remark, more))),
         is_still=still,
-        duration_s=float(times.max() - times.min()),
-        tracks=[_line(int(track), rows, labels) for track, rows in said.groupby("track")],
+        duration_s=float(times_s.max() - times_s.min()),
+        tracks=[_line(track, rows[track], frames[frames["track"] == track], times_s, labels) for track in shown],
     )
 
 
-def _line(track: int, rows: pd.DataFrame, labels: Sequence[str]) -> TrackLine:
+def _line(
+    track: int, row: Mapping[str, Any], rows: pd.DataFrame, times_s: pd.Series, labels: Sequence[str]
+) -> TrackLine:
+    """Of a track whose row in the table of faces is given, and its rows by frame; it has none while it is gone."""
     numbers = {label: number for number, label in enumerate(labels)}
+    rows = rows.set_index("frame").reindex(times_s.index)
+    red, green, blue = track_colour(track)
+    is_said = bool(row["predicted"])
     return TrackLine(
         track=track,
-        times_s=rows["time_s"].round(4).tolist(),
+        colour=f"#{red:02x}{green:02x}{blue:02x}",
+        verdict=Verdict(
+            predicted=row["predicted"],
+            confidence=row["confidence"] if is_said else None,
+            is_sure=row["has_verdict"],
+            coverage=row["coverage"] if is_said else 0.0,
+        ),
+        times_s=times_s.round(4).tolist(),
         predicted=[numbers.get(label, -1) for label in rows["predicted"]],
         probabilities=[_stepped(rows[f"p_{label}"]) for label in labels],
         uncertainty=_stepped(rows["uncertainty"]) if rows["uncertainty"].notna().any() else [],

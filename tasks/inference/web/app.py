@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fer_models.errors import Busy, Refused, TooLarge
+from tasks.inference.cutting import Faces
 from tasks.inference.web.uploads import SUFFIXES, check_size, store, upload_name
 from tasks.inference.web.visits import Visit, Visits
 
@@ -119,13 +120,17 @@ def _room(request: Request) -> Response:
 
 
 async def _upload(request: Request) -> Response:
-    """Take a video, the body of the request; `model` is the number of the model, `name` the video's name there."""
+    """Take a video, the body of the request.
+
+    `model` is the number of the model, `name` the video's name there, `faces` says whether one is followed or `all`.
+    """
     visits: Visits = request.app.state.visits
     number = request.query_params.get("model", "0")
     try:
         upload = upload_name(request.query_params.get("name", ""))
         check_size(request.headers.get("content-length"), visits.limits)
-        visit = await visits.admit(int(number) if number.isdecimal() else -1, upload)
+        faces: Faces = "all" if request.query_params.get("faces") == "all" else "one"
+        visit = await visits.admit(int(number) if number.isdecimal() else -1, upload, faces)
     except Refused as error:
         return _refusal(error)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from fer_models.errors import Busy, Refused
+from tasks.inference.cutting import Faces
 from tasks.inference.web.child import Child
 from tasks.inference.web.choices import Choice
 from tasks.inference.web.folders import private_folder
@@ -35,6 +36,7 @@ class Visit:
         folder: of this visit alone.
         choice: of the model.
         upload: name of the video's file in the folder.
+        faces: whether one face is followed or all.
         message: why it failed.
         step, share: what is being done and how far it is, 0..1.
         used_at: when somebody last looked, on the clock `time.monotonic`.
@@ -44,6 +46,7 @@ class Visit:
     folder: Path
     choice: Choice
     upload: str
+    faces: Faces = "one"
     state: State = "coming"
     message: str = ""
     step: str = ""
@@ -93,12 +96,13 @@ class Visits:
                     await self.remove(key)
                 await self._end_spare()
 
-    async def admit(self, choice: int, upload: str) -> Visit:
+    async def admit(self, choice: int, upload: str, faces: Faces = "one") -> Visit:
         """A place for a video that is about to come.
 
         Args:
             choice: number of the model.
             upload: name of its file.
+            faces: whether one face is followed or all.
 
         Raises:
             Refused: there is no such model.
@@ -110,7 +114,7 @@ class Visits:
         for done in sorted(self._done(), key=lambda visit: visit.used_at)[: -self.limits.kept]:
             await self.remove(done.key)
         key = secrets.token_urlsafe(18)
-        visit = Visit(key, self._folder / secrets.token_hex(8), self.choices[choice], upload)
+        visit = Visit(key, self._folder / secrets.token_hex(8), self.choices[choice], upload, faces)
         visit.folder.mkdir(mode=0o700)
         self._visits[key] = visit
         return visit
@@ -174,8 +178,8 @@ class Visits:
                 visit.tell("Getting ready", None)
                 visit.child = await self._take_spare()
                 asked = {"folder": str(visit.folder), "upload": visit.upload, "models": visit.choice.files}
-                minutes = {"minutes": self.limits.minutes}
-                await visit.child.ask("answer", asked | minutes, self.limits.work_s, visit.tell)
+                how = {"minutes": self.limits.minutes, "faces": visit.faces}
+                await visit.child.ask("answer", asked | how, self.limits.work_s, visit.tell)
                 visit.state = "done"
             except Refused as error:
                 visit.state, visit.message = "failed", str(error)

@@ -116,6 +116,7 @@ class Worker:
             folder / order["upload"],
             60 * order["minutes"],
             lambda step, share: self._send({"step": step, "share": share}),
+            order["faces"],
         )
 
     def _explain(self, order: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def plot_contact_sheet(classes: Mapping[str, Sequence[Thumbnail]]) -> Figure:
     _draw_legend(figure, height_in, has_motion)
     for number, (emotion, thumbnails) in enumerate(classes.items()):
         top = _HEAD_IN + number * (row_in + _LABEL_IN) + 0.2
-        figure.text(0.005, 1 - (top - 0.1) / height_in, emotion, fontsize=11, weight="bold", va="center")
+        figure.text(0.005, 1 - (top - 0.1) / height_in, shorten(emotion, 80), fontsize=11, weight="bold", va="center")
         axes = figure.add_axes((0.0, 1 - (top + row_in) / height_in, 1.0, row_in / height_in))
         strip = _strip(thumbnails, columns, has_motion)
         axes.imshow(strip, aspect="auto", interpolation="antialiased")
@@ -45,7 +45,7 @@ def plot_contact_sheet(classes: Mapping[str, Sequence[Thumbnail]]) -> Figure:
             x = (column * (_SIDE_PX + _GAP_PX) + _SIDE_PX / 2) / strip.shape[1]
             y = 1 - (top + row_in + 0.08) / height_in
             name = shorten(thumbnail.subject, 15)
-            figure.text(x, y, name, fontsize=7.5, color=GREY, ha="center", va="center", parse_math=False)
+            figure.text(x, y, name, fontsize=7.5, color=GREY, ha="center", va="center")
     return figure
 
 

@@ -44,13 +44,12 @@ def plot_explanations(tiles: Sequence[Tile], title: str, columns: int) -> Figure
         axes.imshow(picture.pixels)
         for x, y, words in picture.words:
             axes.text(x, y, words, fontsize=7.5, color=GREY, va="center")
-        verdict = "right" if tile.right else f"true: {tile.true}"
+        verdict = "right" if tile.right else f"true: {shorten(tile.true, 20)}"
         axes.set_title(
             f"{shorten(tile.video_id, 36)}, frame {tile.frame}\n"
-            f"{tile.explained} {tile.probabilities[tile.explained]:.2f} ({verdict})",
+            f"{shorten(tile.explained, 20)} {tile.probabilities[tile.explained]:.2f} ({verdict})",
             fontsize=9,
             color=GREEN if tile.right else VERMILION,
-            parse_math=False,
         )
         style = {"fontsize": 8, "color": GREY, "family": "monospace"}
         axes.text(0.5, -0.02, tile.tile_id, style, transform=axes.transAxes, ha="center", va="top")

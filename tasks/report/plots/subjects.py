@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from tasks.drawing.colours import BLUE, GREY
+from tasks.drawing.lettering import set_names
+
+#: More names, or longer ones, stand on end.
+_MOST_UPRIGHT, _MOST_LETTERS = 8, 16
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,9 @@ def plot_subjects(subjects: Sequence[SubjectScores], title: str, num_classes: in
         axes.plot([x], [sum(one.seeds) / len(one.seeds)], "D", color=BLUE, markersize=7, markeredgecolor="white")
     axes.axhline(1 / num_classes, color=GREY, linestyle=":", linewidth=1)
     tilted = len(ordered) > 12
-    axes.set_xticks(
-        range(len(ordered)),
-        [f"{one.name}\n({one.num_videos})" if not tilted else one.name for one in ordered],
-        rotation=90 if tilted else 0,
-        fontsize=8,
-    )
+    names = [f"{one.name} ({one.num_videos})" for one in ordered]
+    tilted = len(names) > _MOST_UPRIGHT or max(map(len, names)) > _MOST_LETTERS
+    set_names(axes.xaxis, names, 40, rotation=90 if tilted else 0, fontsize=8)
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("UAR of the person's videos")
     axes.set_xlabel(f"test people (videos): {title}, mean (diamond) and seeds (dots); lines: the other arms")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tasks.drawing.colours import BLUE, GREEN, GREY, VERMILION
 from tasks.drawing.heat import draw_heat_scale
-from tasks.drawing.lettering import shorten
+from tasks.drawing.lettering import set_names, shorten
 from tasks.drawing.page import MARGIN_IN, WIDTH_IN, Page
 from tasks.drawing.segment_pictures import shown_frames
 from tasks.report.plots.inspection_moments import Moment, draw_moments, moments_height_in
@@ -22,6 +22,7 @@ from tasks.study.tiles import Tile
 _FACTS_TOP_IN, _FACT_IN, _COLUMNS = 1.3, 0.22, 3
 _LEFT_IN, _MAP_IN, _MAP_GAP_IN = 6.5, 3.45, 0.2
 _BAR_IN, _BARS_LEFT_IN = 0.27, 1.1
+_MOST_CLASSES = 20
 _MAP_PX, _STRIP_PX = 420, 180
 _EMPTY = "empty, nothing speaks for it"
 #: Of a strip: a square, and the words above and below it.
@@ -53,7 +54,7 @@ def plot_tile(shown: TilePage) -> Figure:
     head_in = max(_FACTS_TOP_IN + _FACT_IN * num_rows, 2.15) + 0.3
     notice_in = 0.85 if shown.notice else 0.0
     maps_in, strips = _maps_height_in(tile), draw_strips(tile, _STRIP_PX) if len(tile.frames) > 1 else {}
-    right_in = maps_in + _BAR_IN * len(tile.probabilities)
+    right_in = maps_in + _BAR_IN * len(_likeliest(tile))
     body_in = max(moments_height_in([shown.moment]), right_in)
     strips_in = _ABOVE_IN + len(strips) * (_ABOVE_IN + _SQUARE_IN) + _BELOW_IN if strips else 0.0
     page = Page(head_in + notice_in + body_in + strips_in + MARGIN_IN)
@@ -72,7 +73,8 @@ def plot_tile(shown: TilePage) -> Figure:
 def _draw_head(page: Page, shown: TilePage) -> None:
     tile = shown.tile
     page.text(MARGIN_IN, 0.3, f"Tile {tile.tile_id}", size=19, weight="bold")
-    words = f"{tile.explained} with probability {tile.probabilities[tile.explained]:.2f}; the true class is {tile.true}"
+    explained, true = shorten(tile.explained, 40), shorten(tile.true, 40)
+    words = f"{explained} with probability {tile.probabilities[tile.explained]:.2f}; the true class is {true}"
     draw_verdict(page, "right" if tile.right else "wrong", words, GREEN if tile.right else VERMILION, 0.84)
     num_rows = -(-len(shown.facts) // _COLUMNS)
     for number, (name, value) in enumerate(shown.facts.items()):
@@ -121,7 +123,7 @@ def _draw_maps(page: Page, tile: Tile, top: float) -> None:
 
 
 def _draw_heading(page: Page, tile: Tile, left: float, top: float) -> None:
-    heading = page.text(left, top, f"Where the model looked for {tile.explained}", size=11, weight="bold")
+    heading = page.text(left, top, f"Where the model looked for {shorten(tile.explained, 40)}", size=11, weight="bold")
     note = f"Grad-CAM at convolution {tile.origin.convolution}"
     page.text(left + page.width_of(heading) + 0.3, top, note, size=10, color=GREY)
 
@@ -157,19 +159,26 @@ def _draw_strips(page: Page, tile: Tile, strips: Mapping[str, Sequence[np.ndarra
         page.text(MARGIN_IN + number * step, top + 0.12, words, size=8.5, color=GREY)
 
 
+def _likeliest(tile: Tile) -> dict[str, float]:
+    """The probabilities of all classes; of very many only the largest, in the order of the classes."""
+    ranked = sorted(tile.probabilities, key=lambda emotion: -tile.probabilities[emotion])[:_MOST_CLASSES]
+    return {emotion: tile.probabilities[emotion] for emotion in tile.probabilities if emotion in ranked}
+
+
 def _draw_probabilities(page: Page, tile: Tile, top: float) -> None:
     page.text(_LEFT_IN, top - 0.12, "Probabilities", size=11, weight="bold")
     width = WIDTH_IN - 2 * MARGIN_IN - _LEFT_IN - _BARS_LEFT_IN
-    axes = page.axes(_LEFT_IN + _BARS_LEFT_IN, top + 0.05, width, _BAR_IN * len(tile.probabilities))
-    colours = [BLUE if emotion == tile.explained else "#c9ced4" for emotion in tile.probabilities]
-    bars = axes.barh(list(tile.probabilities), list(tile.probabilities.values()), 0.7, color=colours)
+    shown = _likeliest(tile)
+    axes = page.axes(_LEFT_IN + _BARS_LEFT_IN, top + 0.05, width, _BAR_IN * len(shown))
+    colours = [BLUE if emotion == tile.explained else "#c9ced4" for emotion in shown]
+    bars = axes.barh(range(len(shown)), list(shown.values()), 0.7, color=colours)
     texts = [
-        f"{probability:.3f}{', true class' if emotion == tile.true else ''}"
-        for emotion, probability in tile.probabilities.items()
+        f"{probability:.3f}{', true class' if emotion == tile.true else ''}" for emotion, probability in shown.items()
     ]
     axes.bar_label(bars, texts, fontsize=9.5, padding=4)
     axes.set_xlim(0, 1.18)  # room for the words beside a full bar
     axes.invert_yaxis()
     axes.set_xticks([])
-    axes.tick_params(length=0, labelsize=9.5)
+    set_names(axes.yaxis, list(shown), 16, fontsize=9.5)
+    axes.tick_params(length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)

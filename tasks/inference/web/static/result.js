@@ -9,7 +9,6 @@ export function showResult(address, answer) {
   const player = byId("player");
   const bars = answer.labels.map((label, number) => bar(label, answer.colours[number]));
   byId("bars").replaceChildren(...bars.map((one) => one.item));
-  showVerdict(answer);
   byId("get-frames").href = `${address}/frames.csv`;
   byId("get-segments").href = `${address}/segments.csv`;
   byId("get-video").href = `${address}/${answer.is_still ? "picture.png" : "video.mp4"}`;
@@ -24,6 +23,7 @@ export function showResult(address, answer) {
   };
   const choose = (track) => {
     line = answer.tracks.find((one) => one.track === track);
+    showVerdict(answer, line);
     timeline?.draw(line);
     for (const button of byId("tracks").children) button.ariaPressed = String(Number(button.value) === track);
     follow();
@@ -52,23 +52,29 @@ export function showResult(address, answer) {
   choose(line.track);
 }
 
-function showVerdict(answer) {
-  const number = answer.labels.indexOf(answer.predicted);
-  const name = element("span", "verdict-name", answer.is_sure ? answer.predicted : "no clear verdict");
+function showVerdict(answer, { track, verdict }) {
+  const are_several = answer.tracks.length > 1;
+  byId("verdict-title").textContent = are_several ? `Face ${track}` : answer.is_still ? "The picture" : "The whole video";
+  const number = answer.labels.indexOf(verdict.predicted);
+  const name = element("span", "verdict-name", verdict.is_sure ? verdict.predicted : "no clear verdict");
   const swatch = element("span", "swatch");
-  swatch.hidden = !answer.is_sure;
+  swatch.hidden = !verdict.is_sure;
   swatch.style.setProperty("--class", answer.colours[number]);
   byId("verdict").replaceChildren(swatch, name);
-  const average = `${percent(answer.confidence)}${answer.is_still ? "" : " on average"}`;
-  const facts = [answer.is_sure ? average : `Likeliest is ${answer.predicted}, with ${average}`];
-  if (!answer.is_still && answer.coverage < 0.995) facts.push(`a face was seen in ${percent(answer.coverage)} of it`);
+  const average = `${percent(verdict.confidence)}${answer.is_still ? "" : " on average"}`;
+  const facts = [verdict.is_sure ? average : `Likeliest is ${verdict.predicted}, with ${average}`];
+  if (!verdict.predicted) facts[0] = "It was seen too briefly to say anything";
+  else if (!answer.is_still && verdict.coverage < 0.995) facts.push(`a face was seen in ${percent(verdict.coverage)} of ${are_several ? "its time" : "it"}`);
   byId("verdict-note").textContent = facts.join("; ");
   byId("remark").textContent = answer.remark && `Of the file: ${answer.remark}.`;
 }
 
 function showTracks(answer, choose) {
-  const buttons = answer.tracks.map(({ track }) => {
+  const buttons = answer.tracks.map(({ track, colour }) => {
     const button = element("button", "button", `Face ${track}`);
+    const swatch = element("span", "swatch");
+    swatch.style.setProperty("--class", colour);
+    button.prepend(swatch);
     button.type = "button";
     button.value = track;
     button.onclick = () => choose(track);

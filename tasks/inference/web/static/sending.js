@@ -40,8 +40,9 @@ async function send(blob, name, told) {
     return complain(error.message);
   }
   const model = document.querySelector("input[name=model]:checked").value;
+  const faces = byId("all-faces").checked ? "all" : "one";
   const request = new XMLHttpRequest(); // fetch does not tell how much has gone up
-  request.open("POST", `/visits?${new URLSearchParams({ model, name })}`);
+  request.open("POST", `/visits?${new URLSearchParams({ model, name, faces })}`);
   request.upload.onprogress = (event) =>
     event.lengthComputable && showProgress(`Sending the video: ${Math.round((100 * event.loaded) / event.total)} %`, event.loaded / event.total);
   request.onload = () => {
