@@ -19,7 +19,22 @@ class StorageError(UserError):
 
 
 class BrokenFile(UserError):
-    """A file of the data root is there but has lost its content; the message says which, and what to do."""
+    """A file of the data root is there but has lost its content, or holds something else than it should.
+
+    Args:
+        path: of the file.
+        fault: what is wrong with it, as the end of a sentence that begins with its path.
+        advice: what to do, in a sentence.
+        detail: what a library says of it.
+    """
+
+    def __init__(self, path: object, fault: str, advice: str = "", detail: str = "") -> None:
+        super().__init__(path, fault, advice, detail)
+        self.path, self.fault, self.advice, self.detail = path, fault, advice, detail
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.path} {self.fault}{detail}. {self.advice}".rstrip()
 
 
 class WrongShard(UserError):

@@ -23,10 +23,10 @@ MERGED_BOMB = "\n".join(("a0: &a0 {k: 1}", *_MERGED))
 
 def sentence_of(work: Callable[[], Any]) -> str:
     """The one sentence that a piece of work ends in, within a second."""
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(UserError) as refused:
         work()
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
     message = str(refused.value)
     assert "\n" not in message
     assert len(message) < 400

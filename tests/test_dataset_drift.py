@@ -10,6 +10,7 @@ import pytest
 from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
 from rich.console import Console
 from scipy.stats import chi2_contingency
+from stored_tables import store
 
 from fer_models.labels import EMOTIONS
 from flows.drift import print_drift
@@ -25,6 +26,7 @@ from tasks.dataset.drift import (
     record_drift,
 )
 from tasks.outcomes import Outcome
+from tasks.preparation.ledger import SCHEMA as LEDGER
 from tasks.preparation.ledger import read_ledger
 from tasks.preparation.scan import Conclusion
 from tasks.preparation.shards import shard_path
@@ -148,7 +150,7 @@ class World:
             }
             self.rows.append(row | facts)
             added.append(sha256)
-        pd.DataFrame(self.rows).to_parquet(self.layout.ledger)
+        store(self.layout.ledger, pd.DataFrame(self.rows), LEDGER)
         return added
 
     def place(self, side: str, prefix: str, fold: int = 0) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from ledgers import CLASSES, make_ledger, subjects
+from stored_tables import store
 
 from tasks.config.layout import Layout
 from tasks.config.presets import sample
 from tasks.config.settings import CorpusSettings, SplitSettings, StudySettings
 from tasks.dataset.pending import pending_videos, worth_a_try
 from tasks.dataset.splits import update_split
+from tasks.preparation.ledger import SCHEMA
 
 
 def settings_at(folder: Path, **split: object) -> StudySettings:
@@ -21,8 +23,7 @@ def settings_at(folder: Path, **split: object) -> StudySettings:
 
 def write(ledger: pd.DataFrame, settings: StudySettings) -> None:
     path = Layout.of(settings).ledger
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ledger.to_parquet(path)
+    store(path, ledger, SCHEMA)
 
 
 def draw(ledger: pd.DataFrame, settings: StudySettings) -> pd.DataFrame:

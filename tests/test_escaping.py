@@ -8,7 +8,7 @@ import pytest
 from rich.markup import escape
 from rich.table import Table
 
-from flows.cli import _complain
+from flows.cli.endings import _complain
 from tasks.config.prepare_words import preparation_in_words
 from tasks.config.settings import SplitSettings, StudySettings
 from tasks.escaping import fenced, latex, markdown, visible

@@ -41,13 +41,12 @@ from tasks.storage.files import (
     find_frame,
     find_json,
     is_whole,
-    read_tables,
     set_aside,
-    whole_shard,
     write_json,
     write_table,
     write_text,
 )
+from tasks.storage.shard_files import read_tables, whole_shard
 from tasks.study import checkpoints
 from tasks.study.checkpoints import MODEL_FILE
 from tasks.video.segments import VideoReport
@@ -295,7 +294,7 @@ def test_a_broken_split_is_taken_from_its_copy(tmp_path: Path, damage: Damage, c
     damage(copy)
     pd.testing.assert_frame_equal(read_split(path), grown)
     damage(path)
-    with pytest.raises(UserError, match=r"has lost .* So has its copy, .* backup, or set another split\.seed"):
+    with pytest.raises(UserError, match=r"has lost .* Its copy is no better, .* backup, or set another split\.seed"):
         read_split(path)
     with pytest.raises(UserError, match="has lost its content"):
         update_split(make_ledger(subjects(20)), emotions, settings, path)

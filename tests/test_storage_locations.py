@@ -18,17 +18,16 @@ from tasks.config.settings import StudySettings
 from tasks.diagnosis.check_result import State
 from tasks.diagnosis.services import check_mlflow
 from tasks.storage.files import (
-    find_footers,
     list_files,
     list_sizes,
     read_frame,
-    read_tables,
     remove_files,
     write_table,
     write_text,
 )
 from tasks.storage.local_copies import local_copy, synced_folder
 from tasks.storage.locations import as_remote, read_location
+from tasks.storage.shard_files import find_footers, read_tables
 from tasks.tracking import connection
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
@@ -183,16 +184,26 @@ def test_the_command_keeps_it_with_stack_traces_too(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_bug_shows_its_stack_trace_without_the_secrets_in_it(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_a_bug_leaves_its_stack_trace_without_the_secrets_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
         raise RuntimeError("no answer from 'http://me:hush@host:5000/api'?")
 
     monkeypatch.setattr(flows.cli, "app", fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    words = "RuntimeError: no answer from 'http://me:***@host:5000/api'?"
     fer(monkeypatch=monkeypatch)
-    err = capfd.readouterr().err
-    assert "RuntimeError: no answer from 'http://me:***@host:5000/api'?" in err
+    (log,) = tmp_path.iterdir()
+    assert capfd.readouterr().err.splitlines() == [
+        f"fer: This is a bug ({words}); the stack trace is in {log}. Please report it, with the command that you ran, "
+        "to whoever maintains fer here."
+    ]
+    assert log.read_text().endswith(f"{words}\n")
+    assert os.name == "nt" or log.stat().st_mode & 0o077 == 0
+    fer("--debug", monkeypatch=monkeypatch)
+    assert "Traceback (most recent call last):" in (err := capfd.readouterr().err)
+    assert words in err
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from stored_tables import store
 
 from fer_models.errors import UserError
 from fer_models.models.building import load_model
@@ -15,6 +16,7 @@ from fer_models.training.fitting import fit
 from fer_models.training.progress import Progress
 from tasks.config.settings import StudySettings
 from tasks.corpus.adapters import baum1
+from tasks.corpus.manifest import SCHEMA as MANIFEST
 from tasks.dataset.index import load_arrays
 from tasks.preparation.cleanup import find_unused
 from tasks.preparation.scan import due_jobs, scan_corpus
@@ -199,7 +201,7 @@ def test_cleaning_follows_no_link_out(tmp_path: Path) -> None:
 
     layout = Layout.of(settings)
     layout.shards.mkdir(parents=True)
-    pd.DataFrame({"sha256": [SHA256]}).to_parquet(layout.manifest)
+    store(layout.manifest, pd.DataFrame({"sha256": [SHA256], "status": "ok"}), MANIFEST)
     own = tmp_path / "own"
     own.mkdir()
     (own / "dear.parquet").write_text("dear")

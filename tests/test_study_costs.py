@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from stored_tables import store
 
 from fer_models.errors import UserError
 from fer_models.models.arms import get_arm
@@ -32,12 +33,9 @@ def study(tmp_path: Path) -> StudySettings:
     }
     settings = resolve_settings("sample", overrides=overrides)
     for subset, number in (("train", 30_000), ("validation", 10_000)):
-        rows = pd.DataFrame({name: [""] * number for name in SCHEMA.names})
         halves = ["anger" if row % 2 else "fear" for row in range(number)]
-        rows = rows.assign(side=subset, emotion=halves, video_id=halves, shard=halves, row=range(number))
-        path = subset_file(Layout.of(settings).index, 0, subset)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows.to_parquet(path)
+        columns = {"emotion": halves, "video_id": halves, "shard": halves, "row": range(number), "side": subset}
+        store(subset_file(Layout.of(settings).index, 0, subset), pd.DataFrame(columns), SCHEMA)
     return settings
 
 

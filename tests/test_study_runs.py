@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from stored_tables import store
 
 from fer_models.errors import UserError
 from fer_models.models.arms import ARMS, STUDY_ARMS, Arm, get_arm
@@ -20,6 +21,7 @@ from tasks.config.saved_preparation import Crops, carried_crops, carried_prepare
 from tasks.config.settings import StudySettings
 from tasks.dataset.index import SCHEMA, subset_file
 from tasks.dataset.splits import SUBSETS
+from tasks.preparation.ledger import SCHEMA as LEDGER
 from tasks.study import needs, precision, runs
 from tasks.study.initial_weights import TRANSFERS_FILE, count_taken
 from tasks.study.needs import check_needs
@@ -38,14 +40,12 @@ def base(tmp_path) -> StudySettings:
     layout.split.parent.mkdir(parents=True)
     members = [{"fold": fold, "video_id": f"{subset}{fold}", "side": subset} for fold in (0, 1) for subset in SUBSETS]
     split = pd.DataFrame(members).assign(sha256="content")
-    split.to_parquet(layout.split)
+    split.assign(subject="").to_parquet(layout.split)
     layout.ledger.parent.mkdir(parents=True)
-    split.drop(columns=["fold", "side"]).assign(emotion="fear", outcome="ok").to_parquet(layout.ledger)
+    store(layout.ledger, split.drop(columns=["fold", "side"]).assign(emotion="fear", outcome="ok"), LEDGER)
     for member in members:
-        rows = [dict.fromkeys(SCHEMA.names, "") | member | {"emotion": emotion} for emotion in EMOTIONS]
-        path = subset_file(layout.index, member["fold"], member["side"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(rows).to_parquet(path)
+        rows = pd.DataFrame([member | {"emotion": emotion} for emotion in EMOTIONS])
+        store(subset_file(layout.index, member["fold"], member["side"]), rows.drop(columns="fold"), SCHEMA)
     return settings
 
 
@@ -295,12 +295,8 @@ def test_a_model_of_crops_carries_how_large_they_were(base):
     settings = change(base, prepare={"precropped": True, "segment_length": 2})
     layout = Layout.of(settings)
     for subset, box in (("train", [0, 0, 40, 48]), ("validation", [0, 0, 99, 99])):
-        rows = [
-            dict.fromkeys(SCHEMA.names, "") | {"emotion": emotion, "box": box, "side": subset} for emotion in EMOTIONS
-        ]
-        path = subset_file(layout.index, 0, subset)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(rows).to_parquet(path)
+        rows = pd.DataFrame([{"emotion": emotion, "box": box, "side": subset} for emotion in EMOTIONS])
+        store(subset_file(layout.index, 0, subset), rows, SCHEMA)
     model = build_run_model(settings, plan_runs(base)[0], settings.data_root)
     assert carried_crops(model_prepare(model)) == Crops.of([(40, 48)])
     assert carried_prepare(model_prepare(model)) == settings.prepare

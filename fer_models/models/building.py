@@ -1,5 +1,7 @@
 """Builds an arm as a Keras model, and loads one that was saved."""
 
+import os
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -254,9 +256,17 @@ def load_model(path: Any) -> keras.Model:
     try:
         if not str(path).endswith(".keras"):
             raise ValueError("its name does not end in .keras")  # other formats can hold code
+        if os.path.isfile(path) and not zipfile.is_zipfile(path):  # of which Keras says that it is not there
+            raise ValueError("it is no archive of Keras, or has lost its end")
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        model_network(model)
+        model_network(model), model_lineage(model)
+        labels = model_labels(model)
+        if len(set(map(str, labels))) < model.output_shape[-1] or len(labels) > model.output_shape[-1]:
+            raise ValueError("its labels are not those of its outputs")
     except Exception as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"{path} is not a model of this project ({words[0][:120].rstrip('. ')}).") from error
+        why = words[0][:120].rstrip(". ")
+        raise UserError(
+            f"{path} is not a model of this project ({why}); copy it again, or name another one."
+        ) from error
     return model if computes_bfloat16() else in_float32(model)

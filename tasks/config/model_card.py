@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from fer_models.models.card import ModelCard
 from tasks.escaping import markdown
 from tasks.progress import echo
-from tasks.storage.files import write_json, write_text
+from tasks.storage.files import is_file, write_json, write_text
 
 CARD_FILE = "model_card.json"
 CARD_TEXT_FILE = "model_card.md"
@@ -27,6 +27,8 @@ def read_card(model_file: Path) -> ModelCard | None:
     """
     path = model_file.with_name(CARD_FILE)
     try:
+        if not is_file(path):
+            return None
         card = ModelCard.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from fer_models.errors import UserError
 from tasks.config.digests import model_sha256
 from tasks.config.prepare_settings import NEIGHBOURS, NOBODY, PrepareSettings
+from tasks.escaping import shortened
 
 _SHA256, _CROPS = "detector_sha256", "crops"
 #: A frame so many times larger than those of the training, or of a shape so many times another, is no crop like them.
@@ -51,7 +52,24 @@ def carry_prepare(settings: PrepareSettings, crops: Crops | None = None) -> dict
 
 def carried_crops(values: dict[str, Any] | None) -> Crops:
     """The crops that a model was trained on, as far as it carries them."""
-    return Crops(**(values or {}).get(_CROPS, {}))
+    try:
+        return Crops.model_validate(_known(values).get(_CROPS, {}))
+    except ValidationError as error:
+        raise UserError(_of_no_version(error)) from error
+
+
+def _known(values: object) -> dict[str, Any]:
+    if not isinstance(values, dict | None):
+        raise UserError(f"The model carries a preparation that is none ({shortened(values)}); take one nobody edited.")
+    return values or {}
+
+
+def _of_no_version(error: ValidationError) -> str:
+    place = ".".join(map(str, error.errors()[0]["loc"]))
+    return (
+        f"The model carries a preparation that this version does not know, at {place[:80]!r}; ask it with the version "
+        "that trained it, or take a model.keras that nobody edited."
+    )
 
 
 def carried_prepare(values: dict[str, Any] | None, detector_model: Path | None = None) -> PrepareSettings:
@@ -63,14 +81,18 @@ def carried_prepare(values: dict[str, Any] | None, detector_model: Path | None =
         detector_model: where the detector's file lies now, if not where it lay then.
 
     Raises:
-        UserError: the detector's file is not there, or is not the one that the faces were found with.
+        UserError: the detector's file is not there, or is not the one that the faces were found with; or the values are
+            of no settings.
     """
-    values = {"pair": NEIGHBOURS, **(values or {})}
-    wanted = values.pop(_SHA256, "")
+    values = {"pair": NEIGHBOURS, **_known(values)}
+    wanted = str(values.pop(_SHA256, ""))
     values.pop(_CROPS, None)
     if detector_model:
         values["detector_model"] = detector_model
-    settings = PrepareSettings.model_validate(values)
+    try:
+        settings = PrepareSettings.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_of_no_version(error)) from error
     if wanted and not _finds_with(wanted, settings):
         finders = settings.detector if settings.confirm == NOBODY else f"{settings.detector} and {settings.confirm}"
         raise UserError(

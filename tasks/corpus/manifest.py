@@ -20,6 +20,7 @@ from tasks.corpus.scope import manifest_of_study
 from tasks.corpus.threads import map_in_threads
 from tasks.outcomes import Outcome
 from tasks.progress import echo, progress
+from tasks.storage.expected import Expected
 from tasks.storage.files import find_frame, write_table
 from tasks.video.fingerprint import content_sha256, content_state
 from tasks.video.image_sequences import describe_gaps, is_image_sequence, sequence_images
@@ -40,6 +41,7 @@ SCHEMA = pa.schema(
         ("official", pa.string()),
     ]
 )
+_EXPECTED = Expected(SCHEMA, words={"status": list(Outcome)}, may_be_empty=True)
 
 
 def build_manifest(
@@ -53,7 +55,7 @@ def build_manifest(
         check: raises what speaks against the manifest before it is written: a corpus that is refused claims nothing.
     """
     sources = read_corpus(corpus)
-    previous = find_frame(path)
+    previous = find_frame(path, _EXPECTED)
     previous = pd.DataFrame(columns=SCHEMA.names) if previous is None else previous
     known = {(row.uri, row.size_bytes, row.mtime_ns): row.sha256 for row in previous.itertuples() if row.sha256}
     growing = [source for source in sources if settle_s and _may_grow(source.path, known, settle_s)]
@@ -110,7 +112,7 @@ def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """The manifest as a data frame; raises `UserError` when there is none."""
-    manifest = find_frame(path)
+    manifest = find_frame(path, _EXPECTED)
     if manifest is None:
         raise UserError(f"There is no manifest at {str(path)!r}; run `fer prepare` first.")
     return manifest

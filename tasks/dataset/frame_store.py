@@ -29,7 +29,8 @@ from tasks.preparation.cleanup import Unused
 from tasks.preparation.shards import named_shard, read_images_of
 from tasks.progress import progress
 from tasks.storage.caches import user_cache
-from tasks.storage.files import list_files, list_sizes, set_aside
+from tasks.storage.expected import Expected
+from tasks.storage.files import list_files, list_sizes, read_frame, set_aside
 from tasks.storage.folders import make_once
 from tasks.storage.locations import as_remote
 from tasks.storage.row_files import RowFile, RowWriter
@@ -44,6 +45,7 @@ _FACES, _FLOWS, _NUMBERS, _FINITE, _SHARDS = (
     "finite.npy",
     "shards.parquet",
 )
+_EXPECTED = Expected(pa.schema({"shard": pa.string(), "first": pa.int64()}))
 
 
 @dataclass(frozen=True)
@@ -163,16 +165,15 @@ def _write(folder: Path, prepared: Path, shards: list[str]) -> None:
 
 def _read(folder: Path) -> FrameStore:
     """Raises `BrokenFile` or `FileNotFoundError` when something of a store is missing."""
+    if lacking := [name for name in (_FACES, _NUMBERS, _FINITE, _SHARDS) if not (folder / name).is_file()]:
+        raise BrokenFile(folder, f"has no file {lacking[0]}")
     faces = RowFile.find(folder / _FACES)
     flows = RowFile.find(folder / _FLOWS) if (folder / _FLOWS).exists() else None
     columns = [RowFile.find(folder / name) for name in (_NUMBERS, _FINITE)]
     numbers, is_finite = (column[np.arange(len(column))] for column in columns)
-    try:
-        table = pd.read_parquet(folder / _SHARDS, page_checksum_verification=True)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise BrokenFile(f"{folder / _SHARDS} has lost its content.") from error
+    table = read_frame(folder / _SHARDS, _EXPECTED)
     firsts = table["first"].tolist()
     slices = map(slice, firsts, [*firsts[1:], len(numbers)])
     if len({len(faces), len(numbers), len(is_finite), len(flows or faces)}) > 1:
-        raise BrokenFile(f"{folder} has lost some of its content.")
+        raise BrokenFile(folder, "has lost some of its content")
     return FrameStore(faces, flows, numbers, is_finite, dict(zip(table["shard"], slices, strict=True)))

@@ -23,6 +23,7 @@ from tasks.dataset.splits import KEY, SUBSETS
 from tasks.preparation.ledger import is_usable
 from tasks.preparation.shards import named_shard, read_images_of, read_rows_of
 from tasks.progress import progress
+from tasks.storage.expected import Expected
 from tasks.storage.files import find_frame, write_table
 from tasks.storage.locations import as_remote
 
@@ -47,6 +48,8 @@ SCHEMA = pa.schema(
 _OF_FRAMES = pa.schema(
     [("rows", pa.list_(pa.int32())), ("frames", pa.list_(pa.int32())), ("seen", pa.list_(pa.bool_()))]
 )
+#: What it lacks is said more plainly by `read_subset`.
+_EXPECTED = Expected(pa.unify_schemas([SCHEMA, _OF_FRAMES]), core=(), may_be_empty=True)
 _OF_SHARD = ("segment", "frame", "pts_s", "box")
 
 
@@ -124,7 +127,7 @@ def read_subset(folder: Path, fold: int, subset: str, emotions: Sequence[str]) -
         UserError: there is no index, it lacks values, or it is of other classes or of another subset.
     """
     path = subset_file(folder, fold, subset)
-    index = find_frame(path)
+    index = find_frame(path, _EXPECTED)
     if index is None:
         raise UserError(f"There is no index at {str(path)!r}; run `fer prepare` and `fer split` first.")
     of_frames = _OF_FRAMES.names if index.columns.isin(_OF_FRAMES.names).any() else []
@@ -134,7 +137,8 @@ def read_subset(folder: Path, fold: int, subset: str, emotions: Sequence[str]) -
         raise UserError(f"{path} lacks values of {', '.join(lacking)}; run `fer split` again, which makes a new one.")
     found = set(index["emotion"])
     if not found <= set(emotions) or (subset != TEST and found != set(emotions)):
-        raise UserError(f"The index was made for other classes ({', '.join(sorted(found))}); run `fer split` again.")
+        classes = ", ".join(sorted(found)) or "none"
+        raise UserError(f"The index was made for other classes ({classes}, in {path}); run `fer split` again.")
     if set(index["side"]) - {subset}:
         raise UserError(f"{path} holds another subset than its name says; run `fer split` again.")
     return index
@@ -199,7 +203,7 @@ def identities(index: pd.DataFrame, emotions: tuple[str, ...]) -> tuple[np.ndarr
 
 def indexed_shards(folder: Path) -> set[str]:
     """Names of the shards in the index of a fold, below `Layout.index`, whatever the subset."""
-    tables = [find_frame(folder / f"{subset}.parquet", ["shard"]) for subset in (TRAIN, VALIDATION, TEST)]
+    tables = [find_frame(folder / f"{subset}.parquet", _EXPECTED, ["shard"]) for subset in (TRAIN, VALIDATION, TEST)]
     return {shard for table in tables if table is not None for shard in table["shard"].unique()}
 
 

@@ -28,7 +28,8 @@ from tasks.dataset.split_names import NEW_SPLIT, RESERVE, as_named_now, check_su
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import is_usable
 from tasks.progress import echo
-from tasks.storage.files import atomic_write, read_frame, set_aside, write_table
+from tasks.storage.expected import Expected
+from tasks.storage.files import atomic_write, is_file, read_frame, set_aside, write_table
 
 SUBSETS = (TRAIN, VALIDATION, TEST)
 
@@ -41,6 +42,13 @@ SCHEMA = pa.schema(
         ("side", pa.string()),
         ("fold_name", pa.string()),
     ]
+)
+#: Earlier versions gave folds no names.
+_EXPECTED = Expected(
+    SCHEMA,
+    core=[name for name in SCHEMA.names if name != "fold_name"],
+    key=("fold", "video_id", "sha256"),
+    words={"side": (*SUBSETS, RESERVE)},
 )
 #: The name of the fold of a split without folds.
 _ONLY_FOLD = "0"
@@ -134,10 +142,10 @@ def read_split(path: Path) -> pd.DataFrame:
 
     Where the file has lost its content, its copy takes its place; where that has too, this raises `UserError`.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"There is no split at {str(path)!r}; run `fer prepare` and `fer split` first.")
     try:
-        split = read_frame(path)
+        split = read_frame(path, _EXPECTED)
     except BrokenFile as fault:
         split = _restore(path, fault)
     return split if "fold_name" in split else split.assign(fold_name=split["fold"].astype(str))
@@ -146,14 +154,14 @@ def read_split(path: Path) -> pd.DataFrame:
 def _restore(path: Path, fault: BrokenFile) -> pd.DataFrame:
     copy = _copy_of(path)
     try:
-        split = read_frame(copy)
+        split = read_frame(copy, _EXPECTED)
     except (BrokenFile, FileNotFoundError) as error:
-        lost = "So has its copy" if copy.is_file() else "Its copy is not there"
+        lost = "Its copy is no better" if copy.is_file() else "Its copy is not there"
         raise UserError(
             f"{fault} {lost}, and who was in the test subset is not known any more: put the file back from a "
             "backup, or set another split.seed, which draws a new split; no earlier score can be compared with it."
         ) from error
-    set_aside(path)
+    set_aside(path, fault.fault)
     echo(f"The split is taken from its copy, {copy.name}.")
     content = copy.read_bytes()
     with atomic_write(path) as temporary:

@@ -21,6 +21,7 @@ from tasks.corpus.scope import NOT_TRIED, ledger_of_study, manifest_of_study
 from tasks.outcomes import TRANSIENT, UNPREPARED, UNWANTED, Outcome
 from tasks.preparation.shards import find_reports, shard_name
 from tasks.progress import echo
+from tasks.storage.expected import Expected
 from tasks.storage.files import find_frame, is_whole, list_files, set_aside, write_table
 from tasks.storage.locations import as_remote
 from tasks.video.segments import VideoReport
@@ -59,6 +60,9 @@ SCHEMA = pa.schema(
         ("shard", pa.string()),
     ]
 )
+#: Earlier versions wrote fewer columns.
+_CORE = [*SCHEMA.names[:7], "attempts", "num_segments", "num_covered", "tried_at", "shard"]
+_EXPECTED = Expected(SCHEMA, core=_CORE, words={"outcome": list(Outcome)})
 
 
 @dataclass(frozen=True)
@@ -153,12 +157,12 @@ def write_ledger(
 
 def find_previous(path: Path) -> pd.DataFrame | None:
     """The ledger that the last run left, if there is one, for no study in particular."""
-    return find_frame(path)
+    return find_frame(path, _EXPECTED)
 
 
 def read_ledger(path: Path, emotions: Sequence[str]) -> pd.DataFrame:
     """The ledger as it is for a study of these classes; raises `UserError` when nothing was prepared that way."""
-    ledger = find_frame(path)
+    ledger = find_frame(path, _EXPECTED)
     if ledger is None:
         raise UserError(f"Nothing was prepared with these settings ({path} is not there); run `fer prepare` first.")
     return ledger_of_study(ledger, emotions)
@@ -275,4 +279,5 @@ def _reports(previous: pd.DataFrame | None) -> dict[str, VideoReport]:
     if "remark" in rows:  # the manifest's remark stands in the message too, and is looked up again
         rows = rows.assign(message=rows["message"].where(rows["outcome"] != Outcome.OK, rows["remark"]))
     fields = [name for name in VideoReport.model_fields if name in rows.columns]
-    return {row["sha256"]: VideoReport(**row) for row in rows[fields].to_dict("records")}
+    known = ({name: value for name, value in row.items() if pd.notna(value)} for row in rows[fields].to_dict("records"))
+    return {row["sha256"]: VideoReport(**row) for row in known}

@@ -35,7 +35,9 @@ from pydantic import ValidationError
 
 from fer_models.errors import WrongShard
 from tasks.outcomes import Outcome
-from tasks.storage.files import atomic_write, find_footers, list_files, read_tables, readable, whole_shard
+from tasks.storage.expected import Expected
+from tasks.storage.files import atomic_write, list_files, readable
+from tasks.storage.shard_files import find_footers, read_tables, whole_shard
 from tasks.storage.stored_names import path_below
 from tasks.video.segments import FaceFrame, VideoReport
 
@@ -176,13 +178,21 @@ def _checked_report(path: Path, metadata: Mapping[bytes, bytes] | None, num_rows
         found = f"it has {num_rows} rows where {report.num_rows} were written"
     else:
         return report
-    raise WrongShard(f"{path} is not what its name says: {found}; `fer retry --video {path.stem}` makes it again.")
+    raise _wrong(path, found)
+
+
+def _wrong(path: Path, found: str) -> WrongShard:
+    return WrongShard(f"{path} is not what its name says: {found}; `fer retry --video {path.stem}` makes it again.")
 
 
 def _checked_tables(paths: Sequence[Path], columns: list[str]) -> Iterator[pa.Table]:
     """Columns of many shards, in order; raises `WrongShard` at the first that does not hold what its name says."""
+    fields = [field for field in _schema(1, has_optical_flow=False) if field.name in columns]
+    expected = Expected(pa.schema(fields), may_be_empty=True)
     for path, table in zip(paths, read_tables(paths, columns), strict=True):
         _checked_report(path, table.schema.metadata, len(table))
+        if fault := expected.fault_of(table):
+            raise _wrong(path, f"it {fault}")
         yield table
 
 

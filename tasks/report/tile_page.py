@@ -84,7 +84,7 @@ def _find_still(manifest: Path, tile: Tile) -> tuple[str, Still | None, str]:
         return "", None, f"{error} Until then {_STORED}."
     # by its content first, so that a renamed video is found; of several with that content, the one of the same name
     same = (videos["sha256"] == tile.sha256).astype(int) * 2 + (videos["video_id"] == tile.video_id)
-    if same.max() == 0:
+    if not same.any():
         return "", None, f"The manifest does not list {tile.video_id} any more; {_STORED}."
     path = Path(videos.loc[same.idxmax(), "uri"])
     try:

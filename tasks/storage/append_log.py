@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from tasks.storage.expected import Expected
 from tasks.storage.files import find_frame, write_table
 
 
@@ -26,5 +27,5 @@ def append_rows(path: Path, schema: pa.Schema, rows: pd.DataFrame, timespec: str
 
 def read_journal(path: Path, schema: pa.Schema) -> pd.DataFrame:
     """All rows of a journal, oldest first; none when there is no file yet."""
-    journal = find_frame(path)
+    journal = find_frame(path, Expected(schema, core=("time",), may_be_empty=True))
     return schema.empty_table().to_pandas() if journal is None else journal

@@ -8,6 +8,8 @@ import errno
 import os
 from pathlib import Path
 
+from fer_models.errors import StorageError
+
 #: What file systems answer that cannot do this, and need not: there is nothing to wait for.
 _NOTHING_TO_DO = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
 
@@ -20,7 +22,10 @@ def put_in_place(temporary: Path, path: Path, name_lasts: bool = True) -> None:
             folders are synced together (`sync_folder`), and until then a cut may take a name, and the file with it.
     """
     sync_file(temporary)
-    os.replace(temporary, path)
+    try:
+        os.replace(temporary, path)
+    except IsADirectoryError as error:
+        raise StorageError(f"{path} is a folder where a file belongs; move it away, then run it again.") from error
     if name_lasts:
         sync_folder(path.parent)
 

@@ -27,26 +27,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
-from fer_models.errors import BrokenFile, StorageError
+from fer_models.errors import BrokenFile, StorageError, UserError
 from tasks.progress import echo
 from tasks.storage.disk import make_folder, put_in_place, sync_folder
+from tasks.storage.expected import Expected
 from tasks.storage.locations import as_remote
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.storage.remote import RemotePath
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
 #: Begins the name of what is not finished.
 TEMPORARY = ".part-"
+#: What is wrong with a file that lost its content.
+LOST = "has lost its content"
 #: Before the name of a file that was set aside.
 BROKEN = "broken-"
-#: Files that are fetched at once.
-_BATCH = 32
-#: The end of a Parquet file that holds its footer, unless it has hundreds of row groups.
-_FOOTER_BYTES = 2**16
 #: What the files of a kind end with.
 _ENDS = {".parquet": b"PAR1", ".json": b"}", ".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
 #: Files of these kinds are zip archives, which end with a table of their contents.
@@ -108,98 +106,75 @@ def write_table(path: Path, table: pa.Table) -> None:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
-def find_frame(path: Path, columns: list[str] | None = None) -> "pd.DataFrame | None":
-    """A Parquet file that can be made again, as a data frame; None when it is not there, or broken and set aside."""
+def find_frame(path: Path, expected: Expected | None = None, columns: list[str] | None = None) -> "pd.DataFrame | None":
+    """A Parquet file that can be made again, as a data frame; None when it is not there, or broken and set aside.
+
+    Raises:
+        UserError: something that is no file stands in its place.
+    """
     try:
-        return read_frame(path, columns) if path.is_file() else None
-    except BrokenFile:
-        set_aside(path)
+        return read_frame(path, expected, columns) if is_file(path) else None
+    except BrokenFile as error:
+        set_aside(path, error.fault)
         return None
 
 
 def find_json(path: Path, kind: type[_Record]) -> _Record | None:
     """The same of a model that was written as JSON."""
     try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+        return kind.model_validate_json(path.read_bytes()) if is_file(path) else None
+    except FileNotFoundError:  # it goes while it is looked for
         return None
-    except ValidationError:
-        set_aside(path)
+    except ValidationError as error:
+        set_aside(path, record_fault(error))
         return None
 
 
-def read_frame(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
+def record_fault(error: ValidationError) -> str:
+    """What is wrong with a record, as the end of a sentence that begins with its file."""
+    first = error.errors()[0]
+    if first["type"] == "json_invalid" or not first["loc"]:
+        return LOST
+    return f"holds something else than this version reads, at {'.'.join(map(str, first['loc']))[:80]!r}"
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there, to be read.
+
+    Raises:
+        UserError: something else is there, which could not be read or would be waited for.
+    """
+    if path.is_file():
+        return True
+    if not as_remote(path) and os.path.lexists(path):
+        found = "folder" if path.is_dir() else "link that leads nowhere" if path.is_symlink() else "pipe or device"
+        raise UserError(f"{path} is a {found} where a file belongs; move it away, then run the same command again.")
+    return False
+
+
+def read_frame(path: Path, expected: Expected | None = None, columns: list[str] | None = None) -> "pd.DataFrame":
     """A Parquet file as a data frame.
 
     Raises:
-        BrokenFile: it is not whole.
+        BrokenFile: it is not whole, or does not hold what is expected.
     """
-    import pandas as pd  # workers, which write shards, do without
-
-    with _recognised(path):
-        return pd.read_parquet(readable(path), columns=columns, page_checksum_verification=True)
-
-
-def read_tables(paths: Sequence[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """Shards in order, with the metadata of each; of an object store many are fetched at once.
-
-    Raises:
-        BrokenFile: one is not whole; it was set aside.
-    """
-    if paths and (store := as_remote(paths[0])):
-        for batch in _batches(paths):
-            for remote, content in zip(batch, store.read_many(batch), strict=True):
-                with whole_shard(cast(Path, remote)):
-                    table = pq.ParquetFile(pa.BufferReader(content)).read(columns=columns)
-                yield table
-    else:
-        for path in paths:
-            with whole_shard(path), pq.ParquetFile(path) as file:
-                table = file.read(columns=columns)
-            yield table
-
-
-def find_footers(paths: Sequence[Path]) -> Iterator[pq.FileMetaData | None]:
-    """The metadata of shards in order, without the rest of them; None for one that is not whole, and was set aside."""
-    if paths and (store := as_remote(paths[0])):
-        for batch in _batches(paths):
-            for remote, end in zip(batch, store.read_many(batch, last_bytes=_FOOTER_BYTES), strict=True):
-                length = int.from_bytes(end[-8:-4], "little") + 8
-                content = end if length <= len(end) else remote.read_bytes()
-                yield _find_footer(cast(Path, remote), pa.BufferReader(content))
-    else:
-        for path in paths:
-            yield _find_footer(path, path)
-
-
-def _find_footer(path: Path, source: Path | pa.NativeFile) -> pq.FileMetaData | None:
-    try:
-        with whole_shard(path):
-            return pq.read_metadata(source)
-    except BrokenFile:
-        return None
+    with recognised(path), pq.ParquetFile(readable(path), page_checksum_verification=True) as file:
+        table = file.read(columns=columns)
+        frame = table.to_pandas()
+    if expected and (fault := expected.fault_of(table)):
+        raise BrokenFile(path, fault)
+    return frame
 
 
 @contextmanager
-def whole_shard(path: Path) -> Iterator[None]:
-    """Set a shard aside that turns out to be broken while the block reads it; raises `BrokenFile` then."""
-    try:
-        with _recognised(path):
-            yield
-    except BrokenFile as error:
-        set_aside(path)
-        raise BrokenFile(f"{error} Run `fer prepare` again, which makes a new one.") from error
-
-
-@contextmanager
-def _recognised(path: Path) -> Iterator[None]:
+def recognised(path: Path) -> Iterator[None]:
     """Turn what pyarrow says of a file that is not whole into `BrokenFile`; faults of the disk stay what they are."""
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise BrokenFile(f"{path} has lost its content ({str(error).splitlines()[0].rstrip('.')}).") from error
+        raise BrokenFile(path, LOST, detail=str(error).splitlines()[0][:200].rstrip(".")) from error
 
 
 def is_whole(path: Path) -> bool:
@@ -241,10 +216,13 @@ def _is_intact(path: Path) -> bool:
         return False
 
 
-def set_aside(path: Path) -> None:
-    """Rename a file that lost its content, so that it counts as not there and is made again, and say so.
+def set_aside(path: Path, fault: str = LOST) -> None:
+    """Rename a file that cannot be used, so that it counts as not there and is made again, and say so.
 
     Where another process was faster there is nothing left to do or to say.
+
+    Args:
+        fault: what is wrong with it, as the end of a sentence that begins with its name.
     """
     aside = path.with_name(f"{BROKEN}{path.name}")
     try:
@@ -257,12 +235,7 @@ def set_aside(path: Path) -> None:
             os.replace(path, aside)
     except FileNotFoundError:
         return
-    echo(f"{path} has lost its content; it is set aside as {aside.name} and made again.")
-
-
-def _batches(paths: Sequence[Path]) -> Iterator[list["RemotePath"]]:
-    for start in range(0, len(paths), _BATCH):
-        yield cast("list[RemotePath]", list(paths[start : start + _BATCH]))
+    echo(f"{path} {fault}; it is set aside as {aside.name} and made again.")
 
 
 def readable(path: Path) -> Path | io.BytesIO:

@@ -12,6 +12,7 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from fer_models.errors import BrokenFile
+from tasks.storage.files import LOST
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class RowFile:
                 shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                 found = cls(path, shape, dtype, file.tell())
         except ValueError as error:
-            raise BrokenFile(f"{path} has lost its content ({error}).") from error
-        if path.stat().st_size != found.offset + found.nbytes:
-            raise BrokenFile(f"{path} has lost its content (it is of another size than it says).")
+            raise BrokenFile(path, LOST, detail=str(error)) from error
+        if dtype.hasobject or not shape or path.stat().st_size != found.offset + found.nbytes:
+            raise BrokenFile(path, LOST, detail="it is of another size than it says")
         return found
 
     def __len__(self) -> int:
@@ -77,7 +78,7 @@ def _fill(into: memoryview, file: BinaryIO, path: Path) -> None:
     while into:
         count = file.readinto(into)  # type: ignore[attr-defined]
         if not count:
-            raise BrokenFile(f"{path} has lost its content (it ends too soon).")
+            raise BrokenFile(path, LOST, detail="it ends too soon")
         into = into[count:]
 
 

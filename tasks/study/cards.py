@@ -44,7 +44,7 @@ def card_run(settings: StudySettings, run: Run, folder: Path, evaluation: Evalua
     known = find_run_card(run)
     if known and known.model_dump(include=set(identity)) == identity and is_whole(run.folder / CARD_TEXT_FILE):
         return known
-    videos = read_predictions(folder / VIDEOS_FILE)
+    videos = read_predictions(folder / VIDEOS_FILE, settings.corpus.emotions)
     card = _make(settings, run, evaluation, videos[videos["num_segments"] > 0]).model_copy(update=identity)
     write_card(run.folder, card)
     return card

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from fer_models.errors import UserError
 from fer_models.models.building import load_model
@@ -15,7 +16,8 @@ from fer_models.models.families import load_families
 from fer_models.models.float32 import computes_bfloat16, precision_of
 from fer_models.training.progress import Progress
 from tasks.storage.disk import make_folder
-from tasks.storage.files import atomic_write, find_json, remove_temporary_files, set_aside, write_json
+from tasks.storage.expected import Expected
+from tasks.storage.files import atomic_write, find_frame, find_json, remove_temporary_files, set_aside, write_json
 from tasks.storage.local_copies import local_copy
 from tasks.storage.stored_names import path_below
 
@@ -134,8 +136,8 @@ def read_validation(folder: Path, names: np.ndarray) -> np.ndarray:
         UserError: that is not known of the segments of these names, (n,).
     """
     path = folder / VALIDATION_FILE
-    table = pd.read_parquet(path) if path.is_file() else pd.DataFrame({"name": []})
-    if table["name"].tolist() != [str(name) for name in names]:
+    table = find_frame(path, Expected(pa.schema({"name": pa.string()}), may_be_empty=True))
+    if table is None or table["name"].tolist() != [str(name) for name in names]:
         raise UserError(f"{path} does not hold the validation segments; remove {folder} and run `fer train` again.")
     return table.drop(columns="name").to_numpy(np.float32)
 

@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from fer_models.errors import UserError
 from fer_models.models.arms import Arm, get_arm
@@ -18,6 +19,7 @@ from fer_models.statistics.arm_predictions import ArmPredictions
 from fer_models.statistics.comparisons import PairComparison, compare_arms
 from fer_models.statistics.intervals import Interval, interval
 from tasks.config.settings import StudySettings
+from tasks.storage.expected import Expected
 from tasks.storage.files import find_frame
 from tasks.study.evaluation import PREDICTIONS_FILE, VIDEOS_FILE, Evaluation
 from tasks.study.runs import Run, plan_runs
@@ -89,7 +91,7 @@ def compare(evaluated: Sequence[tuple[Path, Evaluation]], emotions: Sequence[str
 
 def _seed_result(evaluated: Sequence[tuple[Path, Evaluation]], seed: int, emotions: Sequence[str]) -> SeedResult:
     videos, segments = (
-        pd.concat([read_predictions(folder / name) for folder, _ in evaluated]).sort_values(
+        pd.concat([read_predictions(folder / name, emotions) for folder, _ in evaluated]).sort_values(
             ["video_id"], kind="stable", ignore_index=True
         )
         for name in (VIDEOS_FILE, PREDICTIONS_FILE)
@@ -98,9 +100,12 @@ def _seed_result(evaluated: Sequence[tuple[Path, Evaluation]], seed: int, emotio
     return SeedResult(seed, evaluations, videos, segments, score_tables(videos, segments, emotions))
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
+def read_predictions(path: Path, emotions: Sequence[str]) -> pd.DataFrame:
     """A table of an evaluation; raises `UserError` when it is not there (any more)."""
-    table = find_frame(path)
+    texts = [(name, pa.string()) for name in ("video_id", "sha256", "subject", "emotion", "predicted")]
+    counted = [("num_segments", pa.int64())] if path.name == VIDEOS_FILE else []
+    schema = pa.schema([*texts, *counted, *((f"p_{emotion}", pa.float64()) for emotion in emotions)])
+    table = find_frame(path, Expected(schema, words={"emotion": emotions, "predicted": (*emotions, "")}))
     if table is None:
         raise UserError(f"There are no predictions at {str(path)!r}; run `fer evaluate` again, which makes them anew.")
     return table

@@ -134,9 +134,10 @@ def _recorded(model: Path) -> dict[str, Any]:
     """The settings of the study that stand beside a saved model; empty where there are none."""
     try:
         recorded: dict[str, Any] = json.loads((model.parent / SETTINGS_FILE).read_text(encoding="utf-8"))
-        return recorded if recorded.keys() >= {"corpus", "model"} else {}
-    except (OSError, ValueError):
+        {"form", "width"} & recorded["model"].keys(), recorded["corpus"]["adapter"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):  # edited by somebody
         return {}
+    return recorded
 
 
 def _plain(arm: str) -> str:

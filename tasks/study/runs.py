@@ -113,6 +113,8 @@ def plan_runs(settings: StudySettings) -> list[Run]:
     split = split_of_study(read_split(layout.split), read_ledger(layout.ledger, emotions), emotions)
     names = fold_names(split)
     runs = [run for fold in names for run in _runs_of_fold(settings, layout, fold, names)]
+    if not runs:
+        raise UserError(f"{layout.split} has none of the videos of {layout.ledger}; run `fer prepare` and `fer split`.")
     due = {run.arm.name for run in runs if not (run.members or run.trained)}
     absent = {arm.name: absent_weights(arm, settings.model) for arm in settings.all_arms() if arm.name in due}
     if found := [run for run in runs if not any(absent.get(one.arm.name) for one in run.members or (run,))]:

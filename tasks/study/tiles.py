@@ -14,6 +14,7 @@ and a map one or T.
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fer_models.errors import UserError
+from fer_models.errors import BrokenFile, UserError
 from fer_models.suggest import nearest
 from tasks.config.digests import digest
+from tasks.storage.expected import Expected
 from tasks.storage.files import find_frame, list_files, read_frame, write_table
 from tasks.video.boxes import Box
 
 TILES_FILE = "tiles.parquet"
+#: What every table has; those of some models have more.
+_TEXTS = ("tile_id", "arm", "checkpoint", "checkpoint_sha256", "prepared", "video_id", "subject", "sha256")
+_COLUMNS: dict[str, pa.DataType] = {
+    **dict.fromkeys((*_TEXTS, "explained", "true"), pa.string()),
+    **dict.fromkeys(("seed", "convolution", "segment", "frame"), pa.int64()),
+    "pts_s": pa.float64(),
+    "box": pa.list_(pa.int64()),
+    "face": pa.binary(),
+}
+_EXPECTED, _ID = Expected(pa.schema(_COLUMNS)), Expected(pa.schema({"tile_id": pa.string()}))
 #: Of an id; ten keep even the tiles of thousands of runs apart.
 _NUM_DIGITS = 10
 #: Streams whose maps have a column in every table.
@@ -113,7 +125,7 @@ def write_tiles(path: Path, tiles: Sequence[Tile]) -> None:
 
 def read_tiles(path: Path) -> list[Tile]:
     """The tiles of one run."""
-    return [_tile(row) for row in read_frame(path).to_dict("records")]
+    return [_tile(row) for row in read_frame(path, _EXPECTED).to_dict("records")]
 
 
 def find_tile(runs: Path, wanted: str) -> Tile:
@@ -126,7 +138,7 @@ def find_tile(runs: Path, wanted: str) -> Tile:
     files = sorted(list_files(runs, f"*/*/{TILES_FILE}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     where: dict[str, Path] = {}
     for path in files:
-        tiles = find_frame(path, columns=["tile_id"])
+        tiles = find_frame(path, _ID, ["tile_id"])
         for tile_id in [] if tiles is None else tiles["tile_id"]:
             where.setdefault(tile_id, path)
     if not where:
@@ -142,9 +154,10 @@ def find_tile(runs: Path, wanted: str) -> Tile:
             f"There is no tile {wanted!r}{nearest(wanted.lower(), where)}; "
             "ids of tiles stand below the pictures of a run's gradcam.jpg."
         )
-    for tile in read_tiles(where[fitting[0]]):
-        if tile.tile_id == fitting[0]:
-            return tile
+    with suppress(BrokenFile, LookupError, ValueError, TypeError):  # of bytes that are no picture, for example
+        for tile in read_tiles(where[fitting[0]]):
+            if tile.tile_id == fitting[0]:
+                return tile
     raise UserError(
         f"{where[fitting[0]]} was changed: tile {fitting[0]} is not what its id says. Remove its folder, and "
         "`fer evaluate` explains the run anew."

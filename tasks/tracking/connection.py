@@ -6,7 +6,7 @@ import os
 import mlflow
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache as known_places
 
-from fer_models.errors import UserError
+from fer_models.errors import StorageError, UserError
 from tasks.config.layout import Layout
 from tasks.storage.addresses import hide_password_in, hide_secrets, user_of, without_user
 from tasks.storage.disk import sync_folder, sync_tree
@@ -52,9 +52,17 @@ def connect(layout: Layout) -> mlflow.MlflowClient:
         known_places.clear()  # of artifacts, by run: a copy of a data root has runs of the same ids
     try:
         mlflow.set_tracking_uri(uri)
-        return mlflow.MlflowClient()
+        client = mlflow.MlflowClient()
+        if is_local(uri, layout):
+            client.search_experiments(max_results=1)  # else another version of the database shows only later
+        return client
     except Exception as error:  # of MLflow, or of the database's driver
         why = " ".join(hide_password_in(str(error), uri).split()).rstrip(".")
+        if is_local(uri, layout):
+            raise StorageError(
+                f"MLflow cannot use {layout.root / DATABASE_FILE} ({why[:300]}); use the MLflow that wrote it, "
+                "or move it away: what it holds is logged anew."
+            ) from None
         raise UserError(f"MLflow cannot use MLFLOW_TRACKING_URI = {shown(uri)!r} ({why}); correct it.") from None
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from fer_models.errors import StorageError
+from tasks.progress import echo
 from tasks.storage.files import BROKEN, atomic_write, set_aside, write_text
 
 DATABASE_FILE = "mlflow.db"
@@ -22,6 +23,8 @@ ARTIFACTS_FOLDER = "mlartifacts"
 _COMPANIONS = ("-journal", "-wal", "-shm")
 #: What SQLite says of files without a database, or without a table that MLflow makes; all else is a fault of the place.
 _BROKEN_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+#: How long a database that another program writes to is waited for, without a word and with one.
+PATIENCE_S = (2.0, 60.0)
 _BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 #: MLflow's own first experiment, as long as it is empty, where the database was made without being told of a place.
 _ELSEWHERE = (
@@ -100,6 +103,7 @@ def _bring_home(root: Path) -> None:
     """Make all addresses below the folder where a data root lay before those of the present one, if it was moved."""
     path = root.absolute() / DATABASE_FILE
     home = path.parent.as_uri()
+    _wait_for(path)
     with closing(sqlite3.connect(path, timeout=60.0)) as database, database:  # one transaction: all of it or nothing
         before = [former for former in _former_homes(database) if former != home]
         for former in before:
@@ -113,6 +117,19 @@ def _bring_home(root: Path) -> None:
             text = description.read_text(encoding="utf-8")
             if f" {former}/" in text:
                 write_text(description, text.replace(f" {former}/", f" {home}/"))
+
+
+def _wait_for(path: Path) -> None:
+    """Wait until nobody else writes to a database, and say so; raises `sqlite3.OperationalError` after a minute."""
+    for timeout_s in PATIENCE_S:
+        try:
+            with closing(sqlite3.connect(path, timeout=timeout_s)) as database, database:
+                database.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if timeout_s == PATIENCE_S[-1] or error.sqlite_errorcode & 0xFF not in _BUSY_CODES:
+                raise
+            echo(f"Another program writes to {path}; waiting for it, a minute at most.")
 
 
 def _former_homes(database: sqlite3.Connection) -> list[str]:
