@@ -19,7 +19,7 @@ from tasks.escaping import markdown
 from tasks.inference.predictor import Predictor
 from tasks.tracking.metric_names import metric_names
 
-pytestmark = [pytest.mark.slow, pytest.mark.trains]
+pytestmark = pytest.mark.slow
 
 CLASSES = [
     "joy (posed)",

@@ -26,7 +26,7 @@ from flows.study import full_study
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
 from tasks.storage.files import write_text
 
-pytestmark = [pytest.mark.slow, pytest.mark.trains]
+pytestmark = pytest.mark.slow
 
 #: What a sentence tells people to do.
 REMEDY = re.compile(

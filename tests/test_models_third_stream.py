@@ -224,7 +224,10 @@ def test_save_and_load_give_the_same_numbers(arm: str, form: str, num_frames: in
 # Learning
 
 
-@pytest.mark.parametrize("arm", ["frame-stack", pytest.param("c3d", marks=pytest.mark.slow), "spatial-only"])
+@pytest.mark.parametrize(
+    "arm",
+    ["frame-stack", pytest.param("c3d", marks=pytest.mark.slow), pytest.param("spatial-only", marks=pytest.mark.slow)],
+)
 def test_the_order_of_frames_is_learned_by_who_sees_it_and_by_nobody_else(arm: str) -> None:
     train, unseen = moving_squares(256, seed=1), moving_squares(400, seed=2)
     model = small(arm, labels=LABELS)

@@ -80,7 +80,9 @@ def by_steps() -> tuple[list[float], list[np.ndarray]]:
     return train("steps")
 
 
-@pytest.mark.parametrize("engine", ["blocks", "resident", "auto"])
+@pytest.mark.parametrize(
+    "engine", ["blocks", *(pytest.param(one, marks=pytest.mark.slow) for one in ("resident", "auto"))]
+)
 def test_an_engine_gives_what_single_steps_give(engine: str, by_steps: Any) -> None:
     """Dropout, augmentation, class weights, the schedule and the averages of weights included."""
     found = train(engine)
