@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,35 @@ def test_arrays_that_lost_their_content_are_made_again(own: Path) -> None:
         for aside in (own / "arrays").glob("broken-*"):
             remove([item for item in unused(own) if str(aside) in item.description], layout_of(own))
             assert not aside.exists()
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("shards.parquet", lambda path: pd.DataFrame({"a": [1]}).to_parquet(path)),
+        ("shards.parquet", lambda path: pd.DataFrame({"shard": [1], "first": ["a"]}).to_parquet(path)),
+        ("shards.parquet", a_folder),
+        ("faces.npy", a_pipe),
+        ("faces.npy", lambda path: np.save(path, np.array([{}, []], dtype=object), allow_pickle=True)),
+        ("faces.npy", lambda path: np.save(path, np.zeros(6))),
+        ("finite.npy", lambda path: np.save(path, np.zeros((6, 2)))),
+        ("numbers.npy", lambda path: np.save(path, np.array(3))),
+    ],
+)
+def test_arrays_of_others_are_made_again(own: Path, name: str, spoil: Callable[[Path], None]) -> None:
+    """Somebody put something else in their place; nothing of it is run, and no pipe is waited for."""
+    spoil(open_store(own, shards_of(own)).faces.path.parent / name)
+    np.testing.assert_array_equal(open_store(own, shards_of(own)).faces[np.arange(6)], images(own))
 
 
 def images(own: Path) -> np.ndarray:

@@ -176,4 +176,6 @@ def _read(folder: Path) -> FrameStore:
     slices = map(slice, firsts, [*firsts[1:], len(numbers)])
     if len({len(faces), len(numbers), len(is_finite), len(flows or faces)}) > 1:
         raise BrokenFile(folder, "has lost some of its content")
+    if (faces.dtype, len(faces.shape), numbers.ndim, is_finite.dtype, is_finite.ndim) != (np.uint8, 4, 2, np.bool_, 1):
+        raise BrokenFile(folder, "holds other arrays than these")
     return FrameStore(faces, flows, numbers, is_finite, dict(zip(table["shard"], slices, strict=True)))
