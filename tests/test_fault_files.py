@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 #: What a sentence tells people to do.
 REMEDY = re.compile(
     r"`fer [a-z]+|move it away|name one|put the file back|a study leaves them|or name another one|ids of tiles stand|"
-    r"is not valid YAML|save it as UTF-8|should hold settings such as"
+    r"is not valid YAML|save it as UTF-8|should hold settings such as|no configuration file"
 )
 CORPUS = SampleCorpus(subjects=4, clips=7, seconds=0.8, size=(240, 180))
 Damage = Callable[[Path], None]
