@@ -41,14 +41,14 @@ up: $(READY) ## Prefect, MLflow and workers on this machine, until Ctrl-C
 	$(BIN)/fer up
 
 .PHONY: test
-test: $(READY) ## the fast tests
+test: $(READY) ## the fast tests: all but those that train many models, and slow ones
 	$(PYTEST) $(SHARED_OUT)
 
-.PHONY: test-isa
-test-isa: $(READY) ## the tests that train, as they run on processors with fewer instructions, and those of JAX
-	$(PYTEST) $(SHARED_OUT) -m "trains and slow" -k jax
-	ONEDNN_MAX_CPU_ISA=SSE41 $(PYTEST) $(SHARED_OUT) -m trains -k "not jax"
-	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) $(SHARED_OUT) -m trains -k "not jax"
+.PHONY: test-training
+test-training: $(READY) ## the tests that train, slow ones too; and as processors with fewer instructions compute
+	$(PYTEST) $(SHARED_OUT) -m "trains and not services and not gpu"
+	ONEDNN_MAX_CPU_ISA=SSE41 $(PYTEST) $(SHARED_OUT) -m "trains and not slow" -k "not jax"
+	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) $(SHARED_OUT) -m "trains and not slow" -k "not jax"
 
 .PHONY: test-slow
 test-slow: $(READY) ## the slow tests too
