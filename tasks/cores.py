@@ -38,9 +38,14 @@ def usable_cores() -> float:
     return min(bound_cores(), quota_cores() or bound_cores())
 
 
+def whole_cores() -> int:
+    """As many workers or threads as this process can keep busy at once, at least one."""
+    return max(1, int(usable_cores()))
+
+
 def thread_environment() -> dict[str, str]:
     """Environment variables with which libraries use as many threads as there are whole cores for this process.
 
     Left to themselves they see the machine, not the container's limit, and more threads than cores wait for each other.
     """
-    return dict.fromkeys(_VARIABLES, str(max(1, int(usable_cores()))))
+    return dict.fromkeys(_VARIABLES, str(whole_cores()))

@@ -8,7 +8,10 @@ import pytest
 from flows.environment import prepare_environment
 from tasks import cores
 from tasks.config.resolving import resolve_settings
+from tasks.config.settings import ExecutionSettings
 from tasks.diagnosis import hardware
+from tasks.inference.batch.whole import children_for
+from tasks.steps.runners import open_runner
 
 
 @pytest.fixture
@@ -29,6 +32,9 @@ def test_a_container_has_as_many_threads_as_whole_cores(limit: Path, text: str, 
         limit.write_text(text)
     assert cores.usable_cores() == usable
     assert set(cores.thread_environment().values()) == {threads}
+    assert children_for(9) == int(threads), "so many videos are asked about at once"
+    with open_runner(ExecutionSettings()) as runner:
+        assert runner.workers == int(threads), "and prepared"
 
 
 def test_the_first_version_of_control_groups_is_understood(limit: Path) -> None:

@@ -20,7 +20,7 @@ from test_video_tracks import beside
 from fer_models.errors import StorageError
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.corpus.sample.corpus import write_video
-from tasks.inference.batch import making, running
+from tasks.inference.batch import making, running, whole
 from tasks.inference.batch.done import Row
 from tasks.inference.batch.drawing import draw_picture
 from tasks.inference.batch.folders import TEMPORARY
@@ -438,5 +438,5 @@ def test_the_pace_is_told(done: int, left: int, seconds: float, words: str) -> N
 def test_how_many_children_there_are(
     videos: int, workers: int | None, cores: int, children: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(whole, "whole_cores", lambda: cores)
     assert children_for(videos, workers) == children

@@ -1,9 +1,10 @@
 """A function of each of many files, several at a time: to ask a disk or share takes waiting."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from tasks.cores import whole_cores
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -13,7 +14,7 @@ _MOST_IN_BATCH, _LEAST_BATCHES = 32, 64
 
 def map_in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
     """The results in the order of the items."""
-    threads = min(8, (os.cpu_count() or 1) * 2)
+    threads = min(8, whole_cores() * 2)
     size = max(1, min(_MOST_IN_BATCH, len(items) // (threads * _LEAST_BATCHES)))
 
     def of_batch(start: int) -> list[_Result]:

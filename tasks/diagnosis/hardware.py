@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tasks.config.settings import StudySettings
-from tasks.cores import bound_cores, quota_cores, thread_environment, usable_cores
+from tasks.cores import bound_cores, quota_cores, thread_environment, usable_cores, whole_cores
 from tasks.diagnosis.check_result import CheckResult, State
 from tasks.memory import free_bytes
 from tasks.services.foreign_settings import keras_fault
@@ -33,9 +33,9 @@ def check_cores(settings: StudySettings) -> list[CheckResult]:
     found += f"; threads of a model: {threads['TF_NUM_INTRAOP_THREADS']}"
     others = [f"{name}={value}" for name, value in threads.items() if value != thread_environment()[name]]
     found += f" (you set {', '.join(others)})" if others else ""
-    workers = settings.execution.workers or cores
+    workers = settings.execution.workers or whole_cores()
     if workers > usable + 0.5:
-        fix = f"--set execution.workers={max(int(usable), 1)}"
+        fix = f"--set execution.workers={whole_cores()}"
         return [CheckResult("cores", State.WARNING, f"{found}, for {workers} workers", fix)]
     return [CheckResult("cores", State.OK, found)]
 

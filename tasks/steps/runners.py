@@ -7,7 +7,6 @@ Videos are decoded in child processes everywhere.
 
 import importlib
 import logging
-import os
 import socket
 import sys
 import time
@@ -26,6 +25,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fer_models.errors import UserError
 from tasks.config.settings import ExecutionSettings
+from tasks.cores import whole_cores
 from tasks.preparation.batches import WorkerCapacity
 
 Item = TypeVar("Item")
@@ -110,7 +110,7 @@ def videos_at_once() -> int:
 
 @contextmanager
 def _threads(execution: ExecutionSettings) -> Iterator[Runner]:
-    workers = execution.workers or _cores()
+    workers = execution.workers or whole_cores()
     with ThreadPoolTaskRunner(max_workers=2 * workers) as task_runner:
         yield Runner(task_runner, WorkerCapacity(workers, 0.0, execution.videos_per_task), workers)
 
@@ -122,7 +122,7 @@ def _dask(execution: ExecutionSettings) -> Iterator[Runner]:
     address = execution.task_runner_address
     where: dict[str, Any] = {"address": address, "client_kwargs": {"timeout": _ANSWER_S}}
     if not address:
-        processes, threads = deploy.nprocesses_nthreads(execution.workers or _cores())
+        processes, threads = deploy.nprocesses_nthreads(execution.workers or whole_cores())
         where = {"n_workers": processes, "threads_per_worker": threads, "dashboard_address": None}
         where = {"cluster_kwargs": where | {"silence_logs": logging.CRITICAL}}
     may_start_children = dask.config.set({"distributed.worker.daemon": False})
@@ -145,7 +145,7 @@ def _ray(execution: ExecutionSettings) -> Iterator[Runner]:
     address = execution.task_runner_address
     where: dict[str, Any] = {"address": address}
     if not address:
-        where = {"address": "local", "num_cpus": execution.workers or _cores(), "include_dashboard": False}
+        where = {"address": "local", "num_cpus": execution.workers or whole_cores(), "include_dashboard": False}
     elif (url := _split(address)).port:
         try:
             socket.create_connection((url.hostname or "", url.port), _ANSWER_S).close()
@@ -216,7 +216,3 @@ def _no_answer(kind: str, address: str | None, error: Exception) -> UserError:
 
 def _split(address: str) -> SplitResult:
     return urlsplit(address if "//" in address else f"//{address}")
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1

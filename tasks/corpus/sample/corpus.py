@@ -18,6 +18,7 @@ import numpy as np
 from openpyxl import Workbook
 
 from fer_models.errors import UserError
+from tasks.cores import whole_cores
 from tasks.corpus.adapters.baum1 import BAUM1S_CODES
 from tasks.corpus.sample.drawing import FaceArtist, Pose, compose, draw_background
 from tasks.corpus.sample.expressions import CLASS_SHARES, perform
@@ -143,7 +144,7 @@ def write_corpus(root: Path, corpus: SampleCorpus, workers: int | None = None) -
     root.mkdir(parents=True, exist_ok=True)
     write_text(root / _MARKER, marker)
     with (
-        ProcessPoolExecutor(workers or os.cpu_count() or 1, get_context("spawn")) as pool,
+        ProcessPoolExecutor(workers or whole_cores(), get_context("spawn")) as pool,
         progress("Drawing the sample corpus", len(due)) as advance,
     ):
         for future in as_completed([pool.submit(_write_clip, root, corpus, clip) for clip in due]):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.cores import bound_cores
+from tasks.cores import whole_cores
 from tasks.inference.batch.cutting import start_children
 from tasks.inference.batch.folders import results_folder
 from tasks.inference.batch.planning import Order, Plan, plan_videos
@@ -84,7 +84,7 @@ def children_for(num_videos: int, workers: int | None = None) -> int:
         workers: as many as were asked for; by default one a core, and none for a lone video on a lone core, where child
             and parent would only take turns.
     """
-    cores = bound_cores()
+    cores = whole_cores()
     if workers is None and cores == num_videos == 1:
         return 0
     return min(workers or cores, num_videos)
