@@ -281,8 +281,10 @@ def test_no_merge_was_left_half_done(name: str) -> None:
     assert re.findall(r"^(?:<{7} |={7}$|>{7} ).*", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE) == []
 
 
-@pytest.mark.parametrize("module", ["tasks.preparation.workers", "tasks.inference.batch.cutting"])
-def test_workers_start_without_orchestration_and_models(module: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "module", ["tasks.preparation.workers", "tasks.inference.batch.cutting", "tasks.inference.live.camera"]
+)
+def test_workers_and_cameras_start_without_orchestration_and_models(module: str, tmp_path: Path) -> None:
     loaded = loaded_after(f"import {module}", tmp_path)
     assert {"tasks", "fer_models", "cv2"} <= loaded
     assert not loaded & {"prefect", "mlflow", "keras", "tensorflow", "jax", "sklearn", "matplotlib", "pandas"}

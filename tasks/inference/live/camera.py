@@ -4,12 +4,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 
 from fer_models.errors import UserError
-from tasks.inference.live.stream import TimedFrame
 from tasks.progress import echo
+
+if TYPE_CHECKING:
+    from tasks.inference.live.stream import TimedFrame
 
 
 @contextmanager
@@ -34,7 +37,7 @@ def open_camera(source: str) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def read_frames(capture: cv2.VideoCapture, source: str, is_stopped: Callable[[], bool]) -> Iterator[TimedFrame]:
+def read_frames(capture: cv2.VideoCapture, source: str, is_stopped: Callable[[], bool]) -> Iterator["TimedFrame"]:
     """The frames of a camera as they come, with the seconds since the first, until it is stopped or gives no more.
 
     Frames of a camera that come while nobody asks for one are lost; those of a file have the times that it gives them.
