@@ -1,7 +1,7 @@
 """Two drawn corpora with different cameras, each trained on and tested on the other: a matrix of which all is known.
 
-The one camera is large and noisy, the other small and hardly noisy, its videos are compressed much, and its people
-express themselves more strongly: neither is easier than the other, only different. What was learned of one is worse on
+The one camera is large and noisy, the other small and not noisy, its videos are compressed more, and its people express
+themselves more strongly: neither is easier than the other, only different. What was learned of one is worse on
 the other; the figures of the videos say how the cameras differ; and classes are mapped though the corpora spell one
 differently and each has one that the other lacks.
 """
@@ -31,7 +31,7 @@ from tasks.study.runs import plan_runs
 pytestmark = [pytest.mark.trains, pytest.mark.slow]
 
 STUDIO = SampleCorpus(seconds=0.6, size=(320, 240), noise=24.0, crf=18, strength=0.9)
-WEBCAM = SampleCorpus(seconds=0.6, size=(192, 144), seed=21, noise=1.0, crf=36, strength=1.2)
+WEBCAM = SampleCorpus(seconds=0.6, size=(192, 144), seed=21, noise=0.0, crf=26, strength=1.2)
 #: How each corpus spells what its people show; of each class a person has two clips.
 WORDS = {
     "studio": {"anger": "anger", "happiness": "happiness", "sadness": "sadness", "surprise": "surprise"},
@@ -111,18 +111,18 @@ def test_what_was_learned_of_a_camera_is_worse_on_another(folder: Path) -> None:
             assert estimate(off, "fall") == pytest.approx(estimate(off, "home") - estimate(off, "uar"), abs=1e-5)
             assert off
             assert off.num_people == PEOPLE
-        diagonal = min(estimate(own, "uar"), estimate(others, "uar"))
-        assert diagonal > max(estimate(away, "uar"), estimate(back, "uar"))
+        for diagonal in (own, others):
+            assert estimate(diagonal, "uar") > max(estimate(away, "uar"), estimate(back, "uar"))
 
 
 def test_the_figures_of_the_videos_name_the_difference(folder: Path) -> None:
-    for name, remark, motion in (("studio", "lower", "higher"), ("webcam", "higher", "lower")):
+    for name, remark in (("studio", "lower"), ("webcam", "higher")):
         (tested,) = record_of(folder, name)[0].tested
         found = {one.measure: one for one in tested.differences}
         assert found["face size, px"].remark == remark
         assert found["sharpness"].remark == remark
         assert found["resolution"].distance == 1.0
-        assert found["motion, px"].remark in (motion, "")
+        assert found["motion, px"].remark == remark, "noise moves too"
         assert found["emotion"].remark == ""
         assert found["frames per second"].distance == 0.0
         assert f"{OTHER[name]} differs from what was learned of" in tested.largest
@@ -135,9 +135,9 @@ def test_classes_are_mapped_and_those_that_one_side_lacks_are_left_out(folder: P
     assert of_webcam.classes == ("anger", "happiness", "sadness")
     assert of_webcam.lacking == ("surprise",)
     assert [(use.word, use.emotion, use.tested) for use in of_webcam.uses] == [
-        ("anger", "anger", 20),
-        ("smile", "happiness", 20),
-        ("sadness", "sadness", 20),
+        ("anger", "anger", 2 * PEOPLE),
+        ("smile", "happiness", 2 * PEOPLE),
+        ("sadness", "sadness", 2 * PEOPLE),
         ("disgust", "", 0),
     ]
     assert of_studio.classes == ("anger", "smile", "sadness")
