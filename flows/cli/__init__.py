@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from flows.cli import corpora, export, lab, looking, models, setting_up, study, using, weights
-from flows.cli.endings import end_with
+from flows.cli.endings import USAGE_ERROR, end_with, end_with_usage
 from flows.shortage import shortages_named
 
 app = typer.Typer(
@@ -26,12 +26,16 @@ app.add_typer(weights.commands, name="weights", rich_help_panel="Setting up")
 
 
 def main() -> None:
-    """Entry point: whatever goes wrong is one sentence and exit code 1."""
+    """Entry point: whatever goes wrong is one sentence and exit code 1, or 2 where the command is none."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name may have signs that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         with shortages_named(Path.cwd()):
-            app()
+            code = app(prog_name="fer", standalone_mode=False)
+    except USAGE_ERROR as error:
+        end_with_usage(error)
     except Exception as error:
         end_with(error)
+    if isinstance(code, int) and code:  # of `typer.Exit`
+        raise SystemExit(code)

@@ -7,12 +7,14 @@ from pydantic import (
     AfterValidator,
     Field,
     SerializeAsAny,
+    ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
     model_validator,
 )
+from pydantic_core import InitErrorDetails
 
 from fer_models.errors import UserError
 from fer_models.labels import EMOTIONS, canonical_emotion
@@ -188,6 +190,15 @@ _MOST_SEEDS = 1000
 _OF_ALL_FAMILIES = {"treatment", "initial_weights", "refit", "precision"}
 
 
+def _within(key: str, error: ValidationError) -> ValidationError:
+    """The same problems, of settings that stand under a key."""
+    lines = [
+        InitErrorDetails(type=one["type"], loc=(key, *one["loc"]), input=one["input"], ctx=one.get("ctx", {}))
+        for one in error.errors()
+    ]
+    return ValidationError.from_exception_data(error.title, lines)
+
+
 class StudySettings(Settings):
     """Everything a study needs."""
 
@@ -241,16 +252,24 @@ class StudySettings(Settings):
 
     @field_validator("training_of_family")
     @classmethod
-    def _of_known_families(cls, families: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """The settings as `TrainingSettings` has them."""
+    def _of_known_families(
+        cls, families: dict[str, dict[str, Any]], others: ValidationInfo
+    ) -> dict[str, dict[str, Any]]:
+        """The settings as `TrainingSettings` has them, each of which fits those that the families share."""
+        training = others.data.get("training", TrainingSettings()).model_dump()
+        found: dict[str, dict[str, Any]] = {}
         for family, own in families.items():
             one_of(FAMILIES, "family")(family)
             if shared := _OF_ALL_FAMILIES & own.keys():
-                raise ValueError(f"{' and '.join(sorted(shared))} cannot differ between families; set it in training")
-        return {
-            family: TrainingSettings.model_validate(own).model_dump(mode="json", include=set(own))
-            for family, own in families.items()
-        }
+                names = " and ".join(sorted(shared))
+                raise ValueError(f"{family}: {names} cannot differ between families; set it in training")
+            try:
+                found[family] = TrainingSettings.model_validate(training | own).model_dump(
+                    mode="json", include=set(own)
+                )
+            except ValidationError as error:
+                raise _within(family, error) from error
+        return found
 
     @field_validator("seeds", mode="before")
     @classmethod
