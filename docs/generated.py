@@ -254,6 +254,8 @@ def option_row(option: Any) -> tuple[str, ...]:
         if option.name == "preset"
         else option.help or {"seed": "the seed of all that is drawn"}.get(option.name, "")
     )
+    if variable := getattr(option, "envvar", None):
+        words += f"; also read from the variable `{variable}`"
     return name, shown, unmarked(words)
 
 
