@@ -32,8 +32,8 @@ def print_plan(settings: StudySettings, out: Console) -> None:
     if settings.corpus.draw_sample and not settings.corpus.root.exists():
         lines.append(f"Corpus: would be drawn into {settings.corpus.root}; nothing more is known before")
     else:
-        videos = read_corpus(settings.corpus)
-        lines += _of_corpus(settings, foresee(videos, settings.corpus.emotions, settings.split))
+        videos, is_several = read_corpus(settings.corpus), len(settings.corpus.parts) > 1
+        lines += _of_corpus(settings, foresee(videos, settings.corpus.emotions, settings.split, is_several))
     lines += [_of_preparation(settings, layout), _of_runs(settings, layout)]
     for line in lines:
         out.print(escape(f"{line}."), soft_wrap=True, highlight=False)
@@ -47,7 +47,7 @@ def _of_corpus(settings: StudySettings, foreseen: Foreseen) -> list[str]:
     others = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
     if not usable:
         raise UserError(
-            f"No video of {str(settings.corpus.root)!r} has a person and one of the classes "
+            f"No video of {settings.corpus.places!r} has a person and one of the classes "
             f"{', '.join(settings.corpus.emotions)} ({others}); check corpus.adapter and corpus.emotions."
         )
     classes = ", ".join(f"{name} {count}" for name, count in foreseen.classes.items())

@@ -53,7 +53,7 @@ def with_other_names(root: Path) -> None:
 
 def test_every_known_corpus_has_a_stand_in() -> None:
     assert set(STAND_INS) == set(KNOWN)
-    assert set(ADAPTERS) - set(KNOWN) == {"folder", "images", "table", "videos"}
+    assert set(ADAPTERS) - set(KNOWN) == {"folder", "images", "several", "table", "videos"}
 
 
 @pytest.mark.parametrize("adapter", STAND_INS)

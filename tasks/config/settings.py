@@ -1,5 +1,6 @@
 """Settings of a whole study."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,6 +53,16 @@ class CorpusSettings(Settings):
     def is_of_pairs(self) -> bool:
         """Whether each of its videos is a pair of images."""
         return False
+
+    @property
+    def parts(self) -> "Sequence[CorpusSettings]":
+        """The corpora that it is made of: itself, if it is not several."""
+        return (self,)
+
+    @property
+    def places(self) -> str:
+        """Where it lies, in words."""
+        return ", ".join(str(one.root) for one in self.parts)
 
     @field_validator("emotions")
     @classmethod
@@ -292,7 +303,8 @@ class StudySettings(Settings):
 
         Of files that are named, the content decides: it is part of the manifest, of the split, of the shards' folder.
         """
-        places = {"corpus": {"root"}, "prepare": {"detector_model"}, "split": {"folds_file"}}
+        corpus = {"root": True, "label_map": True, "corpora": {"__all__": {"root"}}}
+        places: dict[str, Any] = {"corpus": corpus, "prepare": {"detector_model"}, "split": {"folds_file"}}
         return self.model_dump(mode="json", exclude={"data_root": True, "execution": True, "watch": True, **places})
 
     def recorded(self) -> dict[str, Any]:

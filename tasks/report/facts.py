@@ -26,6 +26,7 @@ from tasks.dataset.folds import TEST, TRAIN, VALIDATION
 from tasks.dataset.splits import fold_names
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import count_outcomes, is_usable
+from tasks.report.corpora import rows_of_corpora
 from tasks.report.input import ReportInput
 from tasks.report.remarks import motion_remarks
 from tasks.study.comparison import HEADLINE, ArmResult
@@ -60,6 +61,7 @@ class Facts:
         lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
         subsets: one row per fold and subset; `folds`: one row per fold, if there are several; `classes`: one row per
             class.
+        corpora: one row per corpus, where there are several.
         card: of the best arm's model; None where there is none.
         contact_sheet: whether there is one.
         explanations: by arm the verdict on its Grad-CAM maps.
@@ -109,6 +111,7 @@ class Facts:
     subsets: list[dict[str, Any]]
     folds: list[dict[str, Any]]
     classes: list[dict[str, Any]]
+    corpora: list[dict[str, Any]]
     yaml: str
     versions: dict[str, str]
     backend: str
@@ -165,7 +168,7 @@ def describe(source: ReportInput) -> Facts:
         num_videos=len(source.ledger),
         num_meant=len(meant),
         num_subjects=int(source.split["subject"].nunique()),
-        num_nameless=_num_nameless(source.split),
+        num_nameless=source.split.loc[source.split["subject"] == source.split["video_id"], "video_id"].nunique(),
         video_facts=_video_facts(seen),
         motion_remarks=motion_remarks(source.ledger, settings.prepare),
         outcomes=count_outcomes(source.ledger),
@@ -174,6 +177,7 @@ def describe(source: ReportInput) -> Facts:
         subsets=_subsets(source),
         folds=_folds(source),
         classes=_classes(source),
+        corpora=rows_of_corpora(source),
         yaml=as_yaml(settings.recorded()),
         explanations={arm: explanation.verdict for arm, explanation in source.explanations.items()},
         figures={result.arm.name: source.shown_figures(result) for result in source.results},
@@ -191,10 +195,6 @@ def _made() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-
-
-def _num_nameless(split: pd.DataFrame) -> int:
-    return int(split.loc[split["subject"] == split["video_id"], "video_id"].nunique())
 
 
 def _weights_taken(source: ReportInput) -> dict[str, tuple[int, int]]:
