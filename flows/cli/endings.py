@@ -10,7 +10,7 @@ from typing import NoReturn
 from rich.markup import escape
 
 from fer_models.errors import FerError
-from flows.cli.running import Terminal
+from flows.cli.answers import Terminal
 
 #: What to do about a fault that the system told, by its number.
 _REMEDIES = {
