@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from fer_models.errors import FerError
 from fer_models.suggest import nearest
-from flows.cli.running import Terminal
+from flows.cli.answers import Terminal
 
 #: What to do about a fault that the system told, by its number.
 _REMEDIES = {

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, Force, StudyCommand, from_home, study_options
-from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
@@ -20,6 +20,7 @@ Output = Annotated[
 
 
 @_command()
+@answering
 @study_options()
 def status(chosen: Chosen) -> None:
     """Show what became of every video and which arms are trained."""
@@ -32,6 +33,7 @@ def status(chosen: Chosen) -> None:
 
 
 @_command(epilog="fer audit --preset sample && fer train --preset sample")
+@answering
 @study_options()
 def audit(chosen: Chosen) -> None:
     """Look for leaks between the subsets: people, files, footage, names, labels. Exits with 1 when there is one."""
@@ -43,6 +45,7 @@ def audit(chosen: Chosen) -> None:
 
 
 @_command(epilog="fer inspect baum1s/S001_001 --preset sample")
+@answering
 @study_options()
 def inspect(
     chosen: Chosen,
@@ -61,6 +64,7 @@ def inspect(
 
 
 @_command(epilog="fer explain 3fa9c1d204 --preset sample")
+@answering
 @study_options()
 def explain(
     chosen: Chosen,

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from fer_models.errors import UserError
+from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, Debug, StudyCommand, from_home, study_options
-from flows.cli.running import out
 from flows.environment import prepare_environment, silent_imports
 
 commands = typer.Typer()
@@ -19,6 +19,7 @@ _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel
 
 
 @_command(epilog="fer init my-videos && fer study --config study.yaml  |  fer init labels.csv --output labels.yaml")
+@answering
 def init(
     videos: Annotated[
         str | None,
@@ -59,6 +60,7 @@ def init(
 
 
 @_command(epilog="fer doctor --config study.yaml")
+@answering
 @study_options()
 def doctor(chosen: Chosen) -> None:
     """Check that this machine can run a study: packages, codecs, devices, disk, servers. Exits with 1 if it cannot."""
@@ -80,6 +82,7 @@ def config(chosen: Chosen) -> None:
 
 
 @_command(epilog="fer sample corpus --subjects 100 --clips 20 --size 640x480")
+@answering
 def sample(
     folder: Annotated[Path, typer.Argument(parser=from_home, metavar="[FOLDER]", help="folder to draw it into")] = Path(
         "sample-corpus"
