@@ -40,7 +40,7 @@ def list_corpora(
             raise UserError(f"There is no corpus {name!r}{nearest(name, known)}; there are {', '.join(known)}.")
         out.print(f"[bold]{name}[/]  {escape(known[name].title)}", highlight=False)
         for what, text in _facts(known[name]):
-            out.print(f"  {what:<9} {escape(text)}", soft_wrap=True, highlight=False)
+            out.print(f"  {what:<13} {escape(text)}", soft_wrap=True, highlight=False)
 
 
 def _facts(about: "About") -> list[tuple[str, str]]:
@@ -55,6 +55,7 @@ def _facts(about: "About") -> list[tuple[str, str]]:
         *(("", line) for line in others),
         ("folds", about.folds),
         ("tried on", about.verified),
+        *([("not confirmed", about.unconfirmed)] if about.unconfirmed else []),
     ]
 
 
