@@ -295,6 +295,7 @@ def corpora() -> str:
             "files": "; ".join(f"`{line}`" for line in about.layout),
             "folds": about.folds,
             "tried on": about.verified,
+            **({"not confirmed": about.unconfirmed} if about.unconfirmed else {}),
         }
         rows = "".join(f"- {what}: {said}\n" for what, said in facts.items())
         parts.append(f"### {about.title}\n\n- adapter: `{name}`\n{rows}")
