@@ -13,7 +13,6 @@ from flows.shortage import shortages_named
 app = typer.Typer(
     name="fer",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Facial expression recognition from video: prepare, train six fusion models, compare them honestly.",
@@ -32,6 +31,6 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         with shortages_named(Path.cwd()):
-            app()
+            app(prog_name="fer")
     except Exception as error:
         end_with(error)

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from fer_models.errors import UserError
+from flows.cli import completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, Debug, StudyCommand, from_home, study_options
 from flows.environment import prepare_environment, silent_imports
@@ -27,7 +28,12 @@ def init(
         ),
     ] = None,
     adapter: Annotated[
-        str | None, typer.Option("--adapter", help="the corpus's layout; by default the one that fits best")
+        str | None,
+        typer.Option(
+            "--adapter",
+            help="the corpus's layout; by default the one that fits best",
+            autocompletion=completion.adapters,
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="configuration file to write")
