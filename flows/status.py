@@ -1,8 +1,11 @@
-"""What a study looks like in a terminal: its table of arms, and the state of everything it made."""
+"""What a study looks like in a terminal: its table of arms, and the state of everything it made.
+
+Keras and MLflow take seconds to load, so what needs them is imported where it is used.
+"""
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich import box
@@ -10,25 +13,31 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.cli.answers import Answers
+from flows.environment import check_keras, silent_imports
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.changes import read_changes
 from tasks.dataset.drift import TOO_FEW, read_drift
 from tasks.outcomes import TRANSIENT, Outcome
 from tasks.preparation.ledger import count_outcomes, failed_videos, read_ledger
-from tasks.report.facts import Facts, describe
-from tasks.report.input import ReportInput, collect
 from tasks.report.remarks import motion_remarks
 from tasks.storage.addresses import hide_secrets
-from tasks.study.comparison import ArmResult
-from tasks.study.runs import plan_runs
-from tasks.tracking import connection
+from tasks.tracking.mlflow_database import DATABASE_FILE
+
+if TYPE_CHECKING:
+    from tasks.report.facts import Facts
+    from tasks.report.input import ReportInput
+    from tasks.study.comparison import ArmResult
 
 _MOST_FAILURES = 20
 
 
 def print_results(settings: StudySettings, report: Path, out: Answers) -> None:
     """The comparison table and where to look next."""
+    from tasks.report.facts import describe
+    from tasks.report.input import collect
+    from tasks.tracking.connection import tracking_uri
+
     source = collect(settings)
     facts = describe(source)
     out.print(f"{settings.name}: scores on unseen people, % (UAR: mean recall of the classes)")
@@ -53,13 +62,13 @@ def print_results(settings: StudySettings, report: Path, out: Answers) -> None:
     for sentence in filter(None, (facts.against_classic, *_remarks(source, facts))):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
-    store = hide_secrets(connection.tracking_uri(layout))
+    store = hide_secrets(tracking_uri(layout))
     mlflow = store if store.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(store)}"
     for line in (f"MLflow: {mlflow}", f"Report: {report}"):
         out.print(escape(line), soft_wrap=True, highlight=False)
 
 
-def _result_row(result: ArmResult, verdict: str) -> dict[str, Any]:
+def _result_row(result: "ArmResult", verdict: str) -> dict[str, Any]:
     """An arm for programs; scores are shares of 1."""
     return {
         "arm": result.arm.name,
@@ -74,7 +83,7 @@ def _result_row(result: ArmResult, verdict: str) -> dict[str, Any]:
     }
 
 
-def _remarks(source: ReportInput, facts: Facts) -> list[str]:
+def _remarks(source: "ReportInput", facts: "Facts") -> list[str]:
     seeds, null_band = len(source.settings.seeds), facts.null_band
     if null_band is None:
         return facts.trained and [
@@ -126,7 +135,7 @@ def _print_drift(drift: pd.DataFrame, out: Answers) -> None:
 def print_status(settings: StudySettings, out: Answers) -> None:
     """The ledger's counts, what failed and why, and the training runs."""
     layout = Layout.of(settings)
-    connection.follow_data_root(layout)
+    _follow(layout)
     ledger = read_ledger(layout.ledger, settings.corpus.emotions)
     out.print(escape(f"Videos of {layout.manifest}"), soft_wrap=True, highlight=False)
     counts = Table()
@@ -150,8 +159,20 @@ def print_status(settings: StudySettings, out: Answers) -> None:
     out.print(f"{outcomes.get(Outcome.OK, 0)} of {len(ledger)} videos can be used; {trained}.", highlight=False)
 
 
+def _follow(layout: Layout) -> None:
+    """Lead MLflow's database after a data root that was moved; where there is none, MLflow need not be loaded."""
+    if (layout.root / DATABASE_FILE).is_file():
+        from tasks.tracking.connection import follow_data_root
+
+        follow_data_root(layout)
+
+
 def _show_runs(settings: StudySettings, out: Answers) -> str:
-    """The runs, and how many of them are trained."""
+    """The runs, and how many of them are trained. Their names tell of Keras, which takes seconds to load."""
+    check_keras()
+    with silent_imports():
+        from tasks.study.runs import plan_runs
+
     runs = [{"run": run.name, "trained": run.trained} for run in plan_runs(settings)]
     table = Table(title=f"Runs of {settings.name!r}")
     for name in ("run", "trained"):

@@ -222,7 +222,9 @@ class _Shown:
     def add(self, job: _Job) -> None:
         """Show one more bar."""
         with console.turn:
-            job.outer = self.jobs[-1] if self.jobs else None
+            if self.jobs:
+                job.outer = self.jobs[-1]
+                job.outer.inner = 0.0  # an item may have several parts: what counts is the last one
             self.jobs.append(job)
             if self.live is None:
                 self._start()

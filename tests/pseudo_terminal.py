@@ -85,7 +85,7 @@ def in_terminal(
     resize: tuple[str, int] | None = None,
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] = ".",
-    timeout_s: float = 60.0,
+    timeout_s: float = 45.0,
 ) -> Seen:
     """Run a command whose standard input, output and error are one terminal.
 

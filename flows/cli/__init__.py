@@ -13,7 +13,6 @@ from flows.shortage import shortages_named
 app = typer.Typer(
     name="fer",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Facial expression recognition from video: prepare, train six fusion models, compare them honestly.",

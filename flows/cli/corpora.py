@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from fer_models.errors import UserError
+from flows.cli import completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Debug, from_home
 
@@ -31,7 +32,10 @@ def corpora(context: typer.Context) -> None:
 @commands.command("list", epilog="fer corpora list ravdess dfew")
 @answering
 def list_corpora(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[ADAPTER]...", help="only these")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ADAPTER]...", help="only these", autocompletion=completion.known_corpora),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """List them: classes, people, size, licence, how to get them, citation, where files go, what was tried."""

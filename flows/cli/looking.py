@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, Force, StudyCommand, from_home, study_options
-from flows.environment import check_keras, prepare_environment, silent_imports
+from flows.environment import check_keras, prepare_environment
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Looking closer")
@@ -25,9 +25,7 @@ Output = Annotated[
 def status(chosen: Chosen) -> None:
     """Show what became of every video and which arms are trained."""
     prepare_environment(quiet=not chosen.debug)
-    check_keras()
-    with silent_imports():
-        from flows.status import print_status
+    from flows.status import print_status
 
     print_status(chosen.settings(), out)
 

@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from fer_models.settings import ModelSettings
+from flows.cli import completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, StudyCommand, study_options
 from flows.environment import check_keras, prepare_environment, silent_imports
@@ -17,6 +17,7 @@ from flows.environment import check_keras, prepare_environment, silent_imports
 if TYPE_CHECKING:
     from fer_models.models.arms import Arm
     from fer_models.segments import SegmentShape
+    from fer_models.settings import ModelSettings
     from tasks.config.settings import StudySettings
 
 #: Columns of a terminal that have room for what arms are.
@@ -32,7 +33,12 @@ _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel
 def models(
     chosen: Chosen,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[ARM|FAMILY]...", help="only these arms, or those of these families")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ARM|FAMILY]...",
+            help="only these arms, or those of these families",
+            autocompletion=completion.arms_and_families,
+        ),
     ] = None,
     equivalence: Annotated[
         bool, typer.Option("--equivalence", help="also compute which arms of the study are the same function")
@@ -125,7 +131,7 @@ def _origins(arms: Sequence["Arm"], settings: "StudySettings") -> dict[str, list
     return found
 
 
-def _show_equivalences(arms: Sequence[str], settings: ModelSettings) -> None:
+def _show_equivalences(arms: Sequence[str], settings: "ModelSettings") -> None:
     from fer_models.models.arms import get_arm
     from fer_models.models.equivalence import describe, find_equivalences, grouped
 

@@ -4,15 +4,21 @@ import functools
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from fer_models.errors import UserError
+from flows.cli import completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, Debug, StudyCommand, from_home, study_options
 from flows.environment import prepare_environment, silent_imports
+
+if TYPE_CHECKING:
+    from tasks.corpus.proposal import Proposal
+
+_WHERE = "Where are your videos (a folder, or a table with the columns path, subject, emotion)?"
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Setting up")
@@ -28,7 +34,12 @@ def init(
         ),
     ] = None,
     adapter: Annotated[
-        str | None, typer.Option("--adapter", help="the corpus's layout; by default the one that fits best")
+        str | None,
+        typer.Option(
+            "--adapter",
+            help="the corpus's layout; by default the one that fits best",
+            autocompletion=completion.adapters,
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="configuration file to write")
@@ -39,24 +50,67 @@ def init(
     """Write a commented configuration for videos of your own: what was found there, which classes, how to split."""
     if output.exists() and not force:
         raise UserError(f"{output} is there already; name another file with --output, or add --force.")
-    from tasks.config.registries import ADAPTERS, one_of
-    from tasks.corpus.proposal import as_configuration, propose, study_name
+    from tasks.corpus.proposal import as_configuration, study_name
     from tasks.storage.files import atomic_write
 
-    if videos is None:
-        if not sys.stdin.isatty():
-            raise UserError("Name the folder of your videos, or a table that lists them: fer init my-videos")
-        videos = typer.prompt("Where are your videos (a folder, or a table with the columns path, subject, emotion)?")
-    root = from_home(videos)
+    if videos is None and not sys.stdin.isatty():
+        raise UserError("Name the folder of your videos, or a table that lists them: fer init my-videos")
+    found = _ask(adapter) if videos is None else _proposal(videos, adapter)
+    text = as_configuration(found, study_name(found.root))
+    with atomic_write(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    out.print(escape(f"{found.in_words()} {output} is written; run: fer study --config {output}"), soft_wrap=True)
+
+
+def _proposal(videos: str, adapter: str | None) -> "Proposal":
+    """What lies there; raises `UserError` where there is nothing that a study can be of, or no such layout."""
+    from tasks.config.registries import ADAPTERS, one_of
+    from tasks.corpus.proposal import propose
+
     try:
         layout = adapter and one_of(ADAPTERS, "adapter")(adapter)
     except ValueError as error:
         raise UserError(f"--adapter: {error}.") from error
-    found = propose(root, layout)
-    text = as_configuration(found, study_name(root))
-    with atomic_write(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    out.print(escape(f"{found.in_words()} {output} is written; run: fer study --config {output}"), soft_wrap=True)
+    return propose(from_home(videos), layout)
+
+
+def _ask(adapter: str | None) -> "Proposal":
+    """Ask where the videos are and how they are labelled, again after an answer that leads nowhere."""
+    found: Proposal | None = None
+    try:
+        while found is None:
+            typed = typer.prompt(_WHERE, prompt_suffix=" ")
+            found = _or_why_not(_as_dropped(typed), adapter)
+        while adapter != found.adapter:
+            _tell(found.in_words())
+            adapter = typer.prompt("Press Enter if that is right, or name another layout", default=found.adapter)
+            found = _or_why_not(str(found.root), adapter) or found
+    except typer.Abort:  # Ctrl-C, or the end of what is typed
+        sys.stderr.write("\n")
+        raise UserError("Stopped; nothing was written.") from None
+    return found
+
+
+def _or_why_not(videos: str, adapter: str | None) -> "Proposal | None":
+    """What lies there, or nothing once it is said why not."""
+    try:
+        return _proposal(videos, adapter)
+    except UserError as error:
+        sentence = str(error).removeprefix("--adapter: ")
+        _tell(sentence[:1].upper() + sentence[1:])
+    return None
+
+
+def _as_dropped(typed: str) -> str:
+    """A path without what a terminal puts around one that is dropped on it: quotes, or bars before blanks."""
+    typed = typed.strip()
+    if typed[:1] in ("'", '"') and typed[-1:] == typed[:1]:
+        return typed[1:-1]
+    return typed.replace("\\ ", " ")
+
+
+def _tell(sentence: str) -> None:
+    out.print(escape(sentence), soft_wrap=True, highlight=False)
 
 
 @_command(epilog="fer doctor --config study.yaml")

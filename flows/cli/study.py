@@ -8,6 +8,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from flows.cli import completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, StudyCommand, study_options
 from flows.cli.running import run_flow, show_results
@@ -50,7 +51,10 @@ def prepare(chosen: Chosen) -> None:
 @study_options()
 def retry(
     chosen: Chosen,
-    reason: Annotated[str | None, typer.Option("--reason", help="only videos with this outcome, e.g. timeout")] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="only videos with this outcome, e.g. timeout", autocompletion=completion.reasons),
+    ] = None,
     video: Annotated[
         list[str] | None, typer.Option("--video", help="only this video, by its id or SHA-256; may be given again")
     ] = None,

