@@ -273,3 +273,25 @@ def test_one_more_video_touches_one_video(study: dict[str, Any]) -> None:
     assert (ledger.loc[ledger["outcome"] == "ok", "attempts"] == 1).all()
     now = pd.read_parquet(layout.split)
     assert len(now.merge(subsets, on=["video_id", "subject", "side"])) == len(subsets), "nobody moved"
+
+
+def test_the_report_is_light(study: dict[str, Any]) -> None:
+    """Of two arms here; that of the sample study has 11 and must stay below 3 MB."""
+    page = study["report"].read_text(encoding="utf-8")
+    pictures = re.findall(r'src="([^"]+)"', page)
+    kept = list((study["report"].parent / "figures").iterdir())
+    assert len(page) < 600_000 < sum(path.stat().st_size for path in kept)
+    assert {address.partition(",")[0] for address in pictures} == {"data:image/webp;base64"}
+    shown = [address for address in pictures if len(address) > 10_000]
+    assert len(shown) == len(set(shown)), "a figure is embedded twice"
+    for run in plan_runs(study["settings"]):
+        (tiles,) = run.folder.glob("test-*/tiles.parquet")
+        ids = pd.read_parquet(tiles)["tile_id"]
+        assert [one for one in ids if f"<code>{one}</code>" not in page] == []
+
+
+def test_no_markdown_is_left_in_the_report(study: dict[str, Any]) -> None:
+    page = study["report"].read_text(encoding="utf-8")
+    text = re.sub(r"<style>.*?</style>|<pre>.*?</pre>|<[^>]+>", "", page, flags=re.DOTALL)
+    assert "Where it looked" in text
+    assert re.findall(r"`|\*\*|\]\(|^\s*(?:#+ |\| |[-*] ).*$|\{[{%].*", text, re.MULTILINE) == []
