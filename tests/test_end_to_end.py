@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import predicted_rows
+from nbclient import NotebookClient
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from test_house_rules import ROOT
 
 import fer_models
 from fer_models.statistics.calibration import apply_temperature, expected_calibration_error
@@ -295,3 +298,24 @@ def test_no_markdown_is_left_in_the_report(study: dict[str, Any]) -> None:
     text = re.sub(r"<style>.*?</style>|<pre>.*?</pre>|<[^>]+>", "", page, flags=re.DOTALL)
     assert "Where it looked" in text
     assert re.findall(r"`|\*\*|\]\(|^\s*(?:#+ |\| |[-*] ).*$|\{[{%].*", text, re.MULTILINE) == []
+
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.trains
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_on_this_study(
+    path: Path, study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a stranger would run it, but for the folder that its first cell names."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    book = nbformat.read(path, as_version=4)
+    first = next(cell for cell in book.cells if cell.cell_type == "code")
+    assert first.source.count('Path("fer-data/sample/studies/sample")') == 1
+    first.source = first.source.replace("fer-data/sample/studies/sample", str(study["report"].parent.parent))
+    NotebookClient(book, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = "".join(str(cell.get("outputs", "")) for cell in book.cells)
+    assert {"gap-sum", "temporal-only"} <= set(re.findall(r"[a-z]+-[a-z]+", said))
+    assert said.count("image/png") == 1
