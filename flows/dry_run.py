@@ -8,6 +8,7 @@ from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.reading import read_corpus
 from tasks.dataset.foresight import Foreseen, foresee
+from tasks.dataset.other_corpora.opening import OpenedCorpus, open_corpora
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import read_ledger
 from tasks.study.costs import check_memory
@@ -28,16 +29,26 @@ def print_plan(settings: StudySettings, out: Console) -> None:
     check_needs(settings)
     check_first_weights(settings)
     check_memory(settings)
+    others = open_corpora(settings)
     lines = [f"Study {settings.name}, results below {layout.root}"]
     if settings.corpus.draw_sample and not settings.corpus.root.exists():
         lines.append(f"Corpus: would be drawn into {settings.corpus.root}; nothing more is known before")
     else:
         videos, is_several = read_corpus(settings.corpus), len(settings.corpus.parts) > 1
         lines += _of_corpus(settings, foresee(videos, settings.corpus.emotions, settings.split, is_several))
-    lines += [_of_preparation(settings, layout), _of_runs(settings, layout)]
+    lines += [_of_preparation(settings, layout), _of_runs(settings, layout), *map(_of_other, others)]
     for line in lines:
         out.print(escape(f"{line}."), soft_wrap=True, highlight=False)
     out.print("Nothing was written. Without --dry-run all of this is done.")
+
+
+def _of_other(other: OpenedCorpus) -> str:
+    """What would be tested of another corpus."""
+    if other.reason:
+        return f"Tested on {other.name}: nothing. {other.reason.rstrip('.')}"
+    videos = other.videos
+    people = videos["subject"].nunique()
+    return f"Tested on {other.name} too: {len(videos)} videos of {people} people, {', '.join(other.classes)}"
 
 
 def _of_corpus(settings: StudySettings, foreseen: Foreseen) -> list[str]:

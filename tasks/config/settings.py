@@ -26,6 +26,7 @@ from fer_models.treatments import TREATMENTS, TreatmentName
 from tasks.config.path_types import DataPath, LocalPath
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import ADAPTERS, load_module, one_of
+from tasks.config.test_on_settings import TestOn, check_roots
 from tasks.storage.addresses import refuse_secrets
 
 #: Of a name that a user gives: folders, files and MLflow's records are called by it.
@@ -234,6 +235,11 @@ class StudySettings(Settings):
     )
     execution: ExecutionSettings = ExecutionSettings()
     watch: WatchSettings = WatchSettings()
+    test_on: TestOn = Field(
+        (),
+        description="data roots of other corpora, on whose videos every run is evaluated too; of each a path, or "
+        "{data_root: .., name: .., labels: {their word: the study's}}",
+    )
     arms: tuple[Annotated[str, Field(max_length=MOST_SIGNS)], ...] = Field(
         STUDY_ARMS,
         min_length=1,
@@ -260,6 +266,12 @@ class StudySettings(Settings):
         if isinstance(values, dict):
             refuse_secrets(values)
         return values
+
+    @field_validator("test_on")
+    @classmethod
+    def _of_other_corpora(cls, others: TestOn, before: ValidationInfo) -> TestOn:
+        check_roots(before.data.get("data_root"), others)
+        return others
 
     @field_validator("training_of_family")
     @classmethod
@@ -302,10 +314,12 @@ class StudySettings(Settings):
         """All that can change a result: not how, when, where and how fast the work is done.
 
         Of files that are named, the content decides: it is part of the manifest, of the split, of the shards' folder.
+        Other corpora are tested on after all of it.
         """
         corpus = {"root": True, "label_map": True, "corpora": {"__all__": {"root"}}}
         places: dict[str, Any] = {"corpus": corpus, "prepare": {"detector_model"}, "split": {"folds_file"}}
-        return self.model_dump(mode="json", exclude={"data_root": True, "execution": True, "watch": True, **places})
+        others = dict.fromkeys(("data_root", "execution", "watch", "test_on"), True)
+        return self.model_dump(mode="json", exclude={**others, **places})
 
     def recorded(self) -> dict[str, Any]:
         """What a data root says of the settings: all but its own place, which it may leave."""

@@ -24,8 +24,10 @@ from tasks.outcomes import Outcome
 from tasks.preparation.ledger import count_outcomes, is_usable
 from tasks.report.corpora import rows_of_corpora
 from tasks.report.input import ReportInput
-from tasks.report.remarks import motion_remarks, video_facts
+from tasks.report.other_corpora import OnOthers, describe_others
+from tasks.report.remarks import motion_remarks
 from tasks.report.shown_tiles import ShownTiles
+from tasks.report.video_facts import video_facts
 from tasks.study.comparison import HEADLINE, ArmResult
 from tasks.study.pretrained import origins_of
 from tasks.study.published import NOTES, published_accuracies
@@ -61,6 +63,7 @@ class Facts:
         card: of the best arm's model; None where there is none.
         contact_sheet: whether there is one.
         tiles: by arm the tiles of its first run, where they are still there.
+        others: how the arms did on other corpora, where they were tested on some.
         explanations: by arm the verdict on its Grad-CAM maps.
         figures: by arm the figures of its first run.
     """
@@ -120,6 +123,7 @@ class Facts:
     card: ModelCard | None = None
     contact_sheet: bool = False
     tiles: dict[str, ShownTiles] = field(default_factory=dict)
+    others: OnOthers | None = None
 
 
 def describe(source: ReportInput) -> Facts:
@@ -180,6 +184,7 @@ def describe(source: ReportInput) -> Facts:
         explanations={arm: explanation.verdict for arm, explanation in source.explanations.items()},
         figures={result.arm.name: source.shown_figures(result) for result in source.results},
         card=source.card,
+        others=describe_others(source),
         **_made(),
     )
 
