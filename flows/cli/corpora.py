@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
+import flows.cli.completion as completion
 from fer_models.errors import UserError
-from flows.cli import completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Debug, from_home
 

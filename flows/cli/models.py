@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from flows.cli import completion
+import flows.cli.completion as completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, StudyCommand, study_options
 from flows.environment import check_keras, prepare_environment, silent_imports

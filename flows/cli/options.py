@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+import flows.cli.completion as completion
 from fer_models.errors import UserError
-from flows.cli import completion
 
 if TYPE_CHECKING:
     from tasks.config.settings import StudySettings

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+import flows.cli.completion as completion
 from fer_models.errors import UserError
-from flows.cli import completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, Debug, StudyCommand, from_home, study_options
 from flows.environment import prepare_environment, silent_imports

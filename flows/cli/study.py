@@ -8,7 +8,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from flows.cli import completion
+import flows.cli.completion as completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, StudyCommand, study_options
 from flows.cli.running import run_flow, show_results

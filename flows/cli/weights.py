@@ -8,8 +8,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+import flows.cli.completion as completion
 from fer_models.errors import UserError
-from flows.cli import completion
 from flows.cli.answers import answering, out
 from flows.cli.options import Debug
 
