@@ -11,6 +11,7 @@ from tasks.preparation.in_use import using_shards
 from tasks.progress import echo, progress
 from tasks.steps.train import train_arm, train_on_workers
 from tasks.study.costs import say_costs
+from tasks.study.forecast import remember_memory
 from tasks.study.pretrained import fetch_weights
 from tasks.study.runs import Run, num_epochs, plan_runs
 from tasks.tracking import mlflow_log
@@ -62,6 +63,7 @@ def train(
                     elif isinstance(result, BaseException):
                         raise result
                     advance("")
+            remember_memory(settings, here)
     echo(f"Trained {len(due) - len(failures)} of {len(runs)} runs, {len(runs) - len(due)} were trained before.")
     if failures:
         raise UserError("; ".join(f"{name} was not trained: {message}" for name, message in failures.items()))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from test_corpus_proposal import touch
+from test_corpus_proposal import own_folder, touch
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
@@ -94,6 +94,17 @@ def test_a_mistake_is_told_in_json_too(tmp_path: Path, monkeypatch: pytest.Monke
     assert "run `fer prepare` first" in found["error"]
     assert (found["result"], found["tables"]) == (None, {})
     assert run("status --quiet").stdout == ""
+
+
+def test_a_plan_comes_as_rows(tmp_path: Path) -> None:
+    corpus = own_folder(tmp_path / "v", 20)
+    pairs = (f"corpus.root={corpus}", "corpus.emotions=[happiness, sadness]", "arms=[gap-sum, hog-svm]")
+    options = [word for pair in (*pairs, f"data_root={tmp_path / 'd'}") for word in ("--set", pair)]
+    found = answer("study --dry-run --preset modern", *options)
+    (row,) = found["tables"]["plan"]
+    assert (row["videos"], row["videos_due"], row["people"], row["runs"], row["runs_due"]) == (80, 80, 20, 2, 2)
+    assert (row["seconds"] is None) is bool(row["not_measured"])
+    assert "Nothing was written" in found["result"]
 
 
 def test_only_the_last_line_is_left_of_a_quiet_command(capsys: pytest.CaptureFixture[str]) -> None:

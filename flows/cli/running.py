@@ -4,6 +4,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,8 +72,18 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         run = getattr(importlib.import_module(module), function)
     if name == "prepare":
         more["allow_failures"] = True  # the ledger and the last line tell of failed videos
+    _remember_start()
     with watch_server(os.environ["PREFECT_API_URL"], _leave_without_server):
         return run(**parameters, **more)
+
+
+def _remember_start() -> None:
+    """Take note of how long it took from the start of the process to the work."""
+    import psutil
+
+    from tasks.storage.measured import Measured, remember
+
+    remember("start", "flow", "", Measured(start_s=max(0.0, time.time() - psutil.Process().create_time())))
 
 
 def stop(*_: object) -> NoReturn:

@@ -151,8 +151,6 @@ def describe(source: ReportInput) -> Facts:
         taken=_weights_taken(source),
         pairs=source.pairs,
         against_best={result.arm.name: _verdict(source, result) for result in source.results},
-        num_called=sum(pair.verdict in ("better", "worse") for pair in source.pairs),
-        num_equivalent=sum(pair.verdict.startswith("equivalent") for pair in source.pairs),
         optimism=_optimism(source),
         num_climbing=sum(one.still_climbed for one in evaluations),
         num_runs=len(evaluations),
@@ -185,8 +183,18 @@ def describe(source: ReportInput) -> Facts:
         figures={result.arm.name: source.shown_figures(result) for result in source.results},
         card=source.card,
         others=describe_others(source),
+        **_called(source),
         **_made(),
     )
+
+
+def _called(source: ReportInput) -> dict[str, Any]:
+    """How many pairs of arms were called different, and alike."""
+    verdicts = [pair.verdict for pair in source.pairs]
+    return {
+        "num_called": sum(verdict in ("better", "worse") for verdict in verdicts),
+        "num_equivalent": sum(verdict.startswith("equivalent") for verdict in verdicts),
+    }
 
 
 def _made() -> dict[str, Any]:
