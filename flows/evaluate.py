@@ -16,6 +16,7 @@ from tasks.report.input import collect
 from tasks.report.writing import read_summary, write_report
 from tasks.steps.artifacts import ProgressArtifact, show_comparison
 from tasks.steps.evaluate import evaluate_arm
+from tasks.study.forecast import remembered_evaluation
 from tasks.study.other_corpora.record import record_others
 from tasks.study.runs import plan_runs
 from tasks.tracking import mlflow_log, other_corpora_log
@@ -45,7 +46,7 @@ def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overri
     if untrained:
         raise UserError(f"{len(untrained)} runs are not trained ({untrained[0]}, ...); run `fer train` first.")
     study_run = mlflow_log.open_study(settings)
-    with using_shards(settings, "evaluate"):
+    with using_shards(settings, "evaluate"), remembered_evaluation(settings, runs):
         futures = [evaluate_arm.submit(settings, run, study_run) for run in runs]
         with progress("Evaluating", len(runs)) as advance, ProgressArtifact("evaluate", len(runs)) as shown:
             for run, future in zip(runs, futures, strict=True):

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
-from rich.console import Console
 from scipy.stats import chi2_contingency
 from stored_tables import store
 
 from fer_models.labels import EMOTIONS
+from flows.cli.answers import Answers
 from flows.drift import print_drift
 from tasks.config.layout import Layout
 from tasks.config.presets import sample
@@ -309,7 +309,7 @@ def test_a_batch_is_kept_and_shown(world: World) -> None:
         "remark": "more 1920x1080",
     }
     with (world.layout.root / "table.txt").open("w") as file:
-        print_drift(drift, Console(file=file, width=100))
+        print_drift(drift, Answers(file=file, width=100))
     lines = (world.layout.root / "table.txt").read_text().splitlines()
     assert lines[0].startswith("24 new videos of 18 people beside 9 that were prepared earlier")
     assert any(line.split()[:4] == ["resolution", "320x240", "100", "%"] for line in lines)

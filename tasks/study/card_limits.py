@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from fer_models.models.card import ClassFacts, OtherScore, Score
-from tasks.config.settings import StudySettings
+from tasks.config.settings import CorpusSettings, StudySettings
 from tasks.study.evaluation import Evaluation
 
 #: People below which a subset is called small.
@@ -100,12 +100,17 @@ def _acted(settings: StudySettings) -> str:
     corpus = settings.corpus
     if corpus.draw_sample:
         return ""
-    ways = [_ACTED_OF_BAUM1.get(part, "") for part in getattr(corpus, "subsets", ())]
-    if corpus.adapter in _ACTED:
-        ways = [_ACTED[corpus.adapter]]
-    if not any(ways):
-        return "Whether its people acted is not known here; acted expressions are stronger than those of daily life."
-    return f"The expressions that it learned {' or '.join(filter(None, ways))}; those of daily life are weaker."
+    ways = dict.fromkeys(way for one in corpus.parts for way in _ways(one))
+    if not all(ways):
+        people = "all of its people" if any(ways) else "its people"
+        return f"Whether {people} acted is not known here; acted expressions are stronger than those of daily life."
+    return f"The expressions that it learned {' or '.join(ways)}; those of daily life are weaker."
+
+
+def _ways(corpus: CorpusSettings) -> list[str]:
+    """How expressions of a corpus came about; empty where that is not known."""
+    of_baum1 = [_ACTED_OF_BAUM1[part] for part in getattr(corpus, "subsets", ()) if part in _ACTED_OF_BAUM1]
+    return of_baum1 or [_ACTED.get(corpus.adapter, "")]
 
 
 def _uneven(classes: Sequence[ClassFacts]) -> str:

@@ -144,7 +144,9 @@ def _fold(settings: StudySettings, run: Run) -> str:
 
 def _corpus(settings: StudySettings) -> str:
     corpus = settings.corpus
-    words = f"{'single images' if corpus.is_of_stills else 'videos'} of the layout {corpus.adapter}"
+    layouts = [one.adapter for one in corpus.parts]
+    many = f"{len(layouts)} corpora of the layouts" if len(layouts) > 1 else "the layout"
+    words = f"{'single images' if corpus.is_of_stills else 'videos'} of {many} {', '.join(layouts)}"
     parts = getattr(corpus, "subsets", None)
     return words + (f" (subsets {', '.join(parts)})" if parts else "") + (", drawn" if corpus.draw_sample else "")
 
