@@ -1,13 +1,11 @@
 """Two drawn corpora with different cameras, each trained on and tested on the other: a matrix of which all is known.
 
-The one camera is large and noisy, the other small and not noisy, its videos are compressed more, and its people express
-themselves more strongly: neither is easier than the other, only different. What was learned of one is worse on
-the other; the figures of the videos say how the cameras differ; and classes are mapped though the corpora spell one
-differently and each has one that the other lacks.
+The second camera is smaller and noisier, its videos are compressed more, and its people hardly show what they feel.
+What was learned of either is worse on the other, and the figures of the videos say how the cameras differ.
 """
 
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import mlflow
@@ -22,7 +20,7 @@ from flows.study import full_study
 from tasks.config.layout import Layout
 from tasks.config.model_card import read_card
 from tasks.config.resolving import resolve_settings
-from tasks.corpus.sample.corpus import Clip, SampleCorpus, render_clip, write_video
+from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
 from tasks.study.other_corpora.matrix import Matrix, matrices
 from tasks.study.other_corpora.record import OtherCorporaRecord
 from tasks.study.other_corpora.scores import Cell
@@ -30,45 +28,25 @@ from tasks.study.runs import plan_runs
 
 pytestmark = [pytest.mark.trains, pytest.mark.slow]
 
-STUDIO = SampleCorpus(seconds=0.6, size=(320, 240), noise=24.0, crf=18, strength=0.9)
-WEBCAM = SampleCorpus(seconds=0.6, size=(192, 144), seed=21, noise=0.0, crf=26, strength=1.2)
-#: How each corpus spells what its people show; of each class a person has two clips.
-WORDS = {
-    "studio": {"anger": "anger", "happiness": "happiness", "sadness": "sadness", "surprise": "surprise"},
-    "webcam": {"anger": "anger", "smile": "happiness", "sadness": "sadness", "disgust": "disgust"},
-}
-PEOPLE = 12
-LABELS = {"studio": {"smile": "happiness"}, "webcam": {"happiness": "smile"}}
+PEOPLE = 16
+STUDIO = SampleCorpus(subjects=PEOPLE, clips=8, seconds=0.8, faults=False)
+WEBCAM = replace(STUDIO, size=(192, 144), seed=21, noise=14.0, crf=36, strength=0.6)
+EMOTIONS = ("anger", "happiness", "sadness", "surprise")
 OTHER = {"studio": "webcam", "webcam": "studio"}
-
-
-def draw(root: Path, name: str, corpus: SampleCorpus) -> None:
-    for word, emotion in WORDS[name].items():
-        for person in range(1, PEOPLE + 1):
-            for take in (1, 2):
-                path = root / word / f"{name}-{person:02d}" / f"{take}.mp4"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                clip = Clip(person, 10 * take + list(WORDS[name]).index(word), emotion)
-                write_video(path, render_clip(corpus, clip), corpus.fps, corpus.crf)
 
 
 def arguments_of(folder: Path, name: str, is_tested_on_other: bool = True) -> dict[str, Any]:
     other = OTHER[name]
-    on = [{"data_root": str(folder / f"data-{other}"), "name": other, "labels": LABELS[name]}]
     overrides = {
         "name": "cameras",
         "data_root": str(folder / f"data-{name}"),
-        "corpus.adapter": "folder",
         "corpus.root": str(folder / name),
-        "corpus.emotions": list(WORDS[name]),
-        "prepare.segment_stride": 4,
-        "prepare.segment_length": 8,
-        "split.protocol": "kfold",
-        "split.folds": 3,
+        "corpus.draw_sample": False,
+        "corpus.emotions": list(EMOTIONS),
         "arms": ["hog-svm"],
-        "test_on": on if is_tested_on_other else [],
+        "test_on": [{"data_root": str(folder / f"data-{other}"), "name": other}] if is_tested_on_other else [],
     }
-    return {"preset": "corrected", "overrides": overrides}
+    return {"preset": "sample", "overrides": overrides}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both studies, the one of the studio first, when nobody has tested anything on it."""
     folder = tmp_path_factory.mktemp("cameras")
     for name, corpus in (("studio", STUDIO), ("webcam", WEBCAM)):
-        draw(folder / name, name, corpus)
+        write_corpus(folder / name, corpus)
         prepare(**arguments_of(folder, name, is_tested_on_other=False), allow_failures=True)
     before = stamps(folder / "data-webcam")
     full_study(**arguments_of(folder, "studio"))
@@ -102,7 +80,7 @@ def estimate(cell: Cell | None, name: str) -> float:
 def test_what_was_learned_of_a_camera_is_worse_on_another(folder: Path) -> None:
     for name in ("studio", "webcam"):
         _, matrix = record_of(folder, name)
-        assert matrix.columns == (f"data-{name}", OTHER[name])
+        assert matrix.columns == ("baum1s", OTHER[name])
         assert len(matrix.rows) == 2
         assert matrix.missing == ()
         (own, away), (back, others) = (row.cells for row in matrix.rows)
@@ -122,27 +100,21 @@ def test_the_figures_of_the_videos_name_the_difference(folder: Path) -> None:
         assert found["face size, px"].remark == remark
         assert found["sharpness"].remark == remark
         assert found["resolution"].distance == 1.0
-        assert found["motion, px"].remark == remark, "noise moves too"
+        assert found["motion, px"].remark == remark
         assert found["emotion"].remark == ""
         assert found["frames per second"].distance == 0.0
         assert f"{OTHER[name]} differs from what was learned of" in tested.largest
         assert "the size of the faces" in tested.largest
-        assert "sharpness" in tested.largest
 
 
-def test_classes_are_mapped_and_those_that_one_side_lacks_are_left_out(folder: Path) -> None:
-    (of_webcam,), (of_studio,) = (record_of(folder, name)[0].tested for name in ("studio", "webcam"))
-    assert of_webcam.classes == ("anger", "happiness", "sadness")
-    assert of_webcam.lacking == ("surprise",)
-    assert [(use.word, use.emotion, use.tested) for use in of_webcam.uses] == [
-        ("anger", "anger", 2 * PEOPLE),
-        ("smile", "happiness", 2 * PEOPLE),
-        ("sadness", "sadness", 2 * PEOPLE),
-        ("disgust", "", 0),
-    ]
-    assert of_studio.classes == ("anger", "smile", "sadness")
-    assert [use.word for use in of_studio.uses if not use.emotion] == ["surprise"]
-    assert of_webcam.findings == of_studio.findings == ()
+def test_classes_and_people_are_told(folder: Path) -> None:
+    """Both corpora number their people alike, which must be looked at; and the models know four of six classes."""
+    for name in ("studio", "webcam"):
+        (tested,) = record_of(folder, name)[0].tested
+        assert tested.classes == EMOTIONS
+        assert {use.word for use in tested.uses if use.why == "the models have no such class"} == {"disgust", "fear"}
+        (finding,) = tested.findings
+        assert "13 names that may mean the same people" in finding
 
 
 def test_report_tables_card_and_tracking_have_it(folder: Path) -> None:
@@ -158,16 +130,15 @@ def test_report_tables_card_and_tracking_have_it(folder: Path) -> None:
     table = pd.read_csv(layout.report / "corpus_matrix.csv")
     assert len(table) == 4
     assert table["uar"].notna().all()
-    cards = [read_card(run.folder / "model.keras") for run in plan_runs(settings)]
-    of_folds = [card.others[0].uar.estimate for card in cards if card]
-    assert len(of_folds) == 3
-    assert fmean(of_folds) == pytest.approx(uar, abs=1e-5)
-    assert cards[0]
-    assert any("Of other people and cameras only those of studio were tested" in limit for limit in cards[0].limits)
+    (run,) = plan_runs(settings)
+    card = read_card(run.folder / "model.keras")
+    assert card
+    assert card.others[0].uar.estimate == pytest.approx(uar, abs=1e-5)
+    assert any("Of other people and cameras only those of studio were tested" in limit for limit in card.limits)
     mlflow.set_tracking_uri(f"sqlite:///{layout.root.absolute() / 'mlflow.db'}")
     runs = mlflow.search_runs(experiment_names=["cameras"])
-    logged = runs.loc[runs["tags.fer.kind"] == "arm", "metrics.on_studio_video_uar"]
-    assert sorted(logged) == pytest.approx(sorted(of_folds), abs=1e-5)
+    (logged,) = runs.loc[runs["tags.fer.kind"] == "arm", "metrics.on_studio_video_uar"]
+    assert logged == pytest.approx(uar, abs=1e-5)
     (of_arm,) = runs.loc[runs["tags.fer.kind"] == "study", "metrics.on_studio_video_uar/hog-svm"]
     assert of_arm == pytest.approx(uar, abs=1e-5)
 
