@@ -254,6 +254,8 @@ def option_row(option: Any) -> tuple[str, ...]:
         if option.name == "preset"
         else option.help or {"seed": "the seed of all that is drawn"}.get(option.name, "")
     )
+    if variable := getattr(option, "envvar", None):
+        words += f"; also read from the variable `{variable}`"
     return name, shown, unmarked(words)
 
 
@@ -293,6 +295,7 @@ def corpora() -> str:
             "files": "; ".join(f"`{line}`" for line in about.layout),
             "folds": about.folds,
             "tried on": about.verified,
+            **({"not confirmed": about.unconfirmed} if about.unconfirmed else {}),
         }
         rows = "".join(f"- {what}: {said}\n" for what, said in facts.items())
         parts.append(f"### {about.title}\n\n- adapter: `{name}`\n{rows}")

@@ -12,6 +12,7 @@ from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
 from tasks.corpus.reading import read_corpus
 from tasks.dataset.foresight import Foreseen, foresee
+from tasks.dataset.other_corpora.opening import OpenedCorpus, open_corpora
 from tasks.memory import free_bytes
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import read_ledger
@@ -37,20 +38,31 @@ def print_plan(settings: StudySettings, out: Answers) -> None:
     check_needs(settings)
     check_first_weights(settings)
     check_memory(settings)
+    others = open_corpora(settings)
     lines = [f"Study {settings.name}, results below {layout.root}"]
     if settings.corpus.draw_sample and not settings.corpus.root.exists():
         lines.append(f"Corpus: would be drawn into {settings.corpus.root}; nothing more is known before")
         lines += [_of_preparation(settings, layout, None), _of_runs(settings, layout, 0)]
     else:
-        videos = read_corpus(settings.corpus)
-        foreseen = foresee(videos, settings.corpus.emotions, settings.split)
+        videos, is_several = read_corpus(settings.corpus), len(settings.corpus.parts) > 1
+        foreseen = foresee(videos, settings.corpus.emotions, settings.split, is_several)
         lines += _of_corpus(settings, foreseen)
         due = due_videos(settings, videos)
         lines += [_of_preparation(settings, layout, due), _of_runs(settings, layout, len(foreseen.folds))]
         lines += _of_costs(settings, foreseen, due, out)
+    lines += map(_of_other, others)
     for line in lines:
         out.print(escape(f"{line}."), soft_wrap=True, highlight=False)
     out.print("Nothing was written. Without --dry-run all of this is done.")
+
+
+def _of_other(other: OpenedCorpus) -> str:
+    """What would be tested of another corpus."""
+    if other.reason:
+        return f"Tested on {other.name}: nothing. {other.reason.rstrip('.')}"
+    videos = other.videos
+    people = videos["subject"].nunique()
+    return f"Tested on {other.name} too: {len(videos)} videos of {people} people, {', '.join(other.classes)}"
 
 
 def _of_corpus(settings: StudySettings, foreseen: Foreseen) -> list[str]:
@@ -60,7 +72,7 @@ def _of_corpus(settings: StudySettings, foreseen: Foreseen) -> list[str]:
     others = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
     if not usable:
         raise UserError(
-            f"No video of {str(settings.corpus.root)!r} has a person and one of the classes "
+            f"No video of {settings.corpus.places!r} has a person and one of the classes "
             f"{', '.join(settings.corpus.emotions)} ({others}); check corpus.adapter and corpus.emotions."
         )
     classes = ", ".join(f"{name} {count}" for name, count in foreseen.classes.items())

@@ -5,6 +5,7 @@ from prefect import flow
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.config.layout import Layout
 from tasks.corpus.manifest import read_manifest
+from tasks.corpus.scope import with_corpus
 from tasks.corpus.subject_names import echo_look_alikes
 from tasks.dataset.index import build_index
 from tasks.dataset.official import official_of_subjects
@@ -25,7 +26,7 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     """
     settings = settings_of(preset, config, overrides)
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+    ledger = with_corpus(read_ledger(layout.ledger, settings.corpus.emotions), settings.corpus)
     official = None
     if settings.split.protocol == "official":
         official = official_of_subjects(read_manifest(layout.manifest), settings.corpus.adapter)

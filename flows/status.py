@@ -59,7 +59,8 @@ def print_results(settings: StudySettings, report: Path, out: Answers) -> None:
         table.add_row(result.arm.title, *cells, verdict, style="bold" if is_best else None)
         rows.append(_result_row(result, verdict))
     out.show("results", rows, table)
-    for sentence in filter(None, (facts.against_classic, *_remarks(source, facts))):
+    on_others = facts.others.headlines if facts.others else ()
+    for sentence in filter(None, (facts.against_classic, *_remarks(source, facts), *on_others)):
         out.print(escape(sentence), highlight=False)
     layout = Layout.of(settings)
     store = hide_secrets(tracking_uri(layout))

@@ -28,7 +28,7 @@ RunFlow = Callable[[str], Any]
 
 def watch_corpus(settings: StudySettings, run: RunFlow, out: Answers) -> None:
     """Look at the corpus at every interval until the process is ended; a look that fails is followed by the next."""
-    echo(f"Looking at {settings.corpus.root} every {settings.watch.interval_s:g} s; Ctrl-C ends it.")
+    echo(f"Looking at {settings.corpus.places} every {settings.watch.interval_s:g} s; Ctrl-C ends it.")
     said = ""
     while True:
         try:

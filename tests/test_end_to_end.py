@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from conftest import predicted_rows
+from nbclient import NotebookClient
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from test_house_rules import ROOT
 from typer.testing import CliRunner
 
 import fer_models
@@ -320,3 +323,46 @@ def nested(dotted: dict[str, Any]) -> dict[str, Any]:
             inner = inner.setdefault(group, {})
         inner[last] = value
     return found
+
+
+def test_the_report_is_light(study: dict[str, Any]) -> None:
+    """Of two arms here; that of the sample study has 11 and must stay below 3 MB."""
+    page = study["report"].read_text(encoding="utf-8")
+    pictures = re.findall(r'src="([^"]+)"', page)
+    kept = list((study["report"].parent / "figures").iterdir())
+    assert len(page) < 600_000 < sum(path.stat().st_size for path in kept)
+    assert {address.partition(",")[0] for address in pictures} == {"data:image/webp;base64"}
+    shown = [address for address in pictures if len(address) > 10_000]
+    assert len(shown) == len(set(shown)), "a figure is embedded twice"
+    for run in plan_runs(study["settings"]):
+        (tiles,) = run.folder.glob("test-*/tiles.parquet")
+        ids = pd.read_parquet(tiles)["tile_id"]
+        assert [one for one in ids if f"<code>{one}</code>" not in page] == []
+
+
+def test_no_markdown_is_left_in_the_report(study: dict[str, Any]) -> None:
+    page = study["report"].read_text(encoding="utf-8")
+    text = re.sub(r"<style>.*?</style>|<pre>.*?</pre>|<[^>]+>", "", page, flags=re.DOTALL)
+    assert "Where it looked" in text
+    assert re.findall(r"`|\*\*|\]\(|^\s*(?:#+ |\| |[-*] ).*$|\{[{%].*", text, re.MULTILINE) == []
+
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.trains
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_on_this_study(
+    path: Path, study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a stranger would run it, but for the folder that its first cell names."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    book = nbformat.read(path, as_version=4)
+    first = next(cell for cell in book.cells if cell.cell_type == "code")
+    assert first.source.count('Path("fer-data/sample/studies/sample")') == 1
+    first.source = first.source.replace("fer-data/sample/studies/sample", str(study["report"].parent.parent))
+    NotebookClient(book, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = "".join(str(cell.get("outputs", "")) for cell in book.cells)
+    assert {"gap-sum", "temporal-only"} <= set(re.findall(r"[a-z]+-[a-z]+", said))
+    assert said.count("image/png") == 1

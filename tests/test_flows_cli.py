@@ -43,7 +43,10 @@ def fer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (["study", "--config", "absent.yaml"], ["no configuration file 'absent.yaml'"]),
         (["status"], ["run `fer prepare` first"]),
         (["report"], ["`fer prepare` and `fer split` first"]),
-        (["sample", "corpus", "--size", "big"], ["--size takes"]),
+        *(
+            (["sample", "corpus", "--size", size], ["--size takes"])
+            for size in ("big", "²²²x³²", "9998x320", "64x64x64", "9" * 5000)
+        ),
         (["predict", "absent.keras", "absent.mp4"], ["There is no model 'absent.keras'"]),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from flows.cli import corpora, export, lab, looking, models, setting_up, study, using, weights
-from flows.cli.endings import end_with
+from flows.cli.endings import USAGE_ERROR, end_with, end_with_usage
 from flows.cli.options import Group
 from flows.shortage import shortages_named
 
@@ -28,12 +28,16 @@ for family in (study, looking, models, using, export, lab):  # in the order in w
 
 
 def main() -> None:
-    """Entry point: whatever goes wrong is one sentence and exit code 1."""
+    """Entry point: whatever goes wrong is one sentence and exit code 1, or 2 where the command is none."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name may have signs that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         with shortages_named(Path.cwd()):
-            app(prog_name="fer")
+            code = app(prog_name="fer", standalone_mode=False)
+    except USAGE_ERROR as error:
+        end_with_usage(error)
     except Exception as error:
         end_with(error)
+    if isinstance(code, int) and code:  # of `typer.Exit`
+        raise SystemExit(code)

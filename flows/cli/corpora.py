@@ -63,7 +63,7 @@ def _list(names: Sequence[str]) -> None:
 
 
 def _entry(name: str, about: "About") -> Text:
-    lines = (f"\n  {what:<9} {text}" for what, text in _facts(about))
+    lines = (f"\n  {what:<13} {text}" for what, text in _facts(about))
     return Text.assemble((name, "bold"), f"  {about.title}", *lines)
 
 
@@ -79,6 +79,7 @@ def _facts(about: "About") -> list[tuple[str, str]]:
         *(("", line) for line in others),
         ("folds", about.folds),
         ("tried on", about.verified),
+        *([("not confirmed", about.unconfirmed)] if about.unconfirmed else []),
     ]
 
 

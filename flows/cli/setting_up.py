@@ -1,6 +1,7 @@
 """Commands for before a study: is the machine fit, what are the settings, a corpus to try it with."""
 
 import functools
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -138,10 +139,12 @@ def config(chosen: Chosen) -> None:
 @_command(epilog="fer sample corpus --subjects 100 --clips 20 --size 640x480")
 @answering
 def sample(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="folder to draw it into")] = Path("sample-corpus"),
+    folder: Annotated[Path, typer.Argument(parser=from_home, metavar="FOLDER", help="folder to draw it into")] = Path(
+        "sample-corpus"
+    ),
     subjects: Annotated[int, typer.Option(min=1, help="how many people")] = 32,
     clips: Annotated[int, typer.Option(min=1, help="clips per person")] = 9,
-    seconds: Annotated[float, typer.Option(min=0.04, help="length of a clip")] = 1.6,
+    seconds: Annotated[float, typer.Option(min=0.04, max=3600, help="length of a clip")] = 1.6,
     size: Annotated[str, typer.Option(help="width x height in px, both even")] = "320x240",
     seed: Annotated[int, typer.Option(min=0, help="another number draws other people")] = 7,
     faults: Annotated[bool, typer.Option(help="add a clip without a face, a truncated file and so on")] = True,
@@ -149,14 +152,12 @@ def sample(
 ) -> None:
     """Draw videos of made-up people, to try things with; they are named like those of BAUM-1s."""
     from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
+    from tasks.escaping import shortened
 
-    width, _, height = size.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) >= 64 and int(height) >= 64) or (
-        int(width) % 2 or int(height) % 2
-    ):
-        raise UserError(f"--size takes two even numbers of at least 64 such as 320x240, not {size!r}.")
-    corpus = SampleCorpus(subjects, clips, seconds, (int(width), int(height)), seed=seed, faults=faults)
+    sides = [int(side) for side in size.split("x") if re.fullmatch("[0-9]{2,4}", side)]
+    if len(sides) != 2 or len(size.split("x")) != 2 or any(side % 2 or not 64 <= side <= 4096 for side in sides):
+        raise UserError(f"--size takes two even numbers from 64 to 4096 such as 320x240, not {shortened(size)}.")
+    corpus = SampleCorpus(subjects, clips, seconds, (sides[0], sides[1]), seed=seed, faults=faults)
     drawn = write_corpus(folder, corpus)
-    out.print(
-        f"{drawn} clips drawn, all of them in {folder}." if drawn else f"The corpus in {folder} is complete already."
-    )
+    done = f"{drawn} clips drawn, all of them in {folder}." if drawn else f"The corpus in {folder} is complete already."
+    out.print(escape(done), soft_wrap=True, highlight=False)

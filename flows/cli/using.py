@@ -233,10 +233,11 @@ def serve(
         str, typer.Option("--name", help="further name of the page, such as that of a server with HTTPS before it")
     ] = "",
     upload_mb: Annotated[int, typer.Option("--upload-mb", min=1, help="size of a video at most")] = 200,
-    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="length of a video at most")] = 5.0,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, max=1440, help="length of a video at most")] = 5.0,
     waiting: Annotated[int, typer.Option("--waiting", min=0, help="videos that may wait beside the one at work")] = 8,
     keep_minutes: Annotated[
-        float, typer.Option("--keep-minutes", min=0.1, help="a video and its answer are kept after the last look")
+        float,
+        typer.Option("--keep-minutes", min=0.1, max=1440, help="a video and its answer are kept after the last look"),
     ] = 15.0,
     memory_mb: Annotated[
         int, typer.Option("--memory-mb", min=500, help="what a video may take beside the model")
