@@ -59,12 +59,25 @@ def _facts(about: "About") -> list[tuple[str, str]]:
     ]
 
 
-@commands.command(epilog="fer corpora check /data/RAVDESS")
+@commands.command(epilog="fer corpora check /data/RAVDESS  |  fer corpora check /data/RAVDESS /data/CREMA-D")
 def check(
-    root: Annotated[Path, typer.Argument(help="folder to look at", metavar="ROOT")],
+    roots: Annotated[list[Path], typer.Argument(help="folder, or several for one study", metavar="ROOT...")],
     debug: Debug = False,
 ) -> None:
-    """Say which corpus a folder holds, and what is missing or odd; exits with 1 when it is none that is known."""
+    """Say which corpus a folder holds, and what is missing or odd; exits with 1 when it is none that is known.
+
+    Of several folders it also writes what a study of all says of them.
+    """
+    from tasks.corpus.checking import in_one_study
+
+    found = [one for root in roots if (one := _check(root))]
+    if len(roots) > 1 and len(found) == len(roots):
+        out.print("\nFor a study of all of them:\n", highlight=False)
+        out.print(escape(in_one_study(found)), soft_wrap=True, highlight=False)
+
+
+def _check(root: Path) -> "Checked | None":
+    """What the likeliest adapter makes of a folder, once it is told; None for folders of classes."""
     from tasks.corpus.catalogue import known_corpora
     from tasks.corpus.checking import check_corpus
     from tasks.corpus.recognising import look_at, nobodys_layout, recognise
@@ -81,12 +94,14 @@ def check(
         out.print(
             f"No corpus that is known, but folders of classes: corpus.adapter {layout}", soft_wrap=True, highlight=False
         )
-        return
+        return None
     if len(fits) > 1:
         titles = " or ".join(fit.about.title for fit in fits)
         out.print(f"Names do not tell whether this is {titles}.", soft_wrap=True, highlight=False)
-    for fit in fits:
-        _show(check_corpus(sample, fit))
+    found = [check_corpus(sample, fit) for fit in fits]
+    for one in found:
+        _show(one)
+    return found[0]
 
 
 def _show(checked: "Checked") -> None:
