@@ -38,6 +38,10 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     for fold, rows in counts.groupby("fold"):
         where = "Split" if len(names) == 1 else f"Fold {names[fold]}"
         of_fold = rows.set_index("side").loc[list(SUBSETS)].itertuples()
-        listed = (f"{subset.Index} {subset.subjects} people, {subset.segments} segments" for subset in of_fold)
+        listed = (f"{subset.Index} {_people(subset.subjects)}, {subset.segments} segments" for subset in of_fold)
         echo(f"{where}: {', '.join(listed)}.")
     return counts.groupby("side")["segments"].sum().astype(int).to_dict()
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number} people"

@@ -16,7 +16,7 @@ from flows.study import full_study
 from tasks.config.layout import Layout
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.resolving import resolve_settings
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.manifest import build_manifest
 from tasks.dataset.splits import update_split
 from tasks.outcomes import Outcome

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from fer_models.errors import UserError
 from flows.cli import app
 from tasks.config.resolving import resolve_settings, settings_as_yaml
-from tasks.config.settings import SplitSettings, StudySettings
+from tasks.config.settings import StudySettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.manifest import build_manifest, check_labels
 from tasks.corpus.reading import read_corpus

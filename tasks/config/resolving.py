@@ -1,6 +1,7 @@
 """Settings from a preset, a YAML file and single keys, in that order, with errors that name the nearest valid word."""
 
 import functools
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from fer_models.errors import UserError
 from fer_models.models.arms import present_name
+from fer_models.settings import TrainingSettings
 from fer_models.suggest import nearest
 from tasks.config.presets import FORMER_PRESETS, PRESETS
 from tasks.config.settings import CorpusSettings, StudySettings, options_of
@@ -181,10 +183,31 @@ def _sentence(error: ValidationError, values: Mapping[str, Any]) -> str:
             model = _options_at(values["corpus"], place[1:-1])
         valid = [".".join([*place[:-1], name]) for name in model.model_fields]
         return f"There is no setting {shortened(key)}{nearest(key, valid)}; `fer config` prints them all."
-    words = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "tuple_type":
-        words = "it should be a list such as [a, b]"
-    return f"{key or 'The settings'}: {words[0].lower()}{words[1:]} (it is {shortened(first['input'])})."
+    words, valid = _words(first)
+    hint = nearest(str(first["input"]), valid).replace(" (", "; ", 1).removesuffix(")")
+    return f"{key or 'The settings'}: {words} (it is {shortened(first['input'])}{hint})."
+
+
+def _words(fault: Any) -> tuple[str, list[str]]:
+    """What a value should be, as the middle of a sentence, and the words that it may be."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind in _PLAIN:
+        return _PLAIN[kind], []
+    if kind == "union_tag_invalid":
+        kinds = re.findall("'([^']*)'", context["expected_tags"])
+        return f"its kind should be one of {', '.join(kinds)}", kinds
+    words = fault["msg"].removeprefix("Value error, ").replace("Input should", "it should").partition(", unable to")[0]
+    return f"{words[0].lower()}{words[1:]}", re.findall("'([^']*)'", words) if kind == "literal_error" else []
+
+
+#: What pydantic says in words of its own.
+_PLAIN = {
+    "tuple_type": "it should be a list such as [a, b]",
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "it should hold settings such as {a: 1}"),
+    "union_tag_not_found": "it should name its kind",
+    "string_pattern_mismatch": "it should be of letters, digits, dots, hyphens and underscores, and begin with one of "
+    "the first two",
+}
 
 
 def _options_at(corpus: Mapping[str, Any], place: Sequence[str]) -> type[BaseModel]:
@@ -207,7 +230,7 @@ def _walk(location: list[str]) -> tuple[type[BaseModel], list[str]]:
             continue
         place.append(part)
         field = model.model_fields.get(part)
-        groups = _groups(field.annotation) if field else []
+        groups = [TrainingSettings] if part in _WHOLE else _groups(field.annotation) if field else []
         model = groups[0] if groups else model
     return model, place
 

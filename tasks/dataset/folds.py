@@ -16,7 +16,7 @@ import pandas as pd
 from fer_models.errors import UserError
 from fer_models.names import whole_number
 from fer_models.suggest import nearest
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.adapters.source import TEST, TRAIN, VALIDATION
 from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.official import has_one_split, of_all

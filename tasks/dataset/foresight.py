@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.dataset.folds import draw_folds, with_corpora
 from tasks.outcomes import Outcome

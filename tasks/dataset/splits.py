@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import BrokenFile, UserError
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_subjects, with_corpora
 from tasks.dataset.official import has_one_split, of_all
 from tasks.dataset.split_names import NEW_SPLIT, RESERVE, as_named_now, check_subjects, follow_names, with_names
