@@ -60,7 +60,7 @@ def lines_of_shell(text: str) -> Iterator[str]:
 def fer_commands(text: str) -> Iterator[list[str]]:
     """The `fer` commands in shell blocks and in sentences."""
     for line in [*lines_of_shell(text), *re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))]:
-        for found in filter(None, map(COMMAND.fullmatch, line.split("&&"))):
+        for found in filter(None, map(COMMAND.fullmatch, re.split(r" *(?:&&| \| ) *", line))):
             yield [word for word in shlex.split(found[1], comments=True) if word != "..."]
 
 

@@ -17,6 +17,7 @@ from tasks.report.embedding import embedded_file
 from tasks.report.facts import Facts, describe
 from tasks.report.figures import CONTACT_SHEET_FILE, draw_figures
 from tasks.report.input import ReportInput
+from tasks.report.other_corpora import matrix_table, others_table
 from tasks.report.shown_tiles import shown_tiles
 from tasks.storage.files import write_text
 from tasks.storage.local_copies import synced_folder
@@ -47,6 +48,8 @@ def _write(source: ReportInput, folder: Path) -> None:
     tables = {"results.csv": _results_table(source.results), "comparison.csv": _pairs_table(source)}
     if source.num_folds > 1:
         tables["folds.csv"] = _folds_table(source)
+    if source.others:
+        tables |= {"other_corpora.csv": others_table(source.others), "corpus_matrix.csv": matrix_table(source)}
     for name, table in tables.items():
         write_csv(folder / name, table)
     facts = dataclasses.replace(

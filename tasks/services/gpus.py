@@ -1,7 +1,15 @@
 """The graphics processors of this machine, found without loading a framework, which would take their memory."""
 
+import os
 import shutil
 import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+#: There where NVIDIA's driver is.
+_DRIVER = Path("/dev/nvidiactl")
+#: What JAX computes with on NVIDIA's GPUs; the extra `gpu` brings one.
+_CUDA_FOR_JAX = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 
 
 def list_gpus() -> list[str]:
@@ -14,3 +22,19 @@ def list_gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return listed.split()
+
+
+def has_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU that programs may use."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and (_DRIVER.exists() or bool(list_gpus()))
+
+
+def jax_has_cuda() -> bool:
+    """Whether JAX has its CUDA libraries here; the TensorFlow that this project needs has none."""
+    return any(map(find_spec, _CUDA_FOR_JAX))
+
+
+def backend_environment() -> dict[str, str]:
+    """The environment variable with which Keras uses a GPU that is there, where the extra `gpu` is installed."""
+    return {"KERAS_BACKEND": "jax"} if jax_has_cuda() and has_gpu() else {}
