@@ -38,8 +38,8 @@ PAGES = {
 }
 #: Heads of tables.
 SETTING, OPTION = "setting | default | values | what it says", "option | default | what it does"
-#: The options that every command of a study has are described once.
-SHARED = set(Chosen.__dataclass_fields__)
+#: Options that many commands have are described once.
+SHARED = {*Chosen.__dataclass_fields__, "quiet", "as_json"}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -217,7 +217,7 @@ def commands() -> str:
             panels.setdefault(command.rich_help_panel, []).append(text)
     shared = next(one for name, one in root.commands.items() if name == "study").params
     rows = (option_row(one) for one in shared if one.name in SHARED)
-    common = f"## Options of every study\n\nCommands that say so below have these too.\n\n{table(OPTION, rows)}"
+    common = f"## Options that commands share\n\nCommands that say so below have these too.\n\n{table(OPTION, rows)}"
     return "\n".join([common, *(f"## {panel}\n\n" + "\n".join(texts) for panel, texts in panels.items())])
 
 
@@ -232,7 +232,7 @@ def command_text(title: str, command: Any) -> str:
         parts.append(table(OPTION, iter(rows)))
     if shared:
         names = ", ".join(f"`{name}`" for name in shared)
-        parts.append(f"{'Also' if rows else 'Options'}: {names}, as [above](#options-of-every-study).\n")
+        parts.append(f"{'Also' if rows else 'Options'}: {names}, as [above](#options-that-commands-share).\n")
     return "\n".join(parts)
 
 
@@ -254,6 +254,8 @@ def option_row(option: Any) -> tuple[str, ...]:
         if option.name == "preset"
         else option.help or {"seed": "the seed of all that is drawn"}.get(option.name, "")
     )
+    if variable := getattr(option, "envvar", None):
+        words += f"; also read from the variable `{variable}`"
     return name, shown, unmarked(words)
 
 
@@ -293,6 +295,7 @@ def corpora() -> str:
             "files": "; ".join(f"`{line}`" for line in about.layout),
             "folds": about.folds,
             "tried on": about.verified,
+            **({"not confirmed": about.unconfirmed} if about.unconfirmed else {}),
         }
         rows = "".join(f"- {what}: {said}\n" for what, said in facts.items())
         parts.append(f"### {about.title}\n\n- adapter: `{name}`\n{rows}")

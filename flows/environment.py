@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-import httpx
-
 import fer_models
 import flows
 import tasks
@@ -35,10 +33,6 @@ _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-
-
-#: A server that is busy answers late, but one that is there takes a connection at once.
-_PATIENCE = httpx.Timeout(30.0, connect=5.0)
 
 
 def prepare_environment(quiet: bool = False) -> None:
@@ -137,6 +131,8 @@ def silent_imports() -> Iterator[None]:
 
 def check_server(api_url: str) -> None:
     """Raise `UserError` when no Prefect server answers at the address of its API."""
+    import httpx
+
     from tasks.services.foreign_settings import prefect_setting
     from tasks.services.proxies import http_fault
     from tasks.storage.addresses import hide_secrets
@@ -144,7 +140,9 @@ def check_server(api_url: str) -> None:
     if fault := http_fault():
         raise UserError(fault)
     try:
-        httpx.get(f"{api_url.rstrip('/')}/health", timeout=_PATIENCE).raise_for_status()
+        # one that is busy answers late, but one that is there takes a connection at once
+        patience = httpx.Timeout(30.0, connect=5.0)
+        httpx.get(f"{api_url.rstrip('/')}/health", timeout=patience).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         shown = hide_secrets(api_url)
         setting = prefect_setting("PREFECT_API_URL")

@@ -174,16 +174,31 @@ def test_an_unknown_key_of_a_schedule_names_one_that_this_schedule_has() -> None
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("training.epochs", "0", "training.epochs: input should be greater than 0 (it is 0)"),
-        ("training.epochs", "many", "training.epochs: input should be a valid integer"),
-        ("training.monitor", "loss", "training.monitor: input should be 'val_accuracy', 'val_uar' or 'val_loss'"),
-        ("training.schedule.kind", "linear", "'plateau', 'triangular2', 'constant', 'cosine'"),
+        ("training.epochs", "0", "training.epochs: it should be greater than 0 (it is 0)"),
+        ("training.epochs", "many", "training.epochs: it should be a valid integer"),
+        (
+            "training.monitor",
+            "loss",
+            "training.monitor: it should be 'val_accuracy', 'val_uar' or 'val_loss' (it is 'loss'; did you mean "
+            "'val_loss'?).",
+        ),
+        ("name", "a b", "name: it should be of letters, digits, dots, hyphens and underscores, and begin with one of"),
+        ("training.augmentation", "4", "training.augmentation: it should hold settings such as {a: 1} (it is 4)."),
+        ("training_of_family.backbone.epochs", "0", "training_of_family.backbone.epochs: it should be greater than 0"),
+        ("training_of_family.backbone.epoch", "3", "There is no setting 'training_of_family.backbone.epoch' (did you "),
+        (
+            "training_of_family.backbone.schedule",
+            "{kind: cos}",
+            "training_of_family.backbone.schedule: its kind should",
+        ),
+        ("training_of_family.backbone.schedule", "{a: 1}", "training_of_family.backbone.schedule: it should name its"),
+        ("training_of_family.linear.steps", "9", "training_of_family.linear.steps: it should be at least"),
+        ("training.schedule.kind", "linear", "its kind should be one of plateau, triangular2, constant, cosine ("),
         ("training.steps", "19", "training.steps: it should be at least training.epochs (50)"),
         ("corpus.adapter", "ravdes", "corpus.adapter: there is no adapter 'ravdes' (did you mean 'ravdess'?)"),
         ("prepare.detector", "harr", "prepare.detector: there is no detector 'harr' (did you mean 'haar'?)"),
         ("training.treatment", "fokal", "training.treatment: there is no treatment 'fokal' (did you mean 'focal'?)"),
-        ("split.test_share", "1", "split.test_share: input should be less than 1"),
-        ("name", "'a/b'", "name: string should match pattern"),
+        ("split.test_share", "1", "split.test_share: it should be less than 1"),
         ("arms", "[]", "arms: tuple should have at least 1 item"),
         ("arms", "[gap-sums]", "There is no arm 'gap-sums' (did you mean 'gap-sum'?)"),
     ],
@@ -194,7 +209,7 @@ def test_a_wrong_value_names_its_key_and_the_rule(key: str, value: str, words: s
 
 @pytest.mark.parametrize("key", ["corpus.adapter", "model.form", "training.treatment", "prepare.detector", "name"])
 def test_a_list_in_the_place_of_a_word_is_the_users_mistake(key: str) -> None:
-    assert refused(overrides={key: "[a]"}).startswith(f"{key}: input should be ")
+    assert refused(overrides={key: "[a]"}).startswith(f"{key}: it should be ")
 
 
 def test_a_list_in_the_place_of_the_preset_is_the_users_mistake(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from test_corpus_acted import counts, people, videos, written
 from fer_models.errors import UserError
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.resolving import resolve_settings
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.manifest import build_manifest
 from tasks.dataset.splits import update_split
 from tasks.outcomes import Outcome

@@ -41,7 +41,10 @@ def fer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (["study", "--config", "absent.yaml"], ["no configuration file 'absent.yaml'"]),
         (["status"], ["run `fer prepare` first"]),
         (["report"], ["`fer prepare` and `fer split` first"]),
-        (["sample", "corpus", "--size", "big"], ["--size takes"]),
+        *(
+            (["sample", "corpus", "--size", size], ["--size takes"])
+            for size in ("big", "²²²x³²", "9998x320", "64x64x64", "9" * 5000)
+        ),
         (["predict", "absent.keras", "absent.mp4"], ["There is no model 'absent.keras'"]),
     ],
 )
@@ -98,7 +101,8 @@ def test_commands_of_the_readme_exist() -> None:
     ],
 )
 def test_shared_options_follow_a_commands_own(command: str, options: list[str]) -> None:
-    assert [option.opts[0] for option in get_command(app).commands[command].params] == options
+    of_all = [] if command == "config" else ["--quiet", "--json"]
+    assert [option.opts[0] for option in get_command(app).commands[command].params] == [*options, *of_all]
 
 
 @pytest.mark.parametrize("command", ["study", "inspect", "models", "up", "config"])

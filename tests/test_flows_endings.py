@@ -16,7 +16,7 @@ from flows.cli import main
 def ending(error: BaseException, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> str:
     """What `fer` says when a command raises an error."""
 
-    def fail() -> None:
+    def fail(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(flows.cli, "app", fail)
@@ -26,6 +26,40 @@ def ending(error: BaseException, monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert end.value.code == 1
     (line,) = capfd.readouterr().err.splitlines()
     return line
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("predict --by fram", "--by takes video, segment or frame, not 'fram' (did you mean 'frame'?)."),
+        ("predict --faces none", "--faces takes one or all, not 'none' (did you mean 'one'?)."),
+        ("predict --format xlsx", "--format takes csv, parquet or jsonl, not 'xlsx'."),
+        ("predict --stride 0", "--stride: "),
+        ("train --seeds many", "--seeds: "),
+        ("serve --port 99999", "--port: "),
+        ("serve --minutes inf", "--minutes: "),
+        ("serve --keep-minutes nan", "--keep-minutes: "),
+        ("sample --seconds inf", "--seconds: "),
+        ("predct", "There is no command 'predct' (did you mean 'predict'?); fer --help lists them."),
+        ("weights gat", "There is no command 'gat' (did you mean 'get'?); fer weights --help lists them."),
+        ("sample --no-fault", "fer sample has no option --no-fault (did you mean '--no-faults'?); fer sample --help"),
+        ("study --preset", "--preset needs a value after it"),
+        ("split more", "Got unexpected extra argument"),
+        ("inspect", "Missing argument 'VIDEO_ID'; fer inspect --help"),
+    ],
+)
+def test_words_that_make_no_command_are_one_sentence(
+    command: str, sentence: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["fer", *command.split()])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capfd.readouterr()
+    assert (end.value.code, said.out) == (2, "")
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"fer: {sentence}")
+    assert "Value error" not in line
+    assert "Input should" not in line
 
 
 @pytest.mark.parametrize(
@@ -81,8 +115,21 @@ def test_a_bug_is_one_sentence_with_its_log(
     (log,) = tmp_path.iterdir()
     assert said.startswith(f"fer: This is a bug ({type(error).__name__}")
     assert f"the stack trace is in {log}" in said
-    assert "report it" in said
+    assert said.endswith("Please report it to whom you got fer from, with the command that you ran.")
     assert "Traceback" in log.read_text()
+
+
+def test_where_to_report_is_an_address_where_the_package_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As a fork may, in its `pyproject.toml`."""
+    installed = tmp_path / "fer_pipeline-9.dist-info"
+    installed.mkdir()
+    urls = "Project-URL: Homepage, https://lab.example\nProject-URL: Issues, https://lab.example/issues\n"
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: fer-pipeline\nVersion: 9\n{urls}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert "Please report it at https://lab.example/issues, with" in ending(KeyError("x"), monkeypatch, capfd)
 
 
 def test_a_bug_where_no_log_can_be_written(

@@ -343,6 +343,7 @@ def test_only_these_modules_know_the_test_side():
     }
     after_training = {
         "tasks/study/test_set.py",
+        "tasks/report/corpora.py",
         "tasks/report/facts.py",
         "tasks/dataset/audit.py",
         "tasks/dataset/earlier_training.py",

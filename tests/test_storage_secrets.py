@@ -187,7 +187,7 @@ def test_the_command_keeps_it_with_stack_traces_too(
 def test_a_bug_leaves_its_stack_trace_without_the_secrets_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def fail() -> None:
+    def fail(**_: object) -> None:
         raise RuntimeError("no answer from 'http://me:hush@host:5000/api'?")
 
     monkeypatch.setattr(flows.cli, "app", fail)
@@ -196,8 +196,8 @@ def test_a_bug_leaves_its_stack_trace_without_the_secrets_in_it(
     fer(monkeypatch=monkeypatch)
     (log,) = tmp_path.iterdir()
     assert capfd.readouterr().err.splitlines() == [
-        f"fer: This is a bug ({words}); the stack trace is in {log}. Please report it, with the command that you ran, "
-        "to whoever maintains fer here."
+        f"fer: This is a bug ({words}); the stack trace is in {log}. Please report it to whom you got fer from, "
+        "with the command that you ran."
     ]
     assert log.read_text().endswith(f"{words}\n")
     assert os.name == "nt" or log.stat().st_mode & 0o077 == 0

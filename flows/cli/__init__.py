@@ -7,13 +7,12 @@ from pathlib import Path
 import typer
 
 from flows.cli import corpora, export, lab, looking, models, setting_up, study, using, weights
-from flows.cli.endings import end_with
+from flows.cli.endings import USAGE_ERROR, end_with, end_with_usage
 from flows.shortage import shortages_named
 
 app = typer.Typer(
     name="fer",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Facial expression recognition from video: prepare, train six fusion models, compare them honestly.",
@@ -26,12 +25,16 @@ app.add_typer(weights.commands, name="weights", rich_help_panel="Setting up")
 
 
 def main() -> None:
-    """Entry point: whatever goes wrong is one sentence and exit code 1."""
+    """Entry point: whatever goes wrong is one sentence and exit code 1, or 2 where the command is none."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name may have signs that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         with shortages_named(Path.cwd()):
-            app()
+            code = app(prog_name="fer", standalone_mode=False)
+    except USAGE_ERROR as error:
+        end_with_usage(error)
     except Exception as error:
         end_with(error)
+    if isinstance(code, int) and code:  # of `typer.Exit`
+        raise SystemExit(code)

@@ -1,16 +1,21 @@
 """How a command ends that could not do its work: one sentence, exit code 1, and a stack trace only for who asks."""
 
 import errno
+import importlib.metadata
 import os
+import re
 import sys
 import tempfile
 import traceback
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn
 
+import typer
 from rich.markup import escape
 
 from fer_models.errors import FerError
-from flows.cli.running import Terminal
+from fer_models.suggest import nearest
+from flows.cli.answers import Terminal
 
 #: What to do about a fault that the system told, by its number.
 _REMEDIES = {
@@ -42,13 +47,70 @@ def end_with(error: Exception) -> NoReturn:
     _complain(_unforeseen(error, is_debug))
 
 
+#: Of words that make no command; Typer has click's errors or its own, by version.
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+
+
+def end_with_usage(error: Any) -> NoReturn:
+    """Say in one sentence which words make no command, and leave with exit code 2.
+
+    Args:
+        error: a `USAGE_ERROR`.
+    """
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help is shown
+        raise SystemExit(2)
+    _complain(_usage(error), code=2)
+
+
+def _usage(error: Any) -> str:
+    """What a command lacks or does not have; the classes of Typer's errors are told by their names."""
+    command = error.ctx.command_path if error.ctx else "fer"
+    said = str(error.message).removeprefix("Value error, ").rstrip(".")
+    quoted = re.findall(r"'([^']*)'", said)
+    if type(error).__name__ == "NoSuchOption":
+        names = [name for option in error.ctx.command.params for name in (*option.opts, *option.secondary_opts)]
+        hint = nearest(error.option_name, [name for name in names if name.startswith("--")])
+        return f"{command} has no option {error.option_name}{hint}; {command} --help lists them."
+    if said.endswith(" requires an argument"):
+        return f"{error.option_name} needs a value after it; the --help of the command says which."
+    if said.startswith("No such command"):
+        hint = nearest(quoted[0], error.ctx.command.list_commands(error.ctx))
+        return f"There is no command {quoted[0]!r}{hint}; {command} --help lists them."
+    if type(error).__name__ == "BadParameter" and error.param:
+        name = max(error.param.opts, key=len)
+        given: list[Any] = getattr(error.__cause__, "errors", list)()
+        if " is not one of " in said:
+            *others, last = quoted[1:]
+            return f"{name} takes {', '.join(others)} or {last}, not {quoted[0]!r}{nearest(quoted[0], quoted[1:])}."
+        words = said.replace("Input should", "it should").partition(", unable to")[0]
+        return f"{name}: {words}{_given(given[0]['input']) if given else ''}."
+    words = str(error.format_message()).rstrip(".")
+    return f"{words}; {command} --help tells what belongs there."
+
+
+def _given(value: object) -> str:
+    from tasks.escaping import shortened
+
+    return f" (it is {shortened(value)})"
+
+
 def _unforeseen(error: Exception, is_debug: bool) -> str:
     """A sentence about a bug, of this project or of a package that it uses."""
     words = " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(".: ")
-    report = "please report it, with the command that you ran, to whoever maintains fer here"
     place = "" if is_debug else _write_log(_shown(_trace(error)))
     told = f"the stack trace is in {place}" if place else "the stack trace comes with --debug"
-    return f"This is a bug ({words}); {told}. {report[0].upper()}{report[1:]}."
+    return f"This is a bug ({words}); {told}. Please report it {_where_to_report()}, with the command that you ran."
+
+
+def _where_to_report() -> str:
+    """An address, where what was installed names one."""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        named = importlib.metadata.metadata("fer-pipeline").get_all("Project-URL") or []
+        labels = {label.strip().lower(): address.strip() for label, _, address in (one.partition(",") for one in named)}
+        for label in ("issues", "bug tracker", "repository", "source", "homepage"):
+            if labels.get(label):
+                return f"at {labels[label]}"
+    return "to whom you got fer from"
 
 
 def _write_log(trace: str) -> str:
@@ -78,6 +140,6 @@ def _shown(text: str) -> str:
     return hide_secrets(text)
 
 
-def _complain(sentence: str) -> NoReturn:
+def _complain(sentence: str, code: int = 1) -> NoReturn:
     Terminal(stderr=True, soft_wrap=True).print(f"[bold red]fer:[/] {escape(_shown(sentence))}", highlight=False)
-    raise SystemExit(1) from None
+    raise SystemExit(code) from None

@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from fer_models.errors import UserError
+from flows.cli.answers import answering, out
 from flows.cli.options import Debug, Force, from_home
-from flows.cli.running import out
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _OUT = "OUT"
 
 
 @_command(epilog="fer export fer-data/sample/studies/sample/runs/gap-sum-*/model.keras expressions.onnx")
+@answering
 def export(
     model: Annotated[str, typer.Argument(help="a model.keras of a study, a path or a URL")],
     output: Annotated[

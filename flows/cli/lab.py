@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.answers import out
 from flows.cli.options import Chosen, StudyCommand, study_options
-from flows.cli.running import out, start_flow, stop
+from flows.cli.running import start_flow, stop
 from flows.environment import check_keras, import_prefect, prepare_environment, silent_imports
 
 commands = typer.Typer()

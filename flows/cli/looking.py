@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, Force, StudyCommand, from_home, study_options
-from flows.cli.running import out
-from flows.environment import check_keras, prepare_environment, silent_imports
+from flows.environment import check_keras, prepare_environment
 
 commands = typer.Typer()
 _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Looking closer")
@@ -20,18 +20,18 @@ Output = Annotated[
 
 
 @_command()
+@answering
 @study_options()
 def status(chosen: Chosen) -> None:
     """Show what became of every video and which arms are trained."""
     prepare_environment(quiet=not chosen.debug)
-    check_keras()
-    with silent_imports():
-        from flows.status import print_status
+    from flows.status import print_status
 
     print_status(chosen.settings(), out)
 
 
 @_command(epilog="fer audit --preset sample && fer train --preset sample")
+@answering
 @study_options()
 def audit(chosen: Chosen) -> None:
     """Look for leaks between the subsets: people, files, footage, names, labels. Exits with 1 when there is one."""
@@ -43,6 +43,7 @@ def audit(chosen: Chosen) -> None:
 
 
 @_command(epilog="fer inspect baum1s/S001_001 --preset sample")
+@answering
 @study_options()
 def inspect(
     chosen: Chosen,
@@ -61,6 +62,7 @@ def inspect(
 
 
 @_command(epilog="fer explain 3fa9c1d204 --preset sample")
+@answering
 @study_options()
 def explain(
     chosen: Chosen,

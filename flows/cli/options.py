@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+import flows.cli.completion as completion
 from fer_models.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,12 +32,21 @@ def from_home(path: str | Path) -> Path:
 class Chosen:
     """The study that a command is about. The fields are the options, in the order of the help."""
 
-    preset: Annotated[str | None, typer.Option("--preset", "-p", help="settings to start from")] = None
+    preset: Annotated[
+        str | None, typer.Option("--preset", "-p", help="settings to start from", autocompletion=completion.presets)
+    ] = None
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="YAML file with settings that differ from the preset's")
     ] = None
     pairs: Annotated[
-        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="one setting, e.g. training.epochs=20")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="KEY=VALUE",
+            help="one setting, e.g. training.epochs=20",
+            autocompletion=completion.settings,
+        ),
     ] = None
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="train every arm with so many seeds")] = None
     data_root: Annotated[

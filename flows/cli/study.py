@@ -8,8 +8,10 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+import flows.cli.completion as completion
+from flows.cli.answers import answering, out
 from flows.cli.options import Chosen, StudyCommand, study_options
-from flows.cli.running import out, run_flow, show_results
+from flows.cli.running import run_flow, show_results
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
@@ -17,6 +19,7 @@ _command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel
 
 
 @_command(epilog="fer study --preset sample  |  fer study --preset corrected --set corpus.root=/data/BAUM-1")
+@answering
 @study_options(seeds=True)
 def study(
     chosen: Chosen,
@@ -36,6 +39,7 @@ def study(
 
 
 @_command(epilog="fer prepare --set corpus.adapter=folder --set corpus.root=my-videos")
+@answering
 @study_options()
 def prepare(chosen: Chosen) -> None:
     """Find faces and optical flow in every video that is new."""
@@ -43,10 +47,14 @@ def prepare(chosen: Chosen) -> None:
 
 
 @_command(epilog="fer retry --reason timeout --set execution.timeout_s=3600  |  fer retry --video baum1s/S001_001")
+@answering
 @study_options()
 def retry(
     chosen: Chosen,
-    reason: Annotated[str | None, typer.Option("--reason", help="only videos with this outcome, e.g. timeout")] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="only videos with this outcome, e.g. timeout", autocompletion=completion.reasons),
+    ] = None,
     video: Annotated[
         list[str] | None, typer.Option("--video", help="only this video, by its id or SHA-256; may be given again")
     ] = None,
@@ -65,6 +73,7 @@ def retry(
 
 
 @_command()
+@answering
 @study_options()
 def split(chosen: Chosen) -> None:
     """Assign every person to one subset: train, validation or test."""
@@ -72,6 +81,7 @@ def split(chosen: Chosen) -> None:
 
 
 @_command(epilog="fer train --preset corrected --set training.epochs=20 --set 'arms=\\[gap-sum]'")
+@answering
 @study_options(seeds=True)
 def train(
     chosen: Chosen,
@@ -82,6 +92,7 @@ def train(
 
 
 @_command()
+@answering
 @study_options(seeds=True)
 def evaluate(chosen: Chosen) -> None:
     """Evaluate the trained arms on the test people, log to MLflow, write the report."""
@@ -89,6 +100,7 @@ def evaluate(chosen: Chosen) -> None:
 
 
 @_command()
+@answering
 @study_options(seeds=True)
 def report(chosen: Chosen) -> None:
     """Write the report of an evaluated study again and print its table."""
@@ -108,6 +120,7 @@ def report(chosen: Chosen) -> None:
 
 
 @_command()
+@answering
 @study_options()
 def clean(
     chosen: Chosen,
@@ -132,13 +145,16 @@ def clean(
         table.add_column(name, justify="left" if name == "what" else "right", overflow="fold")
     for item in unused:
         table.add_row(escape(item.description), str(item.num_shards), f"{item.size_bytes / 1e6:.1f}")
-    out.print(table)
-    if yes or typer.confirm("Remove it?"):
+    rows = [{"what": item.description, "videos": item.num_shards, "size_bytes": item.size_bytes} for item in unused]
+    out.show("unused", rows, table)
+    if yes or (out.shows and typer.confirm("Remove it?")):
         removed = remove(unused, layout)
         for item in unused:
             if item not in removed:
                 _say_users(item.description, users_of(item, layout))
         out.print(f"Removed {sum(item.size_bytes for item in removed) / 1e6:.1f} MB.")
+    else:
+        out.print("Nothing was removed; --yes removes it.")
 
 
 def _say_users(what: str, users: list[str]) -> bool:

@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import UserError
+from flows.cli.answers import answering, out
 from flows.cli.live import check_camera_options, predict_camera
 from flows.cli.options import Debug, Force, StudyCommand, from_home
-from flows.cli.running import out, stop
+from flows.cli.running import stop
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ _Faces = Annotated[
 
 
 @_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
+@answering
 def predict(
     inputs: Annotated[
         list[str] | None,
@@ -169,7 +171,7 @@ class _Asked:
 def _tell_of_pretrained() -> None:
     from tasks.inference.pretrained import PRETRAINED_LIMITS
 
-    out.print(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
+    out.remark(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
 
 
 def _check_output_options(by: "By", output: Path | None, form: str | None, draws: bool) -> None:
@@ -200,13 +202,15 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
         rows += found.rows
         if output:
             tables.append(_with_name(found.table(by), found.video, by))
-    out.print(_table_of(rows))
+    out.show("predictions", rows, _table_of(rows))
     if output:
         with output_file(output, PREDICTIONS, guarded, asked.force) as temporary:
             _write(temporary, tables)
         out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
-    if not any(row["predicted"] for row in rows):
+    recognised = {row["video"] for row in rows if row["predicted"]}
+    if not recognised:
         raise UserError("No video could be recognised; the table says why.")
+    out.print(f"{len(recognised)} of {len({row['video'] for row in rows})} videos recognised.")
 
 
 @_command(epilog="fer serve --data-root fer-data/sample")
@@ -229,10 +233,11 @@ def serve(
         str, typer.Option("--name", help="further name of the page, such as that of a server with HTTPS before it")
     ] = "",
     upload_mb: Annotated[int, typer.Option("--upload-mb", min=1, help="size of a video at most")] = 200,
-    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="length of a video at most")] = 5.0,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, max=1440, help="length of a video at most")] = 5.0,
     waiting: Annotated[int, typer.Option("--waiting", min=0, help="videos that may wait beside the one at work")] = 8,
     keep_minutes: Annotated[
-        float, typer.Option("--keep-minutes", min=0.1, help="a video and its answer are kept after the last look")
+        float,
+        typer.Option("--keep-minutes", min=0.1, max=1440, help="a video and its answer are kept after the last look"),
     ] = 15.0,
     memory_mb: Annotated[
         int, typer.Option("--memory-mb", min=500, help="what a video may take beside the model")

@@ -80,6 +80,8 @@ def _of_names(fit: Fit) -> Iterator[str]:
             f"{_num(fit.placed, 'file lies', 'files lie')} in folders of {title} but under other names, as when "
             f"they are renamed: {listed(fit.placed)}; expected {layout}."
         )
+    if not (fit.whole or fit.named or fit.placed):
+        yield f"No video or image lies or is called as in {title}; expected {layout}."
     if fit.lacking:
         yield f"Not there: {', '.join(fit.lacking)}."
 

@@ -5,13 +5,17 @@ as with the adapter `folder`; else `corpus.subject_pattern` says what in a file'
 (`S010_004_00000017.png`) are known. Of whom nothing of all this tells counts as a subject of his or her own.
 """
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
+from fer_models.errors import UserError
 from fer_models.names import plain_name, whole_number
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo, label_status, require_folder
@@ -30,6 +34,17 @@ _PARTS = frozenset(
     ("train", "training", "trainset", "val", "valid", "validation", "valset", "test", "testing", "testset")
     + ("publictest", "privatetest")
 )
+#: Of a regular expression; thousands of signs may take long to read alone.
+_MOST_SIGNS = 1000
+#: For a million names a plain pattern needs a tenth of it.
+_PATIENCE_S = 20.0
+#: Reads a pattern and names, and writes the first group of each name, null where the pattern is not found.
+_FIND = """
+import json, re, sys
+pattern, names = json.load(sys.stdin)
+found = [re.search(pattern, name) for name in names]
+json.dump([match and (match[1] or "") for match in found], sys.stdout)
+"""
 _CKPLUS = re.compile(r"(S\d{3})_\d{3}_\d+\.", re.IGNORECASE)
 
 
@@ -41,6 +56,7 @@ class Options(CorpusSettings):
     )
     subject_pattern: str | None = Field(
         None,
+        max_length=_MOST_SIGNS,
         description="a regular expression whose first group is the subject in a file's name, such as "
         r"^([A-Z]{2})\. for KA.AN1.39.tiff",
     )
@@ -66,13 +82,44 @@ def read(corpus: Options) -> list[SourceVideo]:
     """One record per image below the root."""
     root = require_folder(corpus.root)
     passed: list[Path] = []
-    sources = [_source(corpus, path.relative_to(root), path) for path in images_below(root, passed)]
+    paths = list(images_below(root, passed))
+    named = _named_subjects(corpus.subject_pattern, [path.name for path in paths])
+    sources = [_source(corpus, path.relative_to(root), path, who) for path, who in zip(paths, named, strict=True)]
     tell_of_passed(root, passed)
     _tell(corpus, sources)
     return sources
 
 
-def _source(corpus: Options, relative: Path, path: Path) -> SourceVideo:
+def _named_subjects(pattern: str | None, names: Sequence[str]) -> Sequence[str | None]:
+    """Who is seen by the pattern, per name: empty where it is not found, None where there is no pattern.
+
+    Some patterns try more ways through a name than a computer ever can, and cannot be stopped in this process; so
+    another one searches.
+
+    Raises:
+        UserError: it took too long.
+    """
+    if pattern is None:
+        return [None] * len(names)
+    command = [sys.executable, "-I", "-S", "-c", _FIND]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps([pattern, names]),
+            stdout=subprocess.PIPE,
+            timeout=_PATIENCE_S,
+            text=True,
+            check=True,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(
+            f"corpus.subject_pattern takes longer than {_PATIENCE_S:g} s for the names of {len(names):,} images; write "
+            "it more simply, without a repetition within a repetition such as (a+)+."
+        ) from error
+    return [plain_name(name or "") for name in json.loads(done.stdout)]
+
+
+def _source(corpus: Options, relative: Path, path: Path, named: str | None) -> SourceVideo:
     video_id = relative.as_posix()
     folders = [plain_name(name) for name in relative.parts[:-1]]
     if folders and re.sub(r"[^a-z]", "", folders[0].lower()) in _PARTS:
@@ -80,7 +127,7 @@ def _source(corpus: Options, relative: Path, path: Path) -> SourceVideo:
     label_raw = folders[0] if folders else ""
     number = whole_number(label_raw)
     emotion, status, reason = label_status(label_raw if number is None else _word(corpus.codes, number, label_raw))
-    subject = _subject(corpus, folders[1:], path.name)
+    subject = _subject(folders[1:], path.name) if named is None else named
     if subject is None:
         subject = video_id
     if not folders:
@@ -94,11 +141,8 @@ def _word(codes: str, number: int, label_raw: str) -> str:
     return CODES.get(codes, {}).get(number, label_raw)
 
 
-def _subject(corpus: Options, below: Sequence[str], name: str) -> str | None:
-    """Who is seen; empty where the corpus should tell and does not, None where nothing tells."""
-    if corpus.subject_pattern is not None:
-        match = re.search(corpus.subject_pattern, name)
-        return plain_name(match[1] or "") if match else ""
+def _subject(below: Sequence[str], name: str) -> str | None:
+    """Who is seen where no pattern says so; None where nothing tells."""
     if below:
         return below[0]
     match = _CKPLUS.match(name)
