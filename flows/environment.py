@@ -42,13 +42,13 @@ def prepare_environment(quiet: bool = False) -> None:
     _check_shadowing()
     _check_home()
     from tasks.cores import thread_environment  # only now is it known to be ours
-    from tasks.services.gpus import backend_environment
+    from tasks.services.gpus import gpu_environment
     from tasks.services.proxies import spare_loopback
     from tasks.video import opencv
 
     spare_loopback()
     _find_services()
-    defaults = _DEFAULTS | thread_environment() | backend_environment() | opencv.ENVIRONMENT | (_QUIET if quiet else {})
+    defaults = _DEFAULTS | thread_environment() | gpu_environment() | opencv.ENVIRONMENT | (_QUIET if quiet else {})
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if quiet:
