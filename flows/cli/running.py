@@ -58,8 +58,8 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         parameters: those that every flow has, see `Chosen.parameters`.
         more: parameters that this flow alone has.
     """
-    from flows.named_server import check_server
     from flows.own_server import is_own_server, start_own_server, watch_server
+    from tasks.services.named_server import check_server
 
     server = os.environ.get("PREFECT_API_URL")
     if server and not is_own_server(server):
