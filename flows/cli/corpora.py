@@ -83,13 +83,29 @@ def _facts(about: "About") -> list[tuple[str, str]]:
     ]
 
 
-@commands.command(cls=Command, epilog="fer corpora check /data/RAVDESS")
+@commands.command(
+    cls=Command, epilog="fer corpora check /data/RAVDESS  |  fer corpora check /data/RAVDESS /data/CREMA-D"
+)
 @answering
 def check(
-    root: Annotated[Path, typer.Argument(help="folder to look at", metavar="FOLDER")],
+    roots: Annotated[list[Path], typer.Argument(help="folder, or several for one study", metavar="FOLDER...")],
     debug: Debug = False,
 ) -> None:
-    """Say which corpus a folder holds, and what is missing or odd; exits with 1 when it is none that is known."""
+    """Say which corpus a folder holds, and what is missing or odd; exits with 1 when it is none that is known.
+
+    Of several folders it also writes what a study of all says of them.
+    """
+    from tasks.corpus.checking import in_one_study
+
+    found = [_check(root) for root in roots]
+    out.show("corpora", [_row(checked) for of_root in found for checked in of_root])
+    if len(roots) > 1 and all(found):
+        out.print("\nFor a study of all of them:\n", highlight=False)
+        _say(in_one_study([of_root[0] for of_root in found]))
+
+
+def _check(root: Path) -> "list[Checked]":
+    """What the likeliest adapters make of a folder, once it is told; none for folders of classes."""
     from tasks.corpus.catalogue import known_corpora
     from tasks.corpus.checking import check_corpus
     from tasks.corpus.recognising import look_at, nobodys_layout, recognise
@@ -104,15 +120,15 @@ def check(
                 "`fer corpora` shows the layouts, and a table of your own (corpus.adapter table) reads any."
             )
         _say(f"No corpus that is known, but folders of classes: corpus.adapter {layout}")
-        return
+        return []
     if len(fits) > 1:
         titles = " or ".join(fit.about.title for fit in fits)
         _say(f"Names do not tell whether this is {titles}.")
     found = [check_corpus(sample, fit) for fit in fits]
-    out.show("corpora", list(map(_row, found)))
     for checked in found:
         _tell(checked)
     _say(f"Read it with corpus.adapter {' or '.join(fit.adapter for fit in fits)}; `fer init` writes the settings.")
+    return found
 
 
 def _row(checked: "Checked") -> dict[str, Any]:
