@@ -10,16 +10,18 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-import flows.cli.completion as completion
 from fer_models.errors import UserError
 from flows.cli.answers import answering, out
-from flows.cli.options import Debug, from_home
+from flows.cli.completion import complete_corpus
+from flows.cli.options import Command, Debug, Group, from_home
 
 if TYPE_CHECKING:
     from tasks.corpus.adapters.about import About
     from tasks.corpus.checking import Checked
 
-commands = typer.Typer(no_args_is_help=False, help="Corpora that can be read as they are: list them, check a folder.")
+commands = typer.Typer(
+    cls=Group, no_args_is_help=False, help="Corpora that can be read as they are: list them, check a folder."
+)
 
 
 @commands.callback(invoke_without_command=True)
@@ -29,16 +31,16 @@ def corpora(context: typer.Context) -> None:
         _list([])
 
 
-@commands.command("list", epilog="fer corpora list ravdess dfew")
+@commands.command("list", cls=Command, epilog="fer corpora list ravdess dfew")
 @answering
 def list_corpora(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ADAPTER]...", help="only these", autocompletion=completion.known_corpora),
+        typer.Argument(metavar="ADAPTER", help="only these corpora", autocompletion=complete_corpus),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """List them: classes, people, size, licence, how to get them, citation, where files go, what was tried."""
+    """List what is known of each: classes, people, size, licence, how to get it, citation, where its files go."""
     _list(names or [])
 
 
@@ -81,10 +83,12 @@ def _facts(about: "About") -> list[tuple[str, str]]:
     ]
 
 
-@commands.command(epilog="fer corpora check /data/RAVDESS  |  fer corpora check /data/RAVDESS /data/CREMA-D")
+@commands.command(
+    cls=Command, epilog="fer corpora check /data/RAVDESS  |  fer corpora check /data/RAVDESS /data/CREMA-D"
+)
 @answering
 def check(
-    roots: Annotated[list[Path], typer.Argument(help="folder, or several for one study", metavar="ROOT...")],
+    roots: Annotated[list[Path], typer.Argument(help="folder, or several for one study", metavar="FOLDER...")],
     debug: Debug = False,
 ) -> None:
     """Say which corpus a folder holds, and what is missing or odd; exits with 1 when it is none that is known.

@@ -6,6 +6,10 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+from tasks.storage.caches import user_cache
+
+#: What compiled programs may take on the disk.
+_MOST_KEPT_BYTES = 2 * 2**30
 #: There where NVIDIA's driver is.
 _DRIVER = Path("/dev/nvidiactl")
 #: What JAX computes with on NVIDIA's GPUs; the extra `gpu` brings one.
@@ -35,6 +39,16 @@ def jax_has_cuda() -> bool:
     return any(map(find_spec, _CUDA_FOR_JAX))
 
 
-def backend_environment() -> dict[str, str]:
-    """The environment variable with which Keras uses a GPU that is there, where the extra `gpu` is installed."""
-    return {"KERAS_BACKEND": "jax"} if jax_has_cuda() and has_gpu() else {}
+def gpu_environment() -> dict[str, str]:
+    """Environment variables with which Keras uses a GPU that is there, where the extra `gpu` is installed.
+
+    JAX keeps compiled programs for later trainings of the same arm; a package of the extra removes those that were not
+    used for the longest time. Those for CPUs are not kept: they may not run on another one with the same home folder.
+    """
+    if not (jax_has_cuda() and has_gpu()):
+        return {}
+    found = {"KERAS_BACKEND": "jax"}
+    if find_spec("filelock"):
+        folder = user_cache("name a folder for compiled programs in XDG_CACHE_HOME") / "jax"
+        found |= {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_COMPILATION_CACHE_MAX_SIZE": str(_MOST_KEPT_BYTES)}
+    return found
