@@ -33,9 +33,10 @@ class PreparedRoot:
         blur: float = 0.0,
         segments: int = 2,
         outcome: Outcome = Outcome.OK,
+        pixels_of: str = "",
         **facts: object,
     ) -> str:
-        """A video; returns its SHA-256, by which its pixels are drawn."""
+        """A video; returns its SHA-256, by which its pixels are drawn unless it is said whose they are."""
         number = len(self.rows)
         sha256 = sha256 or f"{number:02x}{self.dataset}{number}"
         row: dict[str, object] = {
@@ -58,11 +59,11 @@ class PreparedRoot:
         }
         self.rows.append(row | facts)
         if outcome is Outcome.OK:
-            self._write(sha256, blur, segments)
+            self._write(sha256, pixels_of or sha256, blur, segments)
         return sha256
 
-    def _write(self, sha256: str, blur: float, segments: int) -> None:
-        rng = np.random.default_rng([*sha256.encode()])
+    def _write(self, sha256: str, pixels_of: str, blur: float, segments: int) -> None:
+        rng = np.random.default_rng([*pixels_of.encode()])
         frames = []
         for number in range(segments):
             face = rng.integers(0, 256, FACE_SHAPE).astype(np.uint8)

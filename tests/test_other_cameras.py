@@ -1,10 +1,13 @@
 """Two drawn corpora with different cameras, each trained on and tested on the other: a matrix of which all is known.
 
-What was learned of one is worse on the other; the figures of the videos say how the cameras differ; and classes are
-mapped though the corpora spell one differently and each has one that the other lacks.
+The one camera is large and noisy, the other small and not noisy, its videos are compressed more, and its people express
+themselves more strongly: neither is easier than the other, only different. What was learned of one is worse on
+the other; the figures of the videos say how the cameras differ; and classes are mapped though the corpora spell one
+differently and each has one that the other lacks.
 """
 
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import mlflow
@@ -27,14 +30,14 @@ from tasks.study.runs import plan_runs
 
 pytestmark = [pytest.mark.trains, pytest.mark.slow]
 
-STUDIO = SampleCorpus(seconds=0.6, size=(320, 240))
-WEBCAM = SampleCorpus(seconds=0.6, size=(192, 144), seed=21, noise=14.0, crf=36, strength=0.6)
+STUDIO = SampleCorpus(seconds=0.6, size=(320, 240), noise=24.0, crf=18, strength=0.9)
+WEBCAM = SampleCorpus(seconds=0.6, size=(192, 144), seed=21, noise=0.0, crf=26, strength=1.2)
 #: How each corpus spells what its people show; of each class a person has two clips.
 WORDS = {
     "studio": {"anger": "anger", "happiness": "happiness", "sadness": "sadness", "surprise": "surprise"},
-    "webcam": {"anger": "anger", "smile": "happiness", "sadness": "sadness", "boredom": "boredom"},
+    "webcam": {"anger": "anger", "smile": "happiness", "sadness": "sadness", "disgust": "disgust"},
 }
-PEOPLE = 10
+PEOPLE = 12
 LABELS = {"studio": {"smile": "happiness"}, "webcam": {"happiness": "smile"}}
 OTHER = {"studio": "webcam", "webcam": "studio"}
 
@@ -60,7 +63,8 @@ def arguments_of(folder: Path, name: str, is_tested_on_other: bool = True) -> di
         "corpus.emotions": list(WORDS[name]),
         "prepare.segment_stride": 4,
         "prepare.segment_length": 8,
-        "split.test_share": 0.4,
+        "split.protocol": "kfold",
+        "split.folds": 3,
         "arms": ["hog-svm"],
         "test_on": on if is_tested_on_other else [],
     }
@@ -102,12 +106,13 @@ def test_what_was_learned_of_a_camera_is_worse_on_another(folder: Path) -> None:
         assert len(matrix.rows) == 2
         assert matrix.missing == ()
         (own, away), (back, others) = (row.cells for row in matrix.rows)
-        for diagonal, off in ((own, away), (others, back)):
-            assert estimate(diagonal, "uar") > estimate(off, "uar")
+        for off in (away, back):
             assert estimate(off, "home") > estimate(off, "uar"), "over the same classes too"
             assert estimate(off, "fall") == pytest.approx(estimate(off, "home") - estimate(off, "uar"), abs=1e-5)
             assert off
             assert off.num_people == PEOPLE
+        for diagonal in (own, others):
+            assert estimate(diagonal, "uar") > max(estimate(away, "uar"), estimate(back, "uar"))
 
 
 def test_the_figures_of_the_videos_name_the_difference(folder: Path) -> None:
@@ -115,13 +120,14 @@ def test_the_figures_of_the_videos_name_the_difference(folder: Path) -> None:
         (tested,) = record_of(folder, name)[0].tested
         found = {one.measure: one for one in tested.differences}
         assert found["face size, px"].remark == remark
-        assert found["motion, px"].remark in (remark, "")
+        assert found["sharpness"].remark == remark
         assert found["resolution"].distance == 1.0
-        assert found["sharpness"].remark in ("lower", "higher")
+        assert found["motion, px"].remark == remark, "noise moves too"
         assert found["emotion"].remark == ""
         assert found["frames per second"].distance == 0.0
         assert f"{OTHER[name]} differs from what was learned of" in tested.largest
-        assert "the size of the faces" in tested.largest or "the size of the pictures" in tested.largest
+        assert "the size of the faces" in tested.largest
+        assert "sharpness" in tested.largest
 
 
 def test_classes_are_mapped_and_those_that_one_side_lacks_are_left_out(folder: Path) -> None:
@@ -129,10 +135,10 @@ def test_classes_are_mapped_and_those_that_one_side_lacks_are_left_out(folder: P
     assert of_webcam.classes == ("anger", "happiness", "sadness")
     assert of_webcam.lacking == ("surprise",)
     assert [(use.word, use.emotion, use.tested) for use in of_webcam.uses] == [
-        ("anger", "anger", 20),
-        ("smile", "happiness", 20),
-        ("sadness", "sadness", 20),
-        ("boredom", "", 0),
+        ("anger", "anger", 2 * PEOPLE),
+        ("smile", "happiness", 2 * PEOPLE),
+        ("sadness", "sadness", 2 * PEOPLE),
+        ("disgust", "", 0),
     ]
     assert of_studio.classes == ("anger", "smile", "sadness")
     assert [use.word for use in of_studio.uses if not use.emotion] == ["surprise"]
@@ -152,15 +158,16 @@ def test_report_tables_card_and_tracking_have_it(folder: Path) -> None:
     table = pd.read_csv(layout.report / "corpus_matrix.csv")
     assert len(table) == 4
     assert table["uar"].notna().all()
-    (run,) = plan_runs(settings)
-    card = read_card(run.folder / "model.keras")
-    assert card
-    assert card.others[0].uar.estimate == pytest.approx(uar, abs=1e-5)
-    assert any("Of other people and cameras only those of studio were tested" in limit for limit in card.limits)
+    cards = [read_card(run.folder / "model.keras") for run in plan_runs(settings)]
+    of_folds = [card.others[0].uar.estimate for card in cards if card]
+    assert len(of_folds) == 3
+    assert fmean(of_folds) == pytest.approx(uar, abs=1e-5)
+    assert cards[0]
+    assert any("Of other people and cameras only those of studio were tested" in limit for limit in cards[0].limits)
     mlflow.set_tracking_uri(f"sqlite:///{layout.root.absolute() / 'mlflow.db'}")
     runs = mlflow.search_runs(experiment_names=["cameras"])
-    (logged,) = runs.loc[runs["tags.fer.kind"] == "arm", "metrics.on_studio_video_uar"]
-    assert logged == pytest.approx(uar, abs=1e-5)
+    logged = runs.loc[runs["tags.fer.kind"] == "arm", "metrics.on_studio_video_uar"]
+    assert sorted(logged) == pytest.approx(sorted(of_folds), abs=1e-5)
     (of_arm,) = runs.loc[runs["tags.fer.kind"] == "study", "metrics.on_studio_video_uar/hog-svm"]
     assert of_arm == pytest.approx(uar, abs=1e-5)
 

@@ -222,6 +222,22 @@ def test_planted_files_and_names_are_found(tmp_path: Path, own: PreparedRoot) ->
     assert seen_people(opened(settings), ()) == set()
 
 
+def test_a_copy_that_was_encoded_anew_is_found_by_its_faces(tmp_path: Path) -> None:
+    own, away = (PreparedRoot(settings_at(tmp_path / name), name) for name in ("home", "away"))
+    for person in range(4):
+        for emotion in EMOTIONS[:2]:
+            own.add(f"p{person}", emotion, blur=2.0)
+            away.add(f"q{person}", emotion, blur=2.0)
+    trained, tested = (str(own.rows[place]["sha256"]) for place in (0, 7))
+    away.add("q8", "anger", blur=2.2, pixels_of=trained)
+    away.add("q9", "anger", blur=2.2, pixels_of=tested)
+    own.write().split({"p0": "train", "p1": "train", "p2": "validation", "p3": "test"})
+    away.write()
+    found = [one for one in audit(settings_at(tmp_path / "home", [tmp_path / "away"])) if one.check == "other corpora"]
+    assert [one.where for one in found] == [("away/008 of away, home/000 in training",)]
+    assert found[0].severity is Severity.ERROR
+
+
 def test_probabilities_of_other_classes_are_left_out_by_hand() -> None:
     videos = pd.DataFrame(
         {

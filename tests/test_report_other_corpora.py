@@ -81,7 +81,7 @@ def test_every_sentence_and_table_stands_in_the_page_and_in_markdown(source: Rep
         assert "The models know none of the classes of far." in words
         assert "Most in sharpness." in words
         assert "gave 20 % of its probability to classes that are not tested." in words
-        assert "4 videos of 1 people were left out, of whom the models have seen a file." in words
+        assert "4 videos of 1 person were left out, of whom a model has seen a file." in words
         assert "30 of 33 videos of the shared classes" in words
         assert "3 not prepared with this study's settings" in words
         assert "90 (80 to 99)" in words

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from fer_models.errors import UserError
-from flows.environment import check_keras, check_server, prepare_environment
+from flows.environment import check_keras, prepare_environment
+from flows.named_server import check_server
 from tasks.config.resolving import resolve_settings
 from tasks.diagnosis import hardware, services
 from tasks.diagnosis.check_result import State

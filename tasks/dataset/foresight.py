@@ -8,6 +8,7 @@ import pandas as pd
 
 from tasks.config.split_settings import SplitSettings
 from tasks.corpus.adapters.source import SourceVideo
+from tasks.corpus.reading import are_missing
 from tasks.dataset.folds import draw_folds, with_corpora
 from tasks.outcomes import Outcome
 
@@ -41,7 +42,10 @@ def foresee(
     Raises:
         UserError: too few people for the split, or a table of folds that does not fit them.
     """
-    outcomes = [_outcome(video, emotions) for video in videos]
+    outcomes = [
+        Outcome.FILE_MISSING if outcome is Outcome.OK and missing else outcome
+        for outcome, missing in zip((_outcome(one, emotions) for one in videos), are_missing(videos), strict=True)
+    ]
     wanted = [video for video, outcome in zip(videos, outcomes, strict=True) if outcome is Outcome.OK]
     subjects, labels = [one.subject for one in wanted], [one.emotion for one in wanted]
     counts = pd.crosstab(pd.Series(subjects, dtype=object), pd.Series(labels, dtype=object))

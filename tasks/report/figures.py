@@ -93,13 +93,15 @@ def _draw_others(source: ReportInput, folder: Path) -> None:
     for matrix in matrices(source.settings, record):
         names = [row.name for row in matrix.rows]
         cells = [[_matrix_cell(cell) for cell in row.cells] for row in matrix.rows]
-        figure = plot_corpus_matrix(names, matrix.columns, cells, titles[matrix.arm])
+        figure = plot_corpus_matrix(names, matrix.columns, cells, f"{titles[matrix.arm]}: UAR of videos")
         save_figure(figure, folder / matrix_file(matrix.arm))
     for place, tested in enumerate(record.tested, start=1):
         for arm, title in titles.items():
             cell = record.cell(arm, tested.corpus)
             if cell and cell.confusion:
-                figure = plot_confusion(np.array(cell.confusion), cell.classes, f"{title}, videos of {tested.name}")
+                runs = ", all runs" if sum(map(sum, cell.confusion)) > cell.num_videos else ""
+                words = f"{title}, videos of {tested.name}{runs}"
+                figure = plot_confusion(np.array(cell.confusion), cell.classes, words)
                 save_figure(figure, folder / confusion_file(arm, place))
 
 

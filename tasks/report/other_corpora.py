@@ -43,7 +43,7 @@ def describe_others(source: ReportInput) -> OnOthers | None:
     return OnOthers(
         record=record,
         headlines=tuple(_headline(source, tested, record.cell(best, tested.corpus)) for tested in record.tested),
-        rows=[_row(record, cell) for cell in record.cells],
+        rows=[_row(record, cell) for matrix in found for cell in record.cells if cell.arm == matrix.arm],
         figures={matrix.arm: matrix_file(matrix.arm) for matrix in found},
         confusions={
             tested.name: {
@@ -111,10 +111,9 @@ def _row(record: OtherCorporaRecord, cell: Cell) -> dict[str, Any]:
     is_own = cell.corpus == record.corpus
     return {
         "arm": get_arm(cell.arm).title,
-        "corpus": f"{record.name} (own test people)" if is_own else names[cell.corpus],
+        "corpus": f"{record.name}, at home" if is_own else names[cell.corpus],
         "classes": len(cell.classes) or "",
-        "videos": cell.num_videos or "",
-        "people": cell.num_people or "",
+        "videos": f"{cell.num_videos} ({cell.num_people})" if cell.num_videos else "",
         "uar": _percent(cell.uar, cell.sd),
         "interval": _interval(cell.uar),
         "accuracy": _percent(cell.accuracy),

@@ -113,8 +113,9 @@ def largest_difference(differences: Sequence[Difference], here: str, there: str)
         return f"{there} has too few videos to tell how it differs." if few else f"No difference of {there} is shown."
     first, *rest = notable
     also = [_IN_WORDS.get(one.measure, one.measure).partition(" (")[0] for one in rest[:2]]
+    unit = first.measure.partition(", ")[2]
     then = f" Then come {' and '.join(also)}." if len(also) > 1 else f" Then comes {also[0]}." if also else ""
     return (
         f"{there} differs from what was learned of {here} most in {_IN_WORDS.get(first.measure, first.measure)}: "
-        f"{first.tested} against {first.trained}.{then} That may be why, and is no proof of it."
+        f"{first.tested} against {first.trained}{unit and ' '}{unit}.{then} That may be why, and is no proof of it."
     )

@@ -11,7 +11,7 @@ from tasks.drawing.colours import GREY
 from tasks.drawing.lettering import set_names
 
 _CELL_WIDTH_IN, _CELL_HEIGHT_IN = 1.55, 0.95
-_AROUND_WIDTH_IN, _AROUND_HEIGHT_IN = 3.0, 1.3
+_AROUND_WIDTH_IN, _AROUND_HEIGHT_IN = 1.6, 1.1
 _MOST_OF_A_NAME = 18
 
 
@@ -43,7 +43,7 @@ def plot_corpus_matrix(
     axes = figure.subplots()
     shown = [[cell.uar if cell else float("nan") for cell in row] for row in cells]
     axes.set_facecolor("#eceff1")
-    image = axes.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     for y, row in enumerate(cells):
         for x, cell in enumerate(row):
             _write(axes, x, y, cell)
@@ -59,7 +59,6 @@ def plot_corpus_matrix(
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.suptitle(title, fontsize=11)
-    figure.colorbar(image, ax=axes, shrink=0.85, label="UAR of videos")
     return figure
 
 
@@ -70,4 +69,4 @@ def _write(axes: Axes, x: int, y: int, cell: MatrixCell | None) -> None:
     colour = "white" if cell.uar > 0.55 else "black"
     axes.text(x, y - 0.22, f"{100 * cell.uar:.1f} %", ha="center", va="center", color=colour, weight="bold")
     below = f"{100 * cell.low:.0f} to {100 * cell.high:.0f}\n{cell.num_classes} classes"
-    axes.text(x, y + 0.2, below, ha="center", va="center", color=colour, fontsize=8.5)
+    axes.text(x, y + 0.15, below, ha="center", va="center", color=colour, fontsize=8.5)
