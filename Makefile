@@ -11,6 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 SHARED_OUT := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Versions are pinned; the theme's remarks on later ones are not for who reads here.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+ISA ?= SSE41 AVX2
 RUNTIME := --extra auth --extra dask --extra postgres --extra s3 --constraint requirements.lock --python-version 3.12
 
 .DEFAULT_GOAL := help
@@ -45,10 +46,12 @@ test: $(READY) ## the fast tests: all but those that train many models, and slow
 	$(PYTEST) $(SHARED_OUT)
 
 .PHONY: test-training
-test-training: $(READY) ## the tests that train, slow ones too; and as processors with fewer instructions compute
+test-training: $(READY) ## the tests that train, slow ones too
 	$(PYTEST) $(SHARED_OUT) -m "trains and not services and not gpu"
-	ONEDNN_MAX_CPU_ISA=SSE41 $(PYTEST) $(SHARED_OUT) -m "trains and not slow" -k "not jax"
-	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) $(SHARED_OUT) -m "trains and not slow" -k "not jax"
+
+.PHONY: test-isa
+test-isa: $(READY) ## the tests that train, as processors with fewer instructions compute; make test-isa ISA=SSE41 for one set
+	for isa in $(ISA); do ONEDNN_MAX_CPU_ISA=$$isa $(PYTEST) $(SHARED_OUT) -m "trains and not slow" -k "not jax" || exit 1; done
 
 .PHONY: test-slow
 test-slow: $(READY) ## the slow tests too
@@ -119,6 +122,16 @@ lock: ## resolve pyproject.toml again into requirements.lock and the locks of th
 	$(COMPILE) --extra dev --python-version 3.11 -o requirements.lock
 	$(COMPILE) $(RUNTIME) -o infra/requirements.lock
 	$(COMPILE) $(RUNTIME) --extra gpu -o infra/requirements-gpu.lock
+
+.PHONY: audit
+audit: $(READY) ## how old the locks are, and known vulnerabilities of what they pin (needs a network)
+	$(BIN)/python .ci/audit.py requirements.lock infra/requirements.lock infra/requirements-gpu.lock
+
+.PHONY: wheel
+wheel: $(READY) ## a wheel, into dist
+	rm -rf build/lib dist
+	$(BIN)/python -m pip wheel . --quiet --no-deps --no-build-isolation --wheel-dir dist
+	@ls dist
 
 .PHONY: clean
 clean: ## remove the environment and the caches (never your data)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tasks.config.settings import CorpusSettings, SplitSettings
+from tasks.config.settings import CorpusSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.adapters import table
 from tasks.corpus.manifest import build_manifest
 from tasks.dataset.splits import update_split

@@ -36,16 +36,26 @@ PAGES = {
     "benchmarks/TUNING.md": "tuning.md",
     "CONTRIBUTING.md": "extending.md",
 }
+#: Signs of code that fit beside the navigation.
+WIDEST = 88
 #: Heads of tables.
 SETTING, OPTION = "setting | default | values | what it says", "option | default | what it does"
-#: The options that every command of a study has are described once.
-SHARED = set(Chosen.__dataclass_fields__)
+#: Options that many commands have are described once.
+SHARED = {*Chosen.__dataclass_fields__, "quiet", "as_json"}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """The text of a page with its generated parts."""
     markdown = re.sub(r"<!-- generated: (\w+) -->", lambda found: GENERATED[found[1]](), markdown)
-    return re.sub(r"<!-- included: (\S+) -->", lambda found: included(found[1]), markdown)
+    markdown = re.sub(r"<!-- included: (\S+) -->", lambda found: included(found[1]), markdown)
+    return re.sub(r"(?<=^```sh\n).*?(?=^```)", lambda found: narrow(found[0]), markdown, flags=re.DOTALL | re.MULTILINE)
+
+
+def narrow(block: str) -> str:
+    """Lines of shell; where one is too wide for a page, the remarks stand above what they are about."""
+    if all(len(line) <= WIDEST for line in block.splitlines()):
+        return block
+    return re.sub(r"^(\S.*?) +(# .*)$", r"\2\n\1", block, flags=re.MULTILINE)
 
 
 def included(name: str) -> str:
@@ -217,7 +227,7 @@ def commands() -> str:
             panels.setdefault(command.rich_help_panel, []).append(text)
     shared = next(one for name, one in root.commands.items() if name == "study").params
     rows = (option_row(one) for one in shared if one.name in SHARED)
-    common = f"## Options of every study\n\nCommands that say so below have these too.\n\n{table(OPTION, rows)}"
+    common = f"## Options that commands share\n\nCommands that say so below have these too.\n\n{table(OPTION, rows)}"
     return "\n".join([common, *(f"## {panel}\n\n" + "\n".join(texts) for panel, texts in panels.items())])
 
 
@@ -232,7 +242,7 @@ def command_text(title: str, command: Any) -> str:
         parts.append(table(OPTION, iter(rows)))
     if shared:
         names = ", ".join(f"`{name}`" for name in shared)
-        parts.append(f"{'Also' if rows else 'Options'}: {names}, as [above](#options-of-every-study).\n")
+        parts.append(f"{'Also' if rows else 'Options'}: {names}, as [above](#options-that-commands-share).\n")
     return "\n".join(parts)
 
 
@@ -254,6 +264,8 @@ def option_row(option: Any) -> tuple[str, ...]:
         if option.name == "preset"
         else option.help or {"seed": "the seed of all that is drawn"}.get(option.name, "")
     )
+    if variable := getattr(option, "envvar", None):
+        words += f"; also read from the variable `{variable}`"
     return name, shown, unmarked(words)
 
 
@@ -293,6 +305,7 @@ def corpora() -> str:
             "files": "; ".join(f"`{line}`" for line in about.layout),
             "folds": about.folds,
             "tried on": about.verified,
+            **({"not confirmed": about.unconfirmed} if about.unconfirmed else {}),
         }
         rows = "".join(f"- {what}: {said}\n" for what, said in facts.items())
         parts.append(f"### {about.title}\n\n- adapter: `{name}`\n{rows}")

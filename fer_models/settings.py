@@ -247,6 +247,18 @@ class TrainingSettings(Settings):
     block_mb: PositiveInt = Field(
         64, description="memory that the data of a block takes at most, in MiB; two or three are there at once"
     )
+    data_parallel: bool = Field(
+        False,
+        description="share the rows of each step among all devices of the machine: one large run on several GPUs. On "
+        "JAX alone, and not with the engine `steps`; the number of devices divides `batch_size`",
+    )
+
+    @field_validator("data_parallel")
+    @classmethod
+    def _is_compiled(cls, data_parallel: bool, others: ValidationInfo) -> bool:
+        if data_parallel and others.data.get("engine") == "steps":
+            raise ValueError("the engine `steps` takes them on one device; set training.engine to auto too")
+        return data_parallel
 
     @field_validator("freeze")
     @classmethod

@@ -1,13 +1,14 @@
 """What an audit looks like in a terminal."""
 
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.cli.answers import Answers
 from flows.environment import check_keras, silent_imports
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
@@ -22,13 +23,13 @@ _MOST_PLACES = 3
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
-def print_audit(settings: StudySettings, out: Console) -> bool:
+def print_audit(settings: StudySettings, out: Answers) -> bool:
     """Audit a study, write `audit.csv` into its folder and print what was found; returns whether it has a leak."""
     layout = Layout.of(settings)
     findings = audit(settings, _earlier_models(settings))
     write_findings(layout.audit, findings)
+    out.show("findings", [asdict(finding) for finding in findings], *([_table(findings)] if findings else []))
     if findings:
-        out.print(_table(findings))
         for advice in dict.fromkeys(f"{finding.check}: {finding.advice}" for finding in findings):
             out.print(escape(advice), soft_wrap=True, highlight=False)
         out.print(escape(f"All findings: {layout.audit}"), soft_wrap=True, highlight=False)

@@ -1,10 +1,12 @@
 """What a diagnosis looks like in a terminal."""
 
+from dataclasses import asdict
+
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.cli.answers import Answers
 from tasks.config.settings import StudySettings
 from tasks.diagnosis import diagnose, num_in
 from tasks.diagnosis.check_result import CheckResult, State
@@ -12,10 +14,10 @@ from tasks.diagnosis.check_result import CheckResult, State
 _STYLES = {State.OK: "green", State.NOTE: "dim", State.WARNING: "yellow", State.ERROR: "bold red"}
 
 
-def print_diagnosis(settings: StudySettings, out: Console) -> bool:
+def print_diagnosis(settings: StudySettings, out: Answers) -> bool:
     """Look at the machine and print what was found; returns whether a study would fail."""
     found = diagnose(settings)
-    out.print(_table(found))
+    out.show("checks", [asdict(result) for result in found], _table(found))
     errors, warnings = (num_in(found, state) for state in (State.ERROR, State.WARNING))
     counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
     verdict = "This has to be fixed first" if errors else "A study can run here"

@@ -2,14 +2,14 @@
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.cli.answers import Answers
 from tasks.dataset.drift import TOO_FEW, TRAINING, drift_rows
 
 
-def print_drift(drift: pd.DataFrame, out: Console) -> None:
+def print_drift(drift: pd.DataFrame, out: Answers) -> None:
     """The table of a batch, and how many videos and people it compares; nothing when it has no rows."""
     if drift.empty:
         return

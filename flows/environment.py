@@ -2,16 +2,12 @@
 
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-
-import httpx
 
 import fer_models
 import flows
@@ -40,22 +36,21 @@ _DEFAULTS = {
 }
 
 
-#: A server that is busy answers late, but one that is there takes a connection at once.
-_PATIENCE = httpx.Timeout(30.0, connect=5.0)
-
-
 def prepare_environment(quiet: bool = False) -> None:
-    """Set what the user has not set: no telemetry, patience with Prefect's server, and with `quiet` no log lines."""
+    """Set what the user has not set: no telemetry, patience with Prefect's server, JAX on a GPU, and with `quiet` no
+    log lines.
+    """
     _check_shadowing()
     _check_home()
     from tasks.cores import thread_environment  # only now is it known to be ours
+    from tasks.services.gpus import gpu_environment
     from tasks.services.proxies import spare_loopback
     from tasks.video import opencv
 
     spare_loopback()
     _find_services()
     os.environ["MPLBACKEND"] = "agg"  # no window is ever opened, whatever else the environment says
-    defaults = _DEFAULTS | thread_environment() | opencv.ENVIRONMENT | (_QUIET if quiet else {})
+    defaults = _DEFAULTS | thread_environment() | gpu_environment() | opencv.ENVIRONMENT | (_QUIET if quiet else {})
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if quiet:
@@ -134,54 +129,6 @@ def silent_imports() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def check_server(api_url: str) -> None:
-    """Raise `UserError` when no Prefect server of this version answers at an address, or it does not let us in."""
-    from tasks.services.foreign_settings import prefect_setting
-    from tasks.services.proxies import http_fault
-    from tasks.storage.addresses import hide_secrets
-
-    if fault := http_fault():
-        raise UserError(fault)
-    shown = hide_secrets(api_url)
-    setting = prefect_setting("PREFECT_API_URL")
-    if setting and setting.value == api_url:
-        where, without = f"{shown!r}, which {setting.path} names", "take PREFECT_API_URL (api.url) out of that file"
-    else:
-        where, without = f"PREFECT_API_URL = {shown!r}", "unset PREFECT_API_URL"
-    try:
-        httpx.get(f"{api_url.rstrip('/')}/health", timeout=_PATIENCE).raise_for_status()
-        fault = _version_fault(api_url)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise UserError(
-            f"No Prefect server answers at {where}; start `prefect server start` and wait until it does, or {without} "
-            "to do without one."
-        ) from error
-    if fault:
-        raise UserError(f"The server at {where} {fault}, or {without} to do without one.")
-
-
-def _version_fault(api_url: str) -> str:
-    """What is wrong with a server that answers, as Prefect itself would find it, and what to do; empty if nothing."""
-    from tasks.services.foreign_settings import prefect_setting
-
-    if (httpx.URL(api_url).host or "").endswith("prefect.cloud") or os.environ.get("PREFECT_CLIENT_CUSTOM_HEADERS"):
-        return ""  # which are asked in ways of their own
-    setting = prefect_setting("PREFECT_API_AUTH_STRING")
-    user, _, password = (os.environ.get("PREFECT_API_AUTH_STRING") or (setting.value if setting else "")).partition(":")
-    auth = (user, password) if user else None
-    answer = httpx.get(f"{api_url.rstrip('/')}/admin/version", timeout=_PATIENCE, auth=auth)
-    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return "lets nobody in without the right password; give it: export PREFECT_API_AUTH_STRING=user:password"
-    there = re.match(r'"?(\d+)\.', answer.text) if answer.is_success else None
-    if not there:
-        return "is no Prefect server; name another one"
-    here = version("prefect")
-    if there[1] != here.partition(".")[0]:
-        found = answer.text[:40].strip('"')
-        return f"is Prefect {found}, and here is {here}; name one of the same version"
-    return ""
 
 
 def _check_shadowing() -> None:

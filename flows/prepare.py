@@ -1,6 +1,7 @@
 """Flow `fer-prepare`: corpus -> manifest -> tasks over all due videos -> shards -> ledger."""
 
 import datetime
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from tasks.dataset.pending import pending_videos
 from tasks.outcomes import Outcome
 from tasks.preparation.batches import Attempts, Batch, prepare_all
 from tasks.preparation.in_use import using_shards
+from tasks.preparation.measuring import remember_preparation
 from tasks.preparation.scan import Scan, conclude, due_jobs, most_failures, scan_corpus
 from tasks.steps.artifacts import ProgressArtifact, announce_videos, show_preparation
 from tasks.steps.prepare import prepare_batch
@@ -55,7 +57,9 @@ def prepare(
         settings = settings.for_watching()
     with exclusive_preparation(settings.data_root), using_shards(settings, "prepare"):
         scan = scan_corpus(settings, videos, since=_start_of_first_attempt())
+        begun = time.monotonic()
         attempts = _prepare_due(scan, settings)
+        remember_preparation(settings, attempts.reports, time.monotonic() - begun)
         conclusion = conclude(scan, settings, attempts)
         drift = measure_drift(settings, conclusion.newly_prepared)
     record_drift(Layout.of(settings).drift, drift)

@@ -5,6 +5,7 @@ from prefect import flow
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, run_name, settings_of
 from tasks.config.layout import Layout
 from tasks.corpus.manifest import read_manifest
+from tasks.corpus.scope import with_corpus
 from tasks.corpus.subject_names import echo_look_alikes
 from tasks.dataset.index import build_index
 from tasks.dataset.official import official_of_subjects
@@ -25,7 +26,7 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     """
     settings = settings_of(preset, config, overrides)
     layout = Layout.of(settings)
-    ledger = read_ledger(layout.ledger, settings.corpus.emotions)
+    ledger = with_corpus(read_ledger(layout.ledger, settings.corpus.emotions), settings.corpus)
     official = None
     if settings.split.protocol == "official":
         official = official_of_subjects(read_manifest(layout.manifest), settings.corpus.adapter)
@@ -37,6 +38,10 @@ def split(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overrides
     for fold, rows in counts.groupby("fold"):
         where = "Split" if len(names) == 1 else f"Fold {names[fold]}"
         of_fold = rows.set_index("side").loc[list(SUBSETS)].itertuples()
-        listed = (f"{subset.Index} {subset.subjects} people, {subset.segments} segments" for subset in of_fold)
+        listed = (f"{subset.Index} {_people(subset.subjects)}, {subset.segments} segments" for subset in of_fold)
         echo(f"{where}: {', '.join(listed)}.")
     return counts.groupby("side")["segments"].sum().astype(int).to_dict()
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number} people"

@@ -11,6 +11,7 @@ from flows.prepare import prepare
 from flows.split import split
 from flows.train import train
 from tasks.config.layout import Layout
+from tasks.dataset.other_corpora.opening import open_corpora
 from tasks.preparation.in_use import using_shards
 from tasks.steps.artifacts import show_summary
 from tasks.study.costs import check_memory
@@ -40,6 +41,7 @@ def full_study(
     tracking_uri(Layout.of(settings))  # that there is none, and what does not fit, shows here, not in hours
     check_needs(settings)
     check_first_weights(settings)
+    open_corpora(settings)
     if training == "here" and not Layout.of(settings).split.is_file():  # so nothing is trained yet
         check_memory(settings)
     stop_after_crashes()

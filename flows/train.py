@@ -8,11 +8,12 @@ from fer_models.suggest import nearest
 from flows.limits import gpu_slot
 from flows.parameters import AS_CONFIGURED, NO_OVERRIDES, Overrides, Preset, TrainOn, run_name, settings_of
 from tasks.preparation.in_use import using_shards
-from tasks.progress import echo
+from tasks.progress import echo, progress
 from tasks.steps.train import train_arm, train_on_workers
 from tasks.study.costs import say_costs
+from tasks.study.forecast import remember_memory
 from tasks.study.pretrained import fetch_weights
-from tasks.study.runs import Run, plan_runs
+from tasks.study.runs import Run, num_epochs, plan_runs
 from tasks.tracking import mlflow_log
 
 
@@ -53,13 +54,16 @@ def train(
             here = [one for one in due if one.members]  # which wait for all others
             failures = train_on_workers([one for one in due if not one.members], parameters, settings.execution.retries)
         if here:
-            with gpu_slot():
+            epochs = [num_epochs(settings, one.arm) for one in here]
+            with gpu_slot(), progress("Training", len(here), sizes=epochs) as advance:
                 for one in here:
                     result = train_arm(settings, one, study_run, return_state=True).result(raise_on_failure=False)
                     if isinstance(result, FerError):
                         failures[one.name] = result
                     elif isinstance(result, BaseException):
                         raise result
+                    advance("")
+            remember_memory(settings, here)
     echo(f"Trained {len(due) - len(failures)} of {len(runs)} runs, {len(runs) - len(due)} were trained before.")
     if failures:
         raise UserError("; ".join(f"{name} was not trained: {message}" for name, message in failures.items()))

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pandas as pd
-from rich.console import Console
 
 from fer_models.errors import FerError
+from flows.cli.answers import Answers
 from flows.drift import print_drift
 from tasks.config.layout import Layout
 from tasks.config.settings import StudySettings
@@ -26,9 +26,9 @@ from tasks.storage.files import try_lock, write_text
 RunFlow = Callable[[str], Any]
 
 
-def watch_corpus(settings: StudySettings, run: RunFlow, out: Console) -> None:
+def watch_corpus(settings: StudySettings, run: RunFlow, out: Answers) -> None:
     """Look at the corpus at every interval until the process is ended; a look that fails is followed by the next."""
-    echo(f"Looking at {settings.corpus.root} every {settings.watch.interval_s:g} s; Ctrl-C ends it.")
+    echo(f"Looking at {settings.corpus.places} every {settings.watch.interval_s:g} s; Ctrl-C ends it.")
     said = ""
     while True:
         try:
@@ -40,7 +40,7 @@ def watch_corpus(settings: StudySettings, run: RunFlow, out: Console) -> None:
         time.sleep(settings.watch.interval_s)
 
 
-def poll(settings: StudySettings, run: RunFlow, out: Console, said: str = "") -> str:
+def poll(settings: StudySettings, run: RunFlow, out: Answers, said: str = "") -> str:
     """Look at the corpus once: prepare what is due and start a study if that is due.
 
     Args:
@@ -57,7 +57,7 @@ def poll(settings: StudySettings, run: RunFlow, out: Console, said: str = "") ->
     return found
 
 
-def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
+def _work(settings: StudySettings, run: RunFlow, out: Answers) -> str:
     layout = Layout.of(settings)
     before = find_previous(layout.ledger)
     quietly: AbstractContextManager[list[str]] = collected() if layout.manifest.is_file() else nullcontext([])
@@ -81,12 +81,12 @@ def _work(settings: StudySettings, run: RunFlow, out: Console) -> str:
     return " ".join([*notes, _sum_up(ledger, num_pending, settings.watch.study_after)])
 
 
-def _tell_drift(drift_before: pd.DataFrame, settings: StudySettings, out: Console) -> None:
+def _tell_drift(drift_before: pd.DataFrame, settings: StudySettings, out: Answers) -> None:
     drift = read_drift(Layout.of(settings).drift, settings.name)
     print_drift(drift[~drift["time"].isin(drift_before["time"])], out)
 
 
-def _run_study(settings: StudySettings, run: RunFlow, num_pending: int, out: Console) -> None:
+def _run_study(settings: StudySettings, run: RunFlow, num_pending: int, out: Answers) -> None:
     """Run the study; one that is broken off, after its split was extended perhaps, is due until it ends well."""
     unfinished = Layout.of(settings).unfinished
     goes_on = unfinished.is_file()

@@ -31,6 +31,6 @@ RETRIED = frozenset({Outcome.CRASHED, Outcome.UNREADABLE})
 #: Settled by the corpus, before any decoding.
 UNPREPARED = frozenset({Outcome.FILE_MISSING, Outcome.LABEL_MISSING, Outcome.LABEL_CONFLICT, Outcome.OUT_OF_SCOPE})
 
-#: The study does not want these videos; they are no failures. `out_of_scope` is never written down: manifest and ledger
-#: are shared by studies of other classes (`tasks.corpus.scope`).
+#: The study does not want these videos; they are no failures. `out_of_scope` is written down of labels alone that a
+#: corpus itself leaves out: manifest and ledger are shared by studies of other classes (`tasks.corpus.scope`).
 UNWANTED = frozenset({Outcome.OUT_OF_SCOPE, Outcome.LABEL_MISSING})

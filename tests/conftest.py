@@ -87,6 +87,15 @@ def _own_prefect_home(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _own_measurements(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What work of the tests takes is not what work of this user takes."""
+    file = tmp_path_factory.mktemp("measured") / "measured.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.storage.measured._file", lambda: file)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_heartbeats() -> Iterator[None]:
     """Flows that run in this process give no signs of life: for the thread that does, each waits up to a second."""
     with pytest.MonkeyPatch.context() as patch:

@@ -1,5 +1,6 @@
 """`fer corpora check` names each corpus by its layout, and says what is wrong with copies that are not whole."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from tasks.config.registries import ADAPTERS
+from tasks.config.resolving import resolve_settings
 from tasks.corpus.catalogue import known_corpora
 from tasks.corpus.checking import Checked, check_corpus
+from tasks.corpus.reading import read_corpus
 from tasks.corpus.recognising import look_at, nobodys_layout, recognise
 from tasks.video.decoding import Video, decode
 
@@ -53,7 +56,7 @@ def with_other_names(root: Path) -> None:
 
 def test_every_known_corpus_has_a_stand_in() -> None:
     assert set(STAND_INS) == set(KNOWN)
-    assert set(ADAPTERS) - set(KNOWN) == {"folder", "images", "table", "videos"}
+    assert set(ADAPTERS) - set(KNOWN) == {"folder", "images", "several", "table", "videos"}
 
 
 @pytest.mark.parametrize("adapter", STAND_INS)
@@ -102,6 +105,79 @@ def test_a_renamed_copy_is_known_by_its_folders(tmp_path: Path, adapter: str) ->
     with_other_names(root)
     assert fitting(root) == [adapter]
     told(root, "but under other names, as when they are renamed")
+
+
+def half_unpacked(root: Path) -> None:
+    """Every second video or image of a corpus is still in an archive."""
+    for number, path in enumerate(sorted(root.rglob("*"))):
+        if number % 2 and path.suffix.lower() in {".mp4", ".avi", ".flv", ".jpg", ".jpeg", ".png", ".bmp"}:
+            path.unlink()
+    (root / "part 2.zip").touch()
+
+
+#: What is said of a copy, by what was done to it. Where files may have any names, new ones take nothing away, and names
+#: that tell all need no folders.
+SAID = {
+    in_one_folder: ("but not its folders", "is no name of", "lies or is called as in", "holds no", "set corpus.root"),
+    with_other_names: ("but under other names", "is no name of", "lies or is called as in"),
+    half_unpacked: ("1 archive is still packed: part 2.zip",),
+}
+ANY_NAMES = ("afew", "caer", "ferv39k", "mmi", "oulucasia", "smic")
+
+
+@pytest.mark.parametrize("change", SAID)
+@pytest.mark.parametrize("adapter", STAND_INS)
+def test_a_copy_that_is_not_as_given_out_is_known_and_what_is_wrong_is_said(
+    tmp_path: Path, adapter: str, change: Callable[[Path], None]
+) -> None:
+    root = tmp_path / f"{KNOWN[adapter].title} copy"
+    STAND_INS[adapter](root)
+    change(root)
+    sample = look_at(root)
+    fits = {fit.adapter: fit for fit in recognise(sample, KNOWN)}
+    assert adapter in fits
+    found = check_corpus(sample, fits[adapter])
+    is_whole = (change is with_other_names and adapter in ANY_NAMES) or (
+        change is in_one_folder and adapter == "cremad"
+    )
+    said = any(words in oddity for words in SAID[change] for oddity in found.oddities)
+    assert found.usable if is_whole else said, found.oddities
+
+
+@pytest.mark.parametrize("adapter", ["dfew", "mafw"])
+def test_names_that_many_have_count_beside_the_lists_alone(tmp_path: Path, adapter: str) -> None:
+    films(tmp_path / "own", "anger/anna/00001.mp4", "fear/ben/00002.mp4")
+    assert fitting(tmp_path / "own") == []
+    root = tmp_path / "data"
+    STAND_INS[adapter](root)
+    in_one_folder(root)
+    assert fitting(root) == [adapter]
+    told(root, "but not its folders, as when all are put into one: 00001.mp4")
+
+
+@pytest.mark.parametrize(
+    ("name", "adapters"),
+    [
+        ("CREMA_D", ["cremad"]),
+        ("my CASME 2 (raw)", ["casme2"]),
+        ("CK+48", ["ckplus48"]),
+        ("meadow", []),
+        ("cosmic films", []),
+        ("rmlx", []),
+    ],
+)
+def test_a_folder_that_is_called_as_a_corpus_is_taken_for_a_copy_of_it(
+    tmp_path: Path, name: str, adapters: list[str]
+) -> None:
+    films(tmp_path / name, "holiday/beach.mp4")
+    assert fitting(tmp_path / name) == adapters
+    if adapters:
+        told(tmp_path / name, "No video or image lies or is called as in")
+
+
+def test_an_archive_alone_says_what_it_is(tmp_path: Path) -> None:
+    films(tmp_path, "CAER.zip")
+    told(tmp_path, "1 archive is still packed: CAER.zip", "expected CAER/train/Anger/0001.avi")
 
 
 def test_a_half_unpacked_copy_says_what_is_missing(tmp_path: Path) -> None:
@@ -156,7 +232,15 @@ def test_the_command_lists_and_checks(tmp_path: Path) -> None:
     assert listed.exit_code == 0
     for name, about in KNOWN.items():
         assert name in listed.output
-        for words in (about.licence, about.citation, about.ask, about.layout[0], about.verified, about.classes[0]):
+        for words in (
+            about.licence,
+            about.citation,
+            about.ask,
+            about.layout[0],
+            about.verified,
+            about.classes[0],
+            about.unconfirmed,
+        ):
             assert words in listed.output
     stand_ins.mafw(tmp_path / "data")
     looked = run.invoke(app, ["corpora", "check", str(tmp_path / "data")])
@@ -167,3 +251,18 @@ def test_the_command_lists_and_checks(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert run.invoke(app, ["corpora", "check", str(tmp_path / "empty")]).exit_code == 1
     assert run.invoke(app, ["corpora", "list", "ravdes"]).exit_code == 1
+
+
+def test_of_several_folders_the_command_writes_what_a_study_of_all_says(tmp_path: Path) -> None:
+    for adapter in ("ravdess", "cremad", "savee"):
+        STAND_INS[adapter](tmp_path / adapter)
+    roots = [str(tmp_path / adapter) for adapter in ("ravdess", "cremad", "savee")]
+    looked = CliRunner().invoke(app, ["corpora", "check", *roots])
+    assert looked.exit_code == 0, looked.output
+    text = looked.output.partition("For a study of all of them:")[2]
+    assert "# only some have calm (1 of 3), surprise (2 of 3); label_map says" in text
+    (tmp_path / "study.yaml").write_text(text)
+    settings = resolve_settings(None, tmp_path / "study.yaml")
+    assert settings.corpus.emotions == ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+    assert {video.dataset for video in read_corpus(settings.corpus)} == {"ravdess", "cremad", "savee"}
+    assert "name: ravdess2" in CliRunner().invoke(app, ["corpora", "check", roots[0], roots[1], roots[0]]).output

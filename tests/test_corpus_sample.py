@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from openpyxl import load_workbook
 from fer_models.errors import UserError
 from tasks.corpus.adapters.baum1 import BAUM1S_CODES, Options, read
 from tasks.corpus.sample import corpus as corpus_module
-from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus
+from tasks.corpus.sample.corpus import Clip, SampleCorpus, plan_clips, render_clip, write_corpus, write_video
 from tasks.corpus.sample.expressions import CLASS_SHARES
 from tasks.corpus.sample.people import draw_person
 from tasks.outcomes import Outcome
@@ -310,3 +311,27 @@ def test_what_somebody_put_beside_the_clips_stays(tmp_path: Path, write_lines: C
     (tmp_path / corpus_module._MARKER).write_text('{"people": 3}')
     with pytest.raises(UserError, match="was not drawn by `fer sample`"):
         write_lines(tmp_path, SMALL)
+
+
+def test_a_corpus_as_it_was_drawn_before_there_were_cameras_is_left() -> None:
+    before = '{"subjects": 4, "clips": 1, "seconds": 0.4, "size": [160, 120], "fps": 25, "seed": 7, "faults": true}'
+    assert SMALL.marker == before
+    assert SampleCorpus(noise=9.0).marker != SampleCorpus().marker
+
+
+def test_another_camera_is_noisier_and_coarser_and_weaker_faces_stay_nearer_to_rest(tmp_path: Path) -> None:
+    clip = Clip(1, 1, "surprise")
+
+    def frames_of(**camera: float) -> np.ndarray:
+        return np.stack(render_clip(replace(SMALL, **camera), clip)).astype(float)
+
+    still = np.s_[:, :10, :10]  # a corner of the wall
+    usual, noisy = frames_of(), frames_of(noise=10.0)
+    assert noisy[still].std(axis=0).mean() > 3 * usual[still].std(axis=0).mean()
+    rest, weak, strong = (frames_of(noise=0.0, strength=strength) for strength in (0.0, 0.5, 1.0))
+    assert abs(strong - rest).mean() > 1.2 * abs(weak - rest).mean() > 0
+    sizes = {}
+    for crf in (21, 40):
+        write_video(tmp_path / f"{crf}.mp4", render_clip(SMALL, clip), 25, crf)
+        sizes[crf] = (tmp_path / f"{crf}.mp4").stat().st_size
+    assert sizes[40] < sizes[21] / 2

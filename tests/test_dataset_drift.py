@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE, write_shard
-from rich.console import Console
 from scipy.stats import chi2_contingency
 from stored_tables import store
 
 from fer_models.labels import EMOTIONS
+from flows.cli.answers import Answers
 from flows.drift import print_drift
 from tasks.config.layout import Layout
 from tasks.config.presets import sample
@@ -121,7 +121,9 @@ class World:
         self.rows: list[dict[str, object]] = []
         self.rng = np.random.default_rng(7)
 
-    def add(self, number: int, prefix: str, blur: float = 0.0, side_px: int = 90, **facts: object) -> list[str]:
+    def add(
+        self, number: int, prefix: str, blur: float = 0.0, side_px: int = 90, motion_px: float = 0.0, **facts: object
+    ) -> list[str]:
         """Prepare so many videos; returns their SHA-256."""
         added = []
         for index in range(number):
@@ -129,7 +131,8 @@ class World:
             path = shard_path(self.layout.shards, sha256)
             noise = self.rng.integers(0, 256, FACE_SHAPE).astype(np.uint8)
             face = cv2.GaussianBlur(noise, (0, 0), blur) if blur else noise
-            segment = FaceFrame(0, 0, 0.0, (5, 5, side_px, side_px), 1, face, np.zeros(OPTICAL_FLOW_SHAPE))
+            motion = np.broadcast_to([0.6 * motion_px, 0.8 * motion_px], OPTICAL_FLOW_SHAPE)
+            segment = FaceFrame(0, 0, 0.0, (5, 5, side_px, side_px), 1, face, motion)
             write_shard(path, [segment] * 3, VideoReport(sha256=sha256, outcome=Outcome.OK))
             row: dict[str, object] = {
                 "video_id": f"{prefix}{index}",
@@ -204,7 +207,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_a_videos_measures(world: World) -> None:
-    world.add(1, "a", side_px=77)
+    world.add(1, "a", side_px=77, motion_px=0.5)
     (facts,) = describe_videos(read_ledger(world.layout.ledger, EMOTIONS), world.layout.prepared).to_dict("records")
     noise = np.random.default_rng(7).integers(0, 256, FACE_SHAPE).astype(np.uint8)
     grey = cv2.cvtColor(noise, cv2.COLOR_RGB2GRAY)
@@ -219,6 +222,7 @@ def test_a_videos_measures(world: World) -> None:
         "face size, px": 77.0,
         "sharpness": pytest.approx(cv2.Laplacian(grey, cv2.CV_64F).var()),
         "brightness": pytest.approx(grey.mean()),
+        "motion, px": pytest.approx(0.5, abs=1e-3),
     }
 
 
@@ -305,7 +309,7 @@ def test_a_batch_is_kept_and_shown(world: World) -> None:
         "remark": "more 1920x1080",
     }
     with (world.layout.root / "table.txt").open("w") as file:
-        print_drift(drift, Console(file=file, width=100))
+        print_drift(drift, Answers(file=file, width=100))
     lines = (world.layout.root / "table.txt").read_text().splitlines()
     assert lines[0].startswith("24 new videos of 18 people beside 9 that were prepared earlier")
     assert any(line.split()[:4] == ["resolution", "320x240", "100", "%"] for line in lines)

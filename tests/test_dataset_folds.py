@@ -9,7 +9,7 @@ import pytest
 from ledgers import CLASSES, make_ledger, subjects, subsets_of_subjects
 
 from fer_models.errors import UserError
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.dataset.folds import assign_groups
 from tasks.dataset.splits import fold_names, read_split, update_split
 

@@ -9,7 +9,7 @@ from ledgers import make_ledger, subjects
 
 from fer_models.errors import UserError
 from tasks.config.resolving import resolve_settings
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.manifest import build_manifest
 from tasks.dataset.audit import check_nameless
 from tasks.dataset.official import official_of_subjects

@@ -10,7 +10,8 @@ from stored_tables import store
 
 from tasks.config.layout import Layout
 from tasks.config.presets import sample
-from tasks.config.settings import CorpusSettings, SplitSettings, StudySettings
+from tasks.config.settings import CorpusSettings, StudySettings
+from tasks.config.split_settings import SplitSettings
 from tasks.dataset.pending import pending_videos, worth_a_try
 from tasks.dataset.splits import update_split
 from tasks.preparation.ledger import SCHEMA

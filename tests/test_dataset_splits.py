@@ -11,7 +11,7 @@ import pytest
 from ledgers import CLASSES, Video, make_ledger, subjects, subsets_of_subjects
 
 from fer_models.errors import UserError
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.dataset.splits import SUBSETS, read_split, update_split
 from tasks.outcomes import Outcome
 

@@ -101,7 +101,7 @@ def test_a_sound_machine_has_no_error(tmp_path: Path) -> None:
 
 
 def test_an_error_exits_with_one_and_is_told_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "_ask_keras", lambda: ("tensorflow", ["cpu:0"], False))  # which takes seconds
+    monkeypatch.setattr(hardware, "_ask_keras", lambda **_: ("tensorflow", ["cpu:0"], False))  # which takes seconds
     (tmp_path / "data").write_text("a file")
     result = CliRunner().invoke(app, ["doctor", "--preset", "sample", "--data-root", str(tmp_path / "data")])
     assert result.exit_code == 1

@@ -2,9 +2,7 @@
 
 import ast
 import importlib.util
-import itertools
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +13,6 @@ import numpy as np
 import pytest
 from conftest import FACE_SHAPE, OPTICAL_FLOW_SHAPE
 from test_house_rules import MAY_USE, MAY_USE_OF_MODELS, PACKAGES, ROOT
-from typer.main import get_command
 
 from fer_models.explanation.gradcam import gradcam
 from fer_models.models.arms import Arm, get_arm
@@ -25,7 +22,6 @@ from fer_models.segments import pair_inputs
 from fer_models.settings import ModelSettings
 from fer_models.training.engine import predict
 from fer_models.treatments import TREATMENTS, Function, Treatment
-from flows.cli import app
 from tasks.config import presets
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.presets import PRESETS
@@ -54,34 +50,6 @@ LINES = dict(re.findall(r'`"(\w+)": "([\w.]+)"`', TEXTS["CONTRIBUTING.md"]))
 #: Ends of names of files, such as `model.keras`, that look like settings.
 FILES = {"keras"}
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r" *(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?fer ([a-z].*)")
-
-
-def fer_commands(text: str) -> Iterator[list[str]]:
-    """The `fer` commands in shell blocks and in sentences."""
-    lines = [line for kind, block in BLOCK.findall(text) if kind == "sh" for line in block.splitlines()]
-    for line in [*lines, *re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))]:
-        if found := COMMAND.fullmatch(line):
-            yield [word for word in shlex.split(found[1], comments=True) if word != "..."]
-
-
-ALL_COMMANDS = [(name, line) for name, text in TEXTS.items() for line in fer_commands(text)]
-
-
-@pytest.mark.parametrize(
-    ("name", "line"), ALL_COMMANDS, ids=lambda part: part if isinstance(part, str) else " ".join(part)
-)
-def test_a_fer_command_has_options_and_settings_that_exist(
-    name: str, line: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(PRESETS, "quick", presets.sample)  # the example of CONTRIBUTING
-    command = get_command(app).commands[line[0]]
-    needed = [one for one in command.params if one.param_type_name == "argument" and one.required]
-    if needed and len(line) == 1:
-        return  # mentioned only
-    preset = command.make_context(line[0], line[1:]).params.get("preset")
-    pairs = [following for word, following in itertools.pairwise(line) if word == "--set"]
-    resolve_settings(preset, None, dict(pair.split("=", 1) for pair in pairs))
 
 
 def test_settings_in_sentences_exist() -> None:

@@ -1,19 +1,26 @@
 """The whole study on a tiny corpus: run it, open what it wrote, run it again, add a video."""
 
+import json
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import predicted_rows
+from nbclient import NotebookClient
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from test_house_rules import ROOT
+from typer.testing import CliRunner
 
 import fer_models
 from fer_models.statistics.calibration import apply_temperature, expected_calibration_error
+from flows.cli import app
 from flows.prepare import prepare
 from flows.split import split
 from flows.study import full_study
@@ -273,3 +280,89 @@ def test_one_more_video_touches_one_video(study: dict[str, Any]) -> None:
     assert (ledger.loc[ledger["outcome"] == "ok", "attempts"] == 1).all()
     now = pd.read_parquet(layout.split)
     assert len(now.merge(subsets, on=["video_id", "subject", "side"])) == len(subsets), "nobody moved"
+
+
+def test_what_a_study_came_to_can_be_read_by_programs(study: dict[str, Any], tmp_path: Path) -> None:
+    """With `--json`, from the commands that look at it."""
+    config = tmp_path / "study.yaml"
+    overrides = study["arguments"]["overrides"]
+    config.write_text(yaml.safe_dump({"preset": "sample"} | nested(overrides)), encoding="utf-8")
+
+    def answer(*words: str) -> dict[str, Any]:
+        result = CliRunner().invoke(app, [*words, "--config", str(config), "--json"])
+        found = json.loads(result.stdout)
+        assert found["ok"] is (result.exit_code == 0), result.output
+        return found
+
+    status = answer("status")["tables"]
+    counts = pd.read_parquet(study["layout"].ledger)["outcome"].value_counts().rename({"not_tried": "out_of_scope"})
+    assert {row["outcome"]: row["videos"] for row in status["outcomes"] if row["videos"]} == counts.to_dict()
+    assert [row["outcome"] for row in status["not_used"]].count("ok") == 0
+    assert status["runs"] == [{"run": f"{arm}, seed 1", "trained": True} for arm in ("gap-sum", "temporal-only")]
+    report = answer("report")
+    assert report["result"] == f"Report: {study['report']}"
+    results = pd.read_csv(study["report"].parent / "results.csv").set_index("arm")
+    for row in report["tables"]["results"]:
+        assert row["video_uar"] == pytest.approx(results.loc[row["arm"], "video_uar"], abs=1e-4)
+        assert row["video_uar_low"] <= row["video_uar"] <= row["video_uar_high"]
+    audit = answer("audit")
+    assert audit["ok"] is not any(row["severity"] == "error" for row in audit["tables"]["findings"])
+    assert answer("inspect", "S001_001")["result"].endswith("S001_001.png")
+    quiet = CliRunner().invoke(app, ["status", "--config", str(config), "--quiet"])
+    assert quiet.stdout.endswith("2 of 2 runs are trained.\n")
+    assert len(quiet.stdout.splitlines()) == 1
+
+
+def nested(dotted: dict[str, Any]) -> dict[str, Any]:
+    """Settings as a file has them."""
+    found: dict[str, Any] = {}
+    for key, value in dotted.items():
+        *groups, last = key.split(".")
+        inner = found
+        for group in groups:
+            inner = inner.setdefault(group, {})
+        inner[last] = value
+    return found
+
+
+def test_the_report_is_light(study: dict[str, Any]) -> None:
+    """Of two arms here; that of the sample study has 11 and must stay below 3 MB."""
+    page = study["report"].read_text(encoding="utf-8")
+    pictures = re.findall(r'src="([^"]+)"', page)
+    kept = list((study["report"].parent / "figures").iterdir())
+    assert len(page) < 600_000 < sum(path.stat().st_size for path in kept)
+    assert {address.partition(",")[0] for address in pictures} == {"data:image/webp;base64"}
+    shown = [address for address in pictures if len(address) > 10_000]
+    assert len(shown) == len(set(shown)), "a figure is embedded twice"
+    for run in plan_runs(study["settings"]):
+        (tiles,) = run.folder.glob("test-*/tiles.parquet")
+        ids = pd.read_parquet(tiles)["tile_id"]
+        assert [one for one in ids if f"<code>{one}</code>" not in page] == []
+
+
+def test_no_markdown_is_left_in_the_report(study: dict[str, Any]) -> None:
+    page = study["report"].read_text(encoding="utf-8")
+    text = re.sub(r"<style>.*?</style>|<pre>.*?</pre>|<[^>]+>", "", page, flags=re.DOTALL)
+    assert "Where it looked" in text
+    assert re.findall(r"`|\*\*|\]\(|^\s*(?:#+ |\| |[-*] ).*$|\{[{%].*", text, re.MULTILINE) == []
+
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.trains
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_on_this_study(
+    path: Path, study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a stranger would run it, but for the folder that its first cell names."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    book = nbformat.read(path, as_version=4)
+    first = next(cell for cell in book.cells if cell.cell_type == "code")
+    assert first.source.count('Path("fer-data/sample/studies/sample")') == 1
+    first.source = first.source.replace("fer-data/sample/studies/sample", str(study["report"].parent.parent))
+    NotebookClient(book, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = "".join(str(cell.get("outputs", "")) for cell in book.cells)
+    assert {"gap-sum", "temporal-only"} <= set(re.findall(r"[a-z]+-[a-z]+", said))
+    assert said.count("image/png") == 1

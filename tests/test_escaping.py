@@ -10,7 +10,8 @@ from rich.table import Table
 
 from flows.cli.endings import _complain
 from tasks.config.prepare_words import preparation_in_words
-from tasks.config.settings import SplitSettings, StudySettings
+from tasks.config.settings import StudySettings
+from tasks.config.split_settings import SplitSettings
 from tasks.escaping import fenced, latex, markdown, visible
 from tasks.progress import console, echo, progress
 from tasks.report.writing import _environment

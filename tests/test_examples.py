@@ -1,6 +1,7 @@
 """The scripts in `examples`, and the Python in the documentation, are run as a stranger would, on small files."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ from tasks.corpus.sample.expressions import CLASS_SHARES
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PYTHON_OF_DOCUMENTS = [
     code
@@ -76,6 +78,26 @@ def test_an_example_is_short_and_says_what_it_shows_and_costs(path: Path) -> Non
     assert words
     assert f"python examples/{path.name}" in words
     assert "Costs" in words or "costs" in words
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_light_says_what_it_costs_and_keeps_one_figure(path: Path) -> None:
+    """`tests/test_end_to_end.py` runs it."""
+    text = path.read_text(encoding="utf-8")
+    assert len(text) < 60_000
+    cells = json.loads(text)["cells"]
+    words = "".join(cells[0]["source"])
+    assert words.startswith("# ")
+    assert "`make study`" in words
+    assert "costs" in words
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert all(cell.get("execution_count") for cell in cells if cell["cell_type"] == "code"), (
+        "run it, and keep what it says"
+    )
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+    assert {output["output_type"] for output in outputs} <= {"execute_result", "display_data", "stream"}
+    assert [output for output in outputs if output.get("name") == "stderr"] == []
+    assert not re.search(r"/(?:tmp|work|home|root)/", text)
 
 
 def test_every_example_is_run_here() -> None:

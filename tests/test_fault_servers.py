@@ -13,16 +13,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from fer_models.errors import UserError
-from flows import environment
-from flows.environment import check_server
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
+from tasks.services.named_server import check_server
 from tasks.tracking import connection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,7 +82,7 @@ def test_a_server_that_is_not_prefects(
 
 
 def test_prefect_of_this_version_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = (200, "application/json", json.dumps(environment.version("prefect")))
+    here = (200, "application/json", json.dumps(version("prefect")))
     with answering(health=TRUE, version=here, else_=JSON) as address:
         check_server(f"{address}/api")
 

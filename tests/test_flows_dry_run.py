@@ -1,13 +1,18 @@
 """`fer study --dry-run` checks what can be checked, says what would be done, and does nothing."""
 
+import itertools
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_corpus_proposal import own_folder, touch
 from typer.testing import CliRunner
 
 from fer_models.errors import UserError
 from flows.cli import app
+from tasks.corpus.sample.corpus import write_video
+from tasks.storage.measured import Measured, remember
 
 
 def dry_run(*pairs: str) -> str:
@@ -22,6 +27,7 @@ def dry_run(*pairs: str) -> str:
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """20 people, and a video of a class that nobody asked for."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tasks.storage.measured._file", lambda: tmp_path.parent / f"{tmp_path.name}-measured.json")
     return touch(own_folder(tmp_path / "v", 20), "contempt/p0/1.mp4")
 
 
@@ -35,9 +41,33 @@ def test_what_would_be_done(corpus: Path) -> None:
     assert "People: about 12 train, 4 validation, 4 test (holdout).\n" in said.replace(
         "4 test, 4 validation", "4 validation, 4 test"
     )
-    assert "Preparation: nothing is prepared with these settings yet.\n" in said
-    assert "Training: 2 arms with 3 seeds in each fold: gap-sum, hog-svm.\n" in said
+    assert "Preparation: 80 videos to prepare, nothing is prepared with these settings yet.\n" in said
+    assert "Training: 6 runs: 2 arms with 3 seeds in each fold: gap-sum, hog-svm.\n" in said
+    unknown = "preparing videos, gap-sum, hog-svm, evaluating"
+    assert f"Time: not known; this machine has not measured yet: {unknown}. The first study measures it.\n" in said
     assert [path.name for path in corpus.parent.iterdir()] == ["v"]
+
+
+def test_time_disk_and_memory_are_those_that_were_measured(corpus: Path) -> None:
+    remember("start", "flow", "", Measured(start_s=20))
+    for arm in ("gap-sum", "hog-svm"):
+        remember("train", arm, "x", Measured(start_s=50, num_bytes=3e6))
+    remember("evaluate", "run", "", Measured(work=2, seconds=20, num_bytes=1e6))
+    remember("memory", "train", "", Measured(num_bytes=2e9))
+    pairs = ("corpus.root=v", "corpus.emotions=[happiness, sadness]", ARMS, "seeds=3")
+    said = dry_run(*pairs)
+    known = "20 s for starting, 5 min for training, 1 min for evaluating"
+    assert f"Time: {known}, as this machine took before, and what this machine has not measured yet: preparing" in said
+    assert "Disk: more than 21 MB of " in said
+    remember("prepare", "blazeface", "x", Measured(work=1, seconds=1, rows=1))
+    for path in corpus.rglob("*.mp4"):
+        path.unlink()
+    for number, emotion in itertools.product(range(3), ("happy", "sad")):
+        place = corpus / emotion / f"p{number}" / "1.mp4"
+        write_video(place, [np.zeros((100, 100, 3), np.uint8)] * 50, 25)
+    said = dry_run(*pairs)
+    assert "Time: about 6 min, as this machine took before (20 s for starting, 3 s for preparing, 5 min " in said
+    assert re.search(r"Memory: up to 2\.\d GB of .* that are free\.", said)
 
 
 def test_folds_are_counted(corpus: Path) -> None:

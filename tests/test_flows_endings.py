@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import typer
 
 import flows.cli
 from fer_models.errors import BrokenFile, FerError, UserError
@@ -28,6 +29,10 @@ def ending(error: BaseException, monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert end.value.code == 1
     (line,) = capfd.readouterr().err.splitlines()
     return line
+
+
+def test_who_leaves_at_a_question_is_no_bug(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    assert ending(typer.Abort(), monkeypatch, capfd) == "fer: Stopped; nothing was done."
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from pydantic import BaseModel
 
 from fer_models.errors import BrokenFile, UserError
 from tasks.config.prepare_settings import PrepareSettings
-from tasks.config.settings import CorpusSettings, SplitSettings
+from tasks.config.settings import CorpusSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.changes import read_changes, record_changes
 from tasks.corpus.manifest import SCHEMA as MANIFEST
 from tasks.corpus.manifest import build_manifest, read_manifest

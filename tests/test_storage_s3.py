@@ -26,9 +26,9 @@ import mlflow
 import pandas as pd
 import pytest
 from conftest import FPS, draw_moving_face, images_of, predicted_rows
-from rich.console import Console
 
 from fer_models.errors import StorageError, UserError
+from flows.cli.answers import Answers
 from flows.prepare import prepare
 from flows.split import split
 from flows.status import print_status
@@ -286,7 +286,7 @@ def test_a_second_run_decodes_nothing_and_asks_little(
 def test_every_command_reads_from_s3(studies: dict[str, dict[str, Any]], corpus: Path) -> None:
     settings, layout = studies["s3"]["settings"], studies["s3"]["layout"]
     out = StringIO()
-    print_status(settings, Console(file=out, width=200))
+    print_status(settings, Answers(file=out, width=200))
     assert f"Videos of {BUCKET}/data/manifest.parquet" in out.getvalue()
     assert out.getvalue().count("yes") == 2
     ledger = read_ledger(layout.ledger, EMOTIONS)

@@ -14,11 +14,11 @@ from test_fault_servers import answering
 import flows.cli
 from fer_models.errors import UserError
 from flows.cli import main
-from flows.environment import check_server
 from tasks.config.layout import Layout
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.resolving import resolve_settings, settings_as_yaml
 from tasks.config.settings import StudySettings
+from tasks.services.named_server import check_server
 from tasks.storage.addresses import hide_secrets, user_of, without_user
 from tasks.storage.locations import read_location
 from tasks.tracking import connection, mlflow_log

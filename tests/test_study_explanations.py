@@ -1,5 +1,7 @@
 """A run's explanations can be traced: each tile to its frame, its video and its model."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -35,11 +37,13 @@ from tasks.drawing.segment_pictures import shown_frames
 from tasks.preparation.ledger import write_ledger
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import shard_path
+from tasks.report.embedding import embedded_file
 from tasks.report.plots.explanations import plot_explanations
 from tasks.report.plots.mean_maps import plot_mean_maps
 from tasks.report.plots.tile import plot_tile
 from tasks.report.plots.tile_pictures import draw_strips
 from tasks.report.run_figures import draw_explanation
+from tasks.report.shown_tiles import shown_tiles
 from tasks.report.tile_page import explain_tile, gather_tile
 from tasks.storage.files import write_json
 from tasks.study import evaluation
@@ -465,3 +469,36 @@ def test_mean_maps_of_frames_have_a_row_a_frame(frames: World) -> None:
     one = MeanMap("fear", 1, means["faces"][label], {"frames": means["frames"][label]})
     words = texts(plot_mean_maps([one], "One"))
     assert all(f"frames,\n{number + 1} of 10" in words for number in shown_frames(10))
+
+
+def test_a_page_shows_tiles_with_their_words(world: World, frames: World, tmp_path: Path) -> None:
+    for one, words in ((world, ""), (frames, "8 of ")):
+        shown = shown_tiles(one.folder)
+        assert shown
+        assert [tile.tile_id for tile in shown.tiles] == [tile.tile_id for tile in one.tiles]
+        first, tile = shown.tiles[0], one.tiles[0]
+        assert first.said == f"{tile.explained} {tile.probabilities[tile.explained]:.2f}"
+        assert first.true == ("" if tile.right else tile.true)
+        assert first.rows[0][0].startswith(words)
+        sizes = []
+        for _, address in first.rows:
+            with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as picture:
+                sizes.append(picture.size)
+        assert sizes[0] == (384, 48) if words else sizes == [(192, 96), (192, 96)]
+    assert shown_tiles(tmp_path) is None
+    (tmp_path / TILES_FILE).write_bytes(b"")
+    assert shown_tiles(tmp_path) is None
+
+
+def test_an_embedded_drawing_is_what_it_was(world: World) -> None:
+    """But for shades of edges."""
+    path = world.folder / "randomisation.png"
+    address = embedded_file(path)
+    assert len(address) < path.stat().st_size / 2
+    with (
+        Image.open(path) as before,
+        Image.open(io.BytesIO(base64.b64decode(address.removeprefix("data:image/webp;base64,")))) as after,
+    ):
+        apart = np.abs(np.asarray(before.convert("RGB"), int) - np.asarray(after.convert("RGB"), int))
+    assert apart.max() <= 48
+    assert (apart.max(axis=2) == 0).mean() > 0.9

@@ -422,10 +422,10 @@ def test_a_refit_killed_while_its_checkpoints_were_dropped_is_done(missing, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["auto", "resident", "steps"])
+@pytest.mark.parametrize("engine", ["blocks", "resident", "steps"])
 def test_a_killed_run_goes_on_where_it_was(engine, tmp_path, trained_epochs, undisturbed):
     folder, settings = tmp_path / "run", PLAIN.model_copy(update={"engine": engine})
-    if engine != "auto":
+    if engine != "blocks":  # which `auto` takes without an accelerator
         undisturbed = tmp_path / "other", train(tmp_path / "other", settings)
         trained_epochs.clear()
     command = [sys.executable, __file__, folder, "2", engine]

@@ -65,6 +65,32 @@ class SubsetFacts(Settings):
     subjects: int
 
 
+class OtherScore(Settings):
+    """The UAR of a model on videos of another corpus.
+
+    Args:
+        corpus: its name.
+        classes: that both have; only these were tested.
+        videos, subjects: with a usable face, and the people in them.
+        home: on the study's own test people, over the same classes; None where they show too few of them.
+    """
+
+    corpus: str
+    classes: int
+    videos: int
+    subjects: int
+    uar: Score
+    home: float | None = None
+
+    def in_words(self) -> str:
+        """For readers."""
+        home = "" if self.home is None else f"; on its own corpus, same classes, {100 * self.home:.1f} %"
+        return (
+            f"{self.corpus} {self.uar.in_words()}, {self.classes} shared classes, {self.videos} videos of "
+            f"{self.subjects} people{home}"
+        )
+
+
 class ModelCard(Settings):
     """A model's card.
 
@@ -85,6 +111,7 @@ class ModelCard(Settings):
         temperature: what calibrates the probabilities of videos, see `fer_models.statistics.calibration`.
         ece, ece_scaled: expected calibration error of test videos as they are, and with the temperature, 0..1.
         origins: of weights that it began with.
+        others: how it did on other corpora.
         limits: what it was not shown to do, in sentences.
     """
 
@@ -112,6 +139,7 @@ class ModelCard(Settings):
     ece: float
     ece_scaled: float
     origins: tuple[Origin, ...] = ()
+    others: tuple[OtherScore, ...] = ()
     limits: tuple[str, ...]
     intended_use: tuple[str, ...] = INTENDED_USE
     excluded_use: tuple[str, ...] = EXCLUDED_USE

@@ -43,6 +43,17 @@ def interval(
     return Interval(estimate, float(low), float(high))
 
 
+def difference_of(first: Interval, second: Interval) -> Interval:
+    """The first less the second, of other items and other subjects each: from their intervals alone.
+
+    Zou and Donner 2008, Construction of confidence limits about effect measures: a general approach.
+    """
+    estimate = first.estimate - second.estimate
+    below = np.hypot(first.estimate - first.low, second.high - second.estimate)
+    above = np.hypot(first.high - first.estimate, second.estimate - second.low)
+    return Interval(estimate, float(estimate - below), float(estimate + above))
+
+
 def resampled_scores(counts: UnitCounts, metric: Metric, num_resamples: int, seed: int) -> np.ndarray:
     """Scores of each seed in bootstrap resamples of the units, float (num_resamples, seeds).
 

@@ -14,7 +14,7 @@ from fer_models.models.network import layer_output, model_inputs
 from fer_models.segments import Batch, SegmentInputs, SegmentSource
 from fer_models.settings import TrainingSettings, Views
 from fer_models.training.blocks import Blocks, Step
-from fer_models.training.compiled import device_bytes, is_known, load_program, put
+from fer_models.training.compiled import device_bytes, find_put, is_known, load_program, spread_devices
 from fer_models.training.losses import SoftTargetLoss, soft_targets
 from fer_models.training.mixing import draw_mixing, with_mixing
 from fer_models.training.optimizers import AveragedWeights, Pace, make_optimizer
@@ -48,6 +48,9 @@ class Engine:
     Args:
         model: with fresh weights, or as an earlier attempt left it, with its optimizer.
         labels: int (n,), of the training segments.
+
+    Raises:
+        UserError: the settings spread the steps over several devices, and that cannot be here.
     """
 
     def __init__(self, model: keras.Model, labels: np.ndarray, settings: TrainingSettings) -> None:
@@ -70,10 +73,15 @@ class Engine:
         )
         self._make_variables(labels[:1])
         self._averages = AveragedWeights(model.optimizer, self._trainer.trainable_variables)
+        self._predict_rows = PREDICT_BATCH
+        if settings.data_parallel:
+            devices = spread_devices(min(settings.batch_size, len(self._treatment.rows(labels, 0, 0))))
+            self._predict_rows = -(-PREDICT_BATCH // devices) * devices
         self._blocks: Blocks | None = None
         if settings.engine != "steps" and is_known():
+            put = find_put(settings.data_parallel)
             self._blocks = Blocks(model, put, settings.engine, settings.block_mb * 2**20, device_bytes())
-            self._program = load_program(self._trainer, model, self._blocks)
+            self._program = load_program(self._trainer, model, self._blocks, settings.data_parallel)
 
     def _make_variables(self, labels: np.ndarray) -> None:
         """Make those of optimizer, loss and metrics; made in the first step, they have TensorFlow trace it twice."""
@@ -145,9 +153,9 @@ class Engine:
         """As the function of that name, in the way in which the engine trains."""
         if not self._blocks:
             return predict(self.model, segments)
-        starts = range(0, len(segments), PREDICT_BATCH)
-        rows = (np.arange(start, start + PREDICT_BATCH) % len(segments) for start in starts)  # the last is filled up
-        nothing = np.zeros(PREDICT_BATCH, np.float32)
+        size = self._predict_rows
+        rows = (np.arange(first, first + size) % len(segments) for first in range(0, len(segments), size))  # filled up
+        nothing = np.zeros(size, np.float32)
         steps = [Step(one, 0.0, nothing, nothing) for one in rows]
         blocks = self._blocks.of_steps(segments, steps, len(steps))
         return np.concatenate([*map(self._program.predict, blocks)])[: len(segments)]

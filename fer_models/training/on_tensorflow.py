@@ -26,7 +26,7 @@ def device_bytes() -> int | None:
 class Program:
     """See `fer_models.training.compiled.Program`."""
 
-    def __init__(self, trainer: keras.Model, model: keras.Model, blocks: Blocks) -> None:
+    def __init__(self, trainer: keras.Model, model: keras.Model, blocks: Blocks, spreads: bool = False) -> None:
         self._trainer, self._model, self._blocks = trainer, model, blocks
         self._views = model_network(model).views
         self._loop = tf.function(self._take, autograph=False)

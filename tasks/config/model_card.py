@@ -65,6 +65,7 @@ def card_facts(card: ModelCard) -> list[tuple[str, str]]:
         ("first weights", "; ".join(one.in_words() for one in card.origins) or "none that others trained"),
         ("UAR, test videos", f"{uar}; chance is {100 * card.chance:.1f} %"),
         ("accuracy, test videos", card.scores["video_accuracy"].in_words()),
+        ("UAR, other corpora", "; ".join(one.in_words() for one in card.others) or "not tested"),
         ("coverage", f"{100 * card.coverage:.1f} % of the test videos show a usable face"),
         ("calibration error", f"{100 * card.ece:.1f} %; {scaled}"),
         ("made", f"{card.date} with fer-pipeline {card.package_version}"),

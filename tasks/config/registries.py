@@ -34,6 +34,7 @@ ADAPTERS: dict[str, str] = {
     "rml": "tasks.corpus.adapters.acted.rml",
     "samm": "tasks.corpus.adapters.micro.samm",
     "savee": "tasks.corpus.adapters.acted.savee",
+    "several": "tasks.corpus.adapters.several",
     "smic": "tasks.corpus.adapters.micro.smic",
     "table": "tasks.corpus.adapters.table",
     "videos": "tasks.corpus.adapters.videos",

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ from fer_models.settings import TrainingSettings
 from fer_models.suggest import nearest
 from tasks.config.presets import FORMER_PRESETS, PRESETS
 from tasks.config.settings import CorpusSettings, StudySettings, options_of
+from tasks.config.several import SEVERAL, named_options_of
 from tasks.config.yaml_text import MOST_OF_A_VALUE, MOST_SIGNS, read_yaml
 from tasks.escaping import shortened
 from tasks.progress import echo
@@ -54,6 +55,10 @@ def resolve_settings(
     except ValidationError as error:
         raise UserError(_sentence(error, merged)) from error
     settings.all_arms()  # a fault of their names shows here
+    if settings.split.protocol == "official" and len(settings.corpus.parts) > 1:
+        raise UserError(
+            "split.protocol: the official folds of several corpora cannot be mixed; choose holdout, kfold or loso."
+        )
     return settings
 
 
@@ -64,6 +69,7 @@ _FORMER_FORMS = {"study": "published"}
 def _in_present_words(values: dict[str, Any]) -> dict[str, Any]:
     """Settings as they are called now; a line tells of each that was called otherwise before."""
     values = {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
+    values = _with_corpora(values)
     training, model = values.get("training"), values.get("model")
     if isinstance(training, dict) and "imbalance" in training:
         if "treatment" in training:
@@ -74,6 +80,23 @@ def _in_present_words(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(arms := values.get("arms"), list | tuple):
         values["arms"] = [_renamed("arm", arm, present_name(arm)) if isinstance(arm, str) else arm for arm in arms]
     return values
+
+
+def _with_corpora(values: dict[str, Any]) -> dict[str, Any]:
+    """`corpora` and `label_map`, which may stand outside of `corpus`, in it; a list of corpora has an adapter."""
+    inside = {name: values.pop(name) for name in ("corpora", "label_map") if name in values}
+    corpus = values.get("corpus", {})
+    if not isinstance(corpus, dict) or not (inside or "corpora" in corpus):
+        return values | inside
+    if twice := inside.keys() & corpus.keys():
+        raise UserError(f"{min(twice)} is given twice, by itself and in corpus; give it once.")
+    if (inside | corpus).get("corpora") is not None and corpus.get("adapter", SEVERAL) != SEVERAL:
+        raise UserError(
+            f"corpus.adapter is {shortened(corpus['adapter'])} beside a list of corpora, each of which has its own; "
+            "remove one of the two."
+        )
+    adapter = {"adapter": SEVERAL} if "corpora" in inside | corpus else {}
+    return values | {"corpus": corpus | inside | adapter}
 
 
 def _renamed(what: str, said: Any, now: Any = None, key: str = "") -> Any:
@@ -157,7 +180,7 @@ def _sentence(error: ValidationError, values: Mapping[str, Any]) -> str:
     key = ".".join(place)
     if first["type"] == "extra_forbidden":
         if model is CorpusSettings:  # the adapter's own options are settings too
-            model = options_of(values["corpus"]["adapter"])
+            model = _options_at(values["corpus"], place[1:-1])
         valid = [".".join([*place[:-1], name]) for name in model.model_fields]
         return f"There is no setting {shortened(key)}{nearest(key, valid)}; `fer config` prints them all."
     words, valid = _words(first)
@@ -185,6 +208,14 @@ _PLAIN = {
     "string_pattern_mismatch": "it should be of letters, digits, dots, hyphens and underscores, and begin with one of "
     "the first two",
 }
+
+
+def _options_at(corpus: Mapping[str, Any], place: Sequence[str]) -> type[BaseModel]:
+    """The settings of a corpus, or of one of several at a place such as `corpora.0`."""
+    if not place:
+        return options_of(corpus["adapter"])
+    one = corpus["corpora"][int(place[1])]
+    return named_options_of(one.get("adapter", "folder"))
 
 
 def _walk(location: list[str]) -> tuple[type[BaseModel], list[str]]:

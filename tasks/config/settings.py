@@ -1,5 +1,6 @@
 """Settings of a whole study."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,8 @@ from fer_models.treatments import TREATMENTS, TreatmentName
 from tasks.config.path_types import DataPath, LocalPath
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.registries import ADAPTERS, load_module, one_of
+from tasks.config.split_settings import SplitSettings
+from tasks.config.test_on_settings import TestOn, check_roots
 from tasks.storage.addresses import refuse_secrets
 
 #: Of a name that a user gives: folders, files and MLflow's records are called by it.
@@ -52,6 +55,16 @@ class CorpusSettings(Settings):
     def is_of_pairs(self) -> bool:
         """Whether each of its videos is a pair of images."""
         return False
+
+    @property
+    def parts(self) -> "Sequence[CorpusSettings]":
+        """The corpora that it is made of: itself, if it is not several."""
+        return (self,)
+
+    @property
+    def places(self) -> str:
+        """Where it lies, in words."""
+        return ", ".join(str(one.root) for one in self.parts)
 
     @field_validator("emotions")
     @classmethod
@@ -87,51 +100,6 @@ def _read_corpus(value: Any, as_common: ValidatorFunctionWrapHandler) -> CorpusS
 
 #: Settings of a corpus, with the options that its adapter has.
 Corpus = Annotated[SerializeAsAny[CorpusSettings], WrapValidator(_read_corpus)]
-
-
-class SplitSettings(Settings):
-    """Subsets by subject: no subject is ever in two of them. All choices are made on validation subjects."""
-
-    protocol: Literal["holdout", "kfold", "loso", "file", "official"] = Field(
-        "holdout",
-        description="`holdout`: one test subset; `kfold`: every person is tested once; `loso`: leave one subject out; "
-        "`file`: folds as in `folds_file`; `official`: those of the corpus's own lists (`fer corpora` says which have "
-        "some)",
-    )
-    folds: int = Field(5, ge=2, description="`kfold`: number of folds")
-    folds_file: LocalPath | None = Field(
-        None, validate_default=True, description="`file`: CSV or Parquet with the columns subject, fold"
-    )
-    validation_share: float = Field(
-        0.2, gt=0, lt=1, description="share of the subjects (in folds: of those not tested)"
-    )
-    test_share: float = Field(0.2, gt=0, lt=1, description="`holdout`: share of the subjects")
-    seed: int = Field(7, description="draws who is in which subset; another one draws another split")
-
-    @field_validator("folds_file")
-    @classmethod
-    def _given_where_needed(cls, file: Path | None, others: ValidationInfo) -> Path | None:
-        if others.data.get("protocol") == "file" and file is None:
-            raise ValueError("protocol file needs a table with the columns subject, fold")
-        return file
-
-    @model_validator(mode="after")
-    def _leaves_something_to_train_on(self) -> "SplitSettings":
-        if self.protocol == "holdout" and self.validation_share + self.test_share >= 1:
-            raise ValueError("validation_share and test_share leave nothing for training")
-        return self
-
-    @property
-    def name(self) -> str:
-        """Names the split in the data root: other settings draw another one and leave this one as it is."""
-        validation = f"validation{self.validation_share:g}-seed{self.seed}"
-        return {
-            "holdout": f"holdout-test{self.test_share:g}-{validation}",
-            "kfold": f"kfold{self.folds}-{validation}",
-            "loso": f"loso-{validation}",
-            "official": f"official-{validation}",
-            "file": f"file-{self.folds_file.stem if self.folds_file else ''}-{validation}",
-        }[self.protocol]
 
 
 class ExecutionSettings(Settings):
@@ -223,6 +191,11 @@ class StudySettings(Settings):
     )
     execution: ExecutionSettings = ExecutionSettings()
     watch: WatchSettings = WatchSettings()
+    test_on: TestOn = Field(
+        (),
+        description="data roots of other corpora, on whose videos every run is evaluated too; of each a path, or "
+        "{data_root: .., name: .., labels: {their word: the study's}}",
+    )
     arms: tuple[Annotated[str, Field(max_length=MOST_SIGNS)], ...] = Field(
         STUDY_ARMS,
         min_length=1,
@@ -249,6 +222,12 @@ class StudySettings(Settings):
         if isinstance(values, dict):
             refuse_secrets(values)
         return values
+
+    @field_validator("test_on")
+    @classmethod
+    def _of_other_corpora(cls, others: TestOn, before: ValidationInfo) -> TestOn:
+        check_roots(before.data.get("data_root"), others)
+        return others
 
     @field_validator("training_of_family")
     @classmethod
@@ -291,9 +270,12 @@ class StudySettings(Settings):
         """All that can change a result: not how, when, where and how fast the work is done.
 
         Of files that are named, the content decides: it is part of the manifest, of the split, of the shards' folder.
+        Other corpora are tested on after all of it.
         """
-        places = {"corpus": {"root"}, "prepare": {"detector_model"}, "split": {"folds_file"}}
-        return self.model_dump(mode="json", exclude={"data_root": True, "execution": True, "watch": True, **places})
+        corpus = {"root": True, "label_map": True, "corpora": {"__all__": {"root"}}}
+        places: dict[str, Any] = {"corpus": corpus, "prepare": {"detector_model"}, "split": {"folds_file"}}
+        others = dict.fromkeys(("data_root", "execution", "watch", "test_on"), True)
+        return self.model_dump(mode="json", exclude={**others, **places})
 
     def recorded(self) -> dict[str, Any]:
         """What a data root says of the settings: all but its own place, which it may leave."""

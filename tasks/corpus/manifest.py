@@ -90,7 +90,7 @@ def check_labels(manifest: pd.DataFrame, emotions: Sequence[str]) -> None:
     """Raise `UserError` before any video is decoded when the corpus cannot become a study of these classes."""
     manifest = manifest_of_study(manifest, emotions)
     usable = manifest[manifest["status"] == Outcome.OK]
-    labelled = manifest[manifest["status"].isin([Outcome.OK, Outcome.OUT_OF_SCOPE])]
+    labelled = manifest[manifest["status"].isin([Outcome.OK, Outcome.OUT_OF_SCOPE]) & (manifest["emotion"] != "")]
     found = ", ".join(f"{label} {count}" for label, count in labelled["emotion"].value_counts().items())
     if usable.empty:
         first = manifest.iloc[0]

@@ -24,6 +24,11 @@ def read_corpus(corpus: CorpusSettings) -> list[SourceVideo]:
     Raises:
         UserError: there are no videos, or the adapter cannot read the corpus.
     """
+    return _once_each(read_sources(corpus))
+
+
+def read_sources(corpus: CorpusSettings) -> list[SourceVideo]:
+    """The same with a file as often as the corpus names it."""
     adapter = load_module(ADAPTERS, corpus.adapter)
     sources: list[SourceVideo] = adapter.read(corpus)
     if not sources:
@@ -32,7 +37,7 @@ def read_corpus(corpus: CorpusSettings) -> list[SourceVideo]:
             f"No videos were found in {str(corpus.root)!r} with the adapter {corpus.adapter!r}, which reads: {layout}"
         )
     names = one_spelling(source.subject for source in sources)
-    return _once_each([replace(source, subject=names[source.subject]) for source in sources])
+    return [replace(source, subject=names[source.subject]) for source in sources]
 
 
 def are_missing(sources: Sequence[SourceVideo]) -> list[bool]:

@@ -100,23 +100,41 @@ def _is_media(name: str) -> bool:
 
 
 def recognise(sample: Sample, corpora: Mapping[str, About]) -> list[Fit]:
-    """The corpora that a sample may be of, the likeliest first; several where names do not tell them apart."""
+    """The corpora that a sample may be of, the likeliest first; several where names do not tell them apart.
+
+    Where files do not both lie and are called as in one of them, also those whose label files are there, and those
+    whose title the folder, a folder in it or an archive has.
+    """
     fits = sorted((_fit(sample, name, about) for name, about in corpora.items()), key=lambda fit: -fit.share)
-    if not fits or fits[0].share < _LEAST:
-        return []
-    return [fit for fit in fits if fit.share > fits[0].share - _NEAR]
+    best = fits[0].share if fits else 0.0
+    likely = [fit for fit in fits if best >= _LEAST and fit.share > best - _NEAR]
+    if best > _HALF:
+        return likely
+    likely = likely or [fit for fit in fits if fit.about.signs.labels and not fit.lacking and sample.files]
+    return likely + [fit for fit in fits if fit not in likely and _is_named_so(sample, fit)]
+
+
+def _is_named_so(sample: Sample, fit: Fit) -> bool:
+    """Whether the folder, one in it or an archive is called as a corpus, such as `CREMA_D` or `CASME2.zip`."""
+    titles = (fit.adapter, re.sub(r"[^\w+]", "", fit.about.title))
+    words = "|".join("[ _.'-]*".join(map(re.escape, title)) for title in titles)
+    pattern = re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])", re.IGNORECASE)
+    tops = {path.parts[0] for path in (*sample.files, *sample.others) if len(path.parts) > 1}
+    archives = {path.stem for path in sample.of_kind(ARCHIVES)}
+    return any(pattern.search(name) for name in (sample.root.absolute().name, *tops, *archives))
 
 
 def _fit(sample: Sample, adapter: str, about: About) -> Fit:
-    kinds: dict[str, list[Path]] = {"whole": [], "named": [], "placed": []}
-    for path, kind in _kinds(sample, about.signs):
-        kinds[kind].append(path)
-    names = {path.name for path in sample.others} | {path.name for path in _beside(sample.root)}
+    names = {path.as_posix() for path in sample.others} | {path.name for path in _beside(sample.root)}
     lacking = tuple(
         title
         for pattern, title in about.signs.labels.items()
-        if not any(re.fullmatch(pattern, name, re.IGNORECASE) for name in names)
+        if not any(re.fullmatch(rf"(?:.*/)?(?:{pattern})", name, re.IGNORECASE) for name in names)
     )
+    kinds: dict[str, list[Path]] = {"whole": [], "named": [], "placed": []}
+    for path, kind in _kinds(sample, about.signs):
+        if not (kind == "named" and about.signs.common and lacking):
+            kinds[kind].append(path)
     points = _WHOLE * len(kinds["whole"]) + _HALF * (len(kinds["named"]) + len(kinds["placed"]))
     share = points / len(sample.files) if sample.files else 0.0
     if about.signs.labels and not lacking and share:

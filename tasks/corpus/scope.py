@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from tasks.config.settings import CorpusSettings
 from tasks.outcomes import Outcome
 
 #: Of a usable video that no run has come to, for whatever reason.
@@ -30,6 +31,12 @@ def ledger_of_study(ledger: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFra
     if "attempts" in seen:  # a video that no run had come to counted as crashed
         former |= (seen["outcome"] == Outcome.CRASHED) & (seen["attempts"] == 0)
     return _told(seen, former, "outcome", Outcome.NOT_TRIED, "message", NOT_TRIED)
+
+
+def with_corpus(table: pd.DataFrame, corpus: CorpusSettings) -> pd.DataFrame:
+    """A table of videos with the column `corpus`: the name of each video's corpus, empty where there is one only."""
+    names = table["video_id"].str.partition("/")[0] if len(corpus.parts) > 1 else ""
+    return table.assign(corpus=names)
 
 
 def _seen(table: pd.DataFrame, emotions: Sequence[str], outcome: str, why: str) -> pd.DataFrame:

@@ -23,6 +23,8 @@ from tasks.dataset.file_properties import check_properties
 from tasks.dataset.findings import Check, Finding, Severity
 from tasks.dataset.folds import TEST
 from tasks.dataset.near_duplicates import candidate_pairs, hash_videos, sample_faces, show_the_same
+from tasks.dataset.other_corpora.opening import open_corpora
+from tasks.dataset.other_corpora.people import check_other_corpus, check_other_faces
 from tasks.dataset.splits import KEY, RESERVE, fold_names, read_split, rows_of_classes
 from tasks.outcomes import Outcome
 from tasks.preparation.in_use import using_shards
@@ -50,7 +52,7 @@ def audit(settings: StudySettings, earlier: Mapping[Path, Sequence[str]] = Mappi
         earlier: saved models, and which arms of the study begin with each.
 
     Raises:
-        UserError: there is no ledger yet, or no split of its videos.
+        UserError: there is no ledger yet, or no split of its videos; or a corpus of `test_on` is not prepared.
     """
     layout = Layout.of(settings)
     emotions = settings.corpus.emotions
@@ -58,6 +60,14 @@ def audit(settings: StudySettings, earlier: Mapping[Path, Sequence[str]] = Mappi
     split = present_split(ledger, read_split(layout.split), emotions)
     with using_shards(settings, "audit"):
         findings = audit_tables(ledger, split, layout.prepared)
+        findings += [
+            finding
+            for other in open_corpora(settings)
+            for finding in (
+                *check_other_corpus(other, split),
+                *check_other_faces(other, split, ledger, layout.prepared),
+            )
+        ]
     for model, arms in earlier.items():
         findings += check_earlier_training(lineage_of(model), ledger, split, arms)
     return _worst_first(findings)

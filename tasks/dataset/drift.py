@@ -90,6 +90,7 @@ def describe_videos(videos: pd.DataFrame, prepared: Path) -> pd.DataFrame:
     Coverage is the share of the segments that show a usable face, and known of videos without any too. Sharpness is
     the variance of the Laplacian of the stored grey face (Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield
     microscopy"), so it falls when small faces were enlarged too. Brightness is the mean of the grey levels, 0..255.
+    Motion is the mean length of the stored optical flow over the face: by default in px per 1/30 s at the stored size.
 
     Args:
         videos: rows of the ledger that have a shard.
@@ -104,7 +105,7 @@ def describe_videos(videos: pd.DataFrame, prepared: Path) -> pd.DataFrame:
     facts["coverage, %"] = (100 * videos["num_covered"] / videos["num_segments"]).where(has_segments)
     sampled = usable.sample(min(_MOST_SHARDS, len(usable)), random_state=_SEED)
     faces = {index: _describe_faces(named_shard(prepared, shard)) for index, shard in sampled["shard"].items()}
-    names = ["face size, px", "sharpness", "brightness"]
+    names = ["face size, px", "sharpness", "brightness", "motion, px"]
     return facts.join(pd.DataFrame.from_dict(faces, orient="index", columns=names))
 
 
@@ -131,11 +132,21 @@ def seconds(videos: pd.DataFrame) -> pd.Series:
     return videos["duration_s"].where(videos["duration_s"] > 0, by_number) if "duration_s" in videos else by_number
 
 
-def _describe_faces(shard: Path) -> tuple[float, float, float]:
-    faces, boxes = read_faces(shard)
+def _describe_faces(shard: Path) -> tuple[float, float, float, float]:
+    faces, boxes, flows = read_faces(shard)
     greys = [cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in faces]
     sharpness = np.median([cv2.Laplacian(grey, cv2.CV_64F).var() for grey in greys])
-    return float(np.median(boxes[:, 2])), float(sharpness), float(np.median([grey.mean() for grey in greys]))
+    brightness = np.median([grey.mean() for grey in greys])
+    return float(np.median(boxes[:, 2])), float(sharpness), float(brightness), _motion(flows)
+
+
+def _motion(flows: np.ndarray | None) -> float:
+    """The median over frames of the mean length of their optical flow, float (n, S, S, 2); NaN without any."""
+    if flows is None:
+        return float("nan")
+    means = np.hypot(*np.moveaxis(flows.astype(np.float32), -1, 0)).mean(axis=(1, 2))  # (n,)
+    known = means[np.isfinite(means)]  # a frame without a later one has no motion
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def compare(before: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

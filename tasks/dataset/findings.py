@@ -29,6 +29,7 @@ class Check(StrEnum):
     LABELS = "labels"
     PROPERTIES = "file properties"
     EARLIER_TRAINING = "seen before"
+    OTHER_CORPORA = "other corpora"
 
 
 @dataclass(frozen=True)

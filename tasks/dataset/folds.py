@@ -16,7 +16,7 @@ import pandas as pd
 from fer_models.errors import UserError
 from fer_models.names import whole_number
 from fer_models.suggest import nearest
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.adapters.source import TEST, TRAIN, VALIDATION
 from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.official import has_one_split, of_all
@@ -42,7 +42,8 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings, official: Mapping[
     """The folds, in order, with the subset of every subject.
 
     Args:
-        counts: (subjects, classes), usable videos; the index names the subjects, in sorted order.
+        counts: (subjects, classes), usable videos, as from `with_corpora` too; the index names the subjects, in sorted
+            order.
         official: of subjects, as from `tasks.dataset.official`; for the protocol `official`.
 
     Raises:
@@ -79,6 +80,20 @@ def draw_folds(counts: pd.DataFrame, settings: SplitSettings, official: Mapping[
         Fold(number, name, _subsets_of_fold(counts, tested == at, settings, rng, most))
         for at, (number, name) in enumerate(zip(numbers, names, strict=True))
     ]
+
+
+def with_corpora(counts: pd.DataFrame, subjects: pd.Series, corpora: pd.Series, emotions: pd.Series) -> pd.DataFrame:
+    """Counts with a column more for each class of each corpus, where there are several: subsets are alike in these too.
+
+    Args:
+        counts: (subjects, classes).
+        subjects, corpora, emotions: of the videos that are counted.
+    """
+    if corpora.nunique() < 2:
+        return counts
+    of_corpora = pd.crosstab(subjects, [corpora, emotions]).reindex(index=counts.index, fill_value=0)
+    of_corpora.columns = [" of ".join(reversed(names)) for names in of_corpora.columns]
+    return pd.concat([counts, of_corpora], axis=1)
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.reading import are_missing
-from tasks.dataset.folds import draw_folds
+from tasks.dataset.folds import draw_folds, with_corpora
 from tasks.outcomes import Outcome
 
 
@@ -31,8 +31,13 @@ class Foreseen:
     folds: tuple[Mapping[str, int], ...]
 
 
-def foresee(videos: Sequence[SourceVideo], emotions: Sequence[str], split: SplitSettings) -> Foreseen:
+def foresee(
+    videos: Sequence[SourceVideo], emotions: Sequence[str], split: SplitSettings, is_several: bool = False
+) -> Foreseen:
     """What a study of these classes will have of these videos.
+
+    Args:
+        is_several: they are of several corpora, which their data sets name.
 
     Raises:
         UserError: too few people for the split, or a table of folds that does not fit them.
@@ -44,6 +49,8 @@ def foresee(videos: Sequence[SourceVideo], emotions: Sequence[str], split: Split
     wanted = [video for video, outcome in zip(videos, outcomes, strict=True) if outcome is Outcome.OK]
     subjects, labels = [one.subject for one in wanted], [one.emotion for one in wanted]
     counts = pd.crosstab(pd.Series(subjects, dtype=object), pd.Series(labels, dtype=object))
+    corpora = pd.Series([one.dataset if is_several else "" for one in wanted], dtype=object)
+    counts = with_corpora(counts, pd.Series(subjects, dtype=object), corpora, pd.Series(labels, dtype=object))
     official = {one.subject: one.official for one in wanted if one.official}
     folds = draw_folds(counts.sort_index(), split, official) if wanted else []
     of_class = Counter(labels)

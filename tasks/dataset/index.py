@@ -66,11 +66,8 @@ def build_index(
         The number of subjects, videos and segments of each fold and subset.
     """
     usable = ledger[is_usable(ledger)]
-    shards = usable["shard"].unique()
-    tables = read_rows_of([named_shard(prepared, shard) for shard in shards])
-    num_segments = usable.groupby("shard", sort=False)["num_segments"].first()
-    rows_of = {shard: _segments(rows, windows, num_segments[shard]) for shard, rows in zip(shards, tables, strict=True)}
-    schema = SCHEMA if windows.num_frames == 1 else pa.unify_schemas([SCHEMA, _OF_FRAMES])
+    rows_of = _rows_of_shards(usable, prepared, windows)
+    schema = _schema(windows)
     counts = []
     for (fold, subset), members in split[split["side"].isin(SUBSETS)].groupby(["fold", "side"]):
         videos = usable.merge(members[KEY], on=KEY).sort_values("video_id")
@@ -79,6 +76,32 @@ def build_index(
         write_table(subset_file(folder, fold, subset), table)
         counts.append((fold, subset, videos["subject"].nunique(), len(videos), len(table)))
     return pd.DataFrame(counts, columns=["fold", "side", "subjects", "videos", "segments"])
+
+
+def segments_of(videos: pd.DataFrame, prepared: Path, windows: Windows) -> pd.DataFrame:
+    """The segments of all usable videos of a ledger as the index of a test subset has them, by the videos' ids.
+
+    Args:
+        prepared: the folder above the shards.
+        windows: the segments that they were prepared for.
+    """
+    usable = videos[is_usable(videos)].sort_values("video_id")
+    rows_of = _rows_of_shards(usable, prepared, windows)
+    schema = _schema(windows)
+    parts = [_rows(video, {"side": TEST, "prepared": prepared.name}, rows_of) for video in usable.itertuples()]
+    return pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)]).to_pandas()
+
+
+def _rows_of_shards(usable: pd.DataFrame, prepared: Path, windows: Windows) -> dict[str, pa.Table]:
+    """The segments of each shard of some usable videos."""
+    shards = usable["shard"].unique()
+    tables = read_rows_of([named_shard(prepared, shard) for shard in shards])
+    num_segments = usable.groupby("shard", sort=False)["num_segments"].first()
+    return {shard: _segments(rows, windows, num_segments[shard]) for shard, rows in zip(shards, tables, strict=True)}
+
+
+def _schema(windows: Windows) -> pa.Schema:
+    return SCHEMA if windows.num_frames == 1 else pa.unify_schemas([SCHEMA, _OF_FRAMES])
 
 
 def _segments(shard: pa.Table, windows: Windows, num_segments: int) -> pa.Table:

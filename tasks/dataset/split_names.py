@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from fer_models.errors import UserError
-from tasks.config.settings import SplitSettings
+from tasks.config.split_settings import SplitSettings
 from tasks.corpus.subject_names import one_spelling
 from tasks.dataset.folds import TEST, fold_of_subjects
 

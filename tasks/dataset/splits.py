@@ -21,8 +21,8 @@ import pandas as pd
 import pyarrow as pa
 
 from fer_models.errors import BrokenFile, UserError
-from tasks.config.settings import SplitSettings
-from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_subjects
+from tasks.config.split_settings import SplitSettings
+from tasks.dataset.folds import TEST, TRAIN, VALIDATION, draw_folds, fold_of_subjects, with_corpora
 from tasks.dataset.official import has_one_split, of_all
 from tasks.dataset.split_names import NEW_SPLIT, RESERVE, as_named_now, check_subjects, follow_names, with_names
 from tasks.outcomes import Outcome
@@ -68,6 +68,8 @@ def update_split(
     Videos that could not be used keep a subset too: in the test subset they count as uncovered.
 
     Args:
+        ledger: with the column `corpus` where there are several (`tasks.corpus.scope.with_corpus`): subsets are alike
+            in these too.
         official: of subjects, as from `tasks.dataset.official`; for the protocol `official`.
 
     Returns:
@@ -208,11 +210,14 @@ def _draw(
 
 
 def _counts(videos: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
-    """Usable videos of each subject (rows, sorted) and class."""
+    """Usable videos of each subject (rows, sorted) and class, and of each class of each of several corpora."""
     usable = videos[is_usable(videos)]
-    return pd.crosstab(usable["subject"], usable["emotion"]).reindex(
+    counts = pd.crosstab(usable["subject"], usable["emotion"]).reindex(
         index=sorted(videos["subject"].unique()), columns=list(emotions), fill_value=0
     )
+    if "corpus" not in usable:
+        return counts
+    return with_corpora(counts, usable["subject"], usable["corpus"], usable["emotion"])
 
 
 def _deal_newcomers(

@@ -17,7 +17,7 @@ CHECKS: tuple[Check, ...] = (
     software.check_python,
     software.check_packages,
     software.check_extras,
-    software.check_opencv,
+    software.check_doubles,
     software.check_shadows,
     software.check_preparation,
     software.check_codecs,

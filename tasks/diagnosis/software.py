@@ -17,6 +17,8 @@ _DISTRIBUTION = "fer-pipeline"
 _REINSTALL = "install the project again: make setup, or pip install -e ."
 #: Packages whose versions are worth a line in any report of a fault.
 _NAMED = ("prefect", "fastapi", "keras", "tensorflow-cpu", "tensorflow", "mlflow", "opencv-python-headless", "av")
+#: What does as well: TensorFlow with CUDA, which some put in the place of the one without.
+_IN_PLACE_OF = {"tensorflow-cpu": "tensorflow"}
 #: Decoders of the containers that cameras, phones and corpora hand out.
 _CODECS = ("h264", "hevc", "mpeg4", "mpeg2video", "mjpeg", "vp8", "vp9", "av1", "wmv2")
 _PACKAGES = ("flows", "tasks", "fer_models")
@@ -56,13 +58,16 @@ def check_extras(_: StudySettings) -> list[CheckResult]:
     return [CheckResult("extras", State.NOTE if missing else State.OK, found or "none known", fix)]
 
 
-def check_opencv(_: StudySettings) -> list[CheckResult]:
-    """That one package alone brings OpenCV: two overwrite each other's files."""
-    packages = sorted(set(metadata.packages_distributions().get("cv2", [])))
-    if len(packages) > 1:
-        fix = f"pip uninstall {' '.join(packages)}, then {_REINSTALL}"
-        return [CheckResult("OpenCV", State.WARNING, f"{' and '.join(packages)} share one folder", fix)]
-    return []
+def check_doubles(_: StudySettings) -> list[CheckResult]:
+    """That one package alone brings OpenCV, and one TensorFlow: two overwrite each other's files."""
+    of_modules = metadata.packages_distributions()
+    found = []
+    for name, module in (("OpenCV", "cv2"), ("TensorFlow", "tensorflow")):
+        packages = sorted(set(of_modules.get(module, [])))
+        if len(packages) > 1:
+            fix = f"pip uninstall {' '.join(packages)}, then {_REINSTALL}"
+            found.append(CheckResult(name, State.WARNING, f"{' and '.join(packages)} share one folder", fix))
+    return found
 
 
 def check_shadows(_: StudySettings) -> list[CheckResult]:
@@ -133,7 +138,7 @@ def _is_installed(needed: Requirement) -> bool:
 def _fault(needed: Requirement) -> CheckResult | None:
     """What is wrong with an installed package."""
     fix = f"pip install '{needed.name}{needed.specifier}', or {_REINSTALL}"
-    version = _version(needed.name)
+    version = _version(needed.name) or _version(_IN_PLACE_OF.get(needed.name, needed.name))
     if version is None:
         return CheckResult(needed.name, State.ERROR, f"not installed, needs {needed.specifier or 'any version'}", fix)
     if not needed.specifier.contains(version, prereleases=True):

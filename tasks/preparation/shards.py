@@ -251,11 +251,15 @@ def read_all_faces(paths: Sequence[Path]) -> Iterator[np.ndarray]:
         yield _stack(table["face"], np.uint8, 3)
 
 
-def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Faces, uint8 (n, S, S, 3), and their boxes, int (n, 4), of the first frames of a shard, 256 at most."""
+def read_faces(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The first frames of a shard, 256 at most: faces uint8 (n, S, S, 3), boxes int (n, 4) and optical flows float16
+    (n, S, S, 2), None where none is stored.
+    """
     with _checked_file(path) as file:
-        table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=["face", "box"]))])
-    return _stack(table["face"], np.uint8, 3), np.array(table["box"].to_pylist())
+        columns = ["box", *_OF_IMAGES]
+        table = pa.Table.from_batches([next(file.iter_batches(_ROWS_PER_GROUP, columns=columns))])
+    _, faces, optical_flows = _images(table)
+    return faces, np.array(table["box"].to_pylist()), optical_flows
 
 
 def read_image_batches(path: Path) -> Iterator[Images]:

@@ -4,13 +4,11 @@ import datetime
 import importlib.metadata
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
 import keras
-import pandas as pd
 
 from fer_models.models.building import streams_of
 from fer_models.models.card import ModelCard
@@ -20,19 +18,20 @@ from fer_models.statistics.comparisons import PairComparison
 from tasks.config.prepare_words import preparation_in_words
 from tasks.config.resolving import as_yaml
 from tasks.config.settings import StudySettings
-from tasks.corpus.adapters.walking import VIDEO_SUFFIXES
-from tasks.dataset.drift import seconds
 from tasks.dataset.folds import TEST, TRAIN, VALIDATION
 from tasks.dataset.splits import fold_names
 from tasks.outcomes import Outcome
 from tasks.preparation.ledger import count_outcomes, is_usable
+from tasks.report.corpora import rows_of_corpora
 from tasks.report.input import ReportInput
+from tasks.report.other_corpora import OnOthers, describe_others
 from tasks.report.remarks import motion_remarks
+from tasks.report.shown_tiles import ShownTiles
+from tasks.report.video_facts import video_facts
 from tasks.study.comparison import HEADLINE, ArmResult
 from tasks.study.pretrained import origins_of
 from tasks.study.published import NOTES, published_accuracies
 from tasks.study.runs import own_training
-from tasks.video.image_sequences import STILL
 
 _MOST_LOST = 40
 
@@ -60,8 +59,11 @@ class Facts:
         lost: rows of the ledger of the first videos that could not be used; `num_lost` counts them all.
         subsets: one row per fold and subset; `folds`: one row per fold, if there are several; `classes`: one row per
             class.
+        corpora: one row per corpus, where there are several.
         card: of the best arm's model; None where there is none.
         contact_sheet: whether there is one.
+        tiles: by arm the tiles of its first run, where they are still there.
+        others: how the arms did on other corpora, where they were tested on some.
         explanations: by arm the verdict on its Grad-CAM maps.
         figures: by arm the figures of its first run.
     """
@@ -109,6 +111,7 @@ class Facts:
     subsets: list[dict[str, Any]]
     folds: list[dict[str, Any]]
     classes: list[dict[str, Any]]
+    corpora: list[dict[str, Any]]
     yaml: str
     versions: dict[str, str]
     backend: str
@@ -119,6 +122,8 @@ class Facts:
     figures: dict[str, tuple[str, ...]]
     card: ModelCard | None = None
     contact_sheet: bool = False
+    tiles: dict[str, ShownTiles] = field(default_factory=dict)
+    others: OnOthers | None = None
 
 
 def describe(source: ReportInput) -> Facts:
@@ -146,8 +151,6 @@ def describe(source: ReportInput) -> Facts:
         taken=_weights_taken(source),
         pairs=source.pairs,
         against_best={result.arm.name: _verdict(source, result) for result in source.results},
-        num_called=sum(pair.verdict in ("better", "worse") for pair in source.pairs),
-        num_equivalent=sum(pair.verdict.startswith("equivalent") for pair in source.pairs),
         optimism=_optimism(source),
         num_climbing=sum(one.still_climbed for one in evaluations),
         num_runs=len(evaluations),
@@ -165,8 +168,8 @@ def describe(source: ReportInput) -> Facts:
         num_videos=len(source.ledger),
         num_meant=len(meant),
         num_subjects=int(source.split["subject"].nunique()),
-        num_nameless=_num_nameless(source.split),
-        video_facts=_video_facts(seen),
+        num_nameless=source.split.loc[source.split["subject"] == source.split["video_id"], "video_id"].nunique(),
+        video_facts=video_facts(seen),
         motion_remarks=motion_remarks(source.ledger, settings.prepare),
         outcomes=count_outcomes(source.ledger),
         lost=lost.head(_MOST_LOST).to_dict("records"),
@@ -174,12 +177,24 @@ def describe(source: ReportInput) -> Facts:
         subsets=_subsets(source),
         folds=_folds(source),
         classes=_classes(source),
+        corpora=rows_of_corpora(source),
         yaml=as_yaml(settings.recorded()),
         explanations={arm: explanation.verdict for arm, explanation in source.explanations.items()},
         figures={result.arm.name: source.shown_figures(result) for result in source.results},
         card=source.card,
+        others=describe_others(source),
+        **_called(source),
         **_made(),
     )
+
+
+def _called(source: ReportInput) -> dict[str, Any]:
+    """How many pairs of arms were called different, and alike."""
+    verdicts = [pair.verdict for pair in source.pairs]
+    return {
+        "num_called": sum(verdict in ("better", "worse") for verdict in verdicts),
+        "num_equivalent": sum(verdict.startswith("equivalent") for verdict in verdicts),
+    }
 
 
 def _made() -> dict[str, Any]:
@@ -191,10 +206,6 @@ def _made() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-
-
-def _num_nameless(split: pd.DataFrame) -> int:
-    return int(split.loc[split["subject"] == split["video_id"], "video_id"].nunique())
 
 
 def _weights_taken(source: ReportInput) -> dict[str, tuple[int, int]]:
@@ -325,26 +336,3 @@ def _classes(source: ReportInput) -> list[dict[str, Any]]:
         }
         for emotion in source.settings.corpus.emotions
     ]
-
-
-def _video_facts(videos: pd.DataFrame) -> str:
-    """Size, rate and length of the usable videos, as a phrase; images have neither rate nor length."""
-    sizes = videos.groupby(["width", "height"]).size().sort_values(ascending=False)
-    listed = ", ".join(f"{width}x{height}" for width, height in sizes.index[:3])
-    more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
-    are_films = videos["uri"].map(lambda uri: Path(uri).suffix.lower() in VIDEO_SUFFIXES)
-    are_stills = videos["codec"] == STILL if "codec" in videos else are_films & False
-    films, images, stills = videos[are_films], videos[~are_films & ~are_stills], videos[are_stills]
-    facts = [f"{listed}{more} px"]
-    if len(films):
-        facts += [f"{_range(films['fps'], '.4g')} frames/s", f"{_range(seconds(films), '.1f')} s long"]
-    counted = f"{_range(images['num_frames'], '.0f')} numbered images each"
-    for some, words in ((images, counted), (stills, "single images")):
-        if len(some):
-            facts.append(words if len(some) == len(videos) else f"{len(some)} of them {words}")
-    return ", ".join(facts)
-
-
-def _range(values: pd.Series, form: str) -> str:
-    low, high = format(values.min(), form), format(values.max(), form)
-    return low if low == high else f"{low} to {high}"

@@ -10,15 +10,19 @@ from tasks.drawing.figures import save_figure
 from tasks.preparation.shards import list_shards
 from tasks.report.contact_sheet import choose_segments, read_thumbnails
 from tasks.report.input import ReportInput
+from tasks.report.other_corpora import confusion_file, matrix_file
 from tasks.report.plots.arms import ArmScores, plot_arms
 from tasks.report.plots.calibration import plot_calibration
 from tasks.report.plots.class_distribution import plot_class_distribution
 from tasks.report.plots.confusion import plot_confusion
 from tasks.report.plots.contact_sheet import plot_contact_sheet
+from tasks.report.plots.corpus_matrix import MatrixCell, plot_corpus_matrix
 from tasks.report.plots.differences import Difference, plot_differences
 from tasks.report.plots.subjects import SubjectScores, plot_subjects
 from tasks.storage.files import atomic_write
 from tasks.study.comparison import HEADLINE, ArmResult
+from tasks.study.other_corpora.matrix import matrices
+from tasks.study.other_corpora.scores import Cell
 from tasks.study.scoring import confusions, labels_of, probabilities_of, subject_uars
 
 CONTACT_SHEET_FILE = "contact_sheet.jpg"
@@ -34,6 +38,7 @@ def draw_figures(source: ReportInput, folder: Path) -> None:
     index = source.index if source.num_folds == 1 else source.index.assign(side="tested once")
     save_figure(plot_class_distribution(index, settings.corpus.emotions), folder / "class_distribution.png")
     _draw_contact_sheet(source, folder / CONTACT_SHEET_FILE)
+    _draw_others(source, folder)
     for result in source.results:
         _draw_arm(source, result, folder)
         for name in source.shown_figures(result):
@@ -77,6 +82,33 @@ def _draw_contact_sheet(source: ReportInput, path: Path) -> None:
     there = list_shards(prepared)
     if there.issuperset(rows["sha256"]):
         save_figure(plot_contact_sheet(read_thumbnails(rows, prepared, settings.corpus.emotions)), path)
+
+
+def _draw_others(source: ReportInput, folder: Path) -> None:
+    """The matrix of each arm over all corpora, and its confusions on each other one."""
+    record = source.others
+    if record is None:
+        return
+    titles = {result.arm.name: result.arm.title for result in source.results}
+    for matrix in matrices(source.settings, record):
+        names = [row.name for row in matrix.rows]
+        cells = [[_matrix_cell(cell) for cell in row.cells] for row in matrix.rows]
+        figure = plot_corpus_matrix(names, matrix.columns, cells, f"{titles[matrix.arm]}: UAR of videos")
+        save_figure(figure, folder / matrix_file(matrix.arm))
+    for place, tested in enumerate(record.tested, start=1):
+        for arm, title in titles.items():
+            cell = record.cell(arm, tested.corpus)
+            if cell and cell.confusion:
+                runs = ", all runs" if sum(map(sum, cell.confusion)) > cell.num_videos else ""
+                words = f"{title}, videos of {tested.name}{runs}"
+                figure = plot_confusion(np.array(cell.confusion), cell.classes, words)
+                save_figure(figure, folder / confusion_file(arm, place))
+
+
+def _matrix_cell(cell: Cell | None) -> MatrixCell | None:
+    if cell is None or cell.uar is None or cell.uar.low is None or cell.uar.high is None:
+        return None
+    return MatrixCell(cell.uar.estimate, cell.uar.low, cell.uar.high, len(cell.classes))
 
 
 def _draw_arm(source: ReportInput, result: ArmResult, folder: Path) -> None:

@@ -21,6 +21,7 @@ from tasks.study.cards import find_run_card
 from tasks.study.comparison import ArmResult, best_result, best_run, compare, compare_pairs
 from tasks.study.evaluation import Evaluation, read_evaluation
 from tasks.study.explanations import Explanation, read_explanation
+from tasks.study.other_corpora.record import OtherCorporaRecord, find_record
 from tasks.study.runs import plan_runs
 from tasks.study.test_set import own_test_set
 
@@ -30,7 +31,8 @@ class ReportInput:
     """What a report is made of. `folders` holds by arm the evaluation folder of its first run.
 
     `split` has the study's own videos; `index` is that of the first fold, all three subsets; `explanations` holds by
-    arm that of its first run. `card` is that of the best arm's run that was best on the validation subset.
+    arm that of its first run. `card` is that of the best arm's run that was best on the validation subset. `others` is
+    what the study came to on other corpora, where it was tested on some.
     """
 
     settings: StudySettings
@@ -43,6 +45,7 @@ class ReportInput:
     folders: dict[str, Path]
     explanations: dict[str, Explanation]
     card: ModelCard | None = None
+    others: OtherCorporaRecord | None = None
 
     @property
     def best(self) -> ArmResult:
@@ -89,4 +92,5 @@ def collect(settings: StudySettings) -> ReportInput:
         folders,
         {arm: read_explanation(folder) for arm, folder in folders.items()},
         find_run_card(best_run(settings, best_result(results))),
+        find_record(settings, [folder for folder, _ in evaluated]),
     )

@@ -1,6 +1,5 @@
 """The report of a study: one self-contained HTML page, the same as Markdown, and its tables for other programs."""
 
-import base64
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
@@ -14,9 +13,12 @@ from fer_models.models.arms import get_arm
 from tasks.config.model_card import card_facts
 from tasks.dataset.splits import fold_names
 from tasks.escaping import fenced, latex, markdown
+from tasks.report.embedding import embedded_file
 from tasks.report.facts import Facts, describe
 from tasks.report.figures import CONTACT_SHEET_FILE, draw_figures
 from tasks.report.input import ReportInput
+from tasks.report.other_corpora import matrix_table, others_table
+from tasks.report.shown_tiles import shown_tiles
 from tasks.storage.files import write_text
 from tasks.storage.local_copies import synced_folder
 from tasks.storage.spreadsheets import write_csv
@@ -46,14 +48,17 @@ def _write(source: ReportInput, folder: Path) -> None:
     tables = {"results.csv": _results_table(source.results), "comparison.csv": _pairs_table(source)}
     if source.num_folds > 1:
         tables["folds.csv"] = _folds_table(source)
+    if source.others:
+        tables |= {"other_corpora.csv": others_table(source.others), "corpus_matrix.csv": matrix_table(source)}
     for name, table in tables.items():
         write_csv(folder / name, table)
     facts = dataclasses.replace(
         describe(source),
         contact_sheet=(figures / CONTACT_SHEET_FILE).is_file(),
+        tiles={arm: found for arm, folder in source.folders.items() if (found := shown_tiles(folder))},
     )
     for name, figure in (
-        (HTML_FILE, lambda name: _data_uri(figures / name)),
+        (HTML_FILE, lambda name: embedded_file(figures / name)),
         (MARKDOWN_FILE, lambda name: f"figures/{name}"),
         (LATEX_FILE, None),
     ):
@@ -156,8 +161,3 @@ def _folds_table(source: ReportInput) -> pd.DataFrame:
 
 def _pairs_table(source: ReportInput) -> pd.DataFrame:
     return pd.DataFrame([dataclasses.asdict(pair) for pair in source.pairs])
-
-
-def _data_uri(path: Path) -> str:
-    kind = "jpeg" if path.suffix == ".jpg" else "png"
-    return f"data:image/{kind};base64," + base64.b64encode(path.read_bytes()).decode()

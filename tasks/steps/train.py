@@ -26,6 +26,7 @@ from fer_models.training.progress import Epoch, Progress
 from tasks.config.settings import StudySettings
 from tasks.progress import echo, progress
 from tasks.steps.artifacts import ProgressArtifact
+from tasks.study.forecast import remember_training
 from tasks.study.runs import Run, num_epochs, train_run
 from tasks.tracking import mlflow_log
 
@@ -50,7 +51,11 @@ def train_arm(settings: StudySettings, run: Run, study_run: mlflow_log.StudyRun)
             if epoch.epoch > logged:
                 mlflow_log.log_epoch(run_id, epoch)
 
-        return train_run(settings, run, tell)
+        begun, was_trained = time.monotonic(), run.trained
+        result = train_run(settings, run, tell)
+        if not (was_trained or run.members):
+            remember_training(settings, run, result, time.monotonic() - begun)
+        return result
 
 
 def train_on_workers(runs: Sequence[Run], parameters: dict[str, Any], retries: int) -> dict[str, FerError]:

@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -45,6 +46,8 @@ TEMPORARY = ".part-"
 LOST = "has lost its content"
 #: Before the name of a file that was set aside.
 BROKEN = "broken-"
+#: Whether nothing is set aside now.
+_ONLY_READING = ContextVar("only_reading", default=False)
 #: What the files of a kind end with.
 _ENDS = {".parquet": b"PAR1", ".json": b"}", ".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
 #: Files of these kinds are zip archives, which end with a table of their contents.
@@ -216,6 +219,16 @@ def _is_intact(path: Path) -> bool:
         return False
 
 
+@contextmanager
+def only_reading() -> Iterator[None]:
+    """Set nothing aside in the block: what lost its content counts as not there, and stays where it is."""
+    token = _ONLY_READING.set(True)
+    try:
+        yield
+    finally:
+        _ONLY_READING.reset(token)
+
+
 def set_aside(path: Path, fault: str = LOST) -> None:
     """Rename a file that cannot be used, so that it counts as not there and is made again, and say so.
 
@@ -224,6 +237,8 @@ def set_aside(path: Path, fault: str = LOST) -> None:
     Args:
         fault: what is wrong with it, as the end of a sentence that begins with its name.
     """
+    if _ONLY_READING.get():
+        return
     aside = path.with_name(f"{BROKEN}{path.name}")
     try:
         if as_remote(path):

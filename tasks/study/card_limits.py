@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from fer_models.models.card import ClassFacts, Score
-from tasks.config.settings import StudySettings
+from fer_models.models.card import ClassFacts, OtherScore, Score
+from tasks.config.settings import CorpusSettings, StudySettings
 from tasks.study.evaluation import Evaluation
 
 #: People below which a subset is called small.
@@ -34,17 +34,19 @@ def limits_of(
     validation: pd.DataFrame,
     tested: pd.DataFrame,
     uar: Score,
+    others: Sequence[OtherScore] = (),
 ) -> tuple[str, ...]:
     """The limits of a model, in sentences.
 
     Args:
         train, validation, tested: its usable videos.
         uar: on the tested ones.
+        others: how it did on other corpora.
     """
     sentences = [
         _drawn(settings),
         _chance(uar, 1 / len(classes)),
-        _people(train["subject"].nunique(), tested["subject"].nunique()),
+        _people(train["subject"].nunique(), tested["subject"].nunique(), others),
         _nameless(settings, pd.concat([train, tested])),
         _acted(settings),
         _uneven(classes),
@@ -67,16 +69,21 @@ def _chance(uar: Score, chance: float) -> str:
     return "" if uar.low is not None and uar.low > chance else "It is not shown to be better than chance."
 
 
-def _people(num_trained: int, num_tested: int) -> str:
+def _people(num_trained: int, num_tested: int, others: Sequence[OtherScore]) -> str:
     if num_tested < 2:
         tested = "Only one person was tested, and no score goes beyond that person."
     else:
         few = "only " if num_tested < _FEW_TESTED else ""
         tested = f"Its scores speak of people like the {few}{num_tested} tested ones, filmed as they were."
     few = "only " if num_trained < _FEW_TRAINED else ""
+    learned = f"It learned from {few}{num_trained} people. {tested}"
+    if not others:
+        return f"{learned} Other ages, cameras, light, poses of the head and cultures were not tested."
+    worst = min(others, key=lambda one: one.uar.estimate)
+    home = "" if worst.home is None else f", on its own test people {100 * worst.home:.0f} % over the same classes"
     return (
-        f"It learned from {few}{num_trained} people. {tested} Other ages, cameras, light, poses of the head and "
-        "cultures were not tested."
+        f"{learned} Of other people and cameras only those of {', '.join(one.corpus for one in others)} were tested: "
+        f"on {worst.corpus} its UAR is {100 * worst.uar.estimate:.0f} %{home}."
     )
 
 
@@ -93,12 +100,17 @@ def _acted(settings: StudySettings) -> str:
     corpus = settings.corpus
     if corpus.draw_sample:
         return ""
-    ways = [_ACTED_OF_BAUM1.get(part, "") for part in getattr(corpus, "subsets", ())]
-    if corpus.adapter in _ACTED:
-        ways = [_ACTED[corpus.adapter]]
-    if not any(ways):
-        return "Whether its people acted is not known here; acted expressions are stronger than those of daily life."
-    return f"The expressions that it learned {' or '.join(filter(None, ways))}; those of daily life are weaker."
+    ways = dict.fromkeys(way for one in corpus.parts for way in _ways(one))
+    if not all(ways):
+        people = "all of its people" if any(ways) else "its people"
+        return f"Whether {people} acted is not known here; acted expressions are stronger than those of daily life."
+    return f"The expressions that it learned {' or '.join(ways)}; those of daily life are weaker."
+
+
+def _ways(corpus: CorpusSettings) -> list[str]:
+    """How expressions of a corpus came about; empty where that is not known."""
+    of_baum1 = [_ACTED_OF_BAUM1[part] for part in getattr(corpus, "subsets", ()) if part in _ACTED_OF_BAUM1]
+    return of_baum1 or [_ACTED.get(corpus.adapter, "")]
 
 
 def _uneven(classes: Sequence[ClassFacts]) -> str:

@@ -2,13 +2,15 @@
 
 import datetime
 import importlib.metadata
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import pandas as pd
 
 from fer_models.models.building import model_lineage, streams_of
-from fer_models.models.card import CARD_VERSION, ClassFacts, ModelCard, Score, SubsetFacts
+from fer_models.models.card import CARD_VERSION, ClassFacts, ModelCard, OtherScore, Score, SubsetFacts
 from fer_models.models.lineage import Origin
 from fer_models.statistics.intervals import interval
 from tasks.config.layout import Layout
@@ -23,29 +25,37 @@ from tasks.study.card_limits import limits_of
 from tasks.study.checkpoints import MODEL_FILE, load_trained
 from tasks.study.comparison import arm_predictions, read_predictions
 from tasks.study.evaluation import VIDEOS_FILE, Evaluation
+from tasks.study.other_corpora.scores import TestedOnOther, card_scores
 from tasks.study.runs import Run
 
 
-def card_run(settings: StudySettings, run: Run, folder: Path, evaluation: Evaluation) -> ModelCard:
-    """Leave the card of an evaluated run beside its model; one of that model and evaluation stays as it is.
+def card_run(
+    settings: StudySettings, run: Run, folder: Path, evaluation: Evaluation, others: Sequence[TestedOnOther] = ()
+) -> ModelCard:
+    """Leave the card of an evaluated run beside its model; one of that model and these evaluations stays as it is.
 
     Args:
         folder: of the evaluation.
+        others: what the run came to on other corpora.
 
     Raises:
         UserError: the model or the predictions cannot be read (any more).
     """
-    identity = {
+    identity: dict[str, Any] = {
         "card_version": CARD_VERSION,
         "model_sha256": file_sha256(run.folder / MODEL_FILE),
         "evaluation": folder.name,
         "temperature": evaluation.temperature,
     }
-    known = find_run_card(run)
-    if known and known.model_dump(include=set(identity)) == identity and is_whole(run.folder / CARD_TEXT_FILE):
-        return known
     videos = read_predictions(folder / VIDEOS_FILE, settings.corpus.emotions)
-    card = _make(settings, run, evaluation, videos[videos["num_segments"] > 0]).model_copy(update=identity)
+    covered = videos[videos["num_segments"] > 0]
+    scores = card_scores(run, others, covered, settings)
+    identity["others"] = [one.model_dump(mode="json") for one in scores]
+    known = find_run_card(run)
+    is_same = known is not None and known.model_dump(mode="json", include=set(identity)) == identity
+    if known and is_same and is_whole(run.folder / CARD_TEXT_FILE):
+        return known
+    card = _make(settings, run, evaluation, covered, scores).model_copy(update=identity | {"others": scores})
     write_card(run.folder, card)
     return card
 
@@ -55,11 +65,18 @@ def find_run_card(run: Run) -> ModelCard | None:
     return find_json(run.folder / CARD_FILE, ModelCard)
 
 
-def _make(settings: StudySettings, run: Run, evaluation: Evaluation, tested: pd.DataFrame) -> ModelCard:
+def _make(
+    settings: StudySettings,
+    run: Run,
+    evaluation: Evaluation,
+    tested: pd.DataFrame,
+    others: Sequence[OtherScore],
+) -> ModelCard:
     """The card of a run, but for what it is known by.
 
     Args:
         tested: the covered test videos, with what the run says of them.
+        others: how it did on other corpora.
     """
     emotions, index = settings.corpus.emotions, Layout.of(settings).index
     subsets = {
@@ -93,7 +110,7 @@ def _make(settings: StudySettings, run: Run, evaluation: Evaluation, tested: pd.
         ece=evaluation.scores["video_ece"],
         ece_scaled=evaluation.scores["video_ece_scaled"],
         origins=_origins(run),
-        limits=limits_of(settings, evaluation, classes, train, validation, tested, scores["video_uar"]),
+        limits=limits_of(settings, evaluation, classes, train, validation, tested, scores["video_uar"], others),
     )
 
 
@@ -127,7 +144,9 @@ def _fold(settings: StudySettings, run: Run) -> str:
 
 def _corpus(settings: StudySettings) -> str:
     corpus = settings.corpus
-    words = f"{'single images' if corpus.is_of_stills else 'videos'} of the layout {corpus.adapter}"
+    layouts = [one.adapter for one in corpus.parts]
+    many = f"{len(layouts)} corpora of the layouts" if len(layouts) > 1 else "the layout"
+    words = f"{'single images' if corpus.is_of_stills else 'videos'} of {many} {', '.join(layouts)}"
     parts = getattr(corpus, "subsets", None)
     return words + (f" (subsets {', '.join(parts)})" if parts else "") + (", drawn" if corpus.draw_sample else "")
 

@@ -45,7 +45,7 @@ def say_costs(settings: StudySettings, runs: Sequence[Run], here: bool) -> None:
     if not arms:
         return
     folds = {run.split_fold for run in runs}
-    data = max((_data_of(settings, fold) for fold in folds), key=lambda one: one.num_bytes)
+    data = max((data_of(settings, fold) for fold in folds), key=lambda one: one.num_bytes)
     costs = [_cost(settings, arm, data) for arm in arms.values()]
     width = max(map(len, arms))
     echo("Training takes, by estimate" + (f", of {_in_gb(free)} of free memory:" if (free := free_bytes()) else ":"))
@@ -61,13 +61,18 @@ def check_memory(settings: StudySettings) -> None:
     _check(settings, [_cost(settings, arm, _NO_DATA) for arm in settings.all_arms() if not arm.num_members])
 
 
+def memory_of(settings: StudySettings, arm: Arm, data: TrainingData) -> int:
+    """Bytes that the training of an arm takes at its peak, beside what the process takes anyway."""
+    return _cost(settings, arm, data).memory.total
+
+
 def _cost(settings: StudySettings, arm: Arm, data: TrainingData) -> ArmCost:
     training = training_of(settings, arm)
     size = size_of(arm, settings.model, len(settings.corpus.emotions), shape_of(settings), training)
     return ArmCost(arm, size, training_memory(size, settings.model, training, data, arm.is_solved, device_bytes()))
 
 
-def _data_of(settings: StudySettings, fold: int) -> TrainingData:
+def data_of(settings: StudySettings, fold: int) -> TrainingData:
     """What a run on a fold has in memory."""
     train, validation = (
         read_subset(Layout.of(settings).index, fold, subset, settings.corpus.emotions) for subset in (TRAIN, VALIDATION)

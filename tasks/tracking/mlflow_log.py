@@ -53,13 +53,18 @@ class StudyRun(BaseModel):
     digest: str
 
 
-class _ChildRun(BaseModel):
-    """The child run of a training run, remembered in its folder."""
+class ChildRun(BaseModel):
+    """The child run of a training run, remembered in its folder.
+
+    Args:
+        evaluation, card, others: what was logged last of its evaluation, of its card, and of other corpora.
+    """
 
     parent_id: str
     run_id: str
     evaluation: str = ""
     card: str = ""
+    others: str = ""
 
 
 def page_of(study_run: StudyRun) -> str | None:
@@ -110,7 +115,7 @@ def _log_table(layout: Layout, name: str, table: pd.DataFrame, source: Path, tab
 def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     """The id of the child run of a training run, created and described when it is new."""
     client = connect(Layout.of(settings))
-    child = find_json(run.folder / RECORD, _ChildRun)
+    child = find_json(run.folder / RECORD, ChildRun)
     if child and child.parent_id == study_run.run_id and _exists(client, child.run_id):
         return child.run_id
     options = {f"arm.{name}": _text(value) for name, value in run.arm.options.items()}
@@ -134,7 +139,7 @@ def open_run(settings: StudySettings, study_run: StudyRun, run: Run) -> str:
     parameters |= _flat(settings.model_dump(mode="json", include={"model", "training", "prepare"}))
     parameters["training.treatment"] = treatment_of(settings, run.arm)
     client.log_batch(created.info.run_id, params=[Param(name, _text(value)) for name, value in parameters.items()])
-    write_json(run.folder / RECORD, _ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
+    write_json(run.folder / RECORD, ChildRun(parent_id=study_run.run_id, run_id=created.info.run_id))
     return created.info.run_id
 
 
@@ -173,7 +178,7 @@ def log_evaluation(
         card: which lies in the run's folder.
     """
     run_id = open_run(settings, study_run, run)
-    child = find_json(run.folder / RECORD, _ChildRun)
+    child = find_json(run.folder / RECORD, ChildRun)
     assert child
     if child.card != (known_as := digest(card.model_dump(mode="json"))):
         log_card(connect(Layout.of(settings)), run_id, run)
@@ -240,16 +245,18 @@ def close_study(
         mlflow.set_tag("mlflow.note.content", summary)
         mlflow.log_metrics({f"best_test_{metric}": best.mean(metric) for metric in METRICS})
         for result in results:
-            mlflow.log_metrics({f"mean_{metric}/{_key(result)}": result.mean(metric) for metric in METRICS})
+            arm = key_of(result.arm.name)
+            mlflow.log_metrics({f"mean_{metric}/{arm}": result.mean(metric) for metric in METRICS})
             bounds = {"low": result.interval.low, "high": result.interval.high, "seed_sd": result.sd(HEADLINE) or 0.0}
-            mlflow.log_metrics({f"{HEADLINE}_{name}/{_key(result)}": value for name, value in bounds.items()})
+            mlflow.log_metrics({f"{HEADLINE}_{name}/{arm}": value for name, value in bounds.items()})
         log_finished_files(report, "report")
     client.set_terminated(study_run.run_id, "FINISHED")
     sync_artifacts(layout, study_run.run_id)
 
 
-def _key(result: ArmResult) -> str:
-    return result.arm.name.replace("+", " ")  # MLflow takes no plus sign in the name of a metric
+def key_of(arm: str) -> str:
+    """An arm in the name of a metric, where MLflow takes no plus sign."""
+    return arm.replace("+", " ")
 
 
 def _experiment(client: mlflow.MlflowClient, name: str, layout: Layout) -> str:

@@ -13,7 +13,8 @@ class Signs:
         name: the whole file name; None where names say nothing, such as numbers. With neither of them `also` decides.
         kind: what the files are, by their suffixes.
         also: the end of the whole path in another layout of the corpus.
-        labels: whole names of the files with labels or folds that belong to it, each with what users call it.
+        labels: ends of the paths of the files with labels or folds that belong to it, each with what users call it.
+        common: others have such names too, so that in other folders they count beside those files alone.
     """
 
     folders: str | None
@@ -21,6 +22,7 @@ class Signs:
     kind: Literal["videos", "images"] = "videos"
     also: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    common: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class About:
         layout: where its files go, below `corpus.root`.
         folds: the official ones, or the custom of the field.
         verified: what the adapter was tried on.
+        unconfirmed: which of these could not be checked against pages or papers of its authors.
     """
 
     title: str
@@ -47,6 +50,7 @@ class About:
     folds: str
     verified: str
     signs: Signs
+    unconfirmed: str = ""
     num_people: int | None = None
     num_clips: int | None = None
 

@@ -59,6 +59,7 @@ ABOUT = About(
     layout=("BAUM1s_MP4 - All/s001/S001_001.mp4", "Annotations_BAUM1s.xlsx (or .csv); the same with a for the acted"),
     folds="none official; kfold or loso by person is the custom",
     verified=STAND_INS,
+    unconfirmed="number of clips, citation",
     signs=Signs(
         r"baum-?1[as][ _-]*mp4[^/]*/s\d{3}",
         r"S\d{3}_\d{3}\.\w+",

@@ -33,6 +33,7 @@ ABOUT = About(
     ),
     folds="none official; loso or kfold by person is the custom",
     verified=STAND_INS,
+    unconfirmed="licence, address",
     signs=Signs(
         r"s\d{3}/\d{3}",
         r"s\d{3}_\d{3}_\d+\.(png|jpe?g)",

@@ -28,6 +28,7 @@ ABOUT = About(
     layout=("anger/S010_004_00000017.png, a folder a class",),
     folds="none official; kfold by person is the custom",
     verified="half of the real files: 177 clips of 60 people",
+    unconfirmed="who cut it, and under which terms it may be passed on",
     signs=Signs(
         None,
         kind="images",

@@ -30,7 +30,8 @@ VIDEO_FOLDER = "BAUM1s_MP4 - All"
 SHEET = "Annotations_BAUM1s.xlsx"
 _MARKER = "sample.json"
 #: Without `cpu-independent` x264 gives other files for the same frames now and then.
-_ENCODER = {"crf": "21", "preset": "veryfast", "x264-params": "cpu-independent=1"}
+_ENCODER = {"preset": "veryfast", "x264-params": "cpu-independent=1"}
+_CRF = 21
 _GOLDEN = 0.6180339887498949
 
 
@@ -55,6 +56,9 @@ class SampleCorpus:
         size: width and height of the video in px.
         fps: frames a second.
         faults: add the clips that cannot be used.
+        noise: of the camera's sensor, a standard deviation in grey levels.
+        crf: how much the videos are compressed, 0 (not at all) to 51; 21 is hardly seen.
+        strength: how strongly all people express themselves, as a multiple of what is usual.
     """
 
     subjects: int = 32
@@ -64,6 +68,22 @@ class SampleCorpus:
     fps: int = 25
     seed: int = 7
     faults: bool = True
+    noise: float = 2.5
+    crf: int = _CRF
+    strength: float = 1.0
+
+    @property
+    def marker(self) -> str:
+        """Tells it from others; a camera as usual is not named, as before there were others."""
+        return json.dumps({name: value for name, value in asdict(self).items() if not _is_usual(name, value)})
+
+
+#: Of the camera and the people, which came later than the rest.
+_LATER = ("noise", "crf", "strength")
+
+
+def _is_usual(name: str, value: object) -> bool:
+    return name in _LATER and value == getattr(SampleCorpus, name)
 
 
 @dataclass(frozen=True)
@@ -105,26 +125,30 @@ def render_clip(corpus: SampleCorpus, clip: Clip) -> list[np.ndarray]:
     rng = np.random.default_rng([corpus.seed, 2, clip.subject, clip.number])
     width, height = corpus.size
     num_frames = max(1, round(corpus.seconds * corpus.fps))
-    performance = perform(clip.emotion, person.strength, person.habits[clip.emotion], rng)
+    performance = perform(clip.emotion, corpus.strength * person.strength, person.habits[clip.emotion], rng)
     poses = _head_motion(width, height, num_frames, corpus.fps, rng)
     with_face = clip.content != "no_face"
     background = draw_background(person, height, width, poses[0] if with_face else None, rng)
     if not with_face:
-        return [_noisy(background, rng) for _ in range(num_frames)]
+        return [_noisy(background, rng, corpus.noise) for _ in range(num_frames)]
     artist = FaceArtist(person)
     blinks = rng.uniform(0.0, corpus.seconds, max(1, round(corpus.seconds / 2)))
     frames = []
     for number, pose in enumerate(poses):
         blink = float(np.exp(-(((number / corpus.fps - blinks) / 0.07) ** 2)).max())
         face = artist.draw(performance.at(number / num_frames), blink)
-        frames.append(compose(face, artist.opacity, background, pose, rng, noise=2.5))
+        frames.append(compose(face, artist.opacity, background, pose, rng, corpus.noise))
     return frames
 
 
-def write_video(path: Path, frames: list[np.ndarray], fps: int) -> None:
-    """Encode uint8 RGB frames as H.264 with the index in front, so that a cut file still begins to play."""
+def write_video(path: Path, frames: list[np.ndarray], fps: int, crf: int = _CRF) -> None:
+    """Encode uint8 RGB frames as H.264 with the index in front, so that a cut file still begins to play.
+
+    Args:
+        crf: see `SampleCorpus`.
+    """
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options=_ENCODER)
+        stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": str(crf), **_ENCODER})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
@@ -135,7 +159,7 @@ def write_video(path: Path, frames: list[np.ndarray], fps: int) -> None:
 
 def write_corpus(root: Path, corpus: SampleCorpus, workers: int | None = None) -> int:
     """Draw the corpus below `root`; clips that stand there already are left. Returns the number of clips drawn."""
-    marker = json.dumps(asdict(corpus))
+    marker = corpus.marker
     clips = plan_clips(corpus)
     same = _same_corpus(root, marker)
     due = [clip for clip in clips if clip.content != "missing" and not (same and is_whole(clip.path(root)))]
@@ -177,14 +201,14 @@ def _write_clip(root: Path, corpus: SampleCorpus, clip: Clip) -> str:
     cv2.setNumThreads(1)
     frames = render_clip(corpus, clip)
     with atomic_write(clip.path(root)) as temporary:
-        write_video(temporary, frames, corpus.fps)
+        write_video(temporary, frames, corpus.fps, corpus.crf)
         if clip.content == "truncated":
             os.truncate(temporary, int(temporary.stat().st_size * 0.6))
     return clip.name
 
 
-def _noisy(background: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    noise = rng.standard_normal((*background.shape[:2], 1), dtype=np.float32) * 2.5
+def _noisy(background: np.ndarray, rng: np.random.Generator, level: float) -> np.ndarray:
+    noise = rng.standard_normal((*background.shape[:2], 1), dtype=np.float32) * level
     return np.clip(background + noise, 0, 255).astype(np.uint8)
 
 

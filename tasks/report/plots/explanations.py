@@ -19,7 +19,6 @@ _SIDE_PX = 144
 #: Of tiles of several frames: squares of that side fit into a row, and the height of a line of words above pictures.
 _IN_A_ROW, _WORDS_PX, _GAP_PX, _LINE_PX = 4, 22, 6, 2
 _WIDTH_PX = _IN_A_ROW * _SIDE_PX
-_EMPTY = np.full((_SIDE_PX, _SIDE_PX, 3), 238, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,10 @@ class _Picture:
 def plot_explanations(tiles: Sequence[Tile], title: str, columns: int) -> Figure:
     """A grid of tiles: what the model saw, the maps over the face if there are any, and the id of the tile."""
     rows = -(-len(tiles) // columns)
-    several = any(len(tile.frames) > 1 for tile in tiles)
-    pictures = [_draw_frames(tile) if several else _draw_pair(tile) for tile in tiles]
+    pictures = [_draw_tile(tile) for tile in tiles]
     width_in, row_in = _size_in(tiles, pictures)
     figure = Figure(figsize=(width_in * columns, row_in * rows + 0.75), layout=ConstrainedLayoutEngine(h_pad=0.12))
-    figure.suptitle(_heading(tiles, title, several), fontsize=11)
+    figure.suptitle(_heading(tiles, title), fontsize=11)
     for axes in np.atleast_1d(figure.subplots(rows, columns)).ravel():
         axes.axis("off")
     for axes, tile, picture in zip(figure.axes, tiles, pictures, strict=False):
@@ -64,49 +62,60 @@ def _size_in(tiles: Sequence[Tile], pictures: Sequence[_Picture]) -> tuple[float
     return 3.5, 4.1 if any(tile.maps for tile in tiles) else 2.6
 
 
-def _heading(tiles: Sequence[Tile], title: str, several: bool) -> str:
+def words_of_tiles(tiles: Sequence[Tile]) -> str:
+    """What is to be seen on tiles of one model."""
     with_maps = any(tile.maps for tile in tiles)
-    first = f"{'Grad-CAM of the predicted class' if with_maps else 'The predicted class'}: {title}"
     grey = "plain grey: no part of the picture speaks for the class"
-    end = "below: the tile's id, for `fer explain`"
-    if several and with_maps:
-        return f"{first}\nwhat the model saw, and where each of its streams looked ({grey}); {end}"
-    if several:
-        return f"{first}\nwhat the model saw; {end}"
+    if any(len(tile.frames) > 1 for tile in tiles):
+        return "what the model saw" + (f", and where each of its streams looked ({grey})" if with_maps else "")
     if with_maps:
         where = "bottom: where the spatial (left) and the temporal stream (right) looked"
-        return f"{first}\ntop: face and optical flow; {where}\n({grey}); {end}"
-    return f"{first}\nface and optical flow; {end}"
+        return f"top: face and optical flow; {where} ({grey})"
+    return "face and optical flow"
 
 
-def _draw_pair(tile: Tile) -> _Picture:
+def _heading(tiles: Sequence[Tile], title: str) -> str:
+    with_maps = any(tile.maps for tile in tiles)
+    first = f"{'Grad-CAM of the predicted class' if with_maps else 'The predicted class'}: {title}"
+    words = words_of_tiles(tiles).replace(" (plain", "\n(plain") if with_maps else words_of_tiles(tiles)
+    return f"{first}\n{words}; below: the tile's id, for `fer explain`"
+
+
+def tile_rows(tile: Tile, side_px: int) -> list[tuple[list[str], list[np.ndarray]]]:
+    """The pictures of a tile, row by row, each with the words that stand above its first pictures.
+
+    They are uint8 RGB squares with sides of `side_px`; in a strip of many frames they are smaller.
+    """
+    return _rows_of_frames(tile, side_px) if len(tile.frames) > 1 else _rows_of_pair(tile, side_px)
+
+
+def _rows_of_pair(tile: Tile, side_px: int) -> list[tuple[list[str], list[np.ndarray]]]:
     """Of a model of single frames: face and optical flow, below them the maps."""
-    flow = draw_first_flow(tile, _SIDE_PX)
-    top = [
-        cv2.resize(tile.faces[0], (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC),
-        _EMPTY if flow is None else flow,
-    ]
-    if not tile.maps:
-        return _Picture(np.hstack(top))
-    bottom = [
-        draw_heat(tile.faces[0], tile.maps[stream], _SIDE_PX) if stream in tile.maps else _EMPTY
-        for stream in ("spatial", "temporal")
-    ]
-    return _Picture(np.vstack([np.hstack(top), np.hstack(bottom)]))
+    empty = np.full((side_px, side_px, 3), 238, np.uint8)
+    flow = draw_first_flow(tile, side_px)
+    face = cv2.resize(tile.faces[0], (side_px, side_px), interpolation=cv2.INTER_CUBIC)
+    rows: list[tuple[list[str], list[np.ndarray]]] = [([], [face, empty if flow is None else flow])]
+    if tile.maps:
+        maps = [
+            draw_heat(tile.faces[0], tile.maps[stream], side_px) if stream in tile.maps else empty
+            for stream in ("spatial", "temporal")
+        ]
+        rows.append(([], maps))
+    return rows
 
 
-def _draw_frames(tile: Tile) -> _Picture:
+def _rows_of_frames(tile: Tile, side_px: int) -> list[tuple[list[str], list[np.ndarray]]]:
     """Of a model of several frames: a strip of each kind of picture, below them what there is one of."""
     shown = shown_frames(len(tile.frames))
-    strips = draw_strips(tile, _WIDTH_PX // max(len(shown), _IN_A_ROW))
+    strips = draw_strips(tile, _IN_A_ROW * side_px // max(len(shown), _IN_A_ROW))
     rows = [(_strip_words(tile, name), pictures) for name, pictures in strips.items()]
-    flow = draw_first_flow(tile, _SIDE_PX)
+    flow = draw_first_flow(tile, side_px)
     alone = {} if flow is None else {"first optical flow": flow}
-    alone |= {stream_words(tile, stream, "empty"): picture for stream, picture in draw_maps(tile, _SIDE_PX).items()}
+    alone |= {stream_words(tile, stream, "empty"): picture for stream, picture in draw_maps(tile, side_px).items()}
     for start in range(0, len(alone), _IN_A_ROW):
         names = list(alone)[start : start + _IN_A_ROW]
         rows.append((names, [alone[name] for name in names]))
-    return _stack(rows)
+    return rows
 
 
 def _strip_words(tile: Tile, name: str) -> list[str]:
@@ -119,6 +128,11 @@ def _strip_words(tile: Tile, name: str) -> list[str]:
     of_all = f"{len(shown)} of {len(tile.frames)} faces" if len(shown) < len(tile.frames) else "faces"
     numbers = " ".join(str(tile.frames[number]) for number in shown)
     return [f"{of_all}, frames {numbers}{'' if all(tile.seen) else '; outlined: not found, the nearest is there'}"]
+
+
+def _draw_tile(tile: Tile) -> _Picture:
+    rows = tile_rows(tile, _SIDE_PX)
+    return _stack(rows) if len(tile.frames) > 1 else _Picture(np.vstack([np.hstack(pictures) for _, pictures in rows]))
 
 
 def _stack(rows: Sequence[tuple[list[str], list[np.ndarray]]]) -> _Picture:

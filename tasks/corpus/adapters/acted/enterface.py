@@ -16,13 +16,14 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 ABOUT = About(
     title="eNTERFACE'05",
     classes=EMOTIONS,
-    size="about 1,290 clips of 42 to 44 people, six emotions of five sentences each; copies differ",
+    size="about 1,290 clips of 42 people, six emotions of five sentences each; copies differ",
     licence="research use",
-    ask="free download: https://enterface.net/enterface05 (emotion database)",
+    ask="free download: https://enterface.net/enterface05/emotion.html",
     citation="Martin et al. 2006, ICDE Workshops",
     layout=("enterface database/subject 1/anger/sentence 1/s1_an_1.avi",),
     folds="none official; kfold or loso by person is the custom",
     verified=STAND_INS,
+    unconfirmed="number of clips",
     signs=Signs(
         rf"subject[ _-]?\d+/({'|'.join(EMOTIONS)})(/[^/]+){{0,2}}", r"s\d+_(an|di|fe|ha|sa|su)(_[a-z0-9]+)*\.\w+"
     ),

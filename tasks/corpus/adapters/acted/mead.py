@@ -34,6 +34,7 @@ ABOUT = About(
     ),
     folds="none official",
     verified="24 real clips of three people (front, named M030_front_angry_level3_001.mp4); else stand-ins",
+    unconfirmed="number of people, licence, address",
     signs=Signs(
         None,
         rf"[mw]\d{{3}}_(({_VIEW})_({_EMOTION})_level_?\d|level_\d_({_EMOTION}))_\d+\.\w+",

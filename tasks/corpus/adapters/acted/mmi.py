@@ -31,6 +31,7 @@ ABOUT = About(
     layout=("Sessions/<n>/<sid>.avi, session.xml, <sid>.xml, often <sid>-oao_aucs.xml",),
     folds="none official; kfold by person is the custom",
     verified=STAND_INS,
+    unconfirmed="number of clips with an emotion, address",
     signs=Signs(r"sessions/\d+", labels={r"session\.xml": "Sessions/<n>/session.xml"}),
 )
 _UNSAFE = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)

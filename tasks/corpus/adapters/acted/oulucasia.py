@@ -24,11 +24,12 @@ ABOUT = About(
     num_clips=480,
     size="480 clips of 80 people for each of two cameras and three lights, 320x240",
     licence="research, on request",
-    ask="sign the agreement: https://www.oulu.fi/en/university/faculties-and-units (CMVS, Oulu-CASIA)",
+    ask="sign the agreement of the Center for Machine Vision and Signal Analysis, University of Oulu",
     citation="Zhao et al. 2011, Image and Vision Computing 29(9), 607-619",
     layout=("OriginalImg/VL/Strong/P001/Anger/000.jpeg",),
     folds="ten by person are the custom: split.protocol kfold, split.folds 10",
     verified=STAND_INS,
+    unconfirmed="licence, address",
     signs=Signs(rf"(NI|VL)/(Dark|Strong|Weak)/P\d{{3}}/({'|'.join(EMOTIONS)})", kind="images"),
 )
 _CLIP = re.compile(rf"(?:^|.*/)(NI|VL)/(Dark|Strong|Weak)/P(\d{{3}})/({'|'.join(EMOTIONS)})", re.IGNORECASE)

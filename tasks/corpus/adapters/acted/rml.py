@@ -29,6 +29,7 @@ ABOUT = About(
     layout=("rml-1/s1/an1.avi, s1 to s5", "rml-2/s6/an1.avi, s6 to s8; some with a folder a language in between"),
     folds="none official; loso is the custom",
     verified=STAND_INS,
+    unconfirmed="licence, address, citation",
     signs=Signs(r"s[1-8](/[^/]+)?", r"(an|di|fe|ha|sa|su)\d{1,3}\.\w+"),
 )
 _SUBJECT = re.compile(r"s([1-8])", re.IGNORECASE)

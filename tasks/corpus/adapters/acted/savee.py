@@ -32,6 +32,7 @@ ABOUT = About(
     layout=("AudioVisualClip/DC/a1.avi, with DC, JE, JK and KL",),
     folds="none official; loso is the custom",
     verified=STAND_INS,
+    unconfirmed="licence, address, citation",
     signs=Signs("dc|je|jk|kl", r"((dc|je|jk|kl)_)?(sa|su|a|d|f|h|n)\d{1,2}\.\w+"),
 )
 _NAME = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d{1,2})", re.IGNORECASE)

@@ -27,6 +27,7 @@ ABOUT = About(
     layout=("CASME2_RAW_selected/sub01/EP02_01f/img46.jpg", "CASME2-coding-20140508.xlsx (or -20190701)"),
     folds="leave one subject out: split.protocol loso",
     verified=STAND_INS,
+    unconfirmed="that 255 clips are given out: its paper speaks of 247",
     signs=Signs(
         r"sub\d\d/ep\d\d_\w+",
         r"(reg_)?img\d+\.(jpe?g|png|bmp)",

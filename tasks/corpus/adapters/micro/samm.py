@@ -24,6 +24,7 @@ ABOUT = About(
     layout=("SAMM/006/006_1_2/006_05562.jpg", "SAMM_Micro_FACS_Codes_v2.xlsx"),
     folds="leave one subject out: split.protocol loso",
     verified=STAND_INS,
+    unconfirmed="licence, address",
     signs=Signs(
         r"0\d\d/0\d\d_\d+_\d+",
         r"0\d\d_\d+\.(jpe?g|png|bmp)",

@@ -21,11 +21,12 @@ ABOUT = About(
     num_clips=164,
     size="164 clips of 16 people at 100 images a second (HS)",
     licence="research, on request",
-    ask="sign the agreement: https://www.oulu.fi/en/university/faculties-and-units (CMVS, SMIC database)",
+    ask="sign the agreement of the Center for Machine Vision and Signal Analysis, University of Oulu",
     citation="Li et al. 2013, IEEE FG",
     layout=("HS/s1/micro/negative/s1_ne_01/image001.bmp, with negative, positive and surprise",),
     folds="leave one subject out: split.protocol loso",
     verified=STAND_INS,
+    unconfirmed="licence, address",
     signs=Signs(rf"s\d+/micro/({'|'.join(EMOTIONS)})/[^/]+", kind="images"),
 )
 _SUBJECT = re.compile(r"s0*(\d+)", re.IGNORECASE)

@@ -33,6 +33,7 @@ ABOUT = About(
     ),
     folds="train and validation by clip, which tests: split.protocol official",
     verified=STAND_INS,
+    unconfirmed="licence, address, citation",
     signs=Signs(
         rf"(train|val)(_afew)?/({'|'.join(EMOTIONS)})",
         also=r"alignedfaces_lbptop_points(_val)?/faces/\d+/[^/]+\.(jpe?g|png)",

@@ -24,6 +24,7 @@ ABOUT = About(
     layout=("CAER/train/Anger/0001.avi, with validation and test",),
     folds="train, validation and test by clip: split.protocol official",
     verified=STAND_INS,
+    unconfirmed="number of clips, licence, address, citation",
     signs=Signs(rf"({'|'.join(PARTS)})/({'|'.join(EMOTIONS)})"),
 )
 

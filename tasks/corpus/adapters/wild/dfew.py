@@ -41,10 +41,13 @@ ABOUT = About(
     ),
     folds="five by clip: split.protocol official",
     verified="the first 60 lines of two real lists; else stand-ins",
+    unconfirmed="licence, and that an agreement is asked for",
     signs=Signs(
         r"clip/original",
+        r"\d{1,5}\.\w+",
         also=r"clip_224x224(_16f)?/\d{1,5}/[^/]+\.(jpe?g|png)",
-        labels={r"(train_|test_)?set_\d\.csv": "EmoLabel_DataSplit/.../set_1.csv"},
+        labels={r"[^/]*single[^/]*/(train_|test_)?set_\d\.csv": "EmoLabel_DataSplit/.../set_1.csv"},
+        common=True,
     ),
 )
 _PLACES = {"videos": "original", "faces": r"clip_224x224(_16f)?"}

@@ -22,7 +22,7 @@ ABOUT = About(
     num_clips=38935,
     size="38,935 clips from films in 22 scenes; nobody is named",
     licence="research, on request",
-    ask="sign the agreement: https://github.com/wangyanckxx/FERV39k",
+    ask="sign the agreement: https://wangyanckxx.github.io/Proj_CVPR2022_FERV39k.html",
     citation="Wang et al. 2022, CVPR",
     layout=(
         "2_ClipsforFaceCrop/Action/Happy/0015/, folders of cropped faces",
@@ -30,10 +30,11 @@ ABOUT = About(
     ),
     folds="one split by clip into train and test: split.protocol official",
     verified="the first 60 lines of two real lists; else stand-ins",
+    unconfirmed="licence",
     signs=Signs(
         rf"[^/]+/({_EMOTION})/\d{{4}}",
         kind="images",
-        labels={r"(train|test)(_all)?\.csv": "4_setups/All_scenes/train_All.csv, test_All.csv"},
+        labels={r"(all_scenes|annotation)/(train|test)(_all)?\.csv": "4_setups/All_scenes/train_All.csv, test_All.csv"},
     ),
 )
 _LIST = r"(all_scenes|annotation)/(train|test)(_all)?\.csv"

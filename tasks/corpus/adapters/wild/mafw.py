@@ -23,7 +23,7 @@ ABOUT = About(
     ),
     num_clips=10045,
     size="10,045 clips from films, 9,171 of them single-labelled; nobody is named",
-    licence="research, on request",
+    licence="research, non-commercial, on request",
     ask="sign the agreement: https://mafw-database.github.io/MAFW",
     citation="Liu et al. 2022, ACM Multimedia",
     layout=(
@@ -34,8 +34,10 @@ ABOUT = About(
     verified="the first 60 lines of three real lists; else stand-ins",
     signs=Signs(
         r"data/clips",
+        r"\d{5}\.\w+",
         also=r"data/(frames|faces)/\d{5}/[^/]+\.(jpe?g|png)",
-        labels={r"(train|test)\.txt": "Train & Test Set/single/no_caption/set_1/train.txt"},
+        labels={r"set_\d/(train|test)\.txt": "Train & Test Set/single/no_caption/set_1/train.txt"},
+        common=True,
     ),
 )
 _PLACES = {"videos": "clips", "frames": "frames", "faces": "faces"}
