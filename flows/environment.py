@@ -49,6 +49,7 @@ def prepare_environment(quiet: bool = False) -> None:
 
     spare_loopback()
     _find_services()
+    os.environ["MPLBACKEND"] = "agg"  # no window is ever opened, whatever else the environment says
     defaults = _DEFAULTS | thread_environment() | gpu_environment() | opencv.ENVIRONMENT | (_QUIET if quiet else {})
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -37,7 +37,12 @@ _GONE_S = 120.0
 _ASK_S = 5.0
 _ANSWER_S = 10.0
 #: Beginnings of lines in the log of a server that end it, or only say where to read more.
-_SAYS_NOTHING = ("(Background on this error", "ERROR: Application startup failed", "[SQL:")
+_SAYS_NOTHING = (
+    "(Background on this error",
+    "ERROR: Application startup failed",
+    "[SQL:",
+    "For further information visit",
+)
 
 
 @dataclass

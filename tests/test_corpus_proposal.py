@@ -149,7 +149,9 @@ def test_what_a_known_corpus_needs_is_proposed(
         "oulucasia": lambda: stand_ins.oulucasia(root, 3),
     }
     draw.get(adapter, lambda: stand_ins.STAND_INS[adapter](root))()
-    settings = resolve_settings(None, written(root, tmp_path))
+    path = written(root, tmp_path)
+    assert ("70 people, 70 of them videos that name nobody" in path.read_text(encoding="utf-8")) == ("dfew" in adapter)
+    settings = resolve_settings(None, path)
     assert settings.corpus.adapter == adapter.split()[-1]
     assert (settings.prepare.precropped, settings.prepare.segment_length) == (precropped, length)
     assert settings.split.protocol == protocol

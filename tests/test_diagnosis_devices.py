@@ -103,6 +103,15 @@ def test_compiled_programs_are_kept_and_bounded(machine: Machine, monkeypatch: p
     assert told.split() == [found["JAX_COMPILATION_CACHE_DIR"], str(2 * 2**30)], "as JAX reads it"
 
 
+def test_workers_share_gpus_and_their_memory(machine: Machine) -> None:
+    seen = gpus.list_gpus()
+    assert gpus.gpu_shares(seen, 2) == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    three = gpus.gpu_shares(seen, 3)
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in three] == ["0", "1", "0"]
+    assert {one["XLA_PYTHON_CLIENT_MEM_FRACTION"] for one in three} == {"0.45"}
+    assert gpus.gpu_shares([], 2) == [{}, {}]
+
+
 @pytest.mark.parametrize("hidden", ["", "-1"])
 def test_gpus_that_are_hidden_are_not_missed(machine: Machine, monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
     machine.install_cuda()

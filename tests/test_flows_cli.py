@@ -38,7 +38,10 @@ def fer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (["study", "--set", "trainig.epochs=3"], ["no setting 'trainig'", "did you mean 'training'"]),
         (["study", "--set", "training.epoch=3"], ["no setting 'training.epoch'", "did you mean 'training.epochs'"]),
         (["study", "--set", "training.epochs=none"], ["training.epochs"]),
-        (["study", "--set", "training.epochs"], ["--set takes KEY=VALUE"]),
+        (
+            ["study", "--set", "training.epochs"],
+            ["--set takes a setting and its value such as training.epochs=20, not"],
+        ),
         (["study", "--set", "arms=[gap-sun]"], ["no arm 'gap-sun'", "did you mean 'gap-sum'"]),
         (["study", "--config", "absent.yaml"], ["no configuration file 'absent.yaml'"]),
         (["status"], ["run `fer prepare` first"]),

@@ -73,7 +73,9 @@ class Chosen:
             if not equals or not key:
                 from tasks.storage.addresses import hide_secrets
 
-                raise UserError(f"--set takes KEY=VALUE, not {hide_secrets(pair)!r}.")
+                raise UserError(
+                    f"--set takes a setting and its value such as training.epochs=20, not {hide_secrets(pair)!r}."
+                )
             overrides[key.strip()] = value
         return overrides
 

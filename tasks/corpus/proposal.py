@@ -71,7 +71,9 @@ class Proposal:
     def in_words(self) -> str:
         """One sentence for users."""
         others = f"; {self.num_others} more lack a label or a subject, or cannot be used" if self.num_others else ""
-        return f"Read as {self.adapter}: {len(self.videos)} videos of {self.people} people{others}."
+        nameless = sum(video.subject == video.video_id for video in self.videos)
+        who = f", {nameless} of them videos that name nobody" if nameless else ""
+        return f"Read as {self.adapter}: {len(self.videos)} videos of {self.people} people{who}{others}."
 
 
 def propose(root: Path, adapter: str | None = None) -> Proposal:

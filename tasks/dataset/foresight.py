@@ -20,7 +20,8 @@ class Foreseen:
     Args:
         outcomes: how many videos have a label and a person (`ok`), and what stands against the others.
         classes: videos of each class, of those that are `ok`.
-        num_people: in these.
+        num_people: in these; each video that names nobody counts as one.
+        num_nameless: videos of these that name nobody.
         folds: people of each subset, fold by fold; those of a split that is drawn after preparation may differ, for
             who has no usable video is in none.
     """
@@ -28,6 +29,7 @@ class Foreseen:
     outcomes: Mapping[str, int]
     classes: Mapping[str, int]
     num_people: int
+    num_nameless: int
     folds: tuple[Mapping[str, int], ...]
 
 
@@ -58,6 +60,7 @@ def foresee(
         outcomes=Counter(str(one) for one in outcomes),
         classes={emotion: of_class[emotion] for emotion in emotions},
         num_people=len(set(subjects)),
+        num_nameless=sum(one.subject == one.video_id for one in wanted),
         folds=tuple(Counter(fold.subsets.values()) for fold in folds),
     )
 

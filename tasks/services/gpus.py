@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from tasks.storage.caches import user_cache
 
 #: What compiled programs may take on the disk.
 _MOST_KEPT_BYTES = 2 * 2**30
+#: Of a GPU's memory, what the programs that share it may take in all.
+_SHARED = 0.9
 #: There where NVIDIA's driver is.
 _DRIVER = Path("/dev/nvidiactl")
 #: What JAX computes with on NVIDIA's GPUs; the extra `gpu` brings one.
@@ -26,6 +29,18 @@ def list_gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return listed.split()
+
+
+def gpu_shares(gpus: Sequence[str], num_workers: int) -> list[dict[str, str]]:
+    """Environment variables of each of so many workers, with which they share the GPUs of those numbers; maybe none.
+
+    JAX takes three quarters of a GPU's memory as it starts: what several workers share of it is said to each.
+    """
+    if not gpus:
+        return [{}] * num_workers
+    of_gpu = -(-num_workers // len(gpus))
+    share = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_SHARED / of_gpu:.2f}"} if of_gpu > 1 else {}
+    return [{"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)], **share} for number in range(num_workers)]
 
 
 def has_gpu() -> bool:
