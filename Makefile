@@ -123,6 +123,16 @@ lock: ## resolve pyproject.toml again into requirements.lock and the locks of th
 	$(COMPILE) $(RUNTIME) -o infra/requirements.lock
 	$(COMPILE) $(RUNTIME) --extra gpu -o infra/requirements-gpu.lock
 
+.PHONY: audit
+audit: $(READY) ## how old the locks are, and known vulnerabilities of what they pin (needs a network)
+	$(BIN)/python .ci/audit.py requirements.lock infra/requirements.lock infra/requirements-gpu.lock
+
+.PHONY: wheel
+wheel: $(READY) ## a wheel, into dist
+	rm -rf build/lib dist
+	$(BIN)/python -m pip wheel . --quiet --no-deps --no-build-isolation --wheel-dir dist
+	@ls dist
+
 .PHONY: clean
 clean: ## remove the environment and the caches (never your data)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -4,6 +4,7 @@ Imports `fer_models` and what that needs (keras, scikit-learn, imbalanced-learn,
 runs on a machine that has nothing else of this project: `KERAS_BACKEND=jax PYTHONPATH=.:benchmarks python
 benchmarks/gpu.py --out results`. On made-up segments of the published study's number; each case is an arm with a
 precision, a batch size and an engine, measured over epochs after one that compiles, and printed as soon as it is known.
+Several seeds of one arm follow, four ways (`benchmarks/seeds.py`), at a small and at the published width.
 """
 
 import argparse
@@ -18,25 +19,19 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from seeds import made_up
+from seeds import measure as measure_seeds
 from training_flop import training_flop
 
 from fer_models.models.arms import ARMS, FUSION_ARMS
 from fer_models.models.building import build_model
-from fer_models.segments import SegmentArrays, pair_arrays
+from fer_models.segments import SegmentArrays
 from fer_models.settings import AugmentationSettings, ModelSettings, TrainingSettings
 from fer_models.training.engine import Engine
 
 #: Segments of the published study, for training and validation.
 NUM_TRAIN, NUM_VALIDATION = 47_169, 10_000
 PRECISIONS = ("mixed_bfloat16", "float32")
-
-
-def made_up(number: int, seed: int) -> SegmentArrays:
-    """Noise in the shapes and types of the pipeline's arrays."""
-    rng = np.random.default_rng(seed)
-    faces = rng.integers(0, 256, (number, 48, 48, 3), np.uint8)
-    flows = np.tile(rng.normal(0, 0.2, (256, 48, 48, 2)).astype(np.float16), (number // 256 + 1, 1, 1, 1))[:number]
-    return pair_arrays(faces, flows, rng.integers(0, 6, number), np.arange(number) // 40, np.arange(number).astype(str))
 
 
 def matmul_peak(side: int, repeats: int = 8) -> dict[str, float]:
@@ -105,6 +100,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["resident", "blocks", "steps"])
     parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
     parser.add_argument("--epochs", type=int, default=2, help="that are measured, after the one that compiles")
+    parser.add_argument("--seeds", type=int, default=4, help="that are trained four ways; 0 leaves that out")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     chosen = parser.parse_args()
     numbers, width, side = ((NUM_TRAIN, NUM_VALIDATION), 128, 8192)
@@ -121,6 +117,7 @@ def main() -> None:
         "width": width,
         "matmul_tflop_per_s": peak,
         "cases": [],
+        "seeds": [],
     }
     print(json.dumps(record), flush=True)
     first, *others = chosen.arms
@@ -137,7 +134,21 @@ def main() -> None:
         case["share_of_matmul"] = case["tflop_per_s"] / peak[precision.removeprefix("mixed_")]
         record["cases"].append(case)
         print(json.dumps(case), flush=True)
-        (chosen.out / f"gpu-{record['backend']}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        save(record, chosen.out)
+    widths = sorted({width} if chosen.small else {16, width})
+    for wide in widths if chosen.seeds else ():
+        case = {"width": wide, "segments": numbers[0], "batch_size": sizes[0], "epochs": 1 + chosen.epochs}
+        case["precision"] = chosen.precisions[0]
+        case["ways"] = measure_seeds(case, chosen.seeds)
+        record["seeds"].append(case | {"num_seeds": chosen.seeds})
+        print(json.dumps(record["seeds"][-1]), flush=True)
+        save(record, chosen.out)
+
+
+def save(record: dict[str, Any], folder: Path) -> None:
+    """Write what is known so far."""
+    path = folder / f"gpu-{record['backend']}.json"
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ PAGES = {
     "benchmarks/TUNING.md": "tuning.md",
     "CONTRIBUTING.md": "extending.md",
 }
+#: Signs of code that fit beside the navigation.
+WIDEST = 88
 #: Heads of tables.
 SETTING, OPTION = "setting | default | values | what it says", "option | default | what it does"
 #: Options that many commands have are described once.
@@ -45,7 +47,15 @@ SHARED = {*Chosen.__dataclass_fields__, "quiet", "as_json"}
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """The text of a page with its generated parts."""
     markdown = re.sub(r"<!-- generated: (\w+) -->", lambda found: GENERATED[found[1]](), markdown)
-    return re.sub(r"<!-- included: (\S+) -->", lambda found: included(found[1]), markdown)
+    markdown = re.sub(r"<!-- included: (\S+) -->", lambda found: included(found[1]), markdown)
+    return re.sub(r"(?<=^```sh\n).*?(?=^```)", lambda found: narrow(found[0]), markdown, flags=re.DOTALL | re.MULTILINE)
+
+
+def narrow(block: str) -> str:
+    """Lines of shell; where one is too wide for a page, the remarks stand above what they are about."""
+    if all(len(line) <= WIDEST for line in block.splitlines()):
+        return block
+    return re.sub(r"^(\S.*?) +(# .*)$", r"\2\n\1", block, flags=re.MULTILINE)
 
 
 def included(name: str) -> str:

@@ -79,8 +79,10 @@ def _of_corpus(settings: StudySettings, foreseen: Foreseen) -> list[str]:
     folds = foreseen.folds
     subsets = ", ".join(f"{count} {name}" for name, count in sorted(folds[0].items(), key=lambda one: -one[1]))
     rest = f", in the first of {len(folds)} folds" if len(folds) > 1 else ""
+    nameless = f", {foreseen.num_nameless} of them videos that name nobody" if foreseen.num_nameless else ""
     return [
-        f"Corpus: {usable} videos of {foreseen.num_people} people" + (f"; not used: {others}" if others else ""),
+        f"Corpus: {usable} videos of {foreseen.num_people} people{nameless}"
+        + (f"; not used: {others}" if others else ""),
         f"Classes: {classes}",
         f"People: about {subsets}{rest} ({settings.split.protocol})",
     ]

@@ -30,6 +30,7 @@ _DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "6",  # a server that goes away is waited for two minutes, as Prefect's is
     "RAY_USAGE_STATS_ENABLED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
@@ -42,13 +43,14 @@ def prepare_environment(quiet: bool = False) -> None:
     _check_shadowing()
     _check_home()
     from tasks.cores import thread_environment  # only now is it known to be ours
-    from tasks.services.gpus import backend_environment
+    from tasks.services.gpus import gpu_environment
     from tasks.services.proxies import spare_loopback
     from tasks.video import opencv
 
     spare_loopback()
     _find_services()
-    defaults = _DEFAULTS | thread_environment() | backend_environment() | opencv.ENVIRONMENT | (_QUIET if quiet else {})
+    os.environ["MPLBACKEND"] = "agg"  # no window is ever opened, whatever else the environment says
+    defaults = _DEFAULTS | thread_environment() | gpu_environment() | opencv.ENVIRONMENT | (_QUIET if quiet else {})
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if quiet:
@@ -127,33 +129,6 @@ def silent_imports() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def check_server(api_url: str) -> None:
-    """Raise `UserError` when no Prefect server answers at the address of its API."""
-    import httpx
-
-    from tasks.services.foreign_settings import prefect_setting
-    from tasks.services.proxies import http_fault
-    from tasks.storage.addresses import hide_secrets
-
-    if fault := http_fault():
-        raise UserError(fault)
-    try:
-        # one that is busy answers late, but one that is there takes a connection at once
-        patience = httpx.Timeout(30.0, connect=5.0)
-        httpx.get(f"{api_url.rstrip('/')}/health", timeout=patience).raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        shown = hide_secrets(api_url)
-        setting = prefect_setting("PREFECT_API_URL")
-        if setting and setting.value == api_url:
-            where, without = f"{shown!r}, which {setting.path} names", "take PREFECT_API_URL (api.url) out of that file"
-        else:
-            where, without = f"PREFECT_API_URL = {shown!r}", "unset PREFECT_API_URL"
-        raise UserError(
-            f"No Prefect server answers at {where}; start `prefect server start` and wait until it does, or {without} "
-            "to do without one."
-        ) from error
 
 
 def _check_shadowing() -> None:

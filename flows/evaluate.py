@@ -42,9 +42,12 @@ def evaluate(preset: Preset = AS_CONFIGURED, config: str = "", overrides: Overri
     open_corpora(settings)  # which says what is missing before anything is evaluated
     layout = Layout.of(settings)
     runs = plan_runs(settings)
-    untrained = [run.name for run in runs if not run.trained]
-    if untrained:
-        raise UserError(f"{len(untrained)} runs are not trained ({untrained[0]}, ...); run `fer train` first.")
+    if untrained := [run for run in runs if not run.trained]:
+        first = untrained[0]
+        raise UserError(
+            f"{len(untrained)} of {len(runs)} runs are not trained, for example {first.name}: {first.lacking} is not "
+            "there, or not whole; run `fer train` first."
+        )
     study_run = mlflow_log.open_study(settings)
     with using_shards(settings, "evaluate"), remembered_evaluation(settings, runs):
         futures = [evaluate_arm.submit(settings, run, study_run) for run in runs]

@@ -18,10 +18,11 @@ from typing import IO, NoReturn
 import httpx
 
 from fer_models.errors import UserError
+from flows.shortage import FULL_WORDS
 from tasks.progress import echo
 from tasks.services.foreign_settings import where_prefect_looks
 from tasks.services.ports import listen
-from tasks.services.prefect_database import prefect_database_fault
+from tasks.services.prefect_database import ELSEWHERE, named_database, prefect_database_fault, prefect_home
 from tasks.services.proxies import http_fault
 from tasks.storage.addresses import hide_secrets
 
@@ -36,7 +37,12 @@ _GONE_S = 120.0
 _ASK_S = 5.0
 _ANSWER_S = 10.0
 #: Beginnings of lines in the log of a server that end it, or only say where to read more.
-_SAYS_NOTHING = ("(Background on this error", "ERROR: Application startup failed", "[SQL:")
+_SAYS_NOTHING = (
+    "(Background on this error",
+    "ERROR: Application startup failed",
+    "[SQL:",
+    "For further information visit",
+)
 
 
 @dataclass
@@ -91,11 +97,19 @@ def start_own_server() -> None:
         _own[:] = [own]  # also when it does not come up: the next call starts it again
         if not _comes_up(own):
             log.seek(0)
-            raise UserError(
-                f"Prefect's server could not be started: {_last_words(log.read().decode(errors='replace'))}. Prefect's "
-                f"settings are in {where_prefect_looks()}."
-            )
+            raise UserError(_why_not_started(_last_words(log.read().decode(errors="replace"))))
     os.environ |= {"PREFECT_API_URL": f"{own.address}/api", "PREFECT_API_AUTH_STRING": password}
+
+
+def _why_not_started(words: str) -> str:
+    """A sentence about the last words of a server, and what to do."""
+    named = named_database()
+    where, elsewhere = (named.named_by, named.take_back) if named else (prefect_home() / "prefect.db", ELSEWHERE)
+    if any(one in words for one in FULL_WORDS):
+        return f"Prefect's server could not be started, for the disk of {where} is full; make room, or {elsewhere}."
+    if "database is locked" in words:
+        return f"Prefect's server could not be started, for another program holds {where}; end that, or {elsewhere}."
+    return f"Prefect's server could not be started: {words}. Prefect's settings are in {where_prefect_looks()}."
 
 
 def _listen(port: int) -> socket.socket:

@@ -10,7 +10,8 @@ from pathlib import Path
 from fer_models.errors import FerError, UserError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FULL_WORDS = ("database or disk is full", "No space left on device", "Disk quota exceeded")
+#: By which libraries tell of a full disk.
+FULL_WORDS = ("database or disk is full", "No space left on device", "Disk quota exceeded")
 _MEMORY_WORDS = ("can't start new thread", "Cannot allocate memory", "error return without exception set")
 _MEMORY_KINDS = ("ResourceExhaustedError", "ArrayMemoryError")
 #: A disk with less room is the one that is meant.
@@ -43,7 +44,7 @@ def _shortage(error: BaseException, folders: Sequence[Path]) -> str:
         if isinstance(one, MemoryError) or _is_told(one, _MEMORY_WORDS) or type(one).__name__ in _MEMORY_KINDS:
             return f"There is not enough memory{_memory()}; end other programs, or use a smaller training.batch_size."
     for one in chain:
-        if getattr(one, "errno", None) in _FULL or _is_told(one, _FULL_WORDS):
+        if getattr(one, "errno", None) in _FULL or _is_told(one, FULL_WORDS):
             named = [Path(str(one.filename))] if isinstance(one, OSError) and one.filename else []
             return (
                 f"The disk of {_fullest([*named, *folders])} is full; make room (fer clean), or name another with "

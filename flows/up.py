@@ -18,7 +18,7 @@ from tasks.progress import echo
 from tasks.services.credentials import credentials, make_password, password_file
 from tasks.services.databases import Databases
 from tasks.services.descendants import end_marked, mark_of
-from tasks.services.gpus import list_gpus
+from tasks.services.gpus import gpu_shares, list_gpus
 from tasks.services.home import HOME
 from tasks.services.ports import is_listened_on_by_this_user, listen, listening_process
 from tasks.services.supervisor import (
@@ -210,8 +210,7 @@ def _workers(api_url: str, num_gpu: int | None) -> list[Service]:
     gpus = list_gpus()
     none_seen = {"CUDA_VISIBLE_DEVICES": ""} if gpus else {}
     workers = [_worker(api_url, "fer-cpu", "", _CPU_RUNS, none_seen)]
-    for number in range(num_gpu or len(gpus) or 1):
-        seen = {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}
+    for number, seen in enumerate(gpu_shares(gpus, num_gpu or len(gpus) or 1)):
         workers.append(_worker(api_url, "fer-gpu", f"-{number}", 1, seen))
     return workers
 

@@ -68,8 +68,8 @@ def sheet(path: Path, rows: Sequence[Sequence[object]]) -> None:
     book.save(path)
 
 
-def ravdess(root: Path) -> None:
-    for actor in ("01", "02"):
+def ravdess(root: Path, people: int = 2) -> None:
+    for actor in (f"{number:02d}" for number in range(1, people + 1)):
         for code in range(1, 9):
             films(root / f"Actor_{actor}", *(f"{mode}-01-{code:02d}-01-01-01-{actor}.mp4" for mode in ("01", "02")))
     films(root / "Actor_01", "01-02-03-01-01-01-01.mp4")
@@ -115,7 +115,8 @@ def rml(root: Path) -> None:
     films(root / "rml-1" / "s2" / "Mandarin", "an1.avi")
 
 
-def mead(root: Path) -> None:
+def mead(root: Path, more: int = 0) -> None:
+    films(root, *(f"M0{41 + n}_front_{word}_level3_001.mp4" for n in range(more) for word in ("angry", "happy")))
     films(
         root,
         *(
@@ -132,16 +133,16 @@ def mead(root: Path) -> None:
     films(root, "W009/video/front/happy/level_2/001.mp4")
 
 
-def oulucasia(root: Path) -> None:
+def oulucasia(root: Path, people: int = 2) -> None:
     for camera, light in (("VL", "Strong"), ("VL", "Dark"), ("NI", "Strong")):
-        for person in ("P001", "P002"):
+        for person in (f"P{number:03d}" for number in range(1, people + 1)):
             for emotion in SIX:
                 images(
                     root / "OriginalImg" / camera / light / person / emotion.title(), "000.jpeg", "001.jpeg", "002.jpeg"
                 )
 
 
-def mmi(root: Path) -> None:
+def mmi(root: Path, more: int = 0) -> None:
     def session(number: int, code: str, view: str, subject: str = "1", upright: bool = True) -> None:
         folder = root / "Sessions" / str(number)
         films(folder, f"S001-{number:03d}.avi")
@@ -160,20 +161,22 @@ def mmi(root: Path) -> None:
     session(8, "4", "0", upright=False)
     session(9, "", "0")
     session(10, "7", "0")
+    for number in range(2 * more):
+        session(20 + number, "14"[number % 2], "0", f"{11 + number // 2}")
 
 
-def dfew(root: Path, form: str = "videos") -> None:
-    for clip in range(1, 23):
+def dfew(root: Path, form: str = "videos", clips: int = 20) -> None:
+    for clip in range(1, clips + 3):
         if form == "videos":
             films(root / "Clip" / "original", f"{clip:05d}.mp4")
         else:
             images(root / "Clip" / form / f"{clip:05d}", "1.jpg", "2.jpg", "10.jpg")
     for fold in range(1, 6):
-        tested = [clip for clip in range(1, 21) if clip % 5 + 1 == fold]
+        tested = [clip for clip in range(1, clips + 1) if clip % 5 + 1 == fold]
         for part in ("train", "test"):
-            clips = [clip for clip in range(1, 21) if (clip in tested) == (part == "test")]
+            listed = [clip for clip in range(1, clips + 1) if (clip in tested) == (part == "test")]
             # the first list is not filled up to five digits
-            names = [f"{clip if fold == 1 else f'{clip:05d}'},{clip % 7 + 1}" for clip in clips]
+            names = [f"{clip if fold == 1 else f'{clip:05d}'},{clip % 7 + 1}" for clip in listed]
             name = f"{part}_set_{fold}.csv" if fold == 2 else f"set_{fold}.csv"
             word = "single_labeled" if fold == 3 else "single-labeled"
             text(root / "EmoLabel_DataSplit" / f"{part}({word})" / name, "video_name,label", *names)
@@ -190,7 +193,7 @@ def ferv39k(root: Path) -> None:
         text(root / "4_setups" / "All_scenes" / f"{part}_All.csv", *lines)
 
 
-def mafw(root: Path, form: str = "clips") -> None:
+def mafw(root: Path, form: str = "clips", number: int = 10) -> None:
     words = (
         "anger",
         "disgust",
@@ -203,16 +206,17 @@ def mafw(root: Path, form: str = "clips") -> None:
         "anxiety",
         "helplessness",
     )
-    for clip in range(1, 12):
+    for clip in range(1, number + 2):
         if form == "clips":
             films(root / "data" / "clips", f"{clip:05d}.mp4")
         else:
             images(root / "data" / form / f"{clip:05d}", "frame_1.png", "frame_2.png")
     for fold in range(1, 6):
         for part in ("train", "test"):
-            clips = [clip for clip in range(1, 11) if (clip % 5 + 1 == fold) == (part == "test")]
+            tested = {clip for clip in range(1, number + 1) if (clip + (clip - 1) // 10) % 5 + 1 == fold}
+            clips = [clip for clip in range(1, number + 1) if (clip in tested) == (part == "test")]
             for kind, ending in (("single", ""), ("compound", "_fear")):
-                lines = [f"{clip:05d}.mp4 {words[clip - 1]}{ending}" for clip in clips]
+                lines = [f"{clip:05d}.mp4 {words[(clip - 1) % 10]}{ending}" for clip in clips]
                 text(root / "Train & Test Set" / kind / "no_caption" / f"set_{fold}" / f"{part}.txt", *lines)
                 text(
                     root / "Train & Test Set" / kind / "with_caption" / f"set_{fold}" / f"{part}.txt",
@@ -225,9 +229,9 @@ def caer(root: Path) -> None:
         films(root / "CAER" / part, *(f"{emotion}/0001.avi" for emotion in SEVEN))
 
 
-def afew(root: Path, faces: bool = False) -> None:
+def afew(root: Path, faces: bool = False, of_each: int = 1) -> None:
     for part, ending in (("Train_AFEW", ""), ("Val_AFEW", "_Val")):
-        for number, emotion in enumerate(("Angry", *SEVEN[1:])):
+        for number, emotion in enumerate(("Angry", *SEVEN[1:]) * of_each):
             films(root / part / emotion, f"{number:09d}.avi")
             if faces:
                 images(
@@ -296,21 +300,34 @@ def smic(root: Path) -> None:
                 )
 
 
-def ckplus(root: Path) -> None:
+def ckplus(root: Path, more: int = 0) -> None:
+    for person, clip in ((f"S{100 + number}", clip) for number in range(more) for clip in ("001", "002")):
+        images(root / "cohn-kanade-images" / person / clip, *(f"{person}_{clip}_{n:08d}.png" for n in (1, 2, 3)))
+        label = "3" if clip == "001" else "5"
+        text(root / "Emotion" / person / clip / f"{person}_{clip}_00000003_emotion.txt", f"   {label}.0000000e+00")
     for person in ("S005", "S010"):
         images(root / "cohn-kanade-images" / person / "001", *(f"{person}_001_{n:08d}.png" for n in (1, 2, 3)))
         text(root / "Emotion" / person / "001" / f"{person}_001_00000003_emotion.txt", "   3.0000000e+00")
 
 
-def ckplus48(root: Path) -> None:
+def ckplus48(root: Path, more: int = 0) -> None:
+    for person, emotion in ((f"S{100 + number}", word) for number in range(more) for word in ("anger", "happy")):
+        clip = "004" if emotion == "anger" else "005"
+        images(root / emotion, *(f"{person}_{clip}_{n:08d}.png" for n in (17, 18, 19)))
     for emotion, person in (("anger", "S010"), ("happy", "S011"), ("fear", "S012")):
         images(root / emotion, *(f"{person}_004_{n:08d}.png" for n in (17, 18, 19)))
 
 
-def baum1(root: Path) -> None:
+def baum1(root: Path, more: int = 0) -> None:
+    others = [(number, clip) for number in range(3, 3 + more) for clip in (1, 2)]
+    films(root / "BAUM1s_MP4 - All", *(f"s{number:03d}/S{number:03d}_{clip:03d}.mp4" for number, clip in others))
     films(root / "BAUM1s_MP4 - All", "s001/S001_001.mp4", "s002/S002_001.mp4")
     header = ["Number", "Subject Label", "Clip", "Clip Name", "Emotion", "Emotion Code", "Gender"]
     rows = [[1, 1, 1, "S001_001", "Anger", 1, "Male"], [2, 2, 1, "S002_001", "Fear", 7, "Female"]]
+    rows += [
+        [3 + at, number, clip, f"S{number:03d}_{clip:03d}", *(("Anger", 1) if clip == 1 else ("Fear", 7)), "Male"]
+        for at, (number, clip) in enumerate(others)
+    ]
     sheet(root / "Annotations_BAUM1s.xlsx", [header, *rows])
 
 

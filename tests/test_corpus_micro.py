@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,8 @@ from stand_ins import images
 from test_corpus_acted import counts, people, videos, written
 
 from fer_models.errors import UserError
+from flows.study import full_study
+from tasks.config.layout import Layout
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.resolving import resolve_settings
 from tasks.config.split_settings import SplitSettings
@@ -18,6 +21,7 @@ from tasks.corpus.manifest import build_manifest
 from tasks.dataset.splits import update_split
 from tasks.outcomes import Outcome
 from tasks.preparation.scan import scan_corpus
+from tasks.study.runs import plan_runs
 from tasks.study.scoring import predicted_segments, predicted_videos, score_tables
 from tasks.video.cutting import prepare_video
 from tasks.video.image_sequences import sequence_images
@@ -171,3 +175,61 @@ def test_loso_on_26_people_gives_uf1_and_uar_over_the_sums_of_all_folds(tmp_path
     assert scores["video_uar"] == pytest.approx(uar)
     means = np.mean([score_tables(*tables_of_fold, emotions)["video_macro_f1"] for tables_of_fold in tables])
     assert abs(means - uf1) > 0.01, "the mean over folds is another number"
+
+
+def with_motion(root: Path) -> None:
+    """Onset and apex of each clip drawn anew: the face moves by as much as its class has it, and each person's more."""
+    shifts = {"EP01": (3, 0), "EP02": (-3, 0), "EP03": (0, 3), "EP04": (0, -3), "EP05": (2, 2)}
+    face = np.asarray(stand_ins.drawn_frames()[0][20:116, 32:128])
+    rng = np.random.default_rng(1)
+    for folder in sorted(root.glob("Cropped/sub*/EP*")):
+        right, down = np.array(shifts[folder.name[:4]]) + rng.integers(-2, 3, 2)  # which some are mistaken by
+        for number, picture in ((10, face), (12, np.roll(face, (down, right), (0, 1)))):
+            noisy = np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
+            (folder / f"reg_img{number}.jpg").write_bytes(cv2.imencode(".jpg", noisy[..., ::-1])[1].tobytes())
+
+
+@pytest.mark.slow
+def test_a_study_of_26_people_is_scored_over_the_sums_of_all_folds(tmp_path: Path) -> None:
+    """The same through the whole flow: each person is tested once, and what the report says is counted here by hand."""
+    stand_ins.casme2(tmp_path / "corpus", "reg_", "Cropped", people=26)
+    with_motion(tmp_path / "corpus")
+    emotions = ("happiness", "disgust", "repression", "surprise", "others")
+    overrides = {
+        "name": "loso",
+        "data_root": str(tmp_path / "data"),
+        "corpus.adapter": "casme2",
+        "corpus.root": str(tmp_path / "corpus"),
+        "corpus.emotions": list(emotions),
+        "prepare.precropped": True,
+        "prepare.segment_length": 2,
+        "prepare.segment_stride": 2,
+        "prepare.pair": "first_last",
+        "prepare.face": "last",
+        "split.protocol": "loso",
+        "arms": ["hof-svm"],
+    }
+    report = full_study(overrides=overrides)
+    settings = resolve_settings(overrides=overrides)
+    layout = Layout.of(settings)
+    ledger = pd.read_parquet(layout.ledger)
+    assert ledger["outcome"].value_counts().to_dict() == {"ok": 129, "label_missing": 1}
+    assert set(ledger.loc[ledger["outcome"] == "ok", "num_frames"]) == {2}
+    counts, people = np.zeros((5, 5), int), []  # row true, column predicted
+    for run in plan_runs(settings):
+        (table,) = (pd.read_parquet(path) for path in run.folder.glob("test-*/videos.parquet"))
+        people += table["subject"].unique().tolist()
+        for truth, said in zip(table["emotion"], table["predicted"], strict=True):
+            counts[emotions.index(truth), emotions.index(said)] += 1
+    assert people == sorted(set(people), key=people.index)
+    assert (len(people), counts.sum()) == (26, 129)
+    hits = counts.diagonal()
+    assert 129 / 5 < hits.sum() < 129, "neither chance nor all right, or nothing is told of sums"
+    uf1 = np.mean(2 * hits / (counts.sum(axis=1) + counts.sum(axis=0)))
+    uar = np.mean(hits / counts.sum(axis=1))
+    (row,) = pd.read_csv(layout.report / "results.csv").to_dict("records")
+    assert row["video_macro_f1"] == pytest.approx(uf1)
+    assert row["video_uar"] == pytest.approx(uar)
+    text = report.read_text(encoding="utf-8")
+    assert f"{100 * uar:.1f}" in text
+    assert f"{100 * uf1:.1f}" in text

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import stand_ins
 from typer.testing import CliRunner
 
 from fer_models.errors import UserError
@@ -124,3 +125,33 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(error, UserError), line
         assert words in str(error)
     assert list(tmp_path.iterdir()) == [tmp_path / "v"]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "precropped", "length", "protocol"),
+    [
+        ("dfew", False, 16, "official"),
+        ("faces of dfew", True, 16, "official"),
+        ("ferv39k", True, 16, "official"),
+        ("cropped casme2", True, 2, "loso"),
+        ("smic", False, 2, "loso"),
+        ("oulucasia", False, 2, "kfold"),
+    ],
+)
+def test_what_a_known_corpus_needs_is_proposed(
+    tmp_path: Path, adapter: str, precropped: bool, length: int, protocol: str
+) -> None:
+    root = tmp_path / "data"
+    draw = {
+        "dfew": lambda: stand_ins.dfew(root, clips=70),
+        "faces of dfew": lambda: stand_ins.dfew(root, "clip_224x224", clips=70),
+        "cropped casme2": lambda: stand_ins.casme2(root, "reg_", "Cropped"),
+        "oulucasia": lambda: stand_ins.oulucasia(root, 3),
+    }
+    draw.get(adapter, lambda: stand_ins.STAND_INS[adapter](root))()
+    path = written(root, tmp_path)
+    assert ("70 people, 70 of them videos that name nobody" in path.read_text(encoding="utf-8")) == ("dfew" in adapter)
+    settings = resolve_settings(None, path)
+    assert settings.corpus.adapter == adapter.split()[-1]
+    assert (settings.prepare.precropped, settings.prepare.segment_length) == (precropped, length)
+    assert settings.split.protocol == protocol

@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from tasks.config.registries import ADAPTERS
+from tasks.config.resolving import resolve_settings
 from tasks.corpus.catalogue import known_corpora
 from tasks.corpus.checking import Checked, check_corpus
+from tasks.corpus.reading import read_corpus
 from tasks.corpus.recognising import look_at, nobodys_layout, recognise
 from tasks.video.decoding import Video, decode
 
@@ -249,3 +251,18 @@ def test_the_command_lists_and_checks(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert run.invoke(app, ["corpora", "check", str(tmp_path / "empty")]).exit_code == 1
     assert run.invoke(app, ["corpora", "list", "ravdes"]).exit_code == 1
+
+
+def test_of_several_folders_the_command_writes_what_a_study_of_all_says(tmp_path: Path) -> None:
+    for adapter in ("ravdess", "cremad", "savee"):
+        STAND_INS[adapter](tmp_path / adapter)
+    roots = [str(tmp_path / adapter) for adapter in ("ravdess", "cremad", "savee")]
+    looked = CliRunner().invoke(app, ["corpora", "check", *roots])
+    assert looked.exit_code == 0, looked.output
+    text = looked.output.partition("For a study of all of them:")[2]
+    assert "# only some have calm (1 of 3), surprise (2 of 3); label_map says" in text
+    (tmp_path / "study.yaml").write_text(text)
+    settings = resolve_settings(None, tmp_path / "study.yaml")
+    assert settings.corpus.emotions == ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+    assert {video.dataset for video in read_corpus(settings.corpus)} == {"ravdess", "cremad", "savee"}
+    assert "name: ravdess2" in CliRunner().invoke(app, ["corpora", "check", roots[0], roots[1], roots[0]]).output

@@ -180,6 +180,8 @@ def test_people_who_are_not_named_stay_nameless(tmp_path: Path) -> None:
     assert "web/00001" in found
     assert "film/train/anger/0001" in found
     assert all(one.subject == one.video_id for one in found.values())
+    foreseen = foresee(list(found.values()), SIX, settings.split, is_several=True)
+    assert foreseen.num_nameless == foreseen.num_people == foreseen.outcomes["ok"]
 
 
 def test_a_root_that_is_missing_is_named_with_its_corpus(drawn: Path) -> None:

@@ -1,6 +1,7 @@
 """What `fer doctor` says of GPUs, on machines that are made up: a driver, a program `nvidia-smi`, CUDA for JAX."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def look(**training: object) -> CheckResult:
 
 
 def test_a_gpu_without_the_extra(machine: Machine) -> None:
-    assert (gpus.has_gpu(), gpus.jax_has_cuda(), gpus.backend_environment()) == (True, False, {})
+    assert (gpus.has_gpu(), gpus.jax_has_cuda(), gpus.gpu_environment()) == (True, False, {})
     machine.sees(tensorflow=CPU)
     found = look()
     assert found.state is State.WARNING
@@ -71,8 +72,9 @@ def test_the_extra_is_enough_where_there_is_a_gpu(machine: Machine, monkeypatch:
     machine.sees(tensorflow=CPU, jax=CUDA)
     found = look()
     assert (found.state, found.fix) == (State.WARNING, "KERAS_BACKEND=jax")
-    monkeypatch.setenv("KERAS_BACKEND", "jax")  # so that it is put back
-    monkeypatch.delenv("KERAS_BACKEND")
+    for name in gpus.gpu_environment():
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
     prepare_environment()
     assert os.environ["KERAS_BACKEND"] == "jax"
     assert look() == CheckResult(
@@ -89,21 +91,42 @@ def test_a_driver_that_jax_cannot_work_with(machine: Machine) -> None:
     assert "driver if it is older than 525" in look().fix
 
 
+def test_compiled_programs_are_kept_and_bounded(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.install_cuda()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(machine.folder / "cache"))
+    found = gpus.gpu_environment()
+    assert found["JAX_COMPILATION_CACHE_DIR"] == str(machine.folder / "cache" / "fer" / "jax")
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    question = "import jax; print(jax.config.jax_compilation_cache_dir, jax.config.jax_compilation_cache_max_size)"
+    told = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True).stdout
+    assert told.split() == [found["JAX_COMPILATION_CACHE_DIR"], str(2 * 2**30)], "as JAX reads it"
+
+
+def test_workers_share_gpus_and_their_memory(machine: Machine) -> None:
+    seen = gpus.list_gpus()
+    assert gpus.gpu_shares(seen, 2) == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    three = gpus.gpu_shares(seen, 3)
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in three] == ["0", "1", "0"]
+    assert {one["XLA_PYTHON_CLIENT_MEM_FRACTION"] for one in three} == {"0.45"}
+    assert gpus.gpu_shares([], 2) == [{}, {}]
+
+
 @pytest.mark.parametrize("hidden", ["", "-1"])
 def test_gpus_that_are_hidden_are_not_missed(machine: Machine, monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
     machine.install_cuda()
     machine.sees(tensorflow=CPU)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    assert gpus.backend_environment() == {}
+    assert gpus.gpu_environment() == {}
     assert look().state is State.OK
 
 
 def test_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = Machine(tmp_path, monkeypatch, num_gpus=0)
     bare.install_cuda()
-    assert gpus.backend_environment() == {}
+    assert gpus.gpu_environment() == {}
     bare.write("nvidiactl")
-    assert gpus.backend_environment() == {"KERAS_BACKEND": "jax"}, "the driver alone, as in some containers"
+    assert gpus.gpu_environment()["KERAS_BACKEND"] == "jax", "the driver alone, as in some containers"
 
 
 def test_data_parallel_needs_jax_and_more_than_one_device(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

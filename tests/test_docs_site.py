@@ -96,6 +96,14 @@ def test_presets_are_shown_as_settings_that_differ() -> None:
     assert "l2" not in shown["modern"]["model"]
 
 
+def test_remarks_of_wide_lines_stand_above_them() -> None:
+    wide = "fer audit" + 80 * " " + "# people in two subsets"
+    text = GENERATOR.on_page_markdown(f"```sh\n{wide}\nfer doctor  # all well?\n```\n\n```sh\nfer up  # short\n```\n")
+    assert text == (
+        "```sh\n# people in two subsets\nfer audit\n# all well?\nfer doctor\n```\n\n```sh\nfer up  # short\n```\n"
+    )
+
+
 def test_pages_use_what_is_generated() -> None:
     used = set()
     for page in DOCS.glob("*.md"):
@@ -148,7 +156,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_built_pages_load_nothing_from_elsewhere(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > len(list(DOCS.glob("*.md")))  # one more: 404.html
@@ -164,7 +171,6 @@ def test_the_built_pages_load_nothing_from_elsewhere(site: Path) -> None:
         assert re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\"']+", text) == [], style.name
 
 
-@pytest.mark.slow
 def test_links_of_the_built_pages_lead_somewhere(site: Path) -> None:
     for page in site.glob("*.html"):
         if page.name == "404.html":
@@ -179,7 +185,6 @@ def test_links_of_the_built_pages_lead_somewhere(site: Path) -> None:
                 assert f'id="{anchor}"' in target.read_text(encoding="utf-8"), f"{page.name}: {link}"
 
 
-@pytest.mark.slow
 def test_the_search_index_and_what_runs_it_as_files_are_there(site: Path) -> None:
     assert "every setting" in (site / "search" / "search_index.js").read_text(encoding="utf-8").lower()
     assert 'src="assets/iframe-worker.js"' in (site / "index.html").read_text(encoding="utf-8")

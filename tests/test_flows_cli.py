@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -36,7 +38,10 @@ def fer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (["study", "--set", "trainig.epochs=3"], ["no setting 'trainig'", "did you mean 'training'"]),
         (["study", "--set", "training.epoch=3"], ["no setting 'training.epoch'", "did you mean 'training.epochs'"]),
         (["study", "--set", "training.epochs=none"], ["training.epochs"]),
-        (["study", "--set", "training.epochs"], ["--set takes KEY=VALUE"]),
+        (
+            ["study", "--set", "training.epochs"],
+            ["--set takes a setting and its value such as training.epochs=20, not"],
+        ),
         (["study", "--set", "arms=[gap-sun]"], ["no arm 'gap-sun'", "did you mean 'gap-sum'"]),
         (["study", "--config", "absent.yaml"], ["no configuration file 'absent.yaml'"]),
         (["status"], ["run `fer prepare` first"]),
@@ -191,3 +196,39 @@ def test_a_tilde_after_an_option_is_the_home_folder(tmp_path: Path, monkeypatch:
     (tmp_path / "clip.mp4").touch()
     result = runner.invoke(app, ["predict", "model.keras", str(tmp_path / "clip.mp4"), "--output=~/absent/x.csv"])
     assert f"no folder '{tmp_path}/absent'" in str(result.exception)
+
+
+def all_commands() -> Iterator[tuple[str, Any]]:
+    root: Any = get_command(app)
+    for name, command in root.commands.items():
+        for inner, one in getattr(command, "commands", {"": command}).items():
+            yield f"{name} {inner}".rstrip(), one
+
+
+#: Options of one name that are not the same everywhere: what each command says of them is its own.
+OF_ITS_OWN = {"--output", "--force", "--host", "--data-root"}
+
+
+def test_an_option_means_the_same_in_every_command() -> None:
+    said: dict[str, set[tuple[str, str]]] = {}
+    short: dict[str, set[str]] = {}
+    for name, command in all_commands():
+        assert command.help[0].isupper(), name
+        assert command.help.partition("\n\n")[0].rstrip().endswith("."), name
+        for option in command.params:
+            if option.opts[0].startswith("--"):
+                assert option.help, f"{name} {option.opts[0]}"
+                said.setdefault(option.opts[0], set()).add((option.name, option.help.partition("\n")[0]))
+                for letter in option.opts[1:]:
+                    short.setdefault(letter, set()).add(option.opts[0])
+    assert {name for name, ways in said.items() if len(ways) > 1} == OF_ITS_OWN
+    assert all(len(names) == 1 for names in short.values())
+
+
+def test_help_is_in_order_of_use_and_has_no_words_of_programs() -> None:
+    text = runner.invoke(app, ["--help"]).stdout
+    panels = re.findall(r"^╭─ (.+?) ─", text, re.MULTILINE)
+    assert panels == ["Options", "Setting up", "A study", "Looking closer", "Models", "A lab"]
+    for name, _ in all_commands():
+        shown = runner.invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"}).stdout
+        assert not re.findall(r"<(?:bool|str|path|int|float)[^>]*>", shown), name

@@ -11,7 +11,7 @@ import pytest
 from test_house_rules import HEAVY
 
 from fer_models.models.arms import ARMS
-from flows.cli.completion import settings
+from flows.cli.completion import complete_setting
 from tasks.config.presets import PRESETS
 from tasks.config.registries import ADAPTERS
 from tasks.weights.registry import WEIGHTS
@@ -83,7 +83,7 @@ def test_zsh_is_told_words_with_their_meaning_and_values_of_settings(tmp_path: P
     ],
 )
 def test_values_follow_a_setting(typed: str, word: str | None) -> None:
-    found = [name for name, _ in settings(typed)]
+    found = [name for name, _ in complete_setting(typed)]
     assert word in found if word else found == []
 
 

@@ -95,3 +95,14 @@ def test_what_the_study_would_stop_with(corpus: Path, pairs: list[str], words: s
         dry_run(ARMS, *pairs)
     assert words in str(error.value)
     assert [path.name for path in corpus.parent.iterdir()] == ["v"]
+
+
+def test_files_that_are_named_but_not_there_are_told(corpus: Path) -> None:
+    rows = [f"v/{path.relative_to('v')},{path.parts[2]},{path.parts[1]}" for path in sorted(Path("v").rglob("*.mp4"))]
+    Path("labels.csv").write_text("\n".join(["path,subject,emotion", *rows, "gone.mp4,p1,sadness"]))
+    table = ["corpus.adapter=table", "corpus.root=labels.csv", "corpus.emotions=[happiness, sadness]", ARMS]
+    assert "Corpus: 80 videos of 20 people; not used: 1 file_missing, 1 out_of_scope.\n" in dry_run(*table)
+    for path in Path("v").rglob("*.mp4"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"No video of 'labels\.csv' has .* \(81 file_missing, 1 out_of_scope\)"):
+        dry_run(*table)

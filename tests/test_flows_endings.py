@@ -2,15 +2,18 @@
 
 import errno
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+import typer
 
 import flows.cli
 from fer_models.errors import BrokenFile, FerError, UserError
 from flows.cli import main
+from flows.environment import prepare_environment
 
 
 def ending(error: BaseException, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> str:
@@ -26,6 +29,10 @@ def ending(error: BaseException, monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert end.value.code == 1
     (line,) = capfd.readouterr().err.splitlines()
     return line
+
+
+def test_who_leaves_at_a_question_is_no_bug(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    assert ending(typer.Abort(), monkeypatch, capfd) == "fer: Stopped; nothing was done."
 
 
 @pytest.mark.parametrize(
@@ -146,3 +153,33 @@ def test_an_error_of_a_file_comes_back_from_another_process() -> None:
     error = BrokenFile(Path("a.json"), "holds no row", "Run it again.", "of the library")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.fault) == ("a.json holds no row (of the library). Run it again.", "holds no row")
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "said"),
+    [
+        ("mkdir gone && cd gone && rmdir ../gone && {}", 1, "fer: The folder that this command was started in is gone"),
+        ("{} >&-", 0, ""),
+        ("{} --set =3 2>&1", 1, "fer: --set takes a setting and its value such as training.epochs=20, not '=3'."),
+    ],
+)
+def test_odd_places_to_start_in(shell: str, code: int, said: str, tmp_path: Path) -> None:
+    fer = f"{sys.executable} -c 'from flows.cli import main; main()' config --preset sample"
+    done = subprocess.run(
+        ["bash", "-c", shell.format(fer)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("shell-init")]
+    assert done.returncode == code
+    assert [line.startswith(said) for line in lines] == ([True] if said else [])
+
+
+def test_a_backend_of_matplotlib_that_is_none_is_not_minded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "foo")
+    prepare_environment()
+    assert os.environ["MPLBACKEND"] == "agg"

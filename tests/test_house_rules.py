@@ -302,6 +302,18 @@ def test_help_is_shown_without_heavy_packages(tmp_path: Path, command: list[str]
     assert not loaded & set(HEAVY) - also
 
 
+@pytest.mark.parametrize("command", [["status"], ["weights", "list"]], ids=" ".join)
+def test_what_needs_no_model_loads_neither_keras_nor_servers(tmp_path: Path, command: list[str]) -> None:
+    """As long as nothing is trained: the names of runs depend on what Keras computes with."""
+    run = (
+        f"import sys\nsys.argv = ['fer', *{command}]\nfrom flows.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    )
+    loaded = loaded_after(run, tmp_path)
+    assert "typer" in loaded
+    assert not loaded & {"keras", "tensorflow", "jax", "prefect", "mlflow", "sklearn", "matplotlib"}
+
+
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_settings_are_resolved_without_heavy_packages(tmp_path: Path, adapter: str) -> None:
     """With the options of the corpus's adapter."""

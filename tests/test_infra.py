@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,45 @@ def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
     for source in sources:
         assert (ROOT / source).exists(), source
         assert f"!{source.partition('/')[0]}" in rules, source
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Each instruction of the image's file, with its text on one line."""
+    joined = re.sub(r"\\\n\s*", " ", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
+    return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]  # type: ignore[misc]
+
+
+def test_the_image_is_written_as_docker_reads_it() -> None:
+    known = {"FROM", "ARG", "RUN", "COPY", "WORKDIR", "ENV", "USER", "HEALTHCHECK", "CMD"}
+    assert {name for name, _ in instructions()} <= known
+    stages = {text.rpartition(" AS ")[2] for name, text in instructions() if name == "FROM" and " AS " in text}
+    assert {found for name, text in instructions() for found in re.findall(r"--from=(\S+)", text)} == stages
+    given: set[str] = set()
+    for name, text in instructions():
+        given = set() if name == "FROM" else given | ({text.partition("=")[0]} if name == "ARG" else set())
+        used = set(re.findall(r"\$\{?(\w+)", text)) - {"PATH"}
+        assert used <= given, f"{name} {text}"
+    for text in (text for name, text in instructions() if name == "RUN"):
+        shell = re.sub(r"--mount=\S+", "", text)
+        assert subprocess.run(["sh", "-nc", shell], check=False).returncode == 0, text
+
+
+def test_what_the_image_runs_is_installed_in_it() -> None:
+    """The programs are scripts of packages of its lock, or come with Python; the health check is Python."""
+    scripts = {script.name: script.dist.metadata["Name"] for script in entry_points(group="console_scripts")}
+    commands = [
+        json.loads(text.partition("CMD ")[2] or text) for name, text in instructions() if name in ("CMD", "HEALTHCHECK")
+    ]
+    assert len(commands) == 2
+    for lock in ("infra/requirements.lock", "infra/requirements-gpu.lock"):
+        assert "setuptools" in requirements(lock), "what builds the package inside"
+        for program, *_ in commands:
+            assert program == "python" or scripts[program].lower() in requirements(lock), program
+    (check,) = (words[2] for words in commands if words[0] == "python")
+    compile(check, "health check", "exec")
+    base = re.search(r"python:(\d\.\d+)-", DOCKERFILE)
+    assert base
+    assert f"--python-version {base[1]}" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("lock", LOCKS)

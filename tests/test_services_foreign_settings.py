@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from fer_models.errors import UserError
-from flows.environment import check_keras, check_server, prepare_environment
+from flows.environment import check_keras, prepare_environment
 from tasks.config.resolving import resolve_settings
 from tasks.diagnosis import hardware, services
 from tasks.diagnosis.check_result import State
 from tasks.services.foreign_settings import keras_fault, prefect_setting, where_prefect_looks
+from tasks.services.named_server import check_server
 
 FER = Path(sys.executable).parent / "fer"
 SETTINGS = resolve_settings("sample")

@@ -45,8 +45,11 @@ def test_what_is_no_url_is_a_path(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("s4://bucket/x", "Nothing can be kept at s4://; take a folder, or a URL such as s3://bucket/prefix."),
-        ("https://host/x", "Nothing can be kept at https://; take"),
+        (
+            "s4://bucket/x",
+            "Nothing can be read or kept at s4://; take a file or folder here, or a URL such as s3://bucket/prefix.",
+        ),
+        ("https://host/x", "Nothing can be read or kept at https://; take"),
         ("s3:/bucket/x", "'s3:/bucket/x' is no URL; write two slashes, s3://bucket/x."),
         ("s3://", "'s3://' names no bucket; write s3://bucket/prefix."),
     ],

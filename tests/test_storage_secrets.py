@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_fault_servers import answering
 
 import flows.cli
 from fer_models.errors import UserError
 from flows.cli import main
-from flows.environment import check_server
 from tasks.config.layout import Layout
 from tasks.config.prepare_settings import PrepareSettings
 from tasks.config.resolving import resolve_settings, settings_as_yaml
 from tasks.config.settings import StudySettings
+from tasks.services.named_server import check_server
 from tasks.storage.addresses import hide_secrets, user_of, without_user
 from tasks.storage.locations import read_location
 from tasks.tracking import connection, mlflow_log
@@ -226,8 +227,9 @@ def connect(uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 def test_mlflow_gets_user_and_password_beside_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where they stood in the address, its messages, links and what it prints would hold them."""
-    client = connect("http://m%40e:hu%2Fsh@127.0.0.1:1", monkeypatch, tmp_path)
-    assert client.tracking_uri == os.environ["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:1"
+    with answering(health=(200, "text/plain", "OK"), else_=(200, "application/json", "{}")) as address:
+        client = connect(address.replace("//", "//m%40e:hu%2Fsh@"), monkeypatch, tmp_path)
+    assert client.tracking_uri == os.environ["MLFLOW_TRACKING_URI"] == address
     assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("m@e", "hu/sh")
 
 

@@ -17,7 +17,7 @@ from tasks.preparation.measuring import foresee_preparation, remember_preparatio
 from tasks.preparation.shards import shard_path
 from tasks.storage.measured import Measured, recall, remember
 from tasks.study import forecast as forecasts
-from tasks.study.forecast import Material, forecast, remember_training
+from tasks.study.forecast import Material, forecast, remember_training, remembered_evaluation
 from tasks.study.runs import Run
 from tasks.video.segments import VideoReport
 
@@ -137,3 +137,22 @@ def test_one_part_that_is_not_known_leaves_no_total(settings: StudySettings) -> 
     assert found.unknown == ("hog-svm", "evaluating")
     assert found.total_s is None
     assert found.seconds["training"] > 0
+
+
+def test_what_an_evaluation_leaves_is_counted_with_what_mlflow_copies(settings: StudySettings) -> None:
+    layout = Layout.of(settings)
+    artifacts = layout.root / "mlartifacts"
+    artifacts.mkdir(parents=True)
+    (artifacts / "before").write_bytes(bytes(70))
+    runs = [Run(get_arm(arm), 1, None, layout.runs / arm) for arm in settings.arms]
+    with remembered_evaluation(settings, runs):
+        (artifacts / "model").write_bytes(bytes(1000))
+        layout.report.mkdir(parents=True)
+        (layout.report / "index.html").write_bytes(bytes(500))
+    known = recall("evaluate", "run")
+    assert known is not None
+    assert (known.work, known.num_bytes) == (2, 1500)
+    (runs[0].folder / "test-1").mkdir(parents=True)
+    with remembered_evaluation(settings, runs):
+        """One of them is evaluated already, so that the time would tell of fewer than there are."""
+    assert recall("evaluate", "run") == known

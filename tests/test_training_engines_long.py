@@ -68,12 +68,12 @@ class Trainer:
     def __post_init__(self) -> None:
         self.model = fresh(0, self.settings)
         self.engine = Engine(self.model, TRAIN.labels, self.settings)
-        self.optimizer = [np.array(one) for one in self.model.optimizer.variables]
+        self.optimizer = [keras.ops.convert_to_numpy(one) for one in self.model.optimizer.variables]
 
     def loss(self, seed: int) -> float:
         """Of the validation segments, after all epochs."""
         for own, new in zip(self.model.variables, fresh(seed, self.settings).variables, strict=False):
-            own.assign(np.array(new))
+            own.assign(keras.ops.convert_to_numpy(new))
         for own, first in zip(self.model.optimizer.variables, self.optimizer, strict=True):
             own.assign(first)
         for number in range(self.settings.epochs):

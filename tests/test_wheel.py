@@ -1,5 +1,6 @@
-"""The wheel holds all that runs from a folder without the repository."""
+"""The wheel holds all that runs from a folder without the repository, and is made of what the image is given."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -16,7 +17,10 @@ NEEDED = {
 
 
 def test_a_wheel_holds_data_and_no_tests(tmp_path: Path) -> None:
-    for name in ("flows", "tasks", "fer_models", "infra", "pyproject.toml", "README.md", "LICENSE"):
+    image = (ROOT / "infra" / "Dockerfile").read_text(encoding="utf-8").partition("\nFROM")[2].partition("\nFROM")[0]
+    copied = re.findall(r"^COPY ((?!infra/\$).+) \S+$", image, re.MULTILINE)
+    for name in " ".join(copied).split():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(ROOT / name)  # what building leaves stays out of the repository
     command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "-q", "-w", "dist"]
     built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -133,8 +133,12 @@ def answering(command: _Command) -> _Command:
         is_debug = bool(given.get("debug"))
         if progress:
             progress.set_style("nothing" if quiet else "lines" if is_debug else "bars")
-        with out.answering(context.command_path.partition(" ")[2], quiet, as_json):
-            command(**given)
+        try:
+            with out.answering(context.command_path.partition(" ")[2], quiet, as_json):
+                command(**given)
+        finally:
+            if progress:
+                progress.set_style("bars")
 
     with_answers.__signature__ = inspect.Signature([*own, *new])  # type: ignore[attr-defined]
     return with_answers

@@ -13,28 +13,28 @@ from typing import Any
 Proposals = list[tuple[str, str]]
 
 
-def presets(incomplete: str) -> Proposals:
+def complete_preset(incomplete: str) -> Proposals:
     """Names of presets."""
     from tasks.config.presets import PRESETS, summary_of
 
     return _beginning(incomplete, ((name, summary_of(name)) for name in PRESETS))
 
 
-def adapters(incomplete: str) -> Proposals:
+def complete_adapter(incomplete: str) -> Proposals:
     """Layouts of corpora."""
     from tasks.config.registries import ADAPTERS
 
     return _beginning(incomplete, ((name, "") for name in ADAPTERS))
 
 
-def known_corpora(incomplete: str) -> Proposals:
+def complete_corpus(incomplete: str) -> Proposals:
     """Layouts of the corpora that are read as they come."""
-    from tasks.corpus.catalogue import known_corpora as known
+    from tasks.corpus.catalogue import known_corpora
 
-    return _beginning(incomplete, ((name, about.title) for name, about in known().items()))
+    return _beginning(incomplete, ((name, about.title) for name, about in known_corpora().items()))
 
 
-def arms_and_families(incomplete: str) -> Proposals:
+def complete_arm(incomplete: str) -> Proposals:
     """What `fer models` can be asked for."""
     from fer_models.models.arms import ARMS
 
@@ -43,21 +43,21 @@ def arms_and_families(incomplete: str) -> Proposals:
     return _beginning(incomplete, (*((name, "all arms of this family") for name in families), *of_arms))
 
 
-def published_weights(incomplete: str) -> Proposals:
+def complete_weights(incomplete: str) -> Proposals:
     """Names of weights that can be fetched."""
     from tasks.weights.registry import WEIGHTS
 
     return _beginning(incomplete, ((name, record.purpose) for name, record in WEIGHTS.items()))
 
 
-def reasons(incomplete: str) -> Proposals:
+def complete_reason(incomplete: str) -> Proposals:
     """Outcomes of videos that may be tried again."""
     from tasks.outcomes import Outcome
 
     return _beginning(incomplete, ((str(one), "") for one in Outcome if one is not Outcome.OK))
 
 
-def settings(incomplete: str) -> Proposals:
+def complete_setting(incomplete: str) -> Proposals:
     """Settings by dotted key; after `=` the words that the setting can be."""
     from tasks.config.settings import StudySettings
 

@@ -10,16 +10,18 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-import flows.cli.completion as completion
 from fer_models.errors import UserError
 from flows.cli.answers import answering, out
-from flows.cli.options import Debug, from_home
+from flows.cli.completion import complete_corpus
+from flows.cli.options import Command, Debug, Group, from_home
 
 if TYPE_CHECKING:
     from tasks.corpus.adapters.about import About
     from tasks.corpus.checking import Checked
 
-commands = typer.Typer(no_args_is_help=False, help="Corpora that can be read as they are: list them, check a folder.")
+commands = typer.Typer(
+    cls=Group, no_args_is_help=False, help="Corpora that can be read as they are: list them, check a folder."
+)
 
 
 @commands.callback(invoke_without_command=True)
@@ -29,16 +31,16 @@ def corpora(context: typer.Context) -> None:
         _list([])
 
 
-@commands.command("list", epilog="fer corpora list ravdess dfew")
+@commands.command("list", cls=Command, epilog="fer corpora list ravdess dfew")
 @answering
 def list_corpora(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ADAPTER]...", help="only these", autocompletion=completion.known_corpora),
+        typer.Argument(metavar="ADAPTER", help="only these corpora", autocompletion=complete_corpus),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """List them: classes, people, size, licence, how to get them, citation, where files go, what was tried."""
+    """List what is known of each: classes, people, size, licence, how to get it, citation, where its files go."""
     _list(names or [])
 
 
@@ -81,13 +83,29 @@ def _facts(about: "About") -> list[tuple[str, str]]:
     ]
 
 
-@commands.command(epilog="fer corpora check /data/RAVDESS")
+@commands.command(
+    cls=Command, epilog="fer corpora check /data/RAVDESS  |  fer corpora check /data/RAVDESS /data/CREMA-D"
+)
 @answering
 def check(
-    root: Annotated[Path, typer.Argument(help="folder to look at", metavar="ROOT")],
+    roots: Annotated[list[Path], typer.Argument(help="folder, or several for one study", metavar="FOLDER...")],
     debug: Debug = False,
 ) -> None:
-    """Say which corpus a folder holds, and what is missing or odd; exits with 1 when it is none that is known."""
+    """Say which corpus a folder holds, and what is missing or odd; exits with 1 when it is none that is known.
+
+    Of several folders it also writes what a study of all says of them.
+    """
+    from tasks.corpus.checking import in_one_study
+
+    found = [_check(root) for root in roots]
+    out.show("corpora", [_row(checked) for of_root in found for checked in of_root])
+    if len(roots) > 1 and all(found):
+        out.print("\nFor a study of all of them:\n", highlight=False)
+        _say(in_one_study([of_root[0] for of_root in found]))
+
+
+def _check(root: Path) -> "list[Checked]":
+    """What the likeliest adapters make of a folder, once it is told; none for folders of classes."""
     from tasks.corpus.catalogue import known_corpora
     from tasks.corpus.checking import check_corpus
     from tasks.corpus.recognising import look_at, nobodys_layout, recognise
@@ -102,15 +120,15 @@ def check(
                 "`fer corpora` shows the layouts, and a table of your own (corpus.adapter table) reads any."
             )
         _say(f"No corpus that is known, but folders of classes: corpus.adapter {layout}")
-        return
+        return []
     if len(fits) > 1:
         titles = " or ".join(fit.about.title for fit in fits)
         _say(f"Names do not tell whether this is {titles}.")
     found = [check_corpus(sample, fit) for fit in fits]
-    out.show("corpora", list(map(_row, found)))
     for checked in found:
         _tell(checked)
     _say(f"Read it with corpus.adapter {' or '.join(fit.adapter for fit in fits)}; `fer init` writes the settings.")
+    return found
 
 
 def _row(checked: "Checked") -> dict[str, Any]:

@@ -38,13 +38,25 @@ def end_with(error: Exception) -> NoReturn:
     is_debug = "--debug" in sys.argv
     if is_debug:
         sys.stderr.write(_shown(_trace(error)))
+    if isinstance(error, typer.Abort):  # Ctrl-C at a question, or the end of what is typed
+        _complain("Stopped; nothing was done.")
     if isinstance(error, FerError):
         _complain(str(error))
     if isinstance(error, OSError) and (error.filename or error.errno):
         remedy = _REMEDIES.get(error.errno or 0)
         what = f"{error.filename or 'A file'}: {error.strerror or error}"
         _complain(f"{what}; {remedy}." if remedy else f"{what}.")
+    if fault := _STORE_FAULT.search(str(error)) if type(error).__module__.startswith("mlflow.") else None:
+        words = " ".join(str(error)[fault.start() :].split())[:200].rstrip(".: ")
+        _complain(
+            f"MLflow's server or database cannot be used any more ({words}); make sure that it can, or name another "
+            "with MLFLOW_TRACKING_URI; the same command continues from here."
+        )
     _complain(_unforeseen(error, is_debug))
+
+
+#: In MLflow's words the faults of a server or a database, which are not of who calls it.
+_STORE_FAULT = re.compile(r"API request to \S+ failed|Max retries exceeded|\(\w+\.OperationalError\)")
 
 
 #: Of words that make no command; Typer has click's errors or its own, by version.

@@ -10,21 +10,21 @@ from rich.markup import escape
 
 from fer_models.errors import UserError
 from flows.cli.answers import answering, out
-from flows.cli.options import Debug, Force, from_home
+from flows.cli.options import Command, Debug, Force, from_home
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
     from tasks.inference.export.exporting import Comparison
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, rich_help_panel="Models")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="Models")
 _OUT = "OUT"
 
 
 @_command(epilog="fer export fer-data/sample/studies/sample/runs/gap-sum-*/model.keras expressions.onnx")
 @answering
 def export(
-    model: Annotated[str, typer.Argument(help="a model.keras of a study, a path or a URL")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="a model.keras of a study, a path or a URL")],
     output: Annotated[
         Path,
         typer.Argument(

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from flows.cli.answers import out
-from flows.cli.options import Chosen, StudyCommand, study_options
+from flows.cli.options import Chosen, Command, study_options
 from flows.cli.running import start_flow, stop
 from flows.environment import check_keras, import_prefect, prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="A lab")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="A lab")
 
 
 @_command(epilog="fer up --config study.yaml  |  FER_POSTGRES=postgresql://user:password@host fer up")

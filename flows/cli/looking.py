@@ -8,11 +8,11 @@ import typer
 from rich.markup import escape
 
 from flows.cli.answers import answering, out
-from flows.cli.options import Chosen, Force, StudyCommand, from_home, study_options
+from flows.cli.options import Chosen, Command, Force, from_home, study_options
 from flows.environment import check_keras, prepare_environment
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Looking closer")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="Looking closer")
 
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", parser=from_home, metavar="FILE", help="where to write the PNG")
@@ -21,9 +21,9 @@ Output = Annotated[
 
 @_command()
 @answering
-@study_options()
+@study_options(seeds=True)
 def status(chosen: Chosen) -> None:
-    """Show what became of every video and which arms are trained."""
+    """Show what became of every video, and which models are trained."""
     prepare_environment(quiet=not chosen.debug)
     from flows.status import print_status
 
@@ -34,7 +34,7 @@ def status(chosen: Chosen) -> None:
 @answering
 @study_options()
 def audit(chosen: Chosen) -> None:
-    """Look for leaks between the subsets: people, files, footage, names, labels. Exits with 1 when there is one."""
+    """Look for what is in training and in test, and must not be: people, files, footage. Exits with 1 if any is."""
     prepare_environment(quiet=not chosen.debug)
     from flows.audit import print_audit
 
@@ -70,7 +70,7 @@ def explain(
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Draw a Grad-CAM tile on one page: frame, crop, motion, maps, probabilities and where all of it comes from."""
+    """Draw one Grad-CAM tile of the report on a page: frame, face, motion, where the model looked, probabilities."""
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     from tasks.report.tile_page import explain_tile

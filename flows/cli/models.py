@@ -9,9 +9,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-import flows.cli.completion as completion
 from flows.cli.answers import answering, out
-from flows.cli.options import Chosen, StudyCommand, study_options
+from flows.cli.completion import complete_arm
+from flows.cli.options import Chosen, Command, study_options
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _ROOM = 110
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="Models")
 
 
 @_command(epilog="fer models recurrent vgg16-spatial --preset modern")
@@ -35,16 +35,16 @@ def models(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ARM|FAMILY]...",
+            metavar="ARM|FAMILY",
             help="only these arms, or those of these families",
-            autocompletion=completion.arms_and_families,
+            autocompletion=complete_arm,
         ),
     ] = None,
     equivalence: Annotated[
         bool, typer.Option("--equivalence", help="also compute which arms of the study are the same function")
     ] = False,
 ) -> None:
-    """List the arms, family by family: their parameters, and what they need, in segments like those of the study."""
+    """List the models that a study can compare (its arms), family by family: how large they are, what they need."""
     prepare_environment(quiet=not chosen.debug)
     check_keras()
     with silent_imports():

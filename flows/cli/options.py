@@ -2,23 +2,23 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
-import flows.cli.completion as completion
 from fer_models.errors import UserError
+from flows.cli.completion import complete_preset, complete_setting
 
 if TYPE_CHECKING:
     from tasks.config.settings import StudySettings
 
 Debug = Annotated[bool, typer.Option("--debug", help="show stack traces and the logs of Prefect")]
 Force = Annotated[bool, typer.Option("--force", help="also replace a file of that kind that this command did not make")]
-_Command = Callable[..., None]
+_Function = Callable[..., None]
 
 
 def from_home(path: str | Path) -> Path:
@@ -33,7 +33,7 @@ class Chosen:
     """The study that a command is about. The fields are the options, in the order of the help."""
 
     preset: Annotated[
-        str | None, typer.Option("--preset", "-p", help="settings to start from", autocompletion=completion.presets)
+        str | None, typer.Option("--preset", "-p", help="settings to start from", autocompletion=complete_preset)
     ] = None
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="YAML file with settings that differ from the preset's")
@@ -45,7 +45,7 @@ class Chosen:
             "-s",
             metavar="KEY=VALUE",
             help="one setting, e.g. training.epochs=20",
-            autocompletion=completion.settings,
+            autocompletion=complete_setting,
         ),
     ] = None
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="train every arm with so many seeds")] = None
@@ -73,7 +73,9 @@ class Chosen:
             if not equals or not key:
                 from tasks.storage.addresses import hide_secrets
 
-                raise UserError(f"--set takes KEY=VALUE, not {hide_secrets(pair)!r}.")
+                raise UserError(
+                    f"--set takes a setting and its value such as training.epochs=20, not {hide_secrets(pair)!r}."
+                )
             overrides[key.strip()] = value
         return overrides
 
@@ -94,15 +96,43 @@ class Chosen:
         return {name: value for name, value in given.items() if value}
 
 
-class StudyCommand(TyperCommand):
-    """A command whose help says what the presets are. They are imported only then, so that commands start quickly."""
+#: What a value is, in the words of those who do not program.
+_KINDS = {
+    "<str>": "TEXT",
+    "<path>": "FILE",
+    **dict.fromkeys(("<int>", "<float>", "<int range>", "<float range>"), "NUMBER"),
+}
+
+
+class Command(TyperCommand):
+    """A command whose help is plain, and says what the presets are, which are imported only then."""
 
     def get_help(self, ctx: Any) -> str:
         """The help, as click asks for it."""
+        _say_kinds(self.get_params(ctx), ctx)
         for option in self.params:
             if option.name == "preset" and isinstance(option, TyperOption):
                 option.help = _presets()
         return super().get_help(ctx)
+
+
+class Group(TyperGroup):
+    """The same for what has commands."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help, as click asks for it."""
+        _say_kinds(self.get_params(ctx), ctx)
+        return super().get_help(ctx)
+
+
+def _say_kinds(parameters: Iterable[Any], ctx: Any) -> None:
+    """Of an option that takes no value nothing is said, nor of an argument; of other options a word for what it is."""
+    for parameter in parameters:
+        kind = getattr(parameter, "display_type_rich", lambda ctx: "")(ctx)  # which older versions of Typer lack
+        if not isinstance(parameter, TyperOption):
+            parameter.display_type_rich = lambda ctx: ""
+        elif parameter.metavar is None:
+            parameter.metavar = "" if parameter.is_flag else _KINDS.get(str(kind).removesuffix("..."))
 
 
 def _presets() -> str:
@@ -115,7 +145,7 @@ def _presets() -> str:
     return "\n\n".join(("settings to start from", *lines))
 
 
-def study_options(*, seeds: bool = False, data_root: bool = True) -> Callable[[_Command], _Command]:
+def study_options(*, seeds: bool = False, data_root: bool = True) -> Callable[[_Function], _Function]:
     """Give a command, whose first parameter is a `Chosen`, the options of one, after its own.
 
     Args:
@@ -128,7 +158,7 @@ def study_options(*, seeds: bool = False, data_root: bool = True) -> Callable[[_
         if {"seeds": seeds, "data_root": data_root}.get(field.name, True)
     ]
 
-    def decorate(command: _Command) -> _Command:
+    def decorate(command: _Function) -> _Function:
         own = list(inspect.signature(command).parameters.values())[1:]
 
         @functools.wraps(command)

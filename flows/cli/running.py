@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from flows.cli.answers import out
 from flows.cli.options import Chosen
-from flows.environment import check_keras, check_server, import_prefect, prepare_environment, silent_imports
+from flows.environment import check_keras, import_prefect, prepare_environment, silent_imports
 
 #: Addresses that Keras, Prefect and MLflow in one process need.
 _LEAST_GB = 5.0
@@ -59,6 +59,7 @@ def start_flow(name: str, parameters: dict[str, Any], **more: Any) -> Any:
         more: parameters that this flow alone has.
     """
     from flows.own_server import is_own_server, start_own_server, watch_server
+    from tasks.services.named_server import check_server
 
     server = os.environ.get("PREFECT_API_URL")
     if server and not is_own_server(server):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-import flows.cli.completion as completion
 from fer_models.errors import UserError
 from flows.cli.answers import answering, out
-from flows.cli.options import Chosen, Debug, StudyCommand, from_home, study_options
+from flows.cli.completion import complete_adapter
+from flows.cli.options import Chosen, Command, Debug, from_home, study_options
 from flows.environment import prepare_environment, silent_imports
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WHERE = "Where are your videos (a folder, or a table with the columns path, subject, emotion)?"
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Setting up")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="Setting up")
 
 
 @_command(epilog="fer init my-videos && fer study --config study.yaml  |  fer init labels.csv --output labels.yaml")
@@ -30,7 +30,8 @@ def init(
     videos: Annotated[
         str | None,
         typer.Argument(
-            help="folder of the corpus, or a table with the columns path, subject, emotion; else it is asked"
+            metavar="VIDEOS",
+            help="folder of your videos, or a table with the columns path, subject, emotion; without it you are asked",
         ),
     ] = None,
     adapter: Annotated[
@@ -38,7 +39,7 @@ def init(
         typer.Option(
             "--adapter",
             help="the corpus's layout; by default the one that fits best",
-            autocompletion=completion.adapters,
+            autocompletion=complete_adapter,
         ),
     ] = None,
     output: Annotated[
@@ -47,7 +48,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="replace a file that is there")] = False,
     debug: Debug = False,
 ) -> None:
-    """Write a commented configuration for videos of your own: what was found there, which classes, how to split."""
+    """Look at videos of your own and write the settings of a study of them, with comments; asks where they are."""
     if output.exists() and not force:
         raise UserError(f"{output} is there already; name another file with --output, or add --force.")
     from tasks.corpus.proposal import as_configuration, study_name
@@ -129,7 +130,7 @@ def doctor(chosen: Chosen) -> None:
 @_command()
 @study_options(data_root=False)
 def config(chosen: Chosen) -> None:
-    """Print all settings as a configuration file."""
+    """Print all settings as a configuration file, which can be changed and given to --config."""
     from tasks.config.resolving import settings_as_yaml
 
     sys.stdout.write(settings_as_yaml(chosen.settings()))
@@ -138,18 +139,18 @@ def config(chosen: Chosen) -> None:
 @_command(epilog="fer sample corpus --subjects 100 --clips 20 --size 640x480")
 @answering
 def sample(
-    folder: Annotated[Path, typer.Argument(parser=from_home, metavar="[FOLDER]", help="folder to draw it into")] = Path(
+    folder: Annotated[Path, typer.Argument(parser=from_home, metavar="FOLDER", help="folder to draw it into")] = Path(
         "sample-corpus"
     ),
-    subjects: Annotated[int, typer.Option(min=1, help="number of people")] = 32,
+    subjects: Annotated[int, typer.Option(min=1, help="how many people")] = 32,
     clips: Annotated[int, typer.Option(min=1, help="clips per person")] = 9,
     seconds: Annotated[float, typer.Option(min=0.04, max=3600, help="length of a clip")] = 1.6,
     size: Annotated[str, typer.Option(help="width x height in px, both even")] = "320x240",
-    seed: Annotated[int, typer.Option(min=0)] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="another number draws other people")] = 7,
     faults: Annotated[bool, typer.Option(help="add a clip without a face, a truncated file and so on")] = True,
     debug: Debug = False,
 ) -> None:
-    """Draw a corpus of made-up people in the layout of BAUM-1s."""
+    """Draw videos of made-up people, to try things with; they are named like those of BAUM-1s."""
     from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
     from tasks.escaping import shortened
 

@@ -8,14 +8,14 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-import flows.cli.completion as completion
 from flows.cli.answers import answering, out
-from flows.cli.options import Chosen, StudyCommand, study_options
+from flows.cli.completion import complete_reason
+from flows.cli.options import Chosen, Command, study_options
 from flows.cli.running import run_flow, show_results
 from flows.environment import check_keras, prepare_environment, silent_imports
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="A study")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="A study")
 
 
 @_command(epilog="fer study --preset sample  |  fer study --preset corrected --set corpus.root=/data/BAUM-1")
@@ -46,32 +46,6 @@ def prepare(chosen: Chosen) -> None:
     run_flow("prepare", chosen)
 
 
-@_command(epilog="fer retry --reason timeout --set execution.timeout_s=3600  |  fer retry --video baum1s/S001_001")
-@answering
-@study_options()
-def retry(
-    chosen: Chosen,
-    reason: Annotated[
-        str | None,
-        typer.Option("--reason", help="only videos with this outcome, e.g. timeout", autocompletion=completion.reasons),
-    ] = None,
-    video: Annotated[
-        list[str] | None, typer.Option("--video", help="only this video, by its id or SHA-256; may be given again")
-    ] = None,
-) -> None:
-    """Try failed videos again: those that crashed, hung, could not be read or were not begun, or those you name."""
-    from tasks.config.layout import Layout
-    from tasks.preparation.ledger import read_ledger, select_videos
-
-    settings = chosen.settings()
-    ledger = read_ledger(Layout.of(settings).ledger, settings.corpus.emotions)
-    videos = select_videos(ledger, reason, video or [])
-    if not videos:
-        out.print(f"No video ended as {reason}." if reason else "No video crashed, hung or could not be read.")
-        return
-    run_flow("prepare", chosen, videos=videos)
-
-
 @_command()
 @answering
 @study_options()
@@ -87,7 +61,7 @@ def train(
     chosen: Chosen,
     fold: Annotated[str, typer.Option("--fold", help="only the runs of this fold, by its name in the split")] = "",
 ) -> None:
-    """Train the arms that are not trained yet."""
+    """Train the models (arms) that are not trained yet."""
     run_flow("train", chosen, fold=fold)
 
 
@@ -95,7 +69,7 @@ def train(
 @answering
 @study_options(seeds=True)
 def evaluate(chosen: Chosen) -> None:
-    """Evaluate the trained arms on the test people, log to MLflow, write the report."""
+    """Try the trained models (arms) on the test people, compare them, write the report; all of it goes to MLflow."""
     show_results(run_flow("evaluate", chosen), chosen)
 
 
@@ -117,6 +91,32 @@ def report(chosen: Chosen) -> None:
     with using_shards(settings, "report"):
         written = write_report(source, Layout.of(settings).report)
     show_results(written, chosen)
+
+
+@_command(epilog="fer retry --reason timeout --set execution.timeout_s=3600  |  fer retry --video baum1s/S001_001")
+@answering
+@study_options()
+def retry(
+    chosen: Chosen,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="only videos with this outcome, e.g. timeout", autocompletion=complete_reason),
+    ] = None,
+    video: Annotated[
+        list[str] | None, typer.Option("--video", help="only this video, by its id or SHA-256; may be given again")
+    ] = None,
+) -> None:
+    """Try failed videos again: those that crashed, hung, could not be read or were not begun, or those you name."""
+    from tasks.config.layout import Layout
+    from tasks.preparation.ledger import read_ledger, select_videos
+
+    settings = chosen.settings()
+    ledger = read_ledger(Layout.of(settings).ledger, settings.corpus.emotions)
+    videos = select_videos(ledger, reason, video or [])
+    if not videos:
+        out.print(f"No video ended as {reason}." if reason else "No video crashed, hung or could not be read.")
+        return
+    run_flow("prepare", chosen, videos=videos)
 
 
 @_command()

@@ -14,7 +14,7 @@ from rich.table import Table
 from fer_models.errors import UserError
 from flows.cli.answers import answering, out
 from flows.cli.live import check_camera_options, predict_camera
-from flows.cli.options import Debug, Force, StudyCommand, from_home
+from flows.cli.options import Command, Debug, Force, from_home
 from flows.cli.running import stop
 from flows.environment import check_keras, prepare_environment, silent_imports
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tasks.inference.table_files import By
 
 commands = typer.Typer()
-_command = functools.partial(commands.command, cls=StudyCommand, rich_help_panel="Models")
+_command = functools.partial(commands.command, cls=Command, rich_help_panel="Models")
 
 
 _By = Annotated[
@@ -98,7 +98,7 @@ def predict(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]... VIDEO...",
+            metavar="MODEL|VIDEO",
             help="a model.keras of a study, a path or a URL; several are an ensemble, and without one a published "
             "network is asked. Then videos, images or folders of them, or a table with a column path (.csv, .parquet) "
             "or a list (.txt) that names them",
@@ -216,7 +216,7 @@ def _predict_here(asked: _Asked, output: Path | None, by: "By", **options: Any) 
 @_command(epilog="fer serve --data-root fer-data/sample")
 def serve(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="model.keras files to choose from, paths or URLs")
+        list[str] | None, typer.Argument(metavar="MODEL", help="model.keras files to choose from, paths or URLs")
     ] = None,
     data_root: Annotated[
         str | None, typer.Option("--data-root", help="also the models of all studies there, the champion first")

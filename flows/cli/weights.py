@@ -8,15 +8,17 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-import flows.cli.completion as completion
 from fer_models.errors import UserError
 from flows.cli.answers import answering, out
-from flows.cli.options import Debug
+from flows.cli.completion import complete_weights
+from flows.cli.options import Command, Debug, Group
 
-commands = typer.Typer(no_args_is_help=True, help="Trained weights that others published: list and fetch them.")
+commands = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Trained weights that others published: list and fetch them."
+)
 
 
-@commands.command("list")
+@commands.command("list", cls=Command)
 @answering
 def list_weights(debug: Debug = False) -> None:
     """List the weights that can be fetched: what for, licence, whose faces they saw, and whether they are here."""
@@ -52,13 +54,15 @@ def list_weights(debug: Debug = False) -> None:
     out.print(escape(f"{num_here} of {len(rows)} are here, in {cache_folder()}."), soft_wrap=True, highlight=False)
 
 
-@commands.command(epilog="fer weights get blazeface-full-range")
+@commands.command(cls=Command, epilog="fer weights get blazeface-full-range")
 @answering
 def get(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="which ones; those that set-up fetches if none", autocompletion=completion.published_weights
+            metavar="NAME",
+            help="which ones; those that set-up fetches if none",
+            autocompletion=complete_weights,
         ),
     ] = None,
     debug: Debug = False,
@@ -77,9 +81,9 @@ def get(
     out.print(f"In {escape(str(cache_folder()))}: {', '.join(wanted)}", soft_wrap=True, highlight=False)
 
 
-@commands.command(epilog="fer weights path fer2013-mini-xception")
+@commands.command(cls=Command, epilog="fer weights path fer2013-mini-xception")
 def path(
-    name: Annotated[str, typer.Argument(help="which weights", autocompletion=completion.published_weights)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="which weights", autocompletion=complete_weights)],
     debug: Debug = False,
 ) -> None:
     """Print where some weights lie, and nothing else; exits with 1 when they are not here."""

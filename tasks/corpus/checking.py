@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from fer_models.errors import UserError
 from tasks.config.settings import CorpusSettings, options_of
 from tasks.corpus.adapters.source import SourceVideo
@@ -25,6 +27,7 @@ class Checked:
     """
 
     fit: Fit
+    root: Path
     videos: list[SourceVideo]
     oddities: list[str]
 
@@ -47,9 +50,37 @@ def check_corpus(sample: Sample, fit: Fit) -> Checked:
         videos = read_corpus(settings_for(fit.adapter, sample.root))
     except UserError as error:
         oddities.append(str(error))
-    checked = Checked(fit, videos, oddities)
+    checked = Checked(fit, sample.root, videos, oddities)
     oddities += [*_of_numbers(checked), *_of_outcomes(videos)]
     return checked
+
+
+def in_one_study(found: Sequence[Checked]) -> str:
+    """What a configuration says of several corpora, and which of their classes all have, in comments.
+
+    Args:
+        found: of each folder the adapter that fits best.
+    """
+    adapters = Counter(one.fit.adapter for one in found)
+    seen: Counter[str] = Counter()
+    rows = []
+    for one in found:
+        adapter = one.fit.adapter
+        seen[adapter] += 1
+        name = f"{adapter}{seen[adapter]}" if adapters[adapter] > 1 else adapter
+        rows.append({"name": name, "adapter": adapter, "root": str(one.root.absolute())})
+    classes = [{video.emotion for video in one.usable} for one in found]
+    common, others = set.intersection(*classes), Counter(word for words in classes for word in words)
+    some = [f"{word} ({count} of {len(found)})" for word, count in sorted(others.items()) if word not in common]
+    lines = yaml.safe_dump({"corpora": rows}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=10**6)
+    flow = yaml.safe_dump(sorted(common), default_flow_style=True, width=10**6).strip()
+    return "\n".join(
+        [
+            lines.rstrip(),
+            f"corpus: {{emotions: {flow}}}   # the classes that all have",
+            *([f"# only some have {', '.join(some)}; label_map says which class a label is"] if some else []),
+        ]
+    )
 
 
 def settings_for(adapter: str, root: Path) -> CorpusSettings:

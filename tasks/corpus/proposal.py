@@ -22,14 +22,21 @@ from tasks.outcomes import Outcome
 _MIN_PEOPLE = 3
 #: With fewer people than that everybody is tested once.
 _FEW_PEOPLE = 20
-_ONSET_APEX = "prepare: {segment_length: 2, segment_stride: 2, pair: first_last, face: last}   # onset and apex"
+_ONSET_APEX = "{segment_length: 2, segment_stride: 2, pair: first_last, face: last}   # onset and apex"
+_TO_PEAK = "{segment_length: 2, segment_stride: 2}   # long segments would see the neutral beginning alone"
 #: What segments of a layout must be like, with the reason.
 _PREPARE = {
     "casme2": _ONSET_APEX,
     "samm": _ONSET_APEX,
-    "ckplus": "prepare: {segment_length: 2, segment_stride: 2}   # long segments would see the neutral beginning alone",
-    "ckplus48": "prepare: {precropped: true, segment_length: 2, segment_stride: 1, face: last}   # three crops a clip",
+    "smic": "{segment_length: 2, segment_stride: 2}   # clips of some images",
+    "ckplus": _TO_PEAK,
+    "oulucasia": _TO_PEAK,
+    "ckplus48": "{precropped: true, segment_length: 2, segment_stride: 1, face: last}   # three crops a clip",
 }
+#: Folders of face crops in corpora that come with them.
+_OF_FACES = re.compile(
+    r"clip_224x224(_16f)?|faces|\d_ClipsforFaceCrop|(CASME_?2[ _-]?)?cropped([ _-].*)?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,9 @@ class Proposal:
     def in_words(self) -> str:
         """One sentence for users."""
         others = f"; {self.num_others} more lack a label or a subject, or cannot be used" if self.num_others else ""
-        return f"Read as {self.adapter}: {len(self.videos)} videos of {self.people} people{others}."
+        nameless = sum(video.subject == video.video_id for video in self.videos)
+        who = f", {nameless} of them videos that name nobody" if nameless else ""
+        return f"Read as {self.adapter}: {len(self.videos)} videos of {self.people} people{who}{others}."
 
 
 def propose(root: Path, adapter: str | None = None) -> Proposal:
@@ -141,7 +150,7 @@ def as_configuration(proposal: Proposal, name: str) -> str:
             *_comment(f"videos: {', '.join(f'{one} {counts[one]}' for one in proposal.classes)}{few}", "  "),
             f"  emotions: {_scalar(list(proposal.classes))}",
             "",
-            *([_PREPARE[proposal.adapter], ""] if proposal.adapter in _PREPARE else []),
+            *_prepare(proposal),
             *_split(proposal),
             "",
             "# training:",
@@ -150,6 +159,19 @@ def as_configuration(proposal: Proposal, name: str) -> str:
             "",
         ]
     )
+
+
+def _prepare(proposal: Proposal) -> list[str]:
+    """What segments must be like, and that faces are cut out already."""
+    said = _PREPARE.get(proposal.adapter, "")
+    if proposal.adapter in known_corpora() and "precropped" not in said and _are_faces(proposal):
+        said = said.replace("{", "{precropped: true, ") or "{precropped: true}   # cropped faces"
+    return [f"prepare: {said}", ""] if said else []
+
+
+def _are_faces(proposal: Proposal) -> bool:
+    below = proposal.videos[0].path.relative_to(proposal.root)
+    return any(map(_OF_FACES.fullmatch, (proposal.root.name, *below.parts)))
 
 
 def _images(proposal: Proposal) -> str:

@@ -3,14 +3,14 @@
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
-from fer_models.errors import UserError
+from fer_models.errors import UserError, VideoFault
 from tasks.config.registries import ADAPTERS, load_module
 from tasks.config.settings import CorpusSettings
 from tasks.corpus.adapters.source import SourceVideo
 from tasks.corpus.subject_names import one_spelling
 from tasks.corpus.threads import map_in_threads
 from tasks.outcomes import Outcome
-from tasks.video.fingerprint import file_key
+from tasks.video.fingerprint import content_state, file_key
 
 _MOST_NAMED = 5
 
@@ -38,6 +38,21 @@ def read_sources(corpus: CorpusSettings) -> list[SourceVideo]:
         )
     names = one_spelling(source.subject for source in sources)
     return [replace(source, subject=names[source.subject]) for source in sources]
+
+
+def are_missing(sources: Sequence[SourceVideo]) -> list[bool]:
+    """Which of these videos are named but not there."""
+    return list(map_in_threads(_is_missing, sources))
+
+
+def _is_missing(source: SourceVideo) -> bool:
+    try:
+        content_state(source.path)
+    except (FileNotFoundError, ValueError):  # or no file can have that name
+        return True
+    except (OSError, VideoFault):
+        pass
+    return False
 
 
 def _once_each(sources: Sequence[SourceVideo]) -> list[SourceVideo]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tasks.config.split_settings import SplitSettings
 from tasks.corpus.adapters.source import SourceVideo
+from tasks.corpus.reading import are_missing
 from tasks.dataset.folds import draw_folds, with_corpora
 from tasks.outcomes import Outcome
 
@@ -19,7 +20,8 @@ class Foreseen:
     Args:
         outcomes: how many videos have a label and a person (`ok`), and what stands against the others.
         classes: videos of each class, of those that are `ok`.
-        num_people: in these.
+        num_people: in these; each video that names nobody counts as one.
+        num_nameless: videos of these that name nobody.
         folds: people of each subset, fold by fold; those of a split that is drawn after preparation may differ, for
             who has no usable video is in none.
     """
@@ -27,6 +29,7 @@ class Foreseen:
     outcomes: Mapping[str, int]
     classes: Mapping[str, int]
     num_people: int
+    num_nameless: int
     folds: tuple[Mapping[str, int], ...]
 
 
@@ -41,7 +44,10 @@ def foresee(
     Raises:
         UserError: too few people for the split, or a table of folds that does not fit them.
     """
-    outcomes = [_outcome(video, emotions) for video in videos]
+    outcomes = [
+        Outcome.FILE_MISSING if outcome is Outcome.OK and missing else outcome
+        for outcome, missing in zip((_outcome(one, emotions) for one in videos), are_missing(videos), strict=True)
+    ]
     wanted = [video for video, outcome in zip(videos, outcomes, strict=True) if outcome is Outcome.OK]
     subjects, labels = [one.subject for one in wanted], [one.emotion for one in wanted]
     counts = pd.crosstab(pd.Series(subjects, dtype=object), pd.Series(labels, dtype=object))
@@ -54,6 +60,7 @@ def foresee(
         outcomes=Counter(str(one) for one in outcomes),
         classes={emotion: of_class[emotion] for emotion in emotions},
         num_people=len(set(subjects)),
+        num_nameless=sum(one.subject == one.video_id for one in wanted),
         folds=tuple(Counter(fold.subsets.values()) for fold in folds),
     )
 

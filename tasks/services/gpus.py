@@ -3,9 +3,16 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from tasks.storage.caches import user_cache
+
+#: What compiled programs may take on the disk.
+_MOST_KEPT_BYTES = 2 * 2**30
+#: Of a GPU's memory, what the programs that share it may take in all.
+_SHARED = 0.9
 #: There where NVIDIA's driver is.
 _DRIVER = Path("/dev/nvidiactl")
 #: What JAX computes with on NVIDIA's GPUs; the extra `gpu` brings one.
@@ -24,6 +31,18 @@ def list_gpus() -> list[str]:
     return listed.split()
 
 
+def gpu_shares(gpus: Sequence[str], num_workers: int) -> list[dict[str, str]]:
+    """Environment variables of each of so many workers, with which they share the GPUs of those numbers; maybe none.
+
+    JAX takes three quarters of a GPU's memory as it starts: what several workers share of it is said to each.
+    """
+    if not gpus:
+        return [{}] * num_workers
+    of_gpu = -(-num_workers // len(gpus))
+    share = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_SHARED / of_gpu:.2f}"} if of_gpu > 1 else {}
+    return [{"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)], **share} for number in range(num_workers)]
+
+
 def has_gpu() -> bool:
     """Whether this machine has an NVIDIA GPU that programs may use."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
@@ -35,6 +54,16 @@ def jax_has_cuda() -> bool:
     return any(map(find_spec, _CUDA_FOR_JAX))
 
 
-def backend_environment() -> dict[str, str]:
-    """The environment variable with which Keras uses a GPU that is there, where the extra `gpu` is installed."""
-    return {"KERAS_BACKEND": "jax"} if jax_has_cuda() and has_gpu() else {}
+def gpu_environment() -> dict[str, str]:
+    """Environment variables with which Keras uses a GPU that is there, where the extra `gpu` is installed.
+
+    JAX keeps compiled programs for later trainings of the same arm; a package of the extra removes those that were not
+    used for the longest time. Those for CPUs are not kept: they may not run on another one with the same home folder.
+    """
+    if not (jax_has_cuda() and has_gpu()):
+        return {}
+    found = {"KERAS_BACKEND": "jax"}
+    if find_spec("filelock"):
+        folder = user_cache("name a folder for compiled programs in XDG_CACHE_HOME") / "jax"
+        found |= {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_COMPILATION_CACHE_MAX_SIZE": str(_MOST_KEPT_BYTES)}
+    return found

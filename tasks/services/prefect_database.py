@@ -18,7 +18,8 @@ _URL_NAMES = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CO
 #: Prefect's server writes with `ON CONFLICT` and `RETURNING`.
 _LEAST_SQLITE = (3, 35, 0)
 _MIGRATIONS = Path("server/database/_migrations/versions/sqlite")
-_ELSEWHERE = "export PREFECT_HOME=$PWD/fer-data/prefect"
+#: What to do about a database that cannot be used.
+ELSEWHERE = "export PREFECT_HOME=$PWD/fer-data/prefect"
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ def _folder_fault(folder: Path) -> str:
             file.flush()
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        return f"Prefect cannot keep its records in {folder}: {there}: {why}; use a folder of yours: {_ELSEWHERE}."
+        return f"Prefect cannot keep its records in {folder}: {there}: {why}; use a folder of yours: {ELSEWHERE}."
     return ""
 
 
 def _file_fault(path: Path) -> str:
     for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         if file.exists() and not os.access(file, os.R_OK | os.W_OK):
-            return f"{file}, Prefect's records, may not be written to; use a folder of yours: {_ELSEWHERE}."
+            return f"{file}, Prefect's records, may not be written to; use a folder of yours: {ELSEWHERE}."
     if not path.exists():
         return ""
     try:
@@ -87,12 +88,12 @@ def _file_fault(path: Path) -> str:
     except sqlite3.OperationalError:  # empty, or used by another process just now
         return ""
     except sqlite3.DatabaseError as error:
-        return f"{path}, Prefect's records, is damaged ({error}); use another folder: {_ELSEWHERE}."
+        return f"{path}, Prefect's records, is damaged ({error}); use another folder: {ELSEWHERE}."
     known = _known_revisions()
     if revision and known and revision not in known:
         return (
             f"{path}, Prefect's records, is of another version than Prefect {version('prefect')} here (its revision "
-            f"{revision} is unknown); use another folder: {_ELSEWHERE}."
+            f"{revision} is unknown); use another folder: {ELSEWHERE}."
         )
     return ""
 

@@ -29,7 +29,9 @@ _ERRNO = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES, Timeou
 def check_scheme(scheme: str) -> None:
     """Raise `UserError` when nothing can be written to URLs of a kind, or a package for them is missing."""
     if scheme in _UNWRITABLE or scheme not in fsspec.available_protocols():
-        raise UserError(f"Nothing can be kept at {scheme}://; take a folder, or a URL such as s3://bucket/prefix.")
+        raise UserError(
+            f"Nothing can be read or kept at {scheme}://; take a file or folder here, or a URL such as s3://bucket/prefix."
+        )
     try:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:

@@ -27,6 +27,9 @@ from tasks.study.costs import data_of, memory_of
 from tasks.study.needs import shape_of
 from tasks.study.runs import Run, num_epochs, own_training, plan_runs
 
+#: Where MLflow keeps copies of models and figures, unless a server does.
+_ARTIFACTS = "mlartifacts"
+
 
 @dataclass(frozen=True)
 class Forecast:
@@ -186,12 +189,13 @@ def remember_memory(settings: StudySettings, runs: Sequence[Run]) -> None:
 @contextmanager
 def remembered_evaluation(settings: StudySettings, runs: Sequence[Run]) -> Iterator[None]:
     """Take note of what the block takes, which evaluates these runs and writes the report, if none was evaluated."""
-    folder = Layout.of(settings).study
-    is_new = not as_remote(folder) and not any(True for run in runs for _ in run.folder.glob("test-*"))
-    before, begun = _bytes_below(folder) if is_new else 0.0, time.monotonic()
+    layout = Layout.of(settings)
+    is_new = not as_remote(layout.root) and not any(True for run in runs for _ in run.folder.glob("test-*"))
+    places = (layout.study, layout.root / _ARTIFACTS) if is_new else ()
+    before, begun = sum(map(_bytes_below, places)), time.monotonic()
     yield
     if is_new:
-        left = max(0.0, _bytes_below(folder) - before)
+        left = max(0.0, sum(map(_bytes_below, places)) - before)
         remember("evaluate", "run", "", Measured(len(runs), time.monotonic() - begun, num_bytes=left))
 
 

@@ -95,7 +95,12 @@ class Run:
     @property
     def trained(self) -> bool:
         """Whether it is done; a run whose files have lost their content is not."""
-        return is_whole(self.folder / MODEL_FILE) and is_whole(self.folder / PROGRESS_FILE)
+        return self.lacking is None
+
+    @property
+    def lacking(self) -> Path | None:
+        """The first of its files that is not there or has lost its content; None of a run that is done."""
+        return next((path for name in (MODEL_FILE, PROGRESS_FILE) if not is_whole(path := self.folder / name)), None)
 
 
 def plan_runs(settings: StudySettings) -> list[Run]:
@@ -197,8 +202,7 @@ def own_training(settings: StudySettings, arm: Arm) -> TrainingSettings:
 
 def training_of(settings: StudySettings, arm: Arm) -> TrainingSettings:
     """How an arm is trained on this machine. A run's name does not depend on the machine, so that any can take it."""
-    precision = settings.training.precision
-    if precision == "auto":
+    if (precision := settings.training.precision) == "auto":
         precision = "mixed_bfloat16" if gains_from_bfloat16() else "float32"
     return own_training(settings, arm).model_copy(update={"precision": precision})
 
@@ -312,8 +316,8 @@ def train_run(settings: StudySettings, run: Run, on_epoch: Callable[[Epoch], Non
             result = train_model(build, train, validation, training, checkpoints, run.seed, tell, tell_of_refit)
     keras.backend.clear_session()
     if len(result.history) == epochs and still_climbs(result.history):
-        budget = "epochs" if training.steps is None else "steps"
-        echo(f"{run.name}: {training.monitor} still climbed at the end; more training.{budget} may give more.")
+        more = f"more training.{'steps' if training.steps else 'epochs'} may give more"
+        echo(f"{run.name}: {training.monitor} still climbed at the end; {more}.")
     return result
 
 
@@ -324,9 +328,8 @@ def _kept_validation(members: Sequence[Run], names: np.ndarray) -> np.ndarray:
 
 def training_progress(run: Run) -> Progress:
     """How the training of a run went; raises `UserError` when that is not known (any more)."""
-    progress = find_json(run.folder / PROGRESS_FILE, Progress)
-    if progress is None:
-        path = run.folder / PROGRESS_FILE
+    path = run.folder / PROGRESS_FILE
+    if (progress := find_json(path, Progress)) is None:
         raise UserError(f"{path} is not there; run `fer train` again, which trains {run.name} anew.")
     return progress
 
