@@ -1,4 +1,4 @@
-"""A whole study of 22 classes and 20 people with names that no program expects: all that it writes is right."""
+"""A whole study of 40 classes and 40 people with names that no program expects: all that it writes is right."""
 
 import csv
 import html
@@ -14,7 +14,9 @@ from prefect.client.orchestration import get_client
 from flows.study import full_study
 from tasks.config.layout import Layout
 from tasks.config.resolving import resolve_settings
+from tasks.corpus.manifest import read_manifest
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
+from tasks.dataset.splits import read_split
 from tasks.escaping import markdown
 from tasks.inference.predictor import Predictor
 from tasks.tracking.metric_names import metric_names
@@ -44,6 +46,24 @@ CLASSES = [
     "+plus *star* ~x~",
     "nan",
     "null",
+    "0",
+    "-1.5",
+    "true",
+    "N/A",
+    "~",
+    "smile: wide",
+    "грусть",
+    "Ωμέγα & ᾠδή",
+    "हिन्दी",
+    "ไทย",
+    "e\u0301motion de\u0301compose\u0301e",
+    "%s %d {0} %(x)s",
+    "\\textbf{x} \\alpha",
+    "&amp; &lt;",
+    "<!-- gone -->",
+    "what? (yes!)",
+    "[link](http://x.test)",
+    "zero\u200bwidth",
 ]
 PEOPLE = [
     "O'Neil; DROP",
@@ -66,6 +86,26 @@ PEOPLE = [
     "|p|i|",
     "anna (2)",
     "Zoë",
+    "null",
+    "none",
+    "N/A",
+    "007",
+    "1e5",
+    "True",
+    "~root",
+    "..",
+    "CON.aux",
+    "$(reboot)",
+    "`id`",
+    "%n%s{0}",
+    "a;b,c",
+    "Наташа",
+    "ひろ",
+    "👩‍👩‍👧",
+    "Jose\u0301",
+    "' OR 1=1 --",
+    "<!-- gone -->",
+    "\u202eright to left",
 ]
 CLIPS = 6
 
@@ -91,6 +131,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "corpus.root": str(folder / "labels.csv"),
             "corpus.draw_sample": False,
             "corpus.emotions": CLASSES,
+            "split.test_share": 0.4,
             "model.width": 4,
             "model.head_units": 16,
             "training.epochs": 1,
@@ -107,6 +148,14 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "model": next(layout.runs.glob("gap-sum-*/model.keras")),
         "clip": clips[0],
     }
+
+
+def test_every_name_is_one_class_or_one_person(study: dict[str, Any]) -> None:
+    assert len(study["names"]) == len(set(CLASSES)) == 40
+    manifest = read_manifest(study["layout"].manifest)
+    assert len(set(PEOPLE)) == manifest["subject"].nunique() == 40, "what cannot be seen in them is left out"
+    assert (manifest["status"] == "ok").all()
+    assert set(read_split(study["layout"].split)["subject"]) == set(manifest["subject"])
 
 
 def test_the_report_shows_every_name(study: dict[str, Any]) -> None:
