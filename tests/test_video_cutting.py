@@ -11,8 +11,12 @@ from tasks.corpus.sample.corpus import write_video
 from tasks.outcomes import Outcome
 from tasks.preparation.prepare_file import prepare_file
 from tasks.preparation.shards import read_rows, shard_path
+from tasks.video.boxes import Box
 from tasks.video.cutting import cut_frames, prepare_video
+from tasks.video.decoding import Video
+from tasks.video.detectors.detector import Face
 from tasks.video.segments import NO_SEGMENT, Sighting, VideoReport
+from tasks.video.verdict import judge
 
 EVERY_FOUR = PrepareSettings(segment_stride=4)
 
@@ -112,6 +116,20 @@ def test_outcomes(tmp_path: Path) -> None:
     assert outcome("short", face[:15]) is Outcome.TOO_SHORT
     assert outcome("small", face, PrepareSettings(min_face_px=200)) is Outcome.FACE_TOO_SMALL
     assert outcome("half", draw_wall(16) + face, EVERY_FOUR) is Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("side", "outcome", "words"),
+    [(0, Outcome.NO_FACE, "no face was found in any segment"), (30, Outcome.FACE_TOO_SMALL, "is 30 px wide, less than"),
+     (65, Outcome.NO_FACE, "in any segment; one of 65 px was seen in single frames alone")],
+)  # fmt: skip
+def test_a_face_that_is_large_enough_is_not_called_too_small(side: int, outcome: Outcome, words: str) -> None:
+    """It may be found when a few frames are searched for faces of any size, and not otherwise."""
+    facts = {"num_segments": 3, "num_covered": 0, "num_asked": 0, "num_agreed": 0, "num_cuts": 0}
+    seen = [Face(Box(0, 0, side, side))] if side else []
+    found, why = judge(Video(width=640, height=480, num_decoded=48), facts, 0, seen, PrepareSettings(min_face_px=48))
+    assert found is outcome
+    assert words in why
 
 
 def test_coverage_counts_segments_without_a_face(tmp_path: Path) -> None:

@@ -50,12 +50,13 @@ def judge(
         return Outcome.UNDECODABLE, damaged
     hint = f"; if its frames are face crops already, {CROPS_ADVICE}" if _is_tiny(video) else ""
     side = max((face.box.width for face in small_faces), default=0)
-    if side:
+    if 0 < side < settings.min_face_px:
         return (
             Outcome.FACE_TOO_SMALL,
             f"its largest face is {side} px wide, less than min_face_px = {settings.min_face_px}{hint}",
         )
-    return Outcome.NO_FACE, "; ".join(["no face was found in any segment", *face_remarks]) + hint
+    glimpse = [f"one of {side} px was seen in single frames alone"] if side else []
+    return Outcome.NO_FACE, "; ".join(["no face was found in any segment", *glimpse, *face_remarks]) + hint
 
 
 def _picture_remarks(video: Video) -> list[str]:
