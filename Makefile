@@ -59,7 +59,7 @@ test-slow: $(READY) ## the slow tests too
 
 .PHONY: test-faults
 test-faults: $(READY) ## inject every fault: damaged files, dying and hanging workers, full disks, kills, power cuts, servers that go away; about 40 minutes
-	$(PYTEST) -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_fault_files.py tests/test_preparation_workers.py tests/test_kill_prepare.py tests/test_power_cut.py tests/test_lab_faults.py
+	$(PYTEST) -m "" tests/test_fault_videos.py tests/test_fault_names.py tests/test_fault_files.py tests/test_preparation_workers.py tests/test_kill_prepare.py tests/test_power_cut.py tests/test_lab_faults.py tests/test_fault_servers.py
 
 .PHONY: test-services
 test-services: $(READY) ## the tests against real services: S3, PostgreSQL, Dask
