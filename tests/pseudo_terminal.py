@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -12,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+CTRL_C = "\x03"
 #: What is done with the cursor or the line; colours are not among it.
 _ORDER = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])")
 
@@ -78,6 +80,12 @@ class Seen:
     code: int
 
 
+def _hear_the_keyboard() -> None:
+    """Let Ctrl-C reach this process, also where the tests run in the background of a shell, which has it ignored."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def in_terminal(
     command: Sequence[str],
     types: Sequence[tuple[str, str]] = (),
@@ -105,13 +113,15 @@ def in_terminal(
         cwd=cwd,
         env={**known, "TERM": "xterm", **(env or {})},
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C reaches it
+        preexec_fn=_hear_the_keyboard,
     )
     os.close(inside)
     said, looked = "", 0
-    due, end = list(types), time.monotonic() + timeout_s
+    due, end, typed = list(types), time.monotonic() + timeout_s, ""
     while time.monotonic() < end:
-        if not select.select([terminal], [], [], 0.2)[0]:
+        if not select.select([terminal], [], [], 2.0)[0]:
+            if typed == CTRL_C:  # between a prompt and the reading of the answer Python does not hear it: press again
+                os.write(terminal, CTRL_C.encode())
             continue
         try:
             data = os.read(terminal, 65536)
@@ -122,7 +132,8 @@ def in_terminal(
         said += data.decode(errors="replace")
         if due and (place := said.find(due[0][0], looked)) >= 0:
             looked = place + len(due[0][0])
-            os.write(terminal, due.pop(0)[1].encode())
+            typed = due.pop(0)[1]
+            os.write(terminal, typed.encode())
         if resize and resize[0] in said:
             fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, resize[1], 0, 0))
             resize = None

@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
@@ -37,6 +37,13 @@ class FaceLog:
         self._faces = (folder / "faces.raw").open("wb")
         self._flows = (folder / "flows.raw").open("wb")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._faces.close()
+        self._flows.close()
+
     def watch(self, track: int, sighting: Sighting) -> None:
         """A decoded frame, as `tasks.inference.cutting` hands it over, once for each track."""
         if sighting.frame == len(self._times_s):
@@ -50,10 +57,10 @@ class FaceLog:
         if frame.optical_flow is not None:
             self._flows.write(frame.optical_flow.astype(np.float16).tobytes())
 
-    def close(self, num_segments: int) -> None:
+    def finish(self, num_segments: int) -> None:
         """There are no more; the video has so many segments."""
-        self._faces.close()
-        self._flows.close()
+        self._faces.flush()
+        self._flows.flush()
         settings = self._settings
         facts: dict[str, Any] = {
             "frames": np.array(self._frames, np.int64),
@@ -83,19 +90,20 @@ def predict_and_keep(
         faces: as of `predictor.predict`.
     """
     preparing = predictor.preparing(faces=faces)
-    asked, log = OneVideo(predictor, video, preparing), FaceLog(folder, preparing.settings_of(video))
+    asked = OneVideo(predictor, video, preparing)
+    with FaceLog(folder, preparing.settings_of(video)) as log:
 
-    def keep(track: int, frame: FaceFrame) -> None:
-        asked.keep(track, frame)
-        log.keep(track, frame)
+        def keep(track: int, frame: FaceFrame) -> None:
+            asked.keep(track, frame)
+            log.keep(track, frame)
 
-    def watch(track: int, sighting: Sighting) -> None:
-        asked.watch(track, sighting)
-        log.watch(track, sighting)
-        see(sighting)
+        def watch(track: int, sighting: Sighting) -> None:
+            asked.watch(track, sighting)
+            log.watch(track, sighting)
+            see(sighting)
 
-    found = asked.finish(predictor.refuse(video) or cut_for_model(video, preparing, keep, watch))
-    log.close(found.report.num_segments)
+        found = asked.finish(predictor.refuse(video) or cut_for_model(video, preparing, keep, watch))
+        log.finish(found.report.num_segments)
     return found
 
 
