@@ -48,6 +48,17 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     assert "videos: happiness 8, sadness 8; shown by fewer than 3 people and left out: contempt (1)" in text
 
 
+def test_folders_of_classes_with_names_of_a_known_corpus(tmp_path: Path) -> None:
+    """Whoever sorted its clips by class and person has folders of classes, whatever the clips are called."""
+    names = (f"{one}/S00{who}/S00{who}_00{n}.mp4" for one in ("fear", "joy") for who in (1, 2, 3, 4) for n in (1, 2))
+    root = touch(tmp_path, *names)
+    found = propose(root)
+    assert (found.adapter, len(found.videos), found.people) == ("folder", 16, 4)
+    said = CliRunner().invoke(app, ["corpora", "check", str(root)]).output
+    assert "16 files have names of BAUM-1" in said
+    assert "it has folders of classes: corpus.adapter folder\n" in said
+
+
 def test_many_people_are_held_out(tmp_path: Path) -> None:
     assert resolve_settings(None, written(own_folder(tmp_path / "v", 20), tmp_path)).split.protocol == "holdout"
 

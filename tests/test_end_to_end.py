@@ -357,6 +357,7 @@ def test_a_notebook_runs_on_this_study(
 ) -> None:
     """As a stranger would run it, but for the folder that its first cell names."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # set in this process, as in those of all commands
     book = nbformat.read(path, as_version=4)
     first = next(cell for cell in book.cells if cell.cell_type == "code")
     assert first.source.count('Path("fer-data/sample/studies/sample")') == 1

@@ -63,7 +63,7 @@ class Answers(Terminal):
             tables: what is printed, if that is not done elsewhere.
         """
         self._tables[name] = rows
-        if self.shows:
+        if self.shows and tables:
             super().print(*tables)
 
     @contextmanager

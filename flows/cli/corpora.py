@@ -127,6 +127,10 @@ def _check(root: Path) -> "list[Checked]":
     found = [check_corpus(sample, fit) for fit in fits]
     for checked in found:
         _tell(checked)
+    layout = "" if any(checked.usable for checked in found) else nobodys_layout(sample, known)
+    if layout:
+        _say(f"As it lies, nothing of it can be used so, but it has folders of classes: corpus.adapter {layout}")
+        return found
     _say(f"Read it with corpus.adapter {' or '.join(fit.adapter for fit in fits)}; `fer init` writes the settings.")
     return found
 

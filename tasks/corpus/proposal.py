@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,12 +93,19 @@ def propose(root: Path, adapter: str | None = None) -> Proposal:
     if root.is_file():
         return _checked(_read(root, "table"))
     sample, known = look_at(root), known_corpora()
-    likely = [fit.adapter for fit in recognise(sample, known)] or [nobodys_layout(sample, known) or "folder"]
-    found = []
-    for name in likely:
+    best = _best(root, [fit.adapter for fit in recognise(sample, known)])
+    if not best.videos:  # files may have the names of a corpus that is known, and lie in folders of classes
+        best = _best(root, [nobodys_layout(sample, known) or "folder"])
+    return _checked(best)
+
+
+def _best(root: Path, adapters: Sequence[str]) -> Proposal:
+    """The one of some layouts in which most videos can be used."""
+    found = [Proposal(root, "folder", (), 0)]
+    for name in adapters:
         with suppress(UserError):  # it lacks what only this corpus has
             found.append(_read(root, name))
-    return _checked(max(found, key=lambda one: len(one.videos), default=Proposal(root, likely[0], (), 0)))
+    return max(found, key=lambda one: len(one.videos))
 
 
 def _checked(best: Proposal) -> Proposal:
