@@ -46,8 +46,8 @@ test: $(READY) ## the fast tests: all but those that train many models, and slow
 	$(PYTEST) $(SHARED_OUT)
 
 .PHONY: test-training
-test-training: $(READY) ## the tests that train, slow ones too
-	$(PYTEST) $(SHARED_OUT) -m "trains and not services and not gpu"
+test-training: $(READY) ## the tests that train, without slow ones
+	$(PYTEST) $(SHARED_OUT) -m "trains and not slow and not services and not gpu"
 
 .PHONY: test-isa
 test-isa: $(READY) ## the tests that train, as processors with fewer instructions compute; make test-isa ISA=SSE41 for one set
