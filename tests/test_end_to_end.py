@@ -258,30 +258,6 @@ def test_a_model_recognises_a_new_video(study: dict[str, Any], tmp_path: Path) -
     assert predictions.loc["undecodable", "predicted"] == ""
 
 
-@pytest.mark.slow
-def test_one_more_video_touches_one_video(study: dict[str, Any]) -> None:
-    """Last of the module, for it changes the corpus."""
-    layout = study["layout"]
-    before = stamps(layout.shards, "*.parquet")
-    subsets = pd.read_parquet(layout.split)
-    table = pd.read_parquet(layout.manifest)
-    lost = table[(table["status"] == "file_missing")].iloc[0]
-    source = table[(table["status"] == "ok") & (table["subject"] == lost["subject"])].iloc[0]
-    Path(lost["uri"]).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source["uri"], lost["uri"])
-    Path(lost["uri"]).write_bytes(Path(source["uri"]).read_bytes() + b"\0")  # other content, same film
-    one_arm = {"arms": ["temporal-only"]}  # to train both of them again would tell no more
-    full_study(**study["arguments"] | {"overrides": study["arguments"]["overrides"] | one_arm})
-    after = stamps(layout.shards, "*.parquet")
-    assert {path: stamp for path, stamp in after.items() if path in before} == before
-    assert len(after) == len(before) + 1
-    ledger = pd.read_parquet(layout.ledger).set_index("video_id")
-    assert ledger.loc[lost["video_id"], "outcome"] == "ok"
-    assert (ledger.loc[ledger["outcome"] == "ok", "attempts"] == 1).all()
-    now = pd.read_parquet(layout.split)
-    assert len(now.merge(subsets, on=["video_id", "subject", "side"])) == len(subsets), "nobody moved"
-
-
 def test_what_a_study_came_to_can_be_read_by_programs(study: dict[str, Any], tmp_path: Path) -> None:
     """With `--json`, from the commands that look at it."""
     config = tmp_path / "study.yaml"
@@ -366,3 +342,30 @@ def test_a_notebook_runs_on_this_study(
     said = "".join(str(cell.get("outputs", "")) for cell in book.cells)
     assert {"gap-sum", "temporal-only"} <= set(re.findall(r"[a-z]+-[a-z]+", said))
     assert said.count("image/png") == 1
+
+
+@pytest.mark.slow
+def test_one_more_video_touches_one_video(study: dict[str, Any]) -> None:
+    """Last of the module, for it changes the corpus."""
+    layout = study["layout"]
+    before = stamps(layout.shards, "*.parquet")
+    subsets = pd.read_parquet(layout.split)
+    table = pd.read_parquet(layout.manifest)
+    lost = table[(table["status"] == "file_missing")].iloc[0]
+    source = table[(table["status"] == "ok") & (table["subject"] == lost["subject"])].iloc[0]
+    Path(lost["uri"]).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source["uri"], lost["uri"])
+    Path(lost["uri"]).write_bytes(Path(source["uri"]).read_bytes() + b"\0")  # other content, same film
+    one_arm = {"arms": ["temporal-only"]}  # to train both of them again would tell no more
+    full_study(**study["arguments"] | {"overrides": study["arguments"]["overrides"] | one_arm})
+    after = stamps(layout.shards, "*.parquet")
+    assert {path: stamp for path, stamp in after.items() if path in before} == before
+    assert len(after) == len(before) + 1
+    ledger = pd.read_parquet(layout.ledger).set_index("video_id")
+    assert ledger.loc[lost["video_id"], "outcome"] == "ok"
+    assert (ledger.loc[ledger["outcome"] == "ok", "attempts"] == 1).all()
+    now = pd.read_parquet(layout.split)
+    assert len(now.merge(subsets, on=["video_id", "subject", "side"])) == len(subsets), "nobody moved"
+    pairs = pd.read_csv(study["report"].parent / "comparison.csv")
+    assert pairs.empty, "one arm has nothing to be compared with"
+    assert {"first", "second", "difference", "verdict"} <= set(pairs.columns)

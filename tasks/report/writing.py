@@ -10,6 +10,7 @@ import markupsafe
 import pandas as pd
 
 from fer_models.models.arms import get_arm
+from fer_models.statistics.comparisons import PairComparison
 from tasks.config.model_card import card_facts
 from tasks.dataset.splits import fold_names
 from tasks.escaping import fenced, latex, markdown
@@ -160,4 +161,5 @@ def _folds_table(source: ReportInput) -> pd.DataFrame:
 
 
 def _pairs_table(source: ReportInput) -> pd.DataFrame:
-    return pd.DataFrame([dataclasses.asdict(pair) for pair in source.pairs])
+    columns = [field.name for field in dataclasses.fields(PairComparison)]  # also where there is a single arm
+    return pd.DataFrame([dataclasses.asdict(pair) for pair in source.pairs], columns=columns)
