@@ -250,7 +250,7 @@ def test_all_that_a_folder_has_is_in_s3(studies: dict[str, dict[str, Any]]) -> N
     assert {str(path.relative_to(there)) for path in there.sizes()} == names
     page = studies["s3"]["report"]
     assert str(page) == f"{BUCKET}/data/studies/tiny/report/index.html"
-    assert "data:image/png;base64," in page.read_text(encoding="utf-8")
+    assert "data:image/webp;base64," in page.read_text(encoding="utf-8")
 
 
 def test_mlflow_has_the_artifacts(studies: dict[str, dict[str, Any]]) -> None:
