@@ -128,6 +128,12 @@ def test_a_broken_database_is_set_aside(tmp_path: Path, content: bytes | None, c
     assert "mlflow.db has lost its content; it is set aside as broken-mlflow.db" in capsys.readouterr().err
 
 
+def test_a_folder_in_the_place_of_the_database(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").mkdir()
+    with pytest.raises(StorageError, match=r"mlflow\.db is a folder, .* move it away"):
+        ready_database(tmp_path)
+
+
 def test_a_journal_of_a_database_that_is_gone_does_not_spoil_the_next(tmp_path: Path) -> None:
     """As when a process was killed between the two renamings."""
     (tmp_path / "mlflow.db-journal").write_bytes(b"of a broken one")

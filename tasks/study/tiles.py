@@ -124,7 +124,12 @@ def write_tiles(path: Path, tiles: Sequence[Tile]) -> None:
 
 
 def read_tiles(path: Path) -> list[Tile]:
-    """The tiles of one run."""
+    """The tiles of one run.
+
+    Raises:
+        BrokenFile: it is no table of tiles.
+        LookupError, ValueError, TypeError: somebody changed what is in it.
+    """
     return [_tile(row) for row in read_frame(path, _EXPECTED).to_dict("records")]
 
 
@@ -185,12 +190,15 @@ def _tile(row: dict[str, Any]) -> Tile:
     def images(name: str, dtype: type, *channels: int) -> np.ndarray:
         return np.frombuffer(row[name], dtype).reshape(-1, side, side, *channels)
 
+    probabilities = {name[2:]: value for name, value in row.items() if name.startswith("p_")}
+    if unknown := {row["explained"], row["true"]} - probabilities.keys():
+        raise LookupError(f"classes without a probability: {sorted(map(str, unknown))}")
     maps = {name.removesuffix(_MAP): images(name, np.float16) for name in row if name.endswith(_MAP) and is_there(name)}
     return Tile(
         origin=Origin(**{name: row[name] for name in Origin.__dataclass_fields__} | {"fold": str(row["fold"])}),
         **{name: row[name] for name in (*_PLAIN, "explained", "true")},
         box=Box(*row["box"].tolist()),
-        probabilities={name[2:]: value for name, value in row.items() if name.startswith("p_")},
+        probabilities=probabilities,
         faces=images("face", np.uint8, 3),
         optical_flows=images("optical_flow", np.float16, 2) if is_there("optical_flow") else None,
         maps={stream: one[0] if len(one) == 1 else one for stream, one in maps.items()},

@@ -42,6 +42,8 @@ def ready_database(root: Path) -> str:
         StorageError: its place does not let SQLite read or write it; nothing is set aside then.
     """
     path = root.absolute() / DATABASE_FILE
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder, and MLflow's database belongs there; move it away and run again.")
     try:
         if path.is_file() and not _is_sound(path, path.stat().st_ino):
             set_aside(path)
