@@ -23,12 +23,12 @@ def plot_calibration(curves: Mapping[str, tuple[ReliabilityBins, float]], title:
         filled = bins.count > 0
         label = f"{name} (ECE {100 * error:.1f} %)"
         reliability.plot(bins.confidence[filled], bins.accuracy[filled], "o-", color=colour, markersize=4, label=label)
-        counts.stairs(bins.count, np.linspace(0, 1, len(bins.count) + 1), color=colour, label=name)
+        counts.stairs(bins.count, np.linspace(0, 1, len(bins.count) + 1), color=colour)
     reliability.set_xlim(0, 1)
     reliability.set_ylim(0, 1.02)
     reliability.set_xlabel("confidence")
     reliability.set_ylabel("accuracy")
-    reliability.legend(frameon=False, fontsize=8, loc="upper left")
+    figure.legend(frameon=False, fontsize=8, loc="outside lower left", ncols=2)  # over the axes it would hide curves
     counts.set_xlim(0, 1)
     counts.set_ylim(bottom=0)
     counts.set_xlabel("confidence")
