@@ -8,7 +8,6 @@ import re
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import UnionType
 from typing import Any
 
 import yaml
@@ -20,6 +19,7 @@ from fer_models.models.arms import ARMS
 from fer_models.treatments import TREATMENTS
 from flows.cli import app
 from flows.cli.options import Chosen
+from tasks.config.annotations import kinds
 from tasks.config.presets import PRESETS, summary_of
 from tasks.config.registries import ADAPTERS, load_module
 from tasks.config.resolving import resolve_settings
@@ -87,18 +87,6 @@ def plain(value: Any) -> str:
     """A value as a configuration file would have it."""
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")
-
-
-def kinds(annotation: Any) -> Iterator[Any]:
-    """The types that a type is made of, without `None` and what annotates them."""
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        yield from kinds(typing.get_args(annotation)[0])
-    elif origin in (typing.Union, UnionType):
-        for one in typing.get_args(annotation):
-            yield from kinds(one)
-    elif annotation is not type(None):
-        yield annotation
 
 
 def values_of(field: FieldInfo) -> str:

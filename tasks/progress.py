@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
@@ -134,6 +135,7 @@ class _Job:
     begun: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
+        self.sums = [0.0, *accumulate(self.sizes)]
         self.changed, self.first = self.begun, self.share
 
     def advance(self, note: str) -> None:
@@ -155,8 +157,9 @@ class _Job:
         """How much is done, 0 to 1."""
         if self.done >= self.total:
             return 1.0
-        sizes = self.sizes or [1.0] * self.total
-        return (sum(sizes[: self.done]) + self.inner * sizes[self.done]) / (sum(sizes) or 1)
+        if not self.sizes:
+            return (self.done + self.inner) / self.total
+        return (self.sums[self.done] + self.inner * self.sizes[self.done]) / (self.sums[-1] or 1)
 
     @property
     def seconds(self) -> float:

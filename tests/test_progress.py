@@ -156,6 +156,13 @@ def test_time_left_is_told_by_the_size_of_what_is_left() -> None:
     assert (job.share, job.left_s) == (1.0, None)
 
 
+def test_the_share_of_a_job_of_many_items_counts_none_of_them() -> None:
+    """It is asked for after each item; a list of a million million would fit into no memory."""
+    job = _Job("All", 10**12, 0)
+    job.advance("")
+    assert job.share == 1e-12
+
+
 def test_what_was_done_before_does_not_count_as_quick() -> None:
     job = _Job("All", 10, 5)
     job.advance("")

@@ -1,5 +1,6 @@
 """What a study will take is told from what the like took before, and nothing is told that was not measured."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,22 @@ def test_later_measurements_count_more() -> None:
     known = recall("train", "arm", "a")
     assert known is not None
     assert known.seconds_for(300) == pytest.approx((4 / 2 + 1) / 1.5 + 300 * (10 / 2 + 40) / 150)
+
+
+@pytest.mark.parametrize(
+    "entry", [{}, {"times": 0}, {"times": -1}, {"times": 1, "work": -5}, {"times": 1, "work": float("nan")}, [], "x", 3]
+)
+def test_a_record_that_somebody_changed_counts_as_none(entry: object, file: Path, settings: StudySettings) -> None:
+    """It is a help: nothing of it may end a command."""
+    remember("train", "gap-sum", "a", Measured(work=10, seconds=5))
+    file.write_text(json.dumps({"train": {"gap-sum/a": entry}, "evaluate": {"run/": entry}}), encoding="utf-8")
+    assert recall("train", "gap-sum", "a") is None
+    assert forecast(settings, material(settings, [])).total_s is None
+
+
+def test_an_evaluation_of_no_run_tells_nothing_of_others(settings: StudySettings) -> None:
+    remember("evaluate", "run", "", Measured(work=0, seconds=5))
+    assert "evaluating" in forecast(settings, material(settings, [])).unknown
 
 
 def test_the_like_stands_in_for_what_was_not_measured() -> None:

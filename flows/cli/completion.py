@@ -6,7 +6,6 @@ bash takes what follows `=` for a word of its own).
 
 import typing
 from collections.abc import Iterable, Iterator
-from types import UnionType
 from typing import Any
 
 #: A word, and what it means.
@@ -69,8 +68,10 @@ def complete_setting(incomplete: str) -> Proposals:
 
 
 def _settings_below(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    from tasks.config.annotations import kinds
+
     for name, field in group.model_fields.items():
-        inner = [one for one in _kinds(field.annotation) if hasattr(one, "model_fields")]
+        inner = [one for one in kinds(field.annotation) if hasattr(one, "model_fields")]
         if not inner:
             yield f"{prefix}{name}", field
         for one in inner:
@@ -81,6 +82,7 @@ def _words_for(key: str, known: dict[str, Any]) -> Iterable[str]:
     """What a setting can be, as far as that is a few words."""
     from fer_models.models.arms import ARMS
     from fer_models.treatments import TREATMENTS
+    from tasks.config.annotations import kinds
     from tasks.config.registries import ADAPTERS, DETECTORS
 
     registries = {
@@ -92,24 +94,12 @@ def _words_for(key: str, known: dict[str, Any]) -> Iterable[str]:
     if key in registries:
         return registries[key]
     found: list[str] = []
-    for kind in _kinds(known[key].annotation) if key in known else ():
+    for kind in kinds(known[key].annotation) if key in known else ():
         if typing.get_origin(kind) is typing.Literal:
             found += map(str, typing.get_args(kind))
         elif kind is bool:
             found += ["true", "false"]
     return found
-
-
-def _kinds(annotation: Any) -> Iterator[Any]:
-    """The types that a type is made of, without `None` and what annotates them."""
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        yield from _kinds(typing.get_args(annotation)[0])
-    elif origin in (typing.Union, UnionType):
-        for one in typing.get_args(annotation):
-            yield from _kinds(one)
-    elif annotation is not type(None):
-        yield annotation
 
 
 def _beginning(incomplete: str, proposals: Iterable[tuple[str, str]]) -> Proposals:

@@ -6,6 +6,7 @@ A small file in the user's cache. It is a help, not a result: where it cannot be
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,8 @@ def _file() -> Path:
 def _read() -> dict[str, dict[str, Any]]:
     try:
         known = json.loads(_file().read_text(encoding="utf-8"))
-        for entries in known.values():
-            for entry in entries.values():
-                Measured(**entry) + Measured()
+        all_of_it = [Measured(**entry) for entries in known.values() for entry in entries.values()]
+        is_sound = all(one.times > 0 and all(0 <= value < inf for value in asdict(one).values()) for one in all_of_it)
     except (OSError, ValueError, TypeError, AttributeError, FerError):
         return {}
-    return known
+    return known if is_sound else {}

@@ -123,7 +123,7 @@ def forecast(settings: StudySettings, material: Material) -> Forecast:
         elif arm.name not in unknown:
             unknown.append(arm.name)
     if material.num_evaluations:
-        if known := recall("evaluate", "run"):
+        if (known := recall("evaluate", "run")) and known.work:
             seconds["evaluating"] = known.seconds_for(material.num_evaluations)
             disk += known.num_bytes * material.num_evaluations / known.work
         else:
