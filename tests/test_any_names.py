@@ -2,6 +2,7 @@
 
 import csv
 import html
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tasks.config.resolving import resolve_settings
 from tasks.corpus.manifest import read_manifest
 from tasks.corpus.sample.corpus import SampleCorpus, write_corpus
 from tasks.dataset.splits import read_split
-from tasks.escaping import markdown
+from tasks.escaping import markdown, markdown_cell
 from tasks.inference.predictor import Predictor
 from tasks.tracking.metric_names import metric_names
 
@@ -184,8 +185,12 @@ def test_mlflow_has_a_recall_of_each_class(study: dict[str, Any]) -> None:
 
 def test_prefects_pages_hold_the_names(study: dict[str, Any]) -> None:
     with get_client(sync_client=True) as client:
-        found = client.read_artifacts(limit=200)
-    assert any("joy (posed)" in str(artifact.data) for artifact in found)
+        found = {str(artifact.key): artifact.data for artifact in client.read_artifacts(limit=200)}
+    manifest = read_manifest(study["layout"].manifest)
+    rows = json.loads(str(found["names-ledger"]))
+    assert {row["person"] for row in rows} == set(manifest["subject"].map(markdown_cell))
+    assert {row["emotion"] for row in rows} == set(manifest["emotion"].map(markdown_cell))
+    assert all(f"| {markdown(name)} |" in str(found["names-confusion"]) for name in study["names"])
 
 
 def test_the_models_know_their_classes(study: dict[str, Any], tmp_path: Path) -> None:

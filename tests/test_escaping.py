@@ -1,10 +1,13 @@
 """Names stay names in the terminal, in logs, in Markdown, LaTeX and HTML, whatever signs they hold."""
 
+import html
 import io
 import logging
+import re
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from rich.markup import escape
 from rich.table import Table
 
@@ -12,7 +15,7 @@ from flows.cli.endings import _complain
 from tasks.config.prepare_words import preparation_in_words
 from tasks.config.settings import StudySettings
 from tasks.config.split_settings import SplitSettings
-from tasks.escaping import fenced, latex, markdown, visible
+from tasks.escaping import fenced, latex, markdown, markdown_cell, visible
 from tasks.progress import console, echo, progress
 from tasks.report.writing import _environment
 from tasks.steps.artifacts import _markdown
@@ -107,6 +110,49 @@ def test_a_block_of_code_holds_any_backticks() -> None:
 def test_a_table_of_an_artifact_keeps_its_cells() -> None:
     lines = _markdown(["true", "a|b"], [["<b>", 3]]).splitlines()
     assert lines == [r"| true | a\|b |", "| --- | ---: |", "| &lt;b&gt; | 3 |"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "<b>bold</b>",
+            "<!-- gone -->",
+            "<script>alert(1)</script>",
+            "&amp; &lt;",
+            "|pipe| `tick`",
+            "+plus *star* ~x~",
+        ),
+        *("[link](http://x.test)", "![i](x)", "`id`", "_under_", "***", "~~x~~", "\\*", "- item", "+ p", "1. first"),
+        *("1) x", "# head", "###### six", "---", "===", "> q"),
+    ],
+)
+def test_what_markdown_would_change_is_shown_in_a_cell(name: str) -> None:
+    """As Prefect's pages show tables."""
+    shown = MarkdownIt("gfm-like", {"linkify": False}).render(markdown_cell(name))
+    assert html.unescape(re.sub("<[^>]*>", "", shown)).rstrip("\n") == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "s001/S001_001.mp4",
+        "a & b",
+        "joy (posed)",
+        "100%_x^2",
+        "a*b",
+        "~root",
+        "C:\\dir",
+        "-1.5",
+        "#1",
+        "<3",
+        "[a]",
+        "|p|",
+    ],
+)
+def test_other_names_are_left_in_a_cell(name: str) -> None:
+    """Prefect has pages that show them as they are."""
+    assert markdown_cell(name) == name
 
 
 def test_the_report_escapes_what_comes_from_outside() -> None:

@@ -26,7 +26,7 @@ from prefect.logging import get_logger
 
 from tasks.config.settings import StudySettings
 from tasks.dataset.drift import drift_rows
-from tasks.escaping import markdown
+from tasks.escaping import markdown, markdown_cell
 from tasks.inference.batch.results import Results
 from tasks.preparation.scan import Conclusion
 from tasks.report.facts import describe
@@ -183,7 +183,7 @@ def show_summary(settings: StudySettings, report: Path) -> None:
 
 def _show_link(settings: StudySettings, name: str, text: str, url: str) -> None:
     with _optional():
-        create_link_artifact(url, text, key=_key(settings.name, name), description=text)
+        create_link_artifact(url, text, key=_key(settings.name, name), description=markdown_cell(text))
 
 
 def _show_table(settings: StudySettings, name: str, table: pd.DataFrame, description: str) -> None:
@@ -193,8 +193,9 @@ def _show_table(settings: StudySettings, name: str, table: pd.DataFrame, descrip
 def _show_rows(of: str, name: str, table: pd.DataFrame, description: str) -> None:
     more = f" (the first {_MOST_ROWS} shown)" if len(table) > _MOST_ROWS else ""
     rows: list[dict[Any, Any]] = table.head(_MOST_ROWS).to_dict("records")
+    cells = [{name: markdown_cell(one) if isinstance(one, str) else one for name, one in row.items()} for row in rows]
     with _optional():
-        create_table_artifact(rows, key=_key(of, name), description=description + more)
+        create_table_artifact(cells, key=_key(of, name), description=markdown_cell(description + more))
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
