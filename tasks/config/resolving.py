@@ -127,7 +127,7 @@ def as_yaml(values: Mapping[str, Any]) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise UserError(f"There is no configuration file {hide_secrets(str(path))!r}.")
+        raise UserError(f"There is no configuration file {hide_secrets(str(path))!r}; `fer init` writes one.")
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(MOST_SIGNS + 1)
